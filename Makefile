@@ -1,0 +1,51 @@
+# Two commands are enough: `make demo` and `make test`. Everything else is listed by `make help`.
+PYTHON ?= python3
+VENV := .venv
+TRITON_VENV := .venv-triton
+BIN := $(VENV)/bin
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: help setup setup-system demo serve test lint proto clean
+
+help:  ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+setup: $(VENV)/.ready $(TRITON_VENV)/.ready  ## both Python environments, exactly pinned
+
+$(VENV)/.ready: constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Shortlist needs Python 3.11 or newer; say make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[server,export,dev]'
+	touch $@
+
+# Triton's Python backend hands out empty tensors with numpy 2, so it lives in an environment of its own.
+$(TRITON_VENV)/.ready: constraints-triton.txt
+	test -x $(TRITON_VENV)/bin/python || $(PYTHON) -m venv $(TRITON_VENV)
+	$(TRITON_VENV)/bin/python -m pip install -q --disable-pip-version-check --no-deps -r constraints-triton.txt
+	touch $@
+
+setup-system:  ## Debian packages that some tests need (as root): the Node.js client
+	apt-get update -qq && apt-get install -y -qq nodejs npm
+
+demo: setup  ## sample catalogue -> release -> Triton -> gateway -> ranked items
+	$(BIN)/shortlist demo
+
+serve: setup  ## gateway and Triton over the current release, until Ctrl-C
+	$(BIN)/shortlist up
+
+test: setup  ## all tests
+	$(BIN)/python -m pytest
+
+lint: setup  ## ruff, mypy, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+proto: setup  ## regenerate the committed stubs in shortlist/v1
+	$(BIN)/python -m cli.generate_stubs
+
+clean:  ## environments, caches and what the demo built
+	rm -rf $(VENV) $(TRITON_VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis releases var dist
+	rm -rf clients/node/node_modules model_repository/*/[0-9]*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

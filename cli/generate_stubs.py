@@ -1,0 +1,36 @@
+"""Regenerates the committed protobuf stubs (`make proto`)."""
+
+import sys
+from importlib import resources
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def generate(out_dir: Path) -> None:
+    """Writes the message, gRPC and type stubs of every contract file under `out_dir`/shortlist/v1.
+
+    Raises:
+        RuntimeError: protoc refused the contract.
+    """
+    from grpc_tools import protoc
+
+    protos = ROOT / "protos"
+    files = sorted(str(path.relative_to(protos)) for path in protos.rglob("*.proto"))
+    arguments = [
+        "protoc",
+        f"--proto_path={protos}",
+        f"--proto_path={resources.files('grpc_tools') / '_proto'}",
+        f"--python_out={out_dir}",
+        f"--pyi_out={out_dir}",
+        f"--grpc_python_out={out_dir}",
+        f"--mypy_grpc_out={out_dir}",
+        *files,
+    ]
+    if protoc.main(arguments) != 0:
+        raise RuntimeError("protoc refused the contract; its messages stand above")
+
+
+if __name__ == "__main__":
+    generate(ROOT)
+    sys.stdout.write("stubs written to shortlist/v1\n")

@@ -1,0 +1,1 @@
+"""What every program shares: items, events, text templates, the release manifest. Standard library only."""

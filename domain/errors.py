@@ -1,0 +1,84 @@
+"""Errors by their domain names. `server/rpc/status.py` maps each to a gRPC status; the command line prints their text."""
+
+from dataclasses import dataclass
+
+
+class ShortlistError(Exception):
+    """Base of everything that Shortlist raises on purpose. The message says what was wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class FieldViolation:
+    """One request field out of its range.
+
+    Attributes:
+        field: path of the field in the request message, for example `events[2].kind`.
+        description: what was expected.
+    """
+
+    field: str
+    description: str
+
+
+class InvalidRequest(ShortlistError):
+    """A request field is out of its range."""
+
+    def __init__(self, *violations: FieldViolation) -> None:
+        self.violations = violations
+        super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
+
+
+class NothingToGoOn(InvalidRequest):
+    """The request gives nothing to recommend from."""
+
+
+class NotServed(ShortlistError):
+    """The contract has it, this gateway does not serve it yet."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.violations = (FieldViolation(field, reason),) if field else ()
+        super().__init__(f"{field}: {reason}" if field else reason)
+
+
+class DeadlineExceeded(ShortlistError):
+    """The caller's deadline passed, or had passed on arrival."""
+
+
+class Overloaded(ShortlistError):
+    """Too many calls wait already."""
+
+
+class EncoderUnavailable(ShortlistError):
+    """Triton, or the encoder in it, cannot be asked."""
+
+
+class NoRelease(ShortlistError):
+    """No release is live."""
+
+
+class ReleaseRejected(ShortlistError):
+    """A release is corrupt, newer than this program, or does not match what Triton answers."""
+
+
+class ItemFileError(ShortlistError):
+    """An item file cannot be used. The message names the file and the line."""
+
+
+class EncoderNotUsable(ShortlistError):
+    """An encoder folder or name cannot be exported."""
+
+
+class ParityFailed(ShortlistError):
+    """The exported model does not compute what the trained one does. The message names the case and by how much."""
+
+
+class TritonNotUsable(ShortlistError):
+    """No Triton can be started or reached. The message says what to do."""
+
+
+class ConfigurationError(ShortlistError):
+    """A setting is unknown or out of its range."""
+
+
+class StorageError(ShortlistError):
+    """A file could not be written: a full disk, a missing permission."""

@@ -1,0 +1,1 @@
+"""Trained model -> ONNX -> Triton model repository -> release."""

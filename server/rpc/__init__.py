@@ -1,0 +1,1 @@
+"""Protobuf at the edge: requests in, replies and statuses out."""

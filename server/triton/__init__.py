@@ -1,0 +1,1 @@
+"""Everything that knows Triton: the client, version control, the embedded server."""
