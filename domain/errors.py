@@ -1,4 +1,4 @@
-"""Errors by their domain names. `server/rpc/status.py` maps each to a gRPC status; the command line prints their text."""
+"""Errors by their domain names: `server/rpc/status.py` maps each to a gRPC status, the command line prints the text."""
 
 from dataclasses import dataclass
 

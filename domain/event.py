@@ -1,0 +1,44 @@
+"""What users do with items."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class EventKind(StrEnum):
+    """What was done. The values are the words that event files use."""
+
+    VIEW = "view"
+    CLICK = "click"
+    LIKE = "like"
+    FAVOURITE = "favourite"
+    CART = "cart"
+    BUY = "buy"
+    PLAY = "play"
+    FINISH = "finish"
+    SHARE = "share"
+    COMMENT = "comment"
+    DISLIKE = "dislike"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something a user did with an item.
+
+    Attributes:
+        item_id: the item.
+        kind: what was done.
+        time_s: when, seconds since 1970 UTC; None sorts after every known time, in the order given.
+        comment: what the user said about it; may be empty.
+        item_title: title of an item that the catalogue may not have; may be empty.
+    """
+
+    item_id: str
+    kind: EventKind
+    time_s: float | None = None
+    comment: str = ""
+    item_title: str = ""
+
+
+def in_order(events: tuple[Event, ...]) -> tuple[Event, ...]:
+    """Returns the events oldest first; equal times keep the order given."""
+    return tuple(sorted(events, key=lambda event: (event.time_s is None, event.time_s or 0.0)))

@@ -1,0 +1,151 @@
+"""An item of the catalogue and the types its attributes may have."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+AttributeValue = str | int | float | bool | tuple[str, ...]
+
+ID_LIMIT_BYTES = 256
+
+
+class AttributeType(StrEnum):
+    """The type of one attribute in the whole catalogue."""
+
+    STRING = "string"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    STRING_LIST = "string_list"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item: what is recommended.
+
+    Attributes:
+        id: unique in the catalogue, 1 to 256 bytes of UTF-8.
+        title: a short name; may be empty where `text` is not.
+        text: a description; may be empty where `title` is not.
+        available: whether it may be recommended.
+        attributes: every other column, by name.
+    """
+
+    id: str
+    title: str
+    text: str
+    available: bool = True
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+
+
+def attribute_type(value: AttributeValue) -> AttributeType:
+    """Returns the type of an attribute's value."""
+    if isinstance(value, bool):
+        return AttributeType.BOOLEAN
+    if isinstance(value, int | float):
+        return AttributeType.NUMBER
+    if isinstance(value, str):
+        return AttributeType.STRING
+    return AttributeType.STRING_LIST
+
+
+def parse_attribute(value: object) -> AttributeValue:
+    """Turns a JSON value into an attribute's value.
+
+    Raises:
+        ValueError: the value is no string, finite number, truth value or list of strings.
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return checked_text(value)
+    if isinstance(value, int | float):
+        if not (isinstance(value, float) or abs(value) < 2**1023) or not math.isfinite(value):
+            raise ValueError("a number must be finite and fit a double")
+        return value
+    if isinstance(value, list):
+        if not all(isinstance(entry, str) for entry in value):
+            raise ValueError("a list must hold strings only")
+        return tuple(checked_text(entry) for entry in value)
+    raise ValueError(f"expected a string, number, boolean or list of strings, found {json_name(value)}")
+
+
+def checked_text(value: str) -> str:
+    """Returns the text unchanged.
+
+    Raises:
+        ValueError: it holds NUL or a lone surrogate, which UTF-8 cannot carry.
+    """
+    if "\0" in value:
+        raise ValueError("text must not hold NUL")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError("text holds a lone surrogate, which is not valid UTF-8") from error
+    return value
+
+
+def json_name(value: object) -> str:
+    """Names the JSON type of a value for an error message."""
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def item_to_json(item: Item) -> dict[str, object]:
+    """Returns the item as the object that `items.jsonl` holds; `item_from_json` reads it back unchanged."""
+    columns: dict[str, object] = {"id": item.id, "title": item.title, "text": item.text, "available": item.available}
+    columns.update((name, list(v) if isinstance(v, tuple) else v) for name, v in item.attributes.items())
+    return columns
+
+
+def item_from_json(columns: Mapping[str, object]) -> Item:
+    """Checks one object of an item file.
+
+    Args:
+        columns: `id` and one of `title` and `text` are required, `available` is optional; every other column is an
+            attribute. A null is the same as an absent column.
+
+    Raises:
+        ValueError: a column is missing or of the wrong type; the message names it.
+    """
+    item_id = _id(columns.get("id"))
+    title, text = (_text(columns, name) for name in ("title", "text"))
+    if not title.strip() and not text.strip():
+        raise ValueError(f'item "{item_id}" has neither title nor text; one of the two is required')
+    available = columns.get("available")
+    if available is not None and not isinstance(available, bool):
+        raise ValueError(f'"available" must be true or false, found {json_name(available)}')
+    attributes: dict[str, AttributeValue] = {}
+    for name, value in columns.items():
+        if name in ("id", "title", "text", "available") or value is None:
+            continue
+        try:
+            attributes[checked_text(name)] = parse_attribute(value)
+        except ValueError as error:
+            raise ValueError(f'attribute "{name}": {error}') from error
+    return Item(item_id, title, text, available is not False, attributes)
+
+
+def _id(value: object) -> str:
+    if value is None:
+        raise ValueError('"id" is missing')
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise ValueError(f'"id" must be a string, found {json_name(value)}')
+    size = len(checked_text(value).encode())
+    if not 1 <= size <= ID_LIMIT_BYTES:
+        raise ValueError(f'"id" must have 1 to {ID_LIMIT_BYTES} bytes, has {size}')
+    return value
+
+
+def _text(columns: Mapping[str, object], name: str) -> str:
+    value = columns.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f'"{name}" must be a string, found {json_name(value)}')
+    try:
+        return checked_text(value)
+    except ValueError as error:
+        raise ValueError(f'"{name}": {error}') from error

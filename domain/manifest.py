@@ -1,0 +1,182 @@
+"""The release manifest: what a release is made of, so that anybody can check it before use."""
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from domain.errors import ReleaseRejected
+from domain.item import AttributeType
+from domain.text import TextTemplate
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of the release.
+
+    Attributes:
+        sha256: lower-case hexadecimal digest.
+        size_bytes: its length.
+    """
+
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class EncoderEntry:
+    """The encoder whose vectors the release holds.
+
+    Attributes:
+        name: what the user called it.
+        source_sha256: digest of the files it was exported from.
+        triton_model: name of the Triton model that serves it.
+        file: its ONNX file in the release.
+        max_tokens: longest input, special tokens included.
+        max_batch_size: most rows in one call.
+        pad_token_id: id used for padding.
+        parity_worst_cosine: smallest cosine to torch that the export gate saw.
+    """
+
+    name: str
+    source_sha256: str
+    triton_model: str
+    file: str
+    max_tokens: int
+    max_batch_size: int
+    pad_token_id: int
+    parity_worst_cosine: float
+
+
+@dataclass(frozen=True)
+class GraphEntry:
+    """The HNSW graph.
+
+    Attributes:
+        m: links per node.
+        ef_construction: beam width while building.
+        ef_search: beam width for queries.
+        recall_at_10: share of the exact ten nearest that the graph found at `ef_search`.
+        recall_query_count: over how many queries that was measured.
+    """
+
+    m: int
+    ef_construction: int
+    ef_search: int
+    recall_at_10: float
+    recall_query_count: int
+
+
+@dataclass(frozen=True)
+class TextEntry:
+    """What the tokenizer made of the items' texts.
+
+    Attributes:
+        unknown_token_share: share of all item tokens that the vocabulary does not know.
+        truncated_item_count: items whose text was cut to the encoder's limit.
+        indistinct_item_count: items that have the same token ids as an item with another text: their vectors are equal
+            although they differ.
+    """
+
+    unknown_token_share: float
+    truncated_item_count: int
+    indistinct_item_count: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A release, described.
+
+    Attributes:
+        schema_version: of this manifest; a program refuses a newer one than it knows.
+        release_id: also the name of the folder.
+        created: RFC 3339, UTC.
+        item_count: number of items, rows of `vectors.npy` and labels of the graph.
+        available_count: items that may be recommended.
+        dimension: length of a vector.
+        encoder: what made the vectors.
+        graph: the index over them.
+        text: what the tokenizer made of the items.
+        template: how texts are made.
+        attribute_types: type of every attribute.
+        files: digest and size of every file but this one, by path inside the release.
+        quality: figures the release was accepted with.
+        parents: ids of releases this one was made from.
+        built_with: versions of the libraries that made it.
+    """
+
+    schema_version: int
+    release_id: str
+    created: str
+    item_count: int
+    available_count: int
+    dimension: int
+    encoder: EncoderEntry
+    graph: GraphEntry
+    text: TextEntry
+    template: TextTemplate
+    attribute_types: Mapping[str, AttributeType]
+    files: Mapping[str, FileEntry]
+    quality: Mapping[str, float] = field(default_factory=dict)
+    parents: tuple[str, ...] = ()
+    built_with: Mapping[str, str] = field(default_factory=dict)
+
+
+def manifest_to_json(manifest: Manifest) -> str:
+    """Returns the manifest as indented JSON."""
+    return json.dumps(dataclasses.asdict(manifest), indent=2, ensure_ascii=False) + "\n"
+
+
+def manifest_from_json(text: str) -> Manifest:
+    """Reads a manifest.
+
+    Raises:
+        ReleaseRejected: the text is no manifest, or one of a newer schema version.
+    """
+    try:
+        raw = json.loads(text)
+        version = raw["schema_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ReleaseRejected(f"manifest.json is no release manifest ({error}); build the release again") from error
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise ReleaseRejected(
+            f"the release has schema version {version}, this program knows up to {SCHEMA_VERSION}; update Shortlist"
+        )
+    try:
+        manifest: Manifest = _decode(Manifest, raw, "manifest")
+    except (ValueError, TypeError) as error:
+        raise ReleaseRejected(f"manifest.json is damaged: {error}; build the release again") from error
+    return manifest
+
+
+def _decode(kind: Any, raw: Any, where: str) -> Any:  # noqa: ANN401 -- JSON is untyped
+    """Builds a value of the annotated type from plain JSON; every field is required and none may be unknown."""
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(raw, dict):
+            raise ValueError(f"{where} must be an object")
+        hints = typing.get_type_hints(kind)
+        if set(raw) != set(hints):
+            raise ValueError(f"{where} lacks or has too many fields: {sorted(set(raw) ^ set(hints))}")
+        return typing.cast("type", kind)(**{name: _decode(hints[name], raw[name], f"{where}.{name}") for name in hints})
+    origin = typing.get_origin(kind)
+    if origin is tuple:
+        if not isinstance(raw, list):
+            raise ValueError(f"{where} must be a list")
+        return tuple(_decode(typing.get_args(kind)[0], entry, where) for entry in raw)
+    if origin is not None and not isinstance(origin, types.UnionType):
+        if not isinstance(raw, dict):
+            raise ValueError(f"{where} must be an object")
+        value_kind = typing.get_args(kind)[1]
+        return {name: _decode(value_kind, value, f"{where}.{name}") for name, value in raw.items()}
+    if kind is AttributeType:
+        return AttributeType(raw)
+    if kind is float and isinstance(raw, int) and not isinstance(raw, bool):
+        return float(raw)
+    if not isinstance(raw, kind) or (kind is int and isinstance(raw, bool)):
+        raise ValueError(f"{where} must be a {kind.__name__}")
+    return raw

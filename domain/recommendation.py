@@ -1,0 +1,181 @@
+"""A recommendation asked for and answered, free of protobuf."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from domain.event import Event
+from domain.item import Item
+
+
+class Source(StrEnum):
+    """Where a candidate comes from."""
+
+    SEMANTIC_TEXT = "semantic_text"
+    SEMANTIC_HISTORY = "semantic_history"
+    LEXICAL = "lexical"
+
+
+class DegradationReason(StrEnum):
+    """In what way a reply is worse than a full one."""
+
+    ENCODER_LANGUAGE_UNSUPPORTED = "encoder_language_unsupported"
+    ENCODER_UNAVAILABLE = "encoder_unavailable"
+    TEXT_TRUNCATED = "text_truncated"
+    EXPLANATION_SKIPPED = "explanation_skipped"
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """One such way, with its cause and effect in a sentence."""
+
+    reason: DegradationReason
+    detail: str
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """A string attribute equals, or a list of strings holds, one of these."""
+
+    values: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Range:
+    """A number lies between two ends, both included; None leaves an end open."""
+
+    minimum: float | None
+    maximum: float | None
+
+
+@dataclass(frozen=True)
+class Equals:
+    """A truth value equals this."""
+
+    value: bool
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition on one attribute. An item without the attribute meets none, and every negated one."""
+
+    attribute: str
+    test: AnyOf | Range | Equals
+    negate: bool = False
+
+
+@dataclass(frozen=True)
+class ItemMask:
+    """Which details of an item a caller wants.
+
+    Attributes:
+        fields: of `title`, `text`, `available`, `attributes`.
+        attributes: single attributes by name.
+    """
+
+    fields: frozenset[str] = frozenset()
+    attributes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class RecommendQuery:
+    """One checked request.
+
+    Attributes:
+        text: what the caller looks for; empty where not given.
+        events: what the caller did.
+        item_ids: items the caller likes.
+        tell_history: whether the history is told as text instead of taken as vectors.
+        exclude_item_ids: items that must not be returned.
+        conditions: all must hold.
+        k: how many items.
+        explain: whether to say why.
+        item_mask: details wanted; None for none.
+        include_seen: whether the history's own items may be returned.
+    """
+
+    text: str = ""
+    events: tuple[Event, ...] = ()
+    item_ids: tuple[str, ...] = ()
+    tell_history: bool = False
+    exclude_item_ids: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    k: int = 10
+    explain: bool = False
+    item_mask: ItemMask | None = None
+    include_seen: bool = False
+
+
+@dataclass(frozen=True)
+class SourceRank:
+    """One source's view of an item: its place there, from 1, and its score there."""
+
+    source: Source
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why an item is here.
+
+    Attributes:
+        text: one English sentence.
+        matched_terms: terms of the request's text that the item shares.
+        because_of_item_id: the history's item that speaks most for it; empty where there is none.
+        because_of_similarity: cosine to that item.
+    """
+
+    text: str
+    matched_terms: tuple[str, ...] = ()
+    because_of_item_id: str = ""
+    because_of_similarity: float | None = None
+
+
+@dataclass(frozen=True)
+class RankedItem:
+    """One item of a shortlist.
+
+    Attributes:
+        id: the item.
+        rank: from 1.
+        score: the final sort key, higher is better.
+        similarity: cosine to the query; None where no query vector was made.
+        provenance: every source that recalled it, best rank first.
+        explanation: where asked for.
+        item: details, where asked for.
+    """
+
+    id: str
+    rank: int
+    score: float
+    similarity: float | None
+    provenance: tuple[SourceRank, ...]
+    explanation: Explanation | None = None
+    item: Item | None = None
+
+
+@dataclass
+class StageTimes:
+    """Seconds spent in each step of one request; filled in as it goes."""
+
+    parse_s: float = 0.0
+    represent_s: float = 0.0
+    tokenize_s: float = 0.0
+    queue_s: float = 0.0
+    triton_s: float = 0.0
+    recall_s: float = 0.0
+    rank_s: float = 0.0
+    explain_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The answer to a RecommendQuery."""
+
+    items: tuple[RankedItem, ...]
+    release_id: str
+    stage_times: StageTimes
+    degradations: tuple[Degradation, ...] = ()
+    shortfall_count: int = 0
+    unknown_token_share: float = 0.0
+    unknown_item_ids: tuple[str, ...] = field(default=())

@@ -1,0 +1,161 @@
+"""Release folders on disk: names, integrity, which one is current. Standard library only."""
+
+import hashlib
+import os
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from domain.errors import NoRelease, ReleaseRejected, StorageError
+from domain.manifest import Manifest, manifest_from_json
+
+MANIFEST = "manifest.json"
+TOKENIZER = "tokenizer.json"
+ITEMS = "items.jsonl"
+VECTORS = "vectors.npy"
+MEAN = "mean.npy"
+GRAPH = "graph.hnsw"
+LEXICAL = "lexical.npz"
+ENCODER = "models/encoder.onnx"
+CANARY = "canary.json"
+REQUIRED = (TOKENIZER, ITEMS, VECTORS, MEAN, GRAPH, LEXICAL, ENCODER, CANARY)
+
+_CURRENT = "current"
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class ReleaseFolder:
+    """A release whose manifest was read.
+
+    Attributes:
+        path: the folder.
+        manifest: what it says of itself; `verify` checks that the files agree.
+    """
+
+    path: Path
+    manifest: Manifest
+
+
+def new_release_id() -> str:
+    """Returns an id that sorts by time of creation (UTC)."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def sha256_of(path: Path) -> str:
+    """Returns the SHA-256 of a file as lower-case hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def open_release(path: Path) -> ReleaseFolder:
+    """Reads a release's manifest.
+
+    Raises:
+        NoRelease: there is no such folder, or no manifest in it.
+        ReleaseRejected: the manifest is damaged or newer than this program.
+    """
+    try:
+        text = (path / MANIFEST).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise NoRelease(f"{path} holds no release; make one with `shortlist release build --items FILE`") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReleaseRejected(f"{path / MANIFEST} cannot be read: {error}") from error
+    try:
+        return ReleaseFolder(path.resolve(), manifest_from_json(text))
+    except ReleaseRejected as error:
+        raise ReleaseRejected(f"{path}: {error}") from error
+
+
+def verify(release: ReleaseFolder) -> None:
+    """Checks that every file is there and has the size and digest that the manifest names.
+
+    Raises:
+        ReleaseRejected: a file is missing, cut off or changed.
+    """
+    missing = sorted(set(REQUIRED) - set(release.manifest.files))
+    if missing:
+        raise ReleaseRejected(f"{release.path}: the manifest does not list {', '.join(missing)}; build it again")
+    for name, entry in release.manifest.files.items():
+        path = release.path / name
+        if not path.resolve().is_relative_to(release.path):
+            raise ReleaseRejected(f"{release.path}: the manifest names {name}, which is outside the release")
+        try:
+            size, digest = path.stat().st_size, sha256_of(path)
+        except OSError as error:
+            raise ReleaseRejected(
+                f"{path} cannot be read ({error.strerror}); copy or build the release again"
+            ) from error
+        if size != entry.size_bytes or digest != entry.sha256:
+            raise ReleaseRejected(
+                f"{path} was changed after the release was built (SHA-256 {digest[:12]}..., manifest says "
+                f"{entry.sha256[:12]}...); copy or build the release again"
+            )
+
+
+def find_release(releases: Path, name: str | None) -> ReleaseFolder:
+    """Finds a release by folder, by id below `releases`, or (None) the current one.
+
+    Raises:
+        NoRelease: nothing of that name is there.
+        ReleaseRejected: its manifest cannot be used.
+    """
+    if name is None:
+        if not (releases / _CURRENT).exists():
+            raise NoRelease(
+                f"{releases} has no current release; make one with `shortlist release build --items FILE`, "
+                "or name a folder with --release"
+            )
+        return open_release(releases / _CURRENT)
+    for path in (Path(name), releases / name):
+        if (path / MANIFEST).exists():
+            return open_release(path)
+    raise NoRelease(f'no release "{name}": it is neither a release folder nor an id in {releases}')
+
+
+def list_releases(releases: Path) -> tuple[ReleaseFolder, ...]:
+    """Returns the readable releases below a folder, oldest first."""
+    found = []
+    for path in sorted(releases.glob(f"*/{MANIFEST}")):
+        if path.parent.is_symlink() or path.parent.name.startswith("."):
+            continue
+        try:
+            found.append(open_release(path.parent))
+        except ReleaseRejected:
+            continue
+    return tuple(found)
+
+
+def current_release_id(releases: Path) -> str | None:
+    """Returns the id that `current` points to, or None."""
+    link = releases / _CURRENT
+    return link.resolve().name if link.exists() else None
+
+
+def promote(releases: Path, release_id: str) -> None:
+    """Makes a release the current one, atomically.
+
+    Raises:
+        StorageError: the link could not be written.
+    """
+    temporary = releases / f".{_CURRENT}-{secrets.token_hex(4)}"
+    try:
+        temporary.symlink_to(release_id, target_is_directory=True)
+        temporary.replace(releases / _CURRENT)
+        sync_folder(releases)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StorageError(f"{releases / _CURRENT} could not be written: {error.strerror}") from error
+
+
+def sync_folder(path: Path) -> None:
+    """Makes a rename inside the folder durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

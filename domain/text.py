@@ -1,0 +1,143 @@
+"""Makes the encoder's text from items and users; training, export and serving call it with the release's template."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from domain.event import Event, EventKind
+from domain.item import AttributeValue, Item
+
+# Attributes that usually say what an item is about; a template names those it uses, so a release never changes meaning.
+COMMON_TEXT_ATTRIBUTES = ("year", "category", "categories", "subcategory", "genre", "genres", "brand", "tags")
+
+_CHINESE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+_LETTER = re.compile(r"[^\W\d_]")
+
+_ENGLISH_VERBS: Mapping[str, str] = {
+    EventKind.VIEW: "viewed",
+    EventKind.CLICK: "clicked",
+    EventKind.LIKE: "liked",
+    EventKind.FAVOURITE: "favourited",
+    EventKind.CART: "put in the cart",
+    EventKind.BUY: "bought",
+    EventKind.PLAY: "played",
+    EventKind.FINISH: "finished",
+    EventKind.SHARE: "shared",
+    EventKind.COMMENT: "commented on",
+    EventKind.DISLIKE: "disliked",
+}
+_CHINESE_VERBS: Mapping[str, str] = {
+    EventKind.VIEW: "浏览了",
+    EventKind.CLICK: "点击了",
+    EventKind.LIKE: "喜欢了",
+    EventKind.FAVOURITE: "收藏了",
+    EventKind.CART: "加购了",
+    EventKind.BUY: "购买了",
+    EventKind.PLAY: "播放了",
+    EventKind.FINISH: "看完了",
+    EventKind.SHARE: "分享了",
+    EventKind.COMMENT: "评论了",
+    EventKind.DISLIKE: "不喜欢",
+}
+
+
+@dataclass(frozen=True)
+class HistoryWording:
+    """How a history is told in one language.
+
+    Attributes:
+        verbs: a verb for each event kind.
+        separator: between two events.
+        end: after the last event.
+        comment: joins an event and what the user said about it.
+    """
+
+    verbs: Mapping[str, str]
+    separator: str
+    end: str
+    comment: str
+
+
+def _default_wordings() -> Mapping[str, HistoryWording]:
+    return {
+        "en": HistoryWording(_ENGLISH_VERBS, "; ", ".", ": "),
+        "zh": HistoryWording(_CHINESE_VERBS, "，", "。", "："),
+    }
+
+
+@dataclass(frozen=True)
+class TextTemplate:
+    """How texts are made. It travels in the release's manifest, so that training and serving cannot differ.
+
+    Attributes:
+        item_attributes: attributes told between title and text, in this order; absent ones are skipped.
+        part_separator: between title, attributes and text.
+        value_separator: between the values of a list.
+        wordings: how a history is told, by language code.
+    """
+
+    item_attributes: tuple[str, ...] = ()
+    part_separator: str = ". "
+    value_separator: str = ", "
+    wordings: Mapping[str, HistoryWording] = field(default_factory=_default_wordings)
+
+
+def item_text(item: Item, template: TextTemplate) -> str:
+    """Tells an item as one text: title, the template's attributes, text; empty parts are left out."""
+    parts = [item.title.strip()]
+    for name in template.item_attributes:
+        if name in item.attributes:
+            parts.append(_told(item.attributes[name], template.value_separator))
+    parts.append(item.text.strip())
+    return template.part_separator.join(part for part in parts if part)
+
+
+def history_text(events: Iterable[Event], titles: Mapping[str, str], template: TextTemplate) -> str:
+    """Tells a history as one sentence, oldest event first, with a verb for each kind.
+
+    Args:
+        events: in the order in which they are to be told.
+        titles: title by item id; an event whose item has none is told with its `item_title`, else left out.
+        template: the release's template.
+
+    Returns:
+        The sentence, in Chinese where the titles are mostly Chinese, else in English; empty where nothing can be told.
+    """
+    told = [(event, titles.get(event.item_id) or event.item_title) for event in events]
+    told = [(event, title.strip()) for event, title in told if title.strip()]
+    if not told:
+        return ""
+    language = language_of(" ".join(title for _, title in told))
+    wording = template.wordings[language]
+    space = "" if language == "zh" else " "
+    clauses = []
+    for event, title in told:
+        comment = f"{wording.comment}{event.comment.strip()}" if event.comment.strip() else ""
+        clauses.append(f"{wording.verbs[event.kind]}{space}{title}{comment}")
+    sentence = wording.separator.join(clauses) + wording.end
+    return sentence[0].upper() + sentence[1:]
+
+
+def user_text(profile: str, history: str) -> str:
+    """Tells a user as one text: the profile line, then the history's sentence; either may be empty."""
+    profile = profile.strip()
+    if profile and history and profile[-1] not in ".!?。！？":
+        profile += "。" if language_of(profile) == "zh" else "."
+    joint = "" if profile.endswith(("。", "！", "？")) else " "
+    return joint.join(part for part in (profile, history) if part)
+
+
+def language_of(text: str) -> str:
+    """Returns "zh" where at least half of the letters are Chinese characters, else "en"."""
+    chinese = len(_CHINESE.findall(text))
+    return "zh" if chinese and 2 * chinese >= len(_LETTER.findall(text)) else "en"
+
+
+def _told(value: AttributeValue, separator: str) -> str:
+    if isinstance(value, tuple):
+        return separator.join(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()

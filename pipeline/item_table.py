@@ -1,0 +1,136 @@
+"""The catalogue as serving needs it: id to row, availability, attribute columns, details on demand."""
+
+import json
+import mmap
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from domain.errors import FieldViolation, InvalidRequest, ReleaseRejected
+from domain.item import AttributeType, Item, item_from_json
+from domain.recommendation import AnyOf, Condition, Equals, Range
+
+_TESTS_BY_TYPE = {
+    AttributeType.STRING: AnyOf,
+    AttributeType.STRING_LIST: AnyOf,
+    AttributeType.NUMBER: Range,
+    AttributeType.BOOLEAN: Equals,
+}
+
+
+class ItemTable:
+    """The items of a release by row. Read-only after construction."""
+
+    def __init__(self, path: Path, attribute_types: Mapping[str, AttributeType]) -> None:
+        """Reads `items.jsonl` of a release.
+
+        Raises:
+            ReleaseRejected: a line is no item.
+        """
+        self.attribute_types = attribute_types
+        self.ids: list[str] = []
+        self._offsets: list[int] = [0]
+        self._columns = {name: _Column(kind) for name, kind in attribute_types.items()}
+        available: list[bool] = []
+        with path.open("rb") as stream:
+            for row, line in enumerate(stream):
+                item = _item(path, row, line)
+                self.ids.append(item.id)
+                self._offsets.append(self._offsets[-1] + len(line))
+                available.append(item.available)
+                for name, value in item.attributes.items():
+                    self._columns[name].add(row, value)
+            self._bytes = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        self.unavailable = ~np.asarray(available, dtype=bool)
+        self._rows = {item_id: row for row, item_id in enumerate(self.ids)}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def row_of(self, item_id: str) -> int | None:
+        """Returns the row of an id, or None."""
+        return self._rows.get(item_id)
+
+    def rows_of(self, item_ids: Iterable[str]) -> list[int]:
+        """Returns the rows of the ids that are known."""
+        return [row for item_id in item_ids if (row := self._rows.get(item_id)) is not None]
+
+    def item(self, row: int) -> Item:
+        """Returns the item of a row, read from the file."""
+        return item_from_json(json.loads(self._bytes[self._offsets[row] : self._offsets[row + 1]]))
+
+    def blocked_by(self, conditions: Iterable[Condition]) -> np.ndarray:
+        """Returns bool[n]: rows that fail one of the conditions.
+
+        Raises:
+            InvalidRequest: a condition names an unknown attribute, or its test does not fit the attribute's type.
+        """
+        blocked = np.zeros(len(self), dtype=bool)
+        for number, condition in enumerate(conditions):
+            kind = self.attribute_types.get(condition.attribute)
+            where = f"conditions[{number}]"
+            if kind is None:
+                raise InvalidRequest(
+                    FieldViolation(f"{where}.attribute", f'no item has an attribute "{condition.attribute[:64]}"')
+                )
+            if not isinstance(condition.test, _TESTS_BY_TYPE[kind]):
+                raise InvalidRequest(
+                    FieldViolation(where, f'attribute "{condition.attribute}" is a {kind}; {_FITTING[kind]} fits it')
+                )
+            met = self._columns[condition.attribute].met(condition.test, len(self))
+            blocked |= met if condition.negate else ~met
+        return blocked
+
+
+_FITTING = {
+    AttributeType.STRING: "any_of",
+    AttributeType.STRING_LIST: "any_of",
+    AttributeType.NUMBER: "range",
+    AttributeType.BOOLEAN: "equals",
+}
+
+
+def _item(path: Path, row: int, line: bytes) -> Item:
+    try:
+        return item_from_json(json.loads(line))
+    except ValueError as error:
+        raise ReleaseRejected(f"{path}, line {row + 1}: {error}; build the release again") from error
+
+
+class _Column:
+    """One attribute's values: rows by string, or rows and numbers in parallel."""
+
+    def __init__(self, kind: AttributeType) -> None:
+        self._kind = kind
+        self._rows_of_value: dict[str, list[int]] = {}
+        self._rows: list[int] = []
+        self._numbers: list[float] = []
+
+    def add(self, row: int, value: object) -> None:
+        if isinstance(value, str):
+            self._rows_of_value.setdefault(value, []).append(row)
+        elif isinstance(value, tuple):
+            for entry in value:
+                self._rows_of_value.setdefault(entry, []).append(row)
+        elif isinstance(value, int | float):
+            self._rows.append(row)
+            self._numbers.append(float(value))
+
+    def met(self, test: AnyOf | Range | Equals, total: int) -> np.ndarray:
+        met = np.zeros(total, dtype=bool)
+        if isinstance(test, AnyOf):
+            for value in test.values:
+                met[self._rows_of_value.get(value, [])] = True
+            return met
+        numbers = np.asarray(self._numbers)
+        met[np.asarray(self._rows, dtype=np.int64)[_test_of(test)(numbers)]] = True
+        return met
+
+
+def _test_of(test: Range | Equals) -> Callable[[np.ndarray], np.ndarray]:
+    if isinstance(test, Equals):
+        return lambda numbers: numbers == float(test.value)
+    low = -np.inf if test.minimum is None else test.minimum
+    high = np.inf if test.maximum is None else test.maximum
+    return lambda numbers: (numbers >= low) & (numbers <= high)

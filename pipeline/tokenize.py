@@ -1,0 +1,106 @@
+"""Text to token ids with a release's own tokenizer file."""
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from domain.errors import EncoderNotUsable
+
+# tokenizers encodes the whole text before it cuts, so longer texts are cut first; no vocabulary has longer tokens.
+_BYTES_PER_TOKEN_LIMIT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedText:
+    """One text as the encoder reads it.
+
+    Attributes:
+        ids: int64[L], special tokens included, at most the encoder's limit.
+        truncated: whether the text was longer.
+        unknown_count: tokens of the text's own that the vocabulary does not know.
+        own_count: tokens of the text's own, without special ones.
+    """
+
+    ids: np.ndarray
+    truncated: bool
+    unknown_count: int
+    own_count: int
+
+    @property
+    def unknown_share(self) -> float:
+        """Share of the text's own tokens that the vocabulary does not know, 0 to 1."""
+        return self.unknown_count / self.own_count if self.own_count else 0.0
+
+
+class TextTokenizer:
+    """A tokenizer that any thread may use: each thread gets an instance of its own."""
+
+    def __init__(self, path: Path, max_tokens: int) -> None:
+        """Reads the file.
+
+        Args:
+            path: `tokenizer.json` of a release or of an encoder folder.
+            max_tokens: longest output, special tokens included.
+
+        Raises:
+            EncoderNotUsable: the file is no tokenizer.
+        """
+        try:
+            self._text = path.read_text(encoding="utf-8")
+            unknown = json.loads(self._text)["model"].get("unk_token")
+            self._max_tokens = max_tokens
+            self._local = threading.local()
+            tokenizer = self._instance()
+        except Exception as error:  # tokenizers raises plain Exception
+            raise EncoderNotUsable(f"{path} is no tokenizer file that can be read: {error}") from error
+        self._unknown_id = tokenizer.token_to_id(unknown) if unknown else None
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        """Returns the tokens of each text, in the same order."""
+        limit = self._max_tokens * _BYTES_PER_TOKEN_LIMIT
+        cut = [text if len(text) <= limit else text[:limit] for text in texts]
+        encodings = self._instance().encode_batch_fast(cut)
+        return [
+            self._tokenized(encoding, cut_by_length=len(text) > limit)
+            for encoding, text in zip(encodings, texts, strict=True)
+        ]
+
+    def _tokenized(self, encoding: "Encoding", *, cut_by_length: bool) -> TokenizedText:  # type: ignore[name-defined]  # noqa: F821
+        ids = np.asarray(encoding.ids, dtype=np.int64)
+        own = np.asarray(encoding.special_tokens_mask) == 0
+        # A real [UNK] of the text carries a special-tokens mask of 0: only the post-processor's tokens are masked.
+        unknown = int(((ids == self._unknown_id) & own).sum()) if self._unknown_id is not None else 0
+        return TokenizedText(ids, bool(encoding.overflowing) or cut_by_length, unknown, int(own.sum()))
+
+    def _instance(self) -> Tokenizer:
+        tokenizer = getattr(self._local, "tokenizer", None)
+        if tokenizer is None:
+            tokenizer = Tokenizer.from_str(self._text)
+            tokenizer.no_padding()
+            tokenizer.enable_truncation(self._max_tokens)
+            self._local.tokenizer = tokenizer
+        return tokenizer
+
+
+def pad(rows: Sequence[np.ndarray], length: int, pad_token_id: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pads token ids on the right.
+
+    Args:
+        rows: int64[L_i], L_i <= length.
+        length: padded length.
+        pad_token_id: fills the rest.
+
+    Returns:
+        input_ids int64[B, length] and attention_mask int64[B, length].
+    """
+    input_ids = np.full((len(rows), length), pad_token_id, dtype=np.int64)
+    attention_mask = np.zeros((len(rows), length), dtype=np.int64)
+    for row, ids in enumerate(rows):
+        input_ids[row, : len(ids)] = ids
+        attention_mask[row, : len(ids)] = 1
+    return input_ids, attention_mask

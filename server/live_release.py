@@ -1,0 +1,221 @@
+"""Brings a release to life: verify, load into Triton, compare canaries, warm up. Only then may it serve."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from pipeline.model_repository import install_model
+from pipeline.triton_config import encoder_config, length_buckets
+
+from domain import release_folder as layout
+from domain.errors import DeadlineExceeded, EncoderNotUsable, EncoderUnavailable, ReleaseRejected
+from domain.manifest import EncoderEntry, Manifest
+from domain.release_folder import ReleaseFolder
+from pipeline.graph_file import VectorIndex
+from pipeline.item_table import ItemTable
+from pipeline.lexical import LexicalIndex
+from pipeline.tokenize import TextTokenizer, pad
+from pipeline.vectors import check_unit
+from server.batcher import Batcher, BatchLimits, BatchObserver
+from server.text_encoder import TextEncoder
+
+# Same weights, same precision: other kernels and thread counts move the cosine by 1e-7.
+CANARY_COSINE = 0.9999
+
+_LOAD_TIMEOUT_S = 120.0
+_CALL_TIMEOUT_S = 30.0
+
+
+class Triton(Protocol):
+    """What a live release needs of Triton."""
+
+    async def load(self, model: str, config_text: str, versions: Sequence[int], timeout_s: float) -> None:
+        """Loads exactly these versions and waits until each is ready."""
+
+    async def encode(
+        self, input_ids: np.ndarray, attention_mask: np.ndarray, *, version: int, timeout_s: float
+    ) -> np.ndarray:
+        """Encodes int64[B, L] into float32[B, d]."""
+
+
+@dataclass(frozen=True)
+class Canaries:
+    """Texts whose vectors are known.
+
+    Attributes:
+        rows: int64[L_i] token ids of each text.
+        vectors: float32[c, d], computed when the release was built.
+    """
+
+    rows: tuple[np.ndarray, ...]
+    vectors: np.ndarray
+
+
+@dataclass(frozen=True)
+class LiveRelease:
+    """A release that serves. Everything in it is read-only.
+
+    Attributes:
+        manifest: what it says of itself.
+        items: the catalogue by row.
+        index: vectors and graph, row = label.
+        lexical: shared words and characters.
+        mean: float32[d], the catalogue's mean vector.
+        encoder: text to vectors, on Triton.
+        triton_version: the model version that holds this release's encoder.
+        canaries: to ask Triton whether it still is the right encoder.
+    """
+
+    manifest: Manifest
+    items: ItemTable
+    index: VectorIndex
+    lexical: LexicalIndex
+    mean: np.ndarray
+    encoder: TextEncoder
+    triton_version: int
+    canaries: Canaries
+
+
+@dataclass(frozen=True)
+class ReleaseLoader:
+    """Loads releases.
+
+    Attributes:
+        triton: where models run.
+        repository: the model repository that this process and Triton both see.
+        workers: threads for disk and hashing.
+        observer: counts batches.
+    """
+
+    triton: Triton
+    repository: Path
+    workers: Executor
+    observer: BatchObserver
+
+    async def load(self, folder: ReleaseFolder, on_step: Callable[[str], None] = lambda _: None) -> LiveRelease:
+        """Verifies a release, loads it into Triton and returns it warm.
+
+        Raises:
+            ReleaseRejected: corrupt, of another width than Triton's answers, or canaries differ.
+            TritonNotUsable: Triton is not there or not under explicit control.
+            StorageError: the model repository cannot be written.
+        """
+        loop = asyncio.get_running_loop()
+        on_step("verifying")
+        await loop.run_in_executor(self.workers, layout.verify, folder)
+        parts = loop.run_in_executor(self.workers, _read, folder)
+        entry = folder.manifest.encoder
+        on_step("loading the encoder into Triton")
+        version = await loop.run_in_executor(self.workers, self._install, folder)
+        await self.load_version(entry, version)
+        tokenizer, canaries, items, index, lexical, mean = await parts
+        on_step("comparing canaries")
+        await self.check_canaries(folder.manifest, version, canaries)
+        on_step("warming up")
+        await self._warm_up(entry, version)
+        return LiveRelease(
+            manifest=folder.manifest,
+            items=items,
+            index=index,
+            lexical=lexical,
+            mean=mean,
+            encoder=TextEncoder(tokenizer, self._batcher(entry, version), self.workers),
+            triton_version=version,
+            canaries=canaries,
+        )
+
+    async def load_version(self, entry: EncoderEntry, version: int) -> None:
+        """Has Triton load exactly this version; also after Triton was restarted."""
+        config = encoder_config(entry.max_tokens, entry.max_batch_size)
+        await self.triton.load(entry.triton_model, config, (version,), _LOAD_TIMEOUT_S)
+
+    async def check_canaries(
+        self, manifest: Manifest, version: int, canaries: Canaries, timeout_s: float = _CALL_TIMEOUT_S
+    ) -> None:
+        """Encodes the canaries through Triton, one by one and in one batch.
+
+        Raises:
+            ReleaseRejected: Triton's vectors are not those of the release.
+            EncoderUnavailable, DeadlineExceeded: Triton did not answer.
+        """
+        pad_id = manifest.encoder.pad_token_id
+        single = pad(canaries.rows[:1], len(canaries.rows[0]), pad_id)
+        batch = pad(canaries.rows, max(len(row) for row in canaries.rows), pad_id)
+        for arrays, expected in ((single, canaries.vectors[:1]), (batch, canaries.vectors)):
+            found = await self.triton.encode(*arrays, version=version, timeout_s=timeout_s)
+            if found.shape[1] != manifest.dimension:
+                raise ReleaseRejected(
+                    f"Triton's encoder has width {found.shape[1]}, release {manifest.release_id} has "
+                    f"{manifest.dimension}; do Triton and the gateway see the same model repository?"
+                )
+            cosine = float((found * expected).sum(axis=1).min())
+            if not cosine >= CANARY_COSINE:
+                raise ReleaseRejected(
+                    f"Triton encodes the canary texts of release {manifest.release_id} differently (cosine "
+                    f"{cosine:.4f}, at least {CANARY_COSINE} expected): version {version} holds another model or "
+                    "precision; do Triton and the gateway see the same model repository?"
+                )
+
+    async def _warm_up(self, entry: EncoderEntry, version: int) -> None:
+        """Runs every length bucket once, whether or not Triton's own warm-up did."""
+        for bucket in length_buckets(entry.max_tokens):
+            input_ids, attention_mask = pad([np.full(bucket, entry.pad_token_id)], bucket, entry.pad_token_id)
+            try:
+                await self.triton.encode(input_ids, attention_mask, version=version, timeout_s=_CALL_TIMEOUT_S)
+            except (EncoderUnavailable, DeadlineExceeded) as error:
+                raise ReleaseRejected(f"warm-up with {bucket} tokens failed: {error}") from error
+
+    def _install(self, folder: ReleaseFolder) -> int:
+        entry = folder.manifest.encoder
+        return install_model(
+            self.repository,
+            entry.triton_model,
+            folder.path / entry.file,
+            folder.manifest.files[entry.file].sha256,
+            encoder_config(),
+        )
+
+    def _batcher(self, entry: EncoderEntry, version: int) -> Batcher:
+        async def encode(input_ids: np.ndarray, attention_mask: np.ndarray, timeout_s: float) -> np.ndarray:
+            return await self.triton.encode(input_ids, attention_mask, version=version, timeout_s=timeout_s)
+
+        limits = BatchLimits(length_buckets(entry.max_tokens), entry.pad_token_id, entry.max_batch_size)
+        return Batcher(encode, limits, self.observer)
+
+
+def _read(
+    folder: ReleaseFolder,
+) -> tuple[TextTokenizer, Canaries, ItemTable, VectorIndex, LexicalIndex, np.ndarray]:
+    """Reads the files of a verified release and checks that they fit one another."""
+    manifest, path = folder.manifest, folder.path
+    try:
+        vectors = np.load(path / layout.VECTORS, allow_pickle=False)
+        mean = np.load(path / layout.MEAN, allow_pickle=False)
+        tokenizer = TextTokenizer(path / layout.TOKENIZER, manifest.encoder.max_tokens)
+        canaries = _canaries(path / layout.CANARY, tokenizer)
+        items = ItemTable(path / layout.ITEMS, manifest.attribute_types)
+        lexical = LexicalIndex.load(path / layout.LEXICAL)
+    except (OSError, ValueError, KeyError, EncoderNotUsable) as error:
+        raise ReleaseRejected(f"{path}: {error}; build the release again") from error
+    shape = (manifest.item_count, manifest.dimension)
+    if vectors.shape != shape or vectors.dtype != np.float32 or mean.shape != shape[1:] or len(items) != shape[0]:
+        raise ReleaseRejected(
+            f"{path}: {len(items)} items, vectors {vectors.shape} {vectors.dtype}, but the manifest says {shape}"
+        )
+    try:
+        check_unit(vectors)
+    except ValueError as error:
+        raise ReleaseRejected(f"{path}: {error}") from error
+    index = VectorIndex.load(path / layout.GRAPH, vectors, manifest.graph)
+    return tokenizer, canaries, items, index, lexical, mean
+
+
+def _canaries(path: Path, tokenizer: TextTokenizer) -> Canaries:
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    rows = tuple(text.ids for text in tokenizer.tokenize(raw["texts"]))
+    return Canaries(rows, np.asarray(raw["vectors"], dtype=np.float32))

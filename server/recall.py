@@ -1,0 +1,65 @@
+"""Looks for candidates in every source that applies. Runs in a worker thread: the indexes release the GIL."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from domain.recommendation import RecommendQuery, Source
+from pipeline.fuse import RecalledList
+from server.history import History
+from server.live_release import LiveRelease
+from server.represent import Represented
+
+# Where lists are joined, each must reach deeper than k: what is tenth in both can be first together.
+_DEPTH_FACTOR = 4
+_DEPTH_LEAST = 100
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """What the sources found.
+
+    Attributes:
+        lists: one list a source.
+        matched_terms: terms shared with the text, by row; of the lexical source only.
+    """
+
+    lists: tuple[RecalledList, ...]
+    matched_terms: Mapping[int, tuple[str, ...]]
+
+
+def recall(query: RecommendQuery, history: History, represented: Represented, release: LiveRelease) -> Recalled:
+    """Returns each source's candidates; blocked items are in none of them.
+
+    Raises:
+        InvalidRequest: a condition does not fit the catalogue's attributes.
+    """
+    blocked = _blocked(query, history, release)
+    source_count = len(represented.queries) + bool(represented.lexical_text)
+    depth = query.k if source_count == 1 else max(_DEPTH_FACTOR * query.k, _DEPTH_LEAST)
+    lists = [RecalledList(one.source, *release.index.search(one.vector, depth, blocked)) for one in represented.queries]
+    matched: dict[int, tuple[str, ...]] = {}
+    if represented.lexical_text:
+        matches = release.lexical.search(represented.lexical_text, depth, blocked)
+        lists.append(RecalledList(Source.LEXICAL, matches.rows, matches.scores))
+        matched = dict(zip(matches.rows.tolist(), matches.matched_terms, strict=True))
+    return Recalled(tuple(lists), matched)
+
+
+def _blocked(query: RecommendQuery, history: History, release: LiveRelease) -> np.ndarray:
+    """Returns bool[n]: unavailable, excluded, seen, or failing a condition."""
+    blocked = release.items.unavailable.copy()
+    blocked[release.items.rows_of(query.exclude_item_ids)] = True
+    blocked[list(history.disliked_rows if query.include_seen else history.seen_rows)] = True
+    if query.conditions:
+        blocked |= release.items.blocked_by(query.conditions)
+    return blocked
+
+
+def similarities(represented: Represented, rows: Sequence[int], release: LiveRelease) -> np.ndarray | None:
+    """Returns float32[m], the cosine of each row to the request's first query; None where there is no query."""
+    if not represented.queries:
+        return None
+    found: np.ndarray = release.index.vectors[list(rows)] @ represented.queries[0].vector
+    return found

@@ -1,0 +1,167 @@
+"""The pipeline: one request, top to bottom.
+
+    history -> represent -> recall (and filter) -> rank -> explain
+
+Each step takes and returns domain values; `rpc/` turns them from and into protobuf.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from domain.item import Item
+from domain.recommendation import (
+    Degradation,
+    DegradationReason,
+    Explanation,
+    ItemMask,
+    RankedItem,
+    Recommendation,
+    RecommendQuery,
+    Source,
+    SourceRank,
+    StageTimes,
+)
+from pipeline.fuse import Candidate, fuse
+from server.deadline import Deadline
+from server.explain import explain
+from server.history import History, read_history
+from server.live_release import LiveRelease
+from server.recall import recall, similarities
+from server.represent import Represented, represent
+
+# With less time left than this the reply goes out without explanations.
+_EXPLAIN_RESERVE_S = 0.005
+# Looking up this many events takes well under a millisecond.
+_INLINE_EVENTS = 50
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """Answers requests from the live release.
+
+    Attributes:
+        live: returns the live release; raises NoRelease where there is none.
+        searchers: threads in which indexes are searched.
+        unknown_token_limit: share of unknown tokens above which a text counts as a language the encoder doesn't know.
+    """
+
+    live: Callable[[], LiveRelease]
+    searchers: Executor
+    unknown_token_limit: float
+
+    async def recommend(self, query: RecommendQuery, deadline: Deadline, times: StageTimes) -> Recommendation:
+        """Returns the best items for one request; fills in `times` as it goes.
+
+        Raises:
+            NoRelease, NothingToGoOn, InvalidRequest: nothing can be, or may be, recommended.
+            EncoderUnavailable: the encoder is away and nothing can be recalled without it.
+            Overloaded, DeadlineExceeded: not in time.
+        """
+        release = self.live()
+        history = await self._history(query, release)
+        with _clock(times, "represent_s"):
+            represented = await represent(
+                query, history, release, deadline, times, unknown_token_limit=self.unknown_token_limit
+            )
+        in_time = deadline.remaining_s() > _EXPLAIN_RESERVE_S
+        request = _Request(replace(query, explain=query.explain and in_time), history, represented, release)
+        items = await asyncio.get_running_loop().run_in_executor(self.searchers, _shortlist, request, times)
+        if not items and represented.encoder_error is not None:
+            raise represented.encoder_error
+        return Recommendation(
+            items=tuple(items),
+            release_id=release.manifest.release_id,
+            stage_times=times,
+            degradations=represented.degradations + (() if in_time or not query.explain else (_NOT_EXPLAINED,)),
+            shortfall_count=query.k - len(items),
+            unknown_token_share=represented.unknown_token_share,
+            unknown_item_ids=history.unknown_item_ids,
+        )
+
+    async def _history(self, query: RecommendQuery, release: LiveRelease) -> History:
+        """Looks the history up; a long one in a worker thread."""
+        if len(query.events) + len(query.item_ids) <= _INLINE_EVENTS:
+            return read_history(query, release)
+        return await asyncio.get_running_loop().run_in_executor(self.searchers, read_history, query, release)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One request as the indexes are searched with it."""
+
+    query: RecommendQuery
+    history: History
+    represented: Represented
+    release: LiveRelease
+
+
+def _shortlist(request: _Request, times: StageTimes) -> list[RankedItem]:
+    """Recalls, ranks, explains and details; runs in a worker thread, so that the event loop never waits."""
+    query, history, represented, release = request.query, request.history, request.represented, request.release
+    with _clock(times, "recall_s"):
+        recalled = recall(query, history, represented, release)
+    with _clock(times, "rank_s"):
+        candidates = fuse(recalled.lists, query.k)
+        items = _ranked(candidates, represented, release)
+    with _clock(times, "explain_s"):
+        if query.explain:
+            items = _explained(items, explain(candidates, history, recalled, release))
+        if query.item_mask is not None:
+            items = _detailed(items, candidates, query.item_mask, release)
+    return items
+
+
+_NOT_EXPLAINED = Degradation(DegradationReason.EXPLANATION_SKIPPED, "there was no time left to explain the items")
+
+
+def _ranked(candidates: Sequence[Candidate], represented: Represented, release: LiveRelease) -> list[RankedItem]:
+    cosines = similarities(represented, [candidate.row for candidate in candidates], release)
+    return [
+        RankedItem(
+            id=release.items.ids[candidate.row],
+            rank=place + 1,
+            score=candidate.score,
+            similarity=None if cosines is None else float(cosines[place]),
+            provenance=tuple(SourceRank(Source(view.source), view.rank, view.score) for view in candidate.views),
+        )
+        for place, candidate in enumerate(candidates)
+    ]
+
+
+def _explained(items: Sequence[RankedItem], explanations: Sequence[Explanation]) -> list[RankedItem]:
+    return [replace(item, explanation=why) for item, why in zip(items, explanations, strict=True)]
+
+
+def _detailed(
+    items: Sequence[RankedItem], candidates: Sequence[Candidate], mask: ItemMask, release: LiveRelease
+) -> list[RankedItem]:
+    return [
+        replace(item, item=_masked(release.items.item(candidate.row), mask))
+        for item, candidate in zip(items, candidates, strict=True)
+    ]
+
+
+def _masked(item: Item, mask: ItemMask) -> Item:
+    """Leaves only the details asked for."""
+    everything = "attributes" in mask.fields
+    return Item(
+        id=item.id,
+        title=item.title if "title" in mask.fields else "",
+        text=item.text if "text" in mask.fields else "",
+        available=item.available and "available" in mask.fields,
+        attributes={name: value for name, value in item.attributes.items() if everything or name in mask.attributes},
+    )
+
+
+@contextmanager
+def _clock(times: StageTimes, stage: str) -> Iterator[None]:
+    """Adds the block's duration to a stage."""
+    started_s = time.perf_counter()
+    try:
+        yield
+    finally:
+        setattr(times, stage, getattr(times, stage) + time.perf_counter() - started_s)

@@ -1,0 +1,171 @@
+"""Turns what a request says into query vectors; what the encoder cannot serve is left to shared words."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from domain.errors import DeadlineExceeded, EncoderUnavailable
+from domain.recommendation import Degradation, DegradationReason, RecommendQuery, Source, StageTimes
+from pipeline.tokenize import TokenizedText
+from pipeline.vectors import history_query
+from server.deadline import Deadline
+from server.history import History
+from server.live_release import LiveRelease
+
+# Kept back from the encoder's time, so that a late encoder still leaves time to answer by shared words.
+_FALLBACK_SHARE = 0.2
+_FALLBACK_MOST_S = 0.05
+
+
+@dataclass(frozen=True)
+class VectorQuery:
+    """What to look for.
+
+    Attributes:
+        source: how its finds are labelled.
+        vector: float32[d], unit.
+    """
+
+    source: Source
+    vector: np.ndarray
+
+
+@dataclass(frozen=True)
+class Represented:
+    """A request as the recall sources take it.
+
+    Attributes:
+        queries: for the vector index; the first one is what `similarity` is measured against.
+        lexical_text: for the lexical index; empty where vectors speak for everything.
+        unknown_token_share: over all texts.
+        degradations: what could not be done as it should.
+        encoder_error: why the encoder gave nothing, if it did not.
+    """
+
+    queries: tuple[VectorQuery, ...]
+    lexical_text: str
+    unknown_token_share: float
+    degradations: tuple[Degradation, ...]
+    encoder_error: EncoderUnavailable | None
+
+
+@dataclass(frozen=True)
+class _Utterance:
+    source: Source
+    text: str
+    tokenized: TokenizedText
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """The vectors of some utterances and, where there are none, why."""
+
+    vectors: dict[Source, np.ndarray]
+    error: EncoderUnavailable | None
+
+
+async def represent(  # noqa: PLR0913 -- each is a fact of one call
+    query: RecommendQuery,
+    history: History,
+    release: LiveRelease,
+    deadline: Deadline,
+    times: StageTimes,
+    *,
+    unknown_token_limit: float,
+) -> Represented:
+    """Encodes the request's text and told history, and makes the history's query.
+
+    Raises:
+        Overloaded: too many texts wait for the encoder.
+        DeadlineExceeded: there is no time left at all.
+    """
+    texts = [(source, text) for source, text in _utterances(query, history) if text]
+    tokenized = await release.encoder.tokenize([text for _, text in texts], times)
+    said = [_Utterance(source, text, tokens) for (source, text), tokens in zip(texts, tokenized, strict=True)]
+    understood = [one for one in said if one.tokenized.unknown_share <= unknown_token_limit]
+    encoded = await _encode(understood, release, deadline, times)
+    left = [one for one in said if one.source not in encoded.vectors]
+    return Represented(
+        queries=_queries(encoded.vectors, history, release),
+        lexical_text="\n".join(one.text for one in left),
+        unknown_token_share=_unknown_share(said),
+        degradations=_degradations(said, understood, encoded.error),
+        encoder_error=encoded.error,
+    )
+
+
+def _utterances(query: RecommendQuery, history: History) -> tuple[tuple[Source, str], ...]:
+    return (Source.SEMANTIC_TEXT, query.text), (Source.SEMANTIC_HISTORY, history.told)
+
+
+async def _encode(
+    utterances: list[_Utterance], release: LiveRelease, deadline: Deadline, times: StageTimes
+) -> _Encoded:
+    if not utterances:
+        return _Encoded({}, None)
+    reserve_s = min(_FALLBACK_MOST_S, _FALLBACK_SHARE * deadline.remaining_s())
+    try:
+        vectors = await release.encoder.encode(
+            [one.tokenized for one in utterances], deadline.earlier_by(reserve_s), times
+        )
+    except EncoderUnavailable as error:
+        return _Encoded({}, error)
+    except DeadlineExceeded as error:
+        if deadline.remaining_s() <= 0:
+            raise
+        return _Encoded({}, EncoderUnavailable(str(error)))
+    return _Encoded({one.source: vector for one, vector in zip(utterances, vectors, strict=True)}, None)
+
+
+def _queries(encoded: dict[Source, np.ndarray], history: History, release: LiveRelease) -> tuple[VectorQuery, ...]:
+    """The text's vector as it is; the history's items and its told part as one centred mean."""
+    queries = []
+    if Source.SEMANTIC_TEXT in encoded:
+        queries.append(VectorQuery(Source.SEMANTIC_TEXT, encoded[Source.SEMANTIC_TEXT]))
+    told = encoded.get(Source.SEMANTIC_HISTORY)
+    if told is not None and not history.rows:
+        queries.append(VectorQuery(Source.SEMANTIC_HISTORY, told))
+    elif history.rows:
+        vectors = release.index.vectors[list(history.rows)]
+        if told is not None:
+            vectors = np.concatenate([vectors, told[np.newaxis]])
+        vector = history_query(vectors, release.mean)
+        if vector is not None:
+            queries.append(VectorQuery(Source.SEMANTIC_HISTORY, vector))
+    return tuple(queries)
+
+
+def _unknown_share(said: list[_Utterance]) -> float:
+    own = sum(one.tokenized.own_count for one in said)
+    return sum(one.tokenized.unknown_count for one in said) / own if own else 0.0
+
+
+def _degradations(
+    said: list[_Utterance], understood: list[_Utterance], error: EncoderUnavailable | None
+) -> tuple[Degradation, ...]:
+    found = []
+    if len(understood) < len(said):
+        share = max(one.tokenized.unknown_share for one in said if one not in understood)
+        found.append(
+            Degradation(
+                DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED,
+                f"the encoder does not know {share:.0%} of the text's tokens; it was matched by shared words or "
+                "characters, not by meaning",
+            )
+        )
+    if error is not None:
+        found.append(
+            Degradation(
+                DegradationReason.ENCODER_UNAVAILABLE,
+                "the encoder could not be asked in time; the text was matched by shared words or characters, not by "
+                "meaning",
+            )
+        )
+    if any(one.tokenized.truncated for one in understood):
+        found.append(
+            Degradation(
+                DegradationReason.TEXT_TRUNCATED,
+                "the text is longer than the encoder takes; what lies beyond was not read",
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,27 @@
+"""What every handler knows about the call it serves."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from server.deadline import Deadline
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call in progress.
+
+    Attributes:
+        method: full name, `/shortlist.v1.RecommenderService/Recommend`.
+        request_id: under which it is logged.
+        deadline: taken once, on arrival.
+        started_s: `time.perf_counter()` on arrival.
+    """
+
+    method: str
+    request_id: str
+    deadline: Deadline
+    started_s: float
+
+
+# Set by the guard around each handler; a context variable, because grpc hands a handler nothing but its own context.
+current_call: ContextVar[Call] = ContextVar("current_call")

@@ -1,0 +1,50 @@
+"""EmbeddingService: texts to vectors."""
+
+import time
+from collections.abc import Callable
+
+import grpc
+import numpy as np
+
+from domain.recommendation import StageTimes
+from pipeline.tokenize import TokenizedText
+from server.live_release import LiveRelease
+from server.rpc.call import current_call
+from server.rpc.parse import RequestLimits, parse_embed
+from server.rpc.reply import stage_times
+from shortlist.v1 import embedding_pb2 as pb
+from shortlist.v1 import embedding_pb2_grpc as pb_grpc
+
+
+class EmbedServicer(pb_grpc.EmbeddingServiceServicer):
+    """Serves Embed."""
+
+    def __init__(self, live: Callable[[], LiveRelease], limits: RequestLimits) -> None:
+        self._live = live
+        self._limits = limits
+
+    async def Embed(  # noqa: D102 -- the contract's name and comment
+        self, request: pb.EmbedRequest, context: grpc.aio.ServicerContext
+    ) -> pb.EmbedResponse:
+        call = current_call.get()
+        release = self._live()
+        texts = parse_embed(request, self._limits)
+        times = StageTimes(parse_s=time.perf_counter() - call.started_s)
+        started_s = time.perf_counter()
+        tokenized = await release.encoder.tokenize(texts, times)
+        vectors = await release.encoder.encode(tokenized, call.deadline, times)
+        times.represent_s = time.perf_counter() - started_s
+        return pb.EmbedResponse(
+            embeddings=[_embedding(text, vector) for text, vector in zip(tokenized, vectors, strict=True)],
+            release_id=release.manifest.release_id,
+            stage_times=stage_times(times, call),
+        )
+
+
+def _embedding(text: TokenizedText, vector: np.ndarray) -> pb.Embedding:
+    return pb.Embedding(
+        vector=vector.tolist(),
+        token_count=len(text.ids),
+        truncated=text.truncated,
+        unknown_token_share=text.unknown_share,
+    )

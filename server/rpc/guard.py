@@ -1,0 +1,137 @@
+"""Stands around every handler: deadline, request id, parsing, errors to statuses, metrics and the access log."""
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+
+from domain.errors import DeadlineExceeded
+from server.deadline import Deadline
+from server.rpc.call import Call, current_call
+from server.rpc.status import DETAILS_KEY, INTERNAL, CallStatus, MalformedMessage, status_of
+
+_OURS = "/shortlist.v1."
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+class CallObserver(Protocol):
+    """Where calls are counted."""
+
+    def call_ended(self, method: str, code: str, seconds: float) -> None:
+        """Called once for each call."""
+
+
+@dataclass(frozen=True)
+class DeadlineLimits:
+    """What becomes of a caller's deadline.
+
+    Attributes:
+        default_s: for a call without one.
+        longest_s: a longer one is cut to this.
+    """
+
+    default_s: float
+    longest_s: float
+
+
+class CallGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Wraps the unary handlers of `shortlist.v1`; health and reflection pass untouched."""
+
+    def __init__(self, limits: DeadlineLimits, observer: CallObserver) -> None:
+        self._limits = limits
+        self._observer = observer
+        self._log = structlog.get_logger("call")
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
+        """Returns the handler, guarded where it is ours."""
+        handler = await continuation(details)
+        if handler is None or handler.unary_unary is None or not details.method.startswith(_OURS):
+            return handler
+        # No deserializer: bytes that are no message must not surface as UNKNOWN, so they are parsed inside the guard.
+        return grpc.unary_unary_rpc_method_handler(
+            self._guarded(handler, details.method), None, handler.response_serializer
+        )
+
+    def _guarded(
+        self, handler: grpc.RpcMethodHandler, method: str
+    ) -> Callable[[bytes, grpc.aio.ServicerContext], Awaitable[Any]]:
+        async def serve(raw: bytes, context: grpc.aio.ServicerContext) -> Any:  # noqa: ANN401 -- any reply message
+            started_s = time.perf_counter()
+            request_id = _request_id(context)
+            outcome = "OK"
+            try:
+                call = Call(method, request_id, self._deadline(context), started_s)
+                current_call.set(call)
+                reply = await _answer(handler, raw, context, call)
+                context.set_trailing_metadata((("x-request-id", request_id),))
+                return reply
+            except asyncio.CancelledError:
+                outcome = "CANCELLED"
+                if context.cancelled():
+                    raise
+                # Not the caller's doing: the server is stopping. Without a status the caller would wait for one.
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "the gateway is stopping; try another replica")
+            except Exception as error:
+                status = self._status(error, call_id=request_id, method=method)
+                outcome = status.code.name
+                await _abort(context, status, request_id)
+            finally:
+                seconds = time.perf_counter() - started_s
+                self._observer.call_ended(method, outcome, seconds)
+                self._log.info("call", method=method, request_id=request_id, code=outcome, ms=round(seconds * 1e3, 2))
+
+        return serve
+
+    def _deadline(self, context: grpc.aio.ServicerContext) -> Deadline:
+        left_s = context.time_remaining()
+        if left_s is None:
+            return Deadline.after(self._limits.default_s)
+        if left_s <= 0:
+            raise DeadlineExceeded("the deadline had passed when the call arrived; give the call more time")
+        return Deadline.after(min(left_s, self._limits.longest_s))
+
+    def _status(self, error: Exception, call_id: str, method: str) -> CallStatus:
+        status = status_of(error)
+        if status is None:
+            self._log.error("internal error", method=method, request_id=call_id, exc_info=error)
+            return INTERNAL
+        return status
+
+
+async def _answer(handler: grpc.RpcMethodHandler, raw: bytes, context: grpc.aio.ServicerContext, call: Call) -> Any:  # noqa: ANN401
+    try:
+        request = handler.request_deserializer(raw)
+    except DecodeError as error:
+        raise MalformedMessage("the bytes are no message of this method's request type") from error
+    try:
+        async with asyncio.timeout_at(call.deadline.at_s):
+            return await handler.unary_unary(request, context)
+    except TimeoutError as error:
+        raise DeadlineExceeded("the call did not finish within its deadline; give it more time") from error
+
+
+async def _abort(context: grpc.aio.ServicerContext, status: CallStatus, request_id: str) -> None:
+    metadata = (
+        (DETAILS_KEY, status.to_proto(request_id).SerializeToString()),
+        ("x-request-id", request_id),
+    )
+    await context.abort(status.code, status.message, metadata)
+
+
+def _request_id(context: grpc.aio.ServicerContext) -> str:
+    """Returns the caller's `x-request-id` if it can be logged as it is, else a new one."""
+    for key, value in context.invocation_metadata() or ():
+        if key == "x-request-id" and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+            return value
+    return uuid.uuid4().hex

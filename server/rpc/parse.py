@@ -1,0 +1,227 @@
+"""Protobuf requests to checked domain requests: the one place where input is validated."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from domain.errors import FieldViolation, InvalidRequest, NothingToGoOn, NotServed
+from domain.event import Event, EventKind
+from domain.item import ID_LIMIT_BYTES, AttributeType
+from domain.recommendation import AnyOf, Condition, Equals, ItemMask, Range, RecommendQuery
+from shortlist.v1 import embedding_pb2, event_pb2, filter_pb2
+from shortlist.v1 import recommender_pb2 as pb
+
+_KINDS = {getattr(event_pb2, f"EVENT_KIND_{kind.name}"): kind for kind in EventKind}
+_ENCODINGS = frozenset(pb.HistoryEncoding.values())
+_MASK_FIELDS = frozenset({"title", "text", "available", "attributes"})
+_TITLE_LIMIT_BYTES = 1024
+
+
+@dataclass(frozen=True)
+class RequestLimits:
+    """How much one request may hold; the same names as in the settings."""
+
+    default_k: int
+    max_k: int
+    max_text_bytes: int
+    max_events: int
+    max_item_ids: int
+    max_exclusions: int
+    max_conditions: int
+    max_condition_values: int
+    max_batch_requests: int
+    max_embed_texts: int
+
+
+class _Check:
+    """Collects violations, so that a caller hears of all of them at once."""
+
+    def __init__(self) -> None:
+        self._violations: list[FieldViolation] = []
+
+    def that(self, holds: object, field: str, description: str) -> bool:
+        if not holds:
+            self._violations.append(FieldViolation(field, description))
+        return bool(holds)
+
+    def count(self, values: object, most: int, field: str) -> bool:
+        found = len(values)  # type: ignore[arg-type]
+        return self.that(found <= most, field, f"at most {most:,} entries, found {found:,}")
+
+    def text(self, text: str, most_bytes: int, field: str) -> None:
+        size = len(text.encode())
+        self.that(size <= most_bytes, field, f"at most {most_bytes:,} bytes of UTF-8, found {size:,}")
+        self.that(text.strip(), field, "must not be blank; leave the field out instead")
+        self.that("\0" not in text, field, "must not hold NUL")
+
+    def ids(self, ids: Iterable[str], field: str) -> None:
+        for number, item_id in enumerate(ids):
+            # One encoded character has at least one byte and at most four.
+            if not item_id or (4 * len(item_id) > ID_LIMIT_BYTES and len(item_id.encode()) > ID_LIMIT_BYTES):
+                self.that(False, f"{field}[{number}]", f"an id has 1 to {ID_LIMIT_BYTES} bytes")
+                return
+
+    def raise_any(self) -> None:
+        if self._violations:
+            raise InvalidRequest(*self._violations)
+
+
+def parse_recommend(
+    request: pb.RecommendRequest, limits: RequestLimits, attribute_types: Mapping[str, AttributeType]
+) -> RecommendQuery:
+    """Checks a request.
+
+    Args:
+        request: as it arrived.
+        limits: the gateway's.
+        attribute_types: of the live release, for the field mask.
+
+    Raises:
+        InvalidRequest: with one violation for each field out of range.
+        NothingToGoOn: neither text nor events nor items.
+        NotServed: a field that this gateway does not serve yet.
+    """
+    check = _Check()
+    if request.event_token:
+        raise NotServed("event_token", "this gateway keeps no events yet; pass them along in `events`")
+    for field in ("user_id", "session_id"):
+        if request.HasField(field):
+            check.ids([getattr(request, field)], field)
+    if request.HasField("text"):
+        check.text(request.text, limits.max_text_bytes, "text")
+    k = request.k if request.HasField("k") else limits.default_k
+    check.that(1 <= k <= limits.max_k, "k", f"must lie between 1 and {limits.max_k:,}, found {k}")
+    check.that(request.history_encoding in _ENCODINGS, "history_encoding", "unknown value; see HistoryEncoding")
+    events = _events(request.events, limits, check)
+    for values, most, field in (
+        (request.item_ids, limits.max_item_ids, "item_ids"),
+        (request.exclude_item_ids, limits.max_exclusions, "exclude_item_ids"),
+    ):
+        if check.count(values, most, field):
+            check.ids(values, field)
+    conditions = _conditions(request.conditions, limits, check)
+    mask = _item_mask(request.item_mask.paths, attribute_types, check)
+    check.raise_any()
+    if not (request.HasField("text") or request.events or request.item_ids):
+        raise NothingToGoOn(
+            FieldViolation(
+                "text", "nothing to recommend from: give text, events or item_ids (an id alone says nothing yet)"
+            )
+        )
+    return RecommendQuery(
+        text=request.text,
+        events=events,
+        item_ids=tuple(request.item_ids),
+        tell_history=request.history_encoding == pb.HISTORY_ENCODING_TEXT,
+        exclude_item_ids=tuple(request.exclude_item_ids),
+        conditions=conditions,
+        k=k,
+        explain=request.explain,
+        item_mask=mask,
+        include_seen=request.include_seen,
+    )
+
+
+def parse_batch(request: pb.BatchRecommendRequest, limits: RequestLimits) -> None:
+    """Checks the size of a batch; its entries are checked one by one.
+
+    Raises:
+        InvalidRequest: it is empty or too large.
+    """
+    check = _Check()
+    check.that(request.requests, "requests", "at least one request")
+    check.count(request.requests, limits.max_batch_requests, "requests")
+    check.raise_any()
+
+
+def parse_embed(request: embedding_pb2.EmbedRequest, limits: RequestLimits) -> tuple[str, ...]:
+    """Returns the texts to encode.
+
+    Raises:
+        InvalidRequest: there are none or too many, or one is blank, too long or holds NUL.
+    """
+    check = _Check()
+    check.that(request.texts, "texts", "at least one text")
+    if check.count(request.texts, limits.max_embed_texts, "texts"):
+        for number, text in enumerate(request.texts):
+            check.text(text, limits.max_text_bytes, f"texts[{number}]")
+    check.raise_any()
+    return tuple(request.texts)
+
+
+def _events(events: Iterable[event_pb2.Event], limits: RequestLimits, check: _Check) -> tuple[Event, ...]:
+    if not check.count(events, limits.max_events, "events"):
+        return ()
+    parsed = []
+    for number, event in enumerate(events):
+        where = f"events[{number}]"
+        check.ids([event.item_id], f"{where}.item_id")
+        known = check.that(event.kind in _KINDS, f"{where}.kind", "a kind other than UNSPECIFIED; see EventKind")
+        if event.comment:
+            check.text(event.comment, limits.max_text_bytes, f"{where}.comment")
+        if event.item_title:
+            check.text(event.item_title, _TITLE_LIMIT_BYTES, f"{where}.item_title")
+        time_s = None
+        if event.HasField("time"):
+            in_range = 0 <= event.time.nanos < 1_000_000_000 and -62_135_596_800 <= event.time.seconds < 253_402_300_800
+            if check.that(in_range, f"{where}.time", "must be a valid Timestamp (years 1 to 9999)"):
+                time_s = event.time.seconds + event.time.nanos / 1e9
+        if known:
+            parsed.append(Event(event.item_id, _KINDS[event.kind], time_s, event.comment, event.item_title))
+    return tuple(parsed)
+
+
+def _conditions(
+    conditions: Iterable[filter_pb2.AttributeCondition], limits: RequestLimits, check: _Check
+) -> tuple[Condition, ...]:
+    if not check.count(conditions, limits.max_conditions, "conditions"):
+        return ()
+    parsed = []
+    for number, condition in enumerate(conditions):
+        test = _test(condition, limits, check, f"conditions[{number}]")
+        if test is not None:
+            parsed.append(Condition(condition.attribute, test, condition.negate))
+    return tuple(parsed)
+
+
+def _test(
+    condition: filter_pb2.AttributeCondition, limits: RequestLimits, check: _Check, where: str
+) -> AnyOf | Range | Equals | None:
+    kind = condition.WhichOneof("test")
+    if kind == "any_of":
+        values = condition.any_of.values
+        check.that(values, f"{where}.any_of.values", "at least one value")
+        check.count(values, limits.max_condition_values, f"{where}.any_of.values")
+        return AnyOf(frozenset(values))
+    if kind == "range":
+        low = condition.range.min if condition.range.HasField("min") else None
+        high = condition.range.max if condition.range.HasField("max") else None
+        ends = [end for end in (low, high) if end is not None]
+        check.that(ends, f"{where}.range", "at least one of min and max")
+        check.that(not any(math.isnan(end) for end in ends), f"{where}.range", "an end must not be NaN")
+        check.that(ends == sorted(ends), f"{where}.range", "min must not lie above max")
+        return Range(low, high)
+    if kind == "equals":
+        return Equals(condition.equals)
+    check.that(False, where, "one of any_of, range and equals must be given")
+    return None
+
+
+def _item_mask(paths: Iterable[str], attribute_types: Mapping[str, AttributeType], check: _Check) -> ItemMask | None:
+    fields: set[str] = set()
+    attributes: set[str] = set()
+    for path in paths:
+        name = path.removeprefix("attributes.")
+        if path == "*":
+            fields |= _MASK_FIELDS
+        elif path in _MASK_FIELDS:
+            fields.add(path)
+        elif path != name and name in attribute_types:
+            attributes.add(name)
+        elif path != "id":
+            check.that(
+                False,
+                "item_mask",
+                f'unknown path "{path[:64]}"; known: title, text, available, attributes, attributes.NAME, *',
+            )
+    return ItemMask(frozenset(fields), frozenset(attributes)) if paths else None

@@ -1,0 +1,72 @@
+"""RecommenderService: protobuf in, protobuf out, nothing else."""
+
+import asyncio
+import time
+from typing import Protocol
+
+import grpc
+
+from domain.recommendation import Recommendation, StageTimes
+from server.recommender import Recommender
+from server.rpc.call import current_call
+from server.rpc.parse import RequestLimits, parse_batch, parse_recommend
+from server.rpc.reply import entry_error, recommend_reply
+from server.rpc.status import INTERNAL, status_of
+from shortlist.v1 import recommender_pb2 as pb
+from shortlist.v1 import recommender_pb2_grpc as pb_grpc
+
+# A reply of more items than this is built in a worker thread: it would hold up the event loop.
+_INLINE_ITEMS = 100
+
+
+class RecommendObserver(Protocol):
+    """Where answers are counted."""
+
+    def recommended(self, answer: Recommendation) -> None:
+        """Called once for each answer."""
+
+    def entry_failed(self, error: Exception) -> None:
+        """Called for each entry of a batch that failed for no reason of its caller."""
+
+
+class RecommendServicer(pb_grpc.RecommenderServiceServicer):
+    """Serves Recommend and BatchRecommend."""
+
+    def __init__(self, recommender: Recommender, limits: RequestLimits, observer: RecommendObserver) -> None:
+        self._recommender = recommender
+        self._limits = limits
+        self._observer = observer
+
+    async def Recommend(  # noqa: D102 -- the contract's name and comment
+        self, request: pb.RecommendRequest, context: grpc.aio.ServicerContext
+    ) -> pb.RecommendResponse:
+        return await self._recommend(request, current_call.get().started_s)
+
+    async def BatchRecommend(  # noqa: D102
+        self, request: pb.BatchRecommendRequest, context: grpc.aio.ServicerContext
+    ) -> pb.BatchRecommendResponse:
+        parse_batch(request, self._limits)
+        entries = await asyncio.gather(*(self._entry(one) for one in request.requests))
+        return pb.BatchRecommendResponse(entries=entries)
+
+    async def _recommend(self, request: pb.RecommendRequest, since_s: float) -> pb.RecommendResponse:
+        call = current_call.get()
+        release = self._recommender.live()
+        query = parse_recommend(request, self._limits, release.manifest.attribute_types)
+        times = StageTimes(parse_s=time.perf_counter() - since_s)
+        answer = await self._recommender.recommend(query, call.deadline, times)
+        self._observer.recommended(answer)
+        if len(answer.items) <= _INLINE_ITEMS:
+            return recommend_reply(answer, call)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._recommender.searchers, recommend_reply, answer, call
+        )
+
+    async def _entry(self, request: pb.RecommendRequest) -> pb.BatchRecommendEntry:
+        try:
+            return pb.BatchRecommendEntry(response=await self._recommend(request, time.perf_counter()))
+        except Exception as error:  # one entry's error never fails the others
+            status = status_of(error)
+            if status is None:
+                self._observer.entry_failed(error)
+            return pb.BatchRecommendEntry(error=entry_error(status or INTERNAL))

@@ -1,0 +1,100 @@
+"""Domain answers to protobuf replies."""
+
+import time
+
+from domain import recommendation as domain
+from domain.item import AttributeValue, Item
+from server.rpc.call import Call
+from server.rpc.status import CallStatus
+from shortlist.v1 import item_pb2
+from shortlist.v1 import recommender_pb2 as pb
+
+
+def recommend_reply(answer: domain.Recommendation, call: Call) -> pb.RecommendResponse:
+    """Builds the reply to one Recommend."""
+    return pb.RecommendResponse(
+        items=[_item(item) for item in answer.items],
+        release_id=answer.release_id,
+        degradations=[
+            pb.Degradation(reason=f"DEGRADATION_REASON_{one.reason.name}", detail=one.detail)
+            for one in answer.degradations
+        ],
+        shortfall_count=answer.shortfall_count,
+        unknown_token_share=answer.unknown_token_share,
+        unknown_item_ids=answer.unknown_item_ids,
+        request_id=call.request_id,
+        stage_times=stage_times(answer.stage_times, call),
+    )
+
+
+def entry_error(status: CallStatus) -> pb.EntryError:
+    """Builds the error of one entry of a batch."""
+    return pb.EntryError(
+        code=status.code.value[0],
+        message=status.message,
+        reason=status.reason,
+        field_violations=[pb.FieldViolation(field=v.field, description=v.description) for v in status.violations],
+    )
+
+
+def stage_times(times: domain.StageTimes, call: Call) -> pb.StageTimes:
+    """Builds the stage times; the total is taken now."""
+    return pb.StageTimes(
+        total_ms=(time.perf_counter() - call.started_s) * 1e3,
+        parse_ms=times.parse_s * 1e3,
+        represent_ms=times.represent_s * 1e3,
+        tokenize_ms=times.tokenize_s * 1e3,
+        queue_ms=times.queue_s * 1e3,
+        triton_ms=times.triton_s * 1e3,
+        recall_ms=times.recall_s * 1e3,
+        rank_ms=times.rank_s * 1e3,
+        explain_ms=times.explain_s * 1e3,
+    )
+
+
+def _item(ranked: domain.RankedItem) -> pb.RecommendedItem:
+    return pb.RecommendedItem(
+        id=ranked.id,
+        rank=ranked.rank,
+        score=ranked.score,
+        similarity=ranked.similarity,
+        provenance=[
+            pb.Provenance(source=f"RECALL_SOURCE_{view.source.name}", rank=view.rank, score=view.score)
+            for view in ranked.provenance
+        ],
+        explanation=_explanation(ranked.explanation),
+        item=_details(ranked.item),
+    )
+
+
+def _explanation(why: domain.Explanation | None) -> pb.Explanation | None:
+    if why is None:
+        return None
+    return pb.Explanation(
+        text=why.text,
+        matched_terms=why.matched_terms,
+        because_of_item_id=why.because_of_item_id,
+        because_of_similarity=why.because_of_similarity,
+    )
+
+
+def _details(item: Item | None) -> item_pb2.Item | None:
+    if item is None:
+        return None
+    return item_pb2.Item(
+        id=item.id,
+        title=item.title,
+        text=item.text,
+        available=item.available,
+        attributes={name: _attribute(value) for name, value in item.attributes.items()},
+    )
+
+
+def _attribute(value: AttributeValue) -> item_pb2.AttributeValue:
+    if isinstance(value, bool):
+        return item_pb2.AttributeValue(bool_value=value)
+    if isinstance(value, str):
+        return item_pb2.AttributeValue(string_value=value)
+    if isinstance(value, tuple):
+        return item_pb2.AttributeValue(string_list_value=item_pb2.StringList(values=value))
+    return item_pb2.AttributeValue(number_value=value)

@@ -1,0 +1,100 @@
+"""Domain errors to gRPC statuses: one table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from domain.errors import (
+    DeadlineExceeded,
+    EncoderUnavailable,
+    FieldViolation,
+    InvalidRequest,
+    NoRelease,
+    NothingToGoOn,
+    NotServed,
+    Overloaded,
+)
+from shortlist.v1 import recommender_pb2 as pb
+
+ERROR_DOMAIN = "shortlist.v1"
+DETAILS_KEY = "grpc-status-details-bin"
+_RETRY_AFTER_S = 0.5
+
+
+class MalformedMessage(Exception):
+    """The bytes are no valid message of the method's request type."""
+
+
+@dataclass(frozen=True)
+class CallStatus:
+    """How a call ended badly.
+
+    Attributes:
+        code: canonical status.
+        reason: a value of ErrorReason.
+        message: for people; never holds the caller's text or a stack.
+        violations: fields out of range.
+        retry_after_s: when it may help to try again; None where it won't.
+    """
+
+    code: grpc.StatusCode
+    reason: int
+    message: str
+    violations: Sequence[FieldViolation] = ()
+    retry_after_s: float | None = None
+
+    def to_proto(self, request_id: str) -> status_pb2.Status:
+        """Returns google.rpc.Status with ErrorInfo, and BadRequest or RetryInfo where they apply."""
+        info = error_details_pb2.ErrorInfo(
+            reason=pb.ErrorReason.Name(self.reason), domain=ERROR_DOMAIN, metadata={"request_id": request_id}
+        )
+        details = [_packed(info)]
+        if self.violations:
+            bad = error_details_pb2.BadRequest(
+                field_violations=[
+                    error_details_pb2.BadRequest.FieldViolation(field=one.field, description=one.description)
+                    for one in self.violations
+                ]
+            )
+            details.append(_packed(bad))
+        if self.retry_after_s is not None:
+            delay = duration_pb2.Duration(nanos=int(self.retry_after_s * 1e9))
+            details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
+        return status_pb2.Status(code=self.code.value[0], message=self.message, details=details)
+
+
+_TABLE: tuple[tuple[type[Exception], grpc.StatusCode, int], ...] = (
+    (NothingToGoOn, grpc.StatusCode.INVALID_ARGUMENT, pb.ERROR_REASON_NOTHING_TO_GO_ON),
+    (InvalidRequest, grpc.StatusCode.INVALID_ARGUMENT, pb.ERROR_REASON_INVALID_FIELD),
+    (MalformedMessage, grpc.StatusCode.INVALID_ARGUMENT, pb.ERROR_REASON_MALFORMED_MESSAGE),
+    (NotServed, grpc.StatusCode.UNIMPLEMENTED, pb.ERROR_REASON_NOT_SERVED),
+    (DeadlineExceeded, grpc.StatusCode.DEADLINE_EXCEEDED, pb.ERROR_REASON_DEADLINE_EXCEEDED),
+    (Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED, pb.ERROR_REASON_OVERLOADED),
+    (EncoderUnavailable, grpc.StatusCode.UNAVAILABLE, pb.ERROR_REASON_ENCODER_UNAVAILABLE),
+    (NoRelease, grpc.StatusCode.UNAVAILABLE, pb.ERROR_REASON_NO_RELEASE),
+)
+
+INTERNAL = CallStatus(
+    grpc.StatusCode.INTERNAL,
+    pb.ERROR_REASON_INTERNAL,
+    "the gateway failed; its log has the cause under the request id",
+)
+
+
+def status_of(error: Exception) -> CallStatus | None:
+    """Returns the status of a domain error; None for anything else, whose text must not leave the process."""
+    for kind, code, reason in _TABLE:
+        if isinstance(error, kind):
+            violations = error.violations if isinstance(error, InvalidRequest | NotServed) else ()
+            retry_after_s = _RETRY_AFTER_S if isinstance(error, Overloaded) else None
+            return CallStatus(code, reason, str(error), violations, retry_after_s)
+    return None
+
+
+def _packed(message: object) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(message)  # type: ignore[arg-type]
+    return packed

@@ -1,0 +1,154 @@
+"""The gateway's settings: one typed table, filled from defaults, file, environment and flags, in this order."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from domain.errors import ConfigurationError
+from server.rpc.guard import DeadlineLimits
+from server.rpc.parse import RequestLimits
+
+_PREFIX = "SHORTLIST_"
+_Count = Annotated[int, Field(ge=1, le=10_000_000)]
+_Seconds = Annotated[float, Field(gt=0, le=86_400)]
+_Address = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^\[\]:\s]+):\d{1,5}$")]
+
+
+class Settings(BaseModel):
+    """Every setting with its default. A field's description is its documentation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    listen: _Address = Field("127.0.0.1:8470", description="address of the gRPC port; port 0 takes a free one")
+    metrics_listen: _Address = Field("127.0.0.1:8471", description="address of the Prometheus page; port 0: a free one")
+    insecure: bool = Field(False, description="allow plaintext on an address other than loopback")
+    tls_certificate: Path | None = Field(None, description="PEM file with the server's certificate chain")
+    tls_key: Path | None = Field(None, description="PEM file with its private key")
+    tls_client_ca: Path | None = Field(None, description="PEM file; callers must then show a certificate it signed")
+    releases: Path = Field(Path("releases"), description="folder of releases")
+    release: str | None = Field(None, description="release folder or id; the current one where not given")
+    model_repository: Path = Field(Path("model_repository"), description="folder that the gateway and Triton both see")
+    triton: _Address | None = Field(None, description="gRPC address of a Triton that somebody else runs")
+    triton_env: Path = Field(Path(".venv-triton"), description="Python environment of the embedded Triton")
+    state: Path = Field(Path("var"), description="folder for logs and the embedded Triton's backends")
+    log_format: str = Field("auto", pattern="^(auto|json|console)$", description="json, console, or auto: by terminal")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="least severe level logged")
+    default_deadline_s: _Seconds = Field(1.0, description="deadline of a call that brings none, seconds")
+    longest_deadline_s: _Seconds = Field(60.0, description="a longer deadline is cut to this, seconds")
+    stop_grace_s: _Seconds = Field(5.0, description="how long calls in progress may finish on stop, seconds")
+    search_threads: _Count = Field(2, description="threads that search indexes")
+    unknown_token_limit: float = Field(
+        0.3, ge=0, le=1, description="share of unknown tokens above which text is matched by shared words instead"
+    )
+    default_k: _Count = Field(10, description="items in a reply where k is not given")
+    max_k: _Count = Field(1_000, description="largest k")
+    max_text_bytes: _Count = Field(8_192, description="longest text, bytes of UTF-8")
+    max_events: _Count = Field(1_000, description="most events in a request")
+    max_item_ids: _Count = Field(1_000, description="most item_ids in a request")
+    max_exclusions: _Count = Field(10_000, description="most exclude_item_ids in a request")
+    max_conditions: _Count = Field(32, description="most conditions in a request")
+    max_condition_values: _Count = Field(1_000, description="most values in one condition")
+    max_batch_requests: _Count = Field(256, description="most requests in a BatchRecommend")
+    max_embed_texts: _Count = Field(256, description="most texts in an Embed")
+    max_message_bytes: _Count = Field(4 * 1024 * 1024, description="largest message either way, bytes")
+
+    def request_limits(self) -> RequestLimits:
+        """Returns the limits that requests are checked against."""
+        return RequestLimits(**{name: getattr(self, name) for name in RequestLimits.__dataclass_fields__})
+
+    def deadline_limits(self) -> DeadlineLimits:
+        """Returns what becomes of callers' deadlines."""
+        return DeadlineLimits(self.default_deadline_s, self.longest_deadline_s)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Settings and where each came from.
+
+    Attributes:
+        settings: the values in force.
+        sources: for each setting: "default", a file's path, an environment variable's name, or a flag.
+    """
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+
+def load_configuration(file: Path | None, environment: Mapping[str, str], flags: Mapping[str, object]) -> Configuration:
+    """Merges the sources; a later one wins: defaults, file, environment (`SHORTLIST_MAX_K`), flags (`--max-k`).
+
+    Args:
+        file: a TOML file, or None.
+        environment: usually `os.environ`.
+        flags: given flags by setting's name.
+
+    Raises:
+        ConfigurationError: a setting is unknown or out of its range; the message names it and its source.
+    """
+    values: dict[str, object] = {}
+    sources = dict.fromkeys(Settings.model_fields, "default")
+    for name, value in _from_file(file).items():
+        values[name], sources[name] = value, str(file)
+    for variable, value in environment.items():
+        if variable.startswith(_PREFIX):
+            name = variable.removeprefix(_PREFIX).lower()
+            values[name], sources[name] = value, variable
+    for name, value in flags.items():
+        values[name], sources[name] = value, f"--{name.replace('_', '-')}"
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(_explained(one, sources) for one in error.errors())) from error
+    _check(settings)
+    return Configuration(settings, sources)
+
+
+def _from_file(file: Path | None) -> dict[str, object]:
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{file} cannot be used as configuration: {error}") from error
+
+
+def _explained(error: Mapping[str, object], sources: Mapping[str, str]) -> str:
+    name = str(error["loc"][0])  # type: ignore[index]
+    source = sources.get(name, name)
+    if error["type"] == "extra_forbidden":
+        return f"unknown setting {name} ({source}); `shortlist serve --print-config` lists all"
+    field = Settings.model_fields[name]
+    return f"{name} ({source}): {error['msg']}, found {error['input']!r}; expected: {field.description}"
+
+
+def _check(settings: Settings) -> None:
+    """Checks what concerns more than one setting."""
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        raise ConfigurationError("tls_certificate and tls_key go together: give both or neither")
+    if settings.tls_client_ca is not None and settings.tls_certificate is None:
+        raise ConfigurationError("tls_client_ca needs tls_certificate and tls_key")
+    if settings.default_deadline_s > settings.longest_deadline_s:
+        raise ConfigurationError("default_deadline_s must not exceed longest_deadline_s")
+    if settings.default_k > settings.max_k:
+        raise ConfigurationError("default_k must not exceed max_k")
+    for name in ("listen", "metrics_listen"):
+        address: str = getattr(settings, name)
+        host = address.rsplit(":", 1)[0].strip("[]")
+        if int(address.rsplit(":", 1)[1]) > 65_535:
+            raise ConfigurationError(f"{name}: {address} has a port above 65535")
+        secured = settings.tls_certificate is not None and name == "listen"
+        if not (host in ("localhost", "::1") or host.startswith("127.") or secured or settings.insecure):
+            raise ConfigurationError(
+                f"{name} is {address}, which others can reach in plaintext; give tls_certificate and tls_key, or say "
+                "--insecure if the network is trusted"
+            )
+
+
+def process_environment() -> Mapping[str, str]:
+    """Returns this process's environment; nothing but the configuration reads it."""
+    return os.environ
