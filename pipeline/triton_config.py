@@ -1,0 +1,94 @@
+"""The encoder's `config.pbtxt` as readable text: one writer for export, for the committed file and for the gateway."""
+
+SHORTEST_BUCKET_TOKEN_COUNT = 16
+
+_HEAD = """\
+# How Triton serves the encoder (token ids -> unit vector). Written by pipeline/triton_config.py; a test holds the
+# committed file to it, so change the function. The same file works with NVIDIA's container (its ONNX Runtime backend)
+# and with the embedded Triton (the Python-based backend of the same name in server/triton/backends).
+name: "encoder"
+backend: "onnxruntime"
+
+# No version_policy here: the gateway loads exactly the versions that the live release names.
+
+# Rows a call may carry. Dimensions below leave out the batch; -1 is the padded length, or the width of the vector, so
+# that encoders of another width share this file.
+max_batch_size: {max_batch_size}
+input [
+  {{ name: "input_ids"       data_type: TYPE_INT64  dims: [ -1 ] }},
+  {{ name: "attention_mask"  data_type: TYPE_INT64  dims: [ -1 ] }}
+]
+output [
+  {{ name: "sentence_embedding"  data_type: TYPE_FP32  dims: [ -1 ] }}
+]
+
+# Without a count ONNX Runtime gets two instances. Count times threads must not exceed the cores.
+instance_group [ {{ kind: KIND_CPU  count: 1 }} ]
+parameters {{ key: "intra_op_thread_count"  value {{ string_value: "2" }} }}
+parameters {{ key: "inter_op_thread_count"  value {{ string_value: "1" }} }}
+# Threads that spin between calls steal the cores from the gateway beside them. Read by the project's own backend;
+# NVIDIA's has no such setting and ignores this one.
+parameters {{ key: "session.intra_op.allow_spinning"  value {{ string_value: "0" }} }}
+
+# The gateway owns the batching delay, so Triton adds none and keeps a short queue. A request brings its own time limit;
+# that works only because the default is not 0, and only shortens it.
+dynamic_batching {{
+  max_queue_delay_microseconds: 0
+  default_queue_policy {{
+    timeout_action: REJECT
+    default_timeout_microseconds: 5000000
+    allow_timeout_override: true
+    max_queue_size: 64
+  }}
+}}
+
+# Warm-up of one shape is no warm-up of another: every length bucket, one row and a full batch.
+"""
+
+_WARMUP = """\
+model_warmup {{
+  name: "{batch_size} x {token_count} tokens"
+  batch_size: {batch_size}
+  inputs {{ key: "input_ids"       value {{ data_type: TYPE_INT64  dims: [ {token_count} ]  zero_data: true }} }}
+  inputs {{ key: "attention_mask"  value {{ data_type: TYPE_INT64  dims: [ {token_count} ]  zero_data: true }} }}
+}}
+"""
+
+
+def length_buckets(max_tokens: int) -> tuple[int, ...]:
+    """Returns the padded lengths in tokens, ascending: 16, 32, 64 and so on, the last exactly `max_tokens`.
+
+    Args:
+        max_tokens: the longest sequence the encoder takes, in tokens, at least 1.
+
+    Raises:
+        ValueError: `max_tokens` is below 1.
+    """
+    if max_tokens < 1:
+        raise ValueError(f"max_tokens is {max_tokens}; expected at least 1")
+    buckets = []
+    bucket = SHORTEST_BUCKET_TOKEN_COUNT
+    while bucket < max_tokens:
+        buckets.append(bucket)
+        bucket *= 2
+    return (*buckets, max_tokens)
+
+
+def encoder_config(max_tokens: int = 256, max_batch_size: int = 32) -> str:
+    """Returns the text of the encoder's config.pbtxt.
+
+    Args:
+        max_tokens: the longest sequence the encoder takes, in tokens; the longest bucket that is warmed up.
+        max_batch_size: rows in one call, at least 1.
+
+    Raises:
+        ValueError: an argument is below 1.
+    """
+    if max_batch_size < 1:
+        raise ValueError(f"max_batch_size is {max_batch_size}; expected at least 1")
+    warmups = [
+        _WARMUP.format(batch_size=batch_size, token_count=token_count)
+        for token_count in length_buckets(max_tokens)
+        for batch_size in sorted({1, max_batch_size})
+    ]
+    return _HEAD.format(max_batch_size=max_batch_size) + "".join(warmups)

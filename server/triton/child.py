@@ -1,0 +1,92 @@
+"""One run of tritonserver: the process, its process group, its part of the log and its shared memory."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from domain.errors import StorageError
+
+_LOG_TAIL_BYTES = 16_384
+_LOG_TAIL_LINES = 15
+_SHARED_MEMORY = Path("/dev/shm")
+
+
+class TritonChild:
+    """A started tritonserver, leader of a process group that its Python stubs are in."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, server_id: str, log_path: Path, log_start_bytes: int
+    ) -> None:
+        self.server_id = server_id
+        self._process = process
+        self._log_path = log_path
+        self._log_start_bytes = log_start_bytes
+
+    @property
+    def pid(self) -> int:
+        """The process id, also of one that has ended."""
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.returncode is None
+
+    async def wait(self) -> int:
+        """Returns the exit code once it has ended; minus the signal's number where one ended it."""
+        return await self._process.wait()
+
+    async def end(self, grace_s: float = 0.0) -> None:
+        """Ends it, kills what is left of its group and frees its shared memory.
+
+        A stub would notice within 4 s that its server is gone, and clean up itself. Killing it here, and names of
+        its own for each start, make that wait unnecessary.
+
+        Args:
+            grace_s: how long it may take to end by itself after being asked to, in seconds; 0 asks nothing.
+        """
+        try:
+            if self.is_running and grace_s > 0:
+                self._process.terminate()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._process.wait(), grace_s)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            await self._process.wait()
+            for path in _SHARED_MEMORY.glob(f"{self.server_id}*"):  # noqa: ASYNC240 - memory, not a disk
+                path.unlink(missing_ok=True)
+
+    def log_tail(self) -> str:
+        """The last lines that this run wrote, after a few words that say where they are from."""
+        with self._log_path.open("rb") as log:
+            end = log.seek(0, os.SEEK_END)
+            log.seek(max(self._log_start_bytes, end - _LOG_TAIL_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
+        return f"the last lines of {self._log_path}:\n" + "\n".join(lines)
+
+
+async def start_child(command: Sequence[str], server_id: str, log_path: Path) -> TritonChild:
+    """Starts a process in a group of its own, its output appended to a file.
+
+    Args:
+        command: program and arguments.
+        server_id: prefix of the names of its shared memory, different for each start.
+        log_path: created with its folder if missing.
+
+    Raises:
+        StorageError: the log cannot be written, or no process can be started.
+    """
+    try:
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        with log_path.open("ab") as log:
+            log_start_bytes = log.tell()
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+    except OSError as error:
+        raise StorageError(f"cannot start Triton with its log at {log_path}: {error}; choose another folder") from error
+    return TritonChild(process, server_id, log_path, log_start_bytes)

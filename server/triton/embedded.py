@@ -1,0 +1,256 @@
+"""The embedded Triton: a real tritonserver as a supervised child process.
+
+`open` starts it and returns when it takes calls; a task then waits for the process to end, starts it again on the same
+port with a growing pause, and has the composition root load the live versions again. The child is killed with its
+parent (`launcher`); its own children, the Python stubs, are in its process group and end with it (`child`).
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from domain.errors import DeadlineExceeded, EncoderUnavailable, TritonNotUsable
+from server.triton import launcher, ports
+from server.triton.child import TritonChild, start_child
+from server.triton.client import TritonClient
+from server.triton.installation import TritonInstallation, prepare_installation
+
+_HOST = "127.0.0.1"
+_RESTART_FIRST_S = 0.5
+_RESTART_LONGEST_S = 10.0
+_HEALTHY_AFTER_S = 30.0  # a child that lived this long starts the pauses anew
+_START_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class EmbeddedTritonSettings:
+    """How to start it.
+
+    Attributes:
+        triton_env: the virtual environment made by `make setup`.
+        model_repository: the folder that Triton serves from.
+        state_folder: a folder of ours for the backends; several gateways may share it.
+        log_path: the file that the server's output is appended to.
+        grpc_port: on 127.0.0.1; None picks a free one.
+        metrics_port: on 127.0.0.1; None picks a free one.
+        start_timeout_s: until the first answer, in seconds.
+        exit_timeout_s: for calls under way at a graceful stop, in whole seconds.
+    """
+
+    triton_env: Path
+    model_repository: Path
+    state_folder: Path
+    log_path: Path
+    grpc_port: int | None = None
+    metrics_port: int | None = None
+    start_timeout_s: float = 30.0
+    exit_timeout_s: int = 5
+
+
+class EmbeddedTriton:
+    """Owns one tritonserver. Open it on the main thread: the child is killed when the thread that started it ends."""
+
+    def __init__(self, settings: EmbeddedTritonSettings, on_restart: Callable[[], Awaitable[None]]) -> None:
+        """Remembers; `open` starts.
+
+        Args:
+            settings: how to start it.
+            on_restart: loads the live versions; awaited after every restart, again and again until it succeeds.
+        """
+        self._settings = settings
+        self._on_restart = on_restart
+        self._log = logging.getLogger(__name__)
+        self._installation: TritonInstallation | None = None
+        self._child: TritonChild | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self._grpc_port = 0
+        self._metrics_port = 0
+        self._restart_count = 0
+
+    @property
+    def grpc_address(self) -> str:
+        """HOST:PORT for calls; stays the same over restarts."""
+        return f"{_HOST}:{self._grpc_port}"
+
+    @property
+    def metrics_address(self) -> str:
+        """HOST:PORT of Triton's Prometheus page, /metrics; stays the same over restarts."""
+        return f"{_HOST}:{self._metrics_port}"
+
+    @property
+    def log_path(self) -> Path:
+        """The server's output, all starts one after the other."""
+        return self._settings.log_path
+
+    @property
+    def restart_count(self) -> int:
+        """How often the child was started again since `open`."""
+        return self._restart_count
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id; None while none runs."""
+        child = self._child
+        return child.pid if child is not None and child.is_running else None
+
+    async def open(self) -> None:
+        """Starts the server and returns when it takes calls; no model is loaded yet.
+
+        Raises:
+            TritonNotUsable: a part is missing, a given port is in use, or the server ends or stays silent.
+            StorageError: the state folder or the log cannot be written.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError(
+                "open EmbeddedTriton on the main thread: the child is killed when its starter's thread ends"
+            )
+        settings = self._settings
+        if not settings.model_repository.is_dir():
+            raise TritonNotUsable(f"the model repository {settings.model_repository} is no folder; create it first")
+        self._installation = await asyncio.to_thread(prepare_installation, settings.triton_env, settings.state_folder)
+        await self._start_on_free_ports(self._installation)
+        self._supervisor = asyncio.create_task(self._supervise(), name="triton-supervisor")
+
+    async def aclose(self) -> None:
+        """Ends the server, gracefully within its exit timeout, and everything it started."""
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            supervisor.cancel()
+            await asyncio.wait([supervisor])
+        child, self._child = self._child, None
+        if child is None:
+            return
+        # Triton looks once a second whether its models are unloaded, so a graceful stop takes about two seconds.
+        await child.end(grace_s=self._settings.exit_timeout_s + 2)
+
+    async def __aenter__(self) -> "EmbeddedTriton":
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def _start_on_free_ports(self, installation: TritonInstallation) -> None:
+        settings = self._settings
+        for given in (settings.grpc_port, settings.metrics_port):
+            if given is not None and not ports.is_free(_HOST, given):
+                raise TritonNotUsable(
+                    f"port {given} on {_HOST} is in use; stop what uses it, or give Triton another port"
+                )
+        for attempt in range(1, _START_ATTEMPTS + 1):
+            picked = ports.pick(_HOST, 2)
+            self._grpc_port = settings.grpc_port or picked[0]
+            self._metrics_port = settings.metrics_port or picked[1]
+            try:
+                self._child = await self._start(installation)
+                return
+            except TritonNotUsable:
+                # A picked port is only free until somebody else takes it.
+                taken = [p for p in (self._grpc_port, self._metrics_port) if not ports.is_free(_HOST, p)]
+                if not taken or attempt == _START_ATTEMPTS:
+                    raise
+                self._log.warning("triton: port %s was taken meanwhile, picking others", taken)
+
+    async def _start(self, installation: TritonInstallation) -> TritonChild:
+        server_id = f"shortlist-{os.getpid()}-{secrets.token_hex(4)}"
+        child = await start_child(self._command(installation, server_id), server_id, self.log_path)
+        try:
+            await self._wait_until_live(child)
+        except BaseException:
+            await child.end()
+            raise
+        return child
+
+    async def _wait_until_live(self, child: TritonChild) -> None:
+        async with TritonClient(self.grpc_address) as client:
+            answer = asyncio.create_task(client.wait_until_live(self._settings.start_timeout_s))
+            ended = asyncio.create_task(child.wait())
+            try:
+                await asyncio.wait([answer, ended], return_when=asyncio.FIRST_COMPLETED)
+                if ended.done():
+                    raise TritonNotUsable(f"tritonserver ended with {ended.result()} at its start; {child.log_tail()}")
+                if answer.exception() is not None:
+                    waited_s = self._settings.start_timeout_s
+                    raise TritonNotUsable(f"tritonserver did not answer within {waited_s:g} s; {child.log_tail()}")
+                # Another Triton may have taken the port meanwhile, and would answer just as well.
+                if await self._answering_id(client) != child.server_id:
+                    raise TritonNotUsable(f"something else answers at {self.grpc_address}; {child.log_tail()}")
+            finally:
+                answer.cancel()
+                ended.cancel()
+
+    @staticmethod
+    async def _answering_id(client: TritonClient) -> str | None:
+        try:
+            return await client.server_id()
+        except (EncoderUnavailable, DeadlineExceeded):
+            return None
+
+    async def _supervise(self) -> None:
+        pause_s = _RESTART_FIRST_S
+        while (child := self._child) is not None and self._installation is not None:
+            live_since = time.monotonic()
+            reload = asyncio.create_task(self._reload()) if self._restart_count else None
+            try:
+                code = await child.wait()
+            finally:
+                if reload is not None:
+                    reload.cancel()
+            await child.end()
+            self._child = None
+            if time.monotonic() - live_since >= _HEALTHY_AFTER_S:
+                pause_s = _RESTART_FIRST_S
+            self._child = await self._restart(self._installation, code, pause_s)
+            self._restart_count += 1
+            pause_s = min(2 * pause_s, _RESTART_LONGEST_S)
+
+    async def _restart(self, installation: TritonInstallation, code: int, pause_s: float) -> TritonChild:
+        self._log.error("triton: tritonserver ended with %s, starting it again; its log: %s", code, self.log_path)
+        while True:
+            await asyncio.sleep(pause_s)
+            try:
+                return await self._start(installation)
+            except Exception:  # whatever it was, an operator may repair it while we keep trying
+                pause_s = min(2 * pause_s, _RESTART_LONGEST_S)
+                self._log.exception("triton: cannot start it again, next attempt in %.1f s", pause_s)
+
+    async def _reload(self) -> None:
+        pause_s = _RESTART_FIRST_S
+        while True:
+            try:
+                await self._on_restart()
+                return
+            except Exception:  # the callback is not ours
+                self._log.exception("triton: cannot load the live versions, next attempt in %.1f s", pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _RESTART_LONGEST_S)
+
+    def _command(self, installation: TritonInstallation, server_id: str) -> list[str]:
+        settings = self._settings
+        return [
+            # -I -S: nothing of the gateway's environment is imported, the launcher needs only the standard library.
+            *(sys.executable, "-I", "-S", str(Path(launcher.__file__).resolve()), str(os.getpid())),
+            *(*installation.environment, "--", str(installation.binary)),
+            f"--id={server_id}",
+            f"--model-repository={settings.model_repository.resolve()}",
+            f"--backend-directory={installation.backend_directory}",
+            *(f"--backend-config={name},shm-region-prefix-name={server_id}" for name in ("python", "onnxruntime")),
+            "--model-control-mode=explicit",
+            "--disable-auto-complete-config",
+            "--strict-readiness=false",  # ready to take calls; which model is ready is asked by name
+            "--allow-http=false",
+            f"--grpc-address={_HOST}",
+            f"--grpc-port={self._grpc_port}",
+            f"--metrics-address={_HOST}",
+            f"--metrics-port={self._metrics_port}",
+            "--allow-gpu-metrics=false",
+            "--pinned-memory-pool-byte-size=0",
+            f"--exit-timeout-secs={settings.exit_timeout_s}",
+        ]
