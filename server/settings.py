@@ -40,6 +40,9 @@ class Settings(BaseModel):
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="least severe level logged")
     default_deadline_s: _Seconds = Field(1.0, description="deadline of a call that brings none, seconds")
     longest_deadline_s: _Seconds = Field(60.0, description="a longer deadline is cut to this, seconds")
+    drain_s: float = Field(
+        0.0, ge=0, le=600, description="how long to go on after reporting NOT_SERVING, before refusing calls, seconds"
+    )
     stop_grace_s: _Seconds = Field(5.0, description="how long calls in progress may finish on stop, seconds")
     search_threads: _Count = Field(2, description="threads that search indexes")
     unknown_token_limit: float = Field(

@@ -41,7 +41,7 @@ class CallStatus:
     """
 
     code: grpc.StatusCode
-    reason: int
+    reason: pb.ErrorReason
     message: str
     violations: Sequence[FieldViolation] = ()
     retry_after_s: float | None = None
@@ -66,7 +66,7 @@ class CallStatus:
         return status_pb2.Status(code=self.code.value[0], message=self.message, details=details)
 
 
-_TABLE: tuple[tuple[type[Exception], grpc.StatusCode, int], ...] = (
+_TABLE: tuple[tuple[type[Exception], grpc.StatusCode, pb.ErrorReason], ...] = (
     (NothingToGoOn, grpc.StatusCode.INVALID_ARGUMENT, pb.ERROR_REASON_NOTHING_TO_GO_ON),
     (InvalidRequest, grpc.StatusCode.INVALID_ARGUMENT, pb.ERROR_REASON_INVALID_FIELD),
     (MalformedMessage, grpc.StatusCode.INVALID_ARGUMENT, pb.ERROR_REASON_MALFORMED_MESSAGE),

@@ -1,0 +1,262 @@
+"""The composition root: builds every object that holds state, in order, and closes them in reverse."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import grpc
+import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import start_http_server
+
+from domain import release_folder
+from domain.errors import ConfigurationError, NoRelease
+from domain.release_folder import ReleaseFolder
+from server.encoder_watch import EncoderWatch
+from server.live_release import LiveRelease, ReleaseLoader
+from server.metrics import Metrics
+from server.recommender import Recommender
+from server.rpc.embed import EmbedServicer
+from server.rpc.event import EventServicer
+from server.rpc.guard import CallGuard
+from server.rpc.recommend import RecommendServicer
+from server.settings import Settings
+from server.triton.client import TritonClient
+from server.triton.embedded import EmbeddedTriton, EmbeddedTritonSettings
+from shortlist.v1 import embedding_pb2_grpc, event_pb2_grpc, recommender_pb2_grpc
+
+RECOMMENDER = "shortlist.v1.RecommenderService"
+EMBEDDING = "shortlist.v1.EmbeddingService"
+EVENTS = "shortlist.v1.EventService"
+
+_TRITON_TIMEOUT_S = 10.0
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class Gateway:
+    """One gateway: listens at once, serves when its release is verified, compared and warm."""
+
+    def __init__(self, settings: Settings, on_step: Callable[[str], None] = lambda _: None) -> None:
+        """Remembers; `open` starts.
+
+        Args:
+            settings: checked. `triton` None starts the embedded Triton.
+            on_step: told what happens during start.
+        """
+        self._settings = settings
+        self._on_step = on_step
+        self._metrics = Metrics()
+        self._stack = AsyncExitStack()
+        self._server: grpc.aio.Server | None = None
+        self._release: LiveRelease | None = None
+        self._loader: ReleaseLoader | None = None
+        self._health = health_aio.HealthServicer()
+        self._log = structlog.get_logger("gateway")
+        self.address = ""
+        self.metrics_address = ""
+        self.triton_address = ""
+        self.embedded_triton: EmbeddedTriton | None = None
+
+    async def __aenter__(self) -> "Gateway":
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def live(self) -> LiveRelease:
+        """Returns the live release.
+
+        Raises:
+            NoRelease: none is live yet.
+        """
+        if self._release is None:
+            raise NoRelease("the gateway is starting: no release is live yet; ask its health service, then try again")
+        return self._release
+
+    async def open(self) -> None:
+        """Starts everything and returns once the gateway is SERVING.
+
+        Raises:
+            ShortlistError: what is wrong and what to do; everything that was started is ended.
+        """
+        try:
+            await self._open()
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Stops gracefully: NOT_SERVING first, then no new calls, then the rest in reverse order."""
+        await self._health.enter_graceful_shutdown()
+        if self._server is not None:
+            await asyncio.sleep(self._settings.drain_s if self._release is not None else 0)
+            await self._server.stop(self._settings.stop_grace_s)
+        await self._stack.aclose()
+
+    async def _open(self) -> None:
+        settings = self._settings
+        folder = release_folder.find_release(settings.releases, settings.release)
+        self._on_step(f"release {folder.manifest.release_id}: {folder.manifest.item_count:,} items")
+        workers = self._stack.enter_context(_threads("worker", 2))
+        searchers = self._stack.enter_context(_threads("search", settings.search_threads))
+        self._start_metrics()
+        await self._listen(searchers)
+        triton = await self._start_triton()
+        loader = ReleaseLoader(triton, settings.model_repository, workers, self._metrics)
+        await self._go_live(loader, folder)
+        self._start_task(self._metrics.watch_loop())
+        self._start_task(EncoderWatch(triton, loader, self.live, self._encoder_state).run())
+
+    def _start_metrics(self) -> None:
+        host, port = _split(self._settings.metrics_listen)
+        try:
+            server, thread = start_http_server(port, host, self._metrics.registry)
+        except OSError as error:
+            raise ConfigurationError(
+                f"metrics_listen {self._settings.metrics_listen}: {error.strerror or error}; "
+                "choose another address with --metrics-listen"
+            ) from error
+        self.metrics_address = f"{host}:{server.server_port}"
+        self._stack.callback(thread.join, 5)
+        self._stack.callback(server.server_close)
+        self._stack.callback(server.shutdown)
+
+    async def _listen(self, searchers: ThreadPoolExecutor) -> None:
+        settings = self._settings
+        server = grpc.aio.server(
+            interceptors=[CallGuard(settings.deadline_limits(), self._metrics)],
+            options=(
+                # Without this a second gateway would share the port silently.
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", settings.max_message_bytes),
+                ("grpc.max_send_message_length", settings.max_message_bytes),
+                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+                ("grpc.keepalive_permit_without_calls", 1),
+            ),
+        )
+        limits = settings.request_limits()
+        recommender = Recommender(self.live, searchers, settings.unknown_token_limit)
+        recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(
+            RecommendServicer(recommender, limits, self._metrics), server
+        )
+        embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server(EmbedServicer(self.live, limits), server)
+        event_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(), server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        names = (RECOMMENDER, EMBEDDING, EVENTS, "grpc.health.v1.Health", reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+        for name in ("", RECOMMENDER, EMBEDDING, EVENTS):
+            await self._health.set(name, _NOT_SERVING)
+        self.address = self._bind(server)
+        await server.start()
+        self._server = server
+
+    def _bind(self, server: grpc.aio.Server) -> str:
+        settings = self._settings
+        host, _ = _split(settings.listen)
+        try:
+            if settings.tls_certificate is None:
+                port = server.add_insecure_port(settings.listen)
+            else:
+                port = server.add_secure_port(settings.listen, _credentials(settings))
+        except (RuntimeError, ValueError) as error:
+            raise ConfigurationError(
+                f"listen {settings.listen}: the address cannot be bound, most likely because another process uses the "
+                "port; stop that one or choose another with --listen"
+            ) from error
+        return f"{host}:{port}"
+
+    async def _start_triton(self) -> TritonClient:
+        settings = self._settings
+        if settings.triton is None:
+            self._on_step("starting the embedded Triton")
+            self.embedded_triton = await self._stack.enter_async_context(self._embedded())
+            self.triton_address = self.embedded_triton.grpc_address
+        else:
+            self._on_step(f"looking for Triton at {settings.triton}")
+            self.triton_address = settings.triton
+        triton = await self._stack.enter_async_context(TritonClient(self.triton_address))
+        await triton.wait_until_live(_TRITON_TIMEOUT_S)
+        return triton
+
+    def _embedded(self) -> EmbeddedTriton:
+        settings = self._settings
+        settings.model_repository.mkdir(parents=True, exist_ok=True)
+        return EmbeddedTriton(
+            EmbeddedTritonSettings(
+                triton_env=settings.triton_env,
+                model_repository=settings.model_repository,
+                state_folder=settings.state / "triton",
+                log_path=settings.state / "triton.log",
+            ),
+            self._load_again,
+        )
+
+    async def _go_live(self, loader: ReleaseLoader, folder: ReleaseFolder) -> None:
+        self._loader = loader
+        release = await loader.load(folder, self._on_step)
+        self._stack.push_async_callback(release.encoder.batcher.aclose)
+        self._release = release
+        self._metrics.release_live(release.manifest.release_id)
+        for name in ("", RECOMMENDER, EMBEDDING):
+            await self._health.set(name, _SERVING)
+        self._log.info("serving", release_id=release.manifest.release_id, address=self.address)
+
+    async def _load_again(self) -> None:
+        """Loads the live version into a Triton that was restarted."""
+        self._metrics.triton_restarted()
+        if self._release is not None and self._loader is not None:
+            await self._loader.load_version(self._release.manifest.encoder, self._release.triton_version)
+
+    async def _encoder_state(self, *, up: bool) -> None:
+        """Recommend goes on without the encoder, degraded; Embed cannot."""
+        self._metrics.encoder_up(up)
+        await self._health.set(EMBEDDING, _SERVING if up else _NOT_SERVING)
+
+    def _start_task(self, work: Coroutine[object, object, None]) -> None:
+        """Runs work beside the server until the gateway closes."""
+        task = asyncio.create_task(work)
+
+        async def end() -> None:
+            task.cancel()
+            await asyncio.wait([task])
+
+        self._stack.push_async_callback(end)
+
+
+@contextlib.contextmanager
+def _threads(name: str, count: int) -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(count, thread_name_prefix=name)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _credentials(settings: Settings) -> grpc.ServerCredentials:
+    """Reads the TLS files.
+
+    Raises:
+        ConfigurationError: one of them cannot be read.
+    """
+
+    def read(path: Path | None) -> bytes | None:
+        try:
+            return path.read_bytes() if path else None
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+
+    ca = read(settings.tls_client_ca)
+    pair = (read(settings.tls_key), read(settings.tls_certificate))
+    return grpc.ssl_server_credentials([pair], ca, require_client_auth=ca is not None)
