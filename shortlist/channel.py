@@ -1,0 +1,86 @@
+"""How the gateway is reached."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import grpc
+
+_RECEIVE_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Encryption, and who each side trusts. All PEM.
+
+    Attributes:
+        root_certificates: who may have signed the gateway's certificate; None takes the public authorities of grpc.
+        private_key: the client's key, where the gateway asks clients for a certificate.
+        certificate_chain: the client's certificate; together with `private_key` or not at all.
+        server_name: the name in the gateway's certificate, where it differs from the address.
+
+    Raises:
+        ValueError: one of key and certificate without the other.
+    """
+
+    root_certificates: bytes | None = None
+    private_key: bytes | None = field(default=None, repr=False)
+    certificate_chain: bytes | None = None
+    server_name: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.private_key is None) != (self.certificate_chain is None):
+            raise ValueError("private_key and certificate_chain belong together: give both or neither")
+
+    @classmethod
+    def from_files(
+        cls,
+        root_certificates: str | Path | None = None,
+        *,
+        private_key: str | Path | None = None,
+        certificate_chain: str | Path | None = None,
+        server_name: str | None = None,
+    ) -> Self:
+        """Reads the PEM files.
+
+        Raises:
+            OSError: a file cannot be read.
+            ValueError: one of key and certificate without the other.
+        """
+        files = (root_certificates, private_key, certificate_chain)
+        roots, key, chain = (None if file is None else Path(file).read_bytes() for file in files)
+        return cls(roots, key, chain, server_name)
+
+
+def open_channel(address: str, tls: Tls | None) -> grpc.Channel:
+    """Opens a channel for the sync client. It connects with the first call."""
+    if tls is None:
+        return grpc.insecure_channel(address, _options(tls))
+    return grpc.secure_channel(address, _credentials(tls), _options(tls))
+
+
+def open_async_channel(address: str, tls: Tls | None) -> grpc.aio.Channel:
+    """Opens a channel for the async client. It connects with the first call."""
+    if tls is None:
+        return grpc.aio.insecure_channel(address, _options(tls))
+    return grpc.aio.secure_channel(address, _credentials(tls), _options(tls))
+
+
+def _credentials(tls: Tls) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials(tls.root_certificates, tls.private_key, tls.certificate_chain)
+
+
+def _options(tls: Tls | None) -> list[tuple[str, str | int]]:
+    options: list[tuple[str, str | int]] = [
+        # A thousand items with long texts pass grpc's default of 4 MiB.
+        ("grpc.max_receive_message_length", _RECEIVE_LIMIT_BYTES),
+        # grpc's defaults (1 s, growing to 120 s) would keep a client away for minutes after the gateway is back.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 2000),
+        # Replicas behind one name share the load, and a repeat can reach another one.
+        ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
+        ("grpc.service_config_disable_resolution", 1),
+    ]
+    if tls is not None and tls.server_name is not None:
+        options.append(("grpc.ssl_target_name_override", tls.server_name))
+    return options

@@ -1,0 +1,90 @@
+"""The names that requests and replies use."""
+
+import enum
+from typing import Self
+
+
+class OpenEnum(enum.StrEnum):
+    """Names that a newer gateway may add to: a name this client does not know becomes a member of that name.
+
+    Compare members with `==`: a member made for an unknown name is a new object each time.
+    """
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = value
+        member._value_ = value
+        return member
+
+
+class EventKind(enum.StrEnum):
+    """What a user did with an item."""
+
+    VIEW = "VIEW"
+    CLICK = "CLICK"
+    LIKE = "LIKE"
+    FAVOURITE = "FAVOURITE"
+    CART = "CART"
+    BUY = "BUY"
+    PLAY = "PLAY"
+    FINISH = "FINISH"
+    SHARE = "SHARE"
+    COMMENT = "COMMENT"
+    DISLIKE = "DISLIKE"
+
+
+class HistoryEncoding(enum.StrEnum):
+    """How events and passed-along items become a query."""
+
+    VECTORS = "VECTORS"
+    """The centred mean of the items' own vectors; no encoder call, any language. What the gateway does by default."""
+    TEXT = "TEXT"
+    """The history told as one sentence and encoded as text."""
+
+
+class RecallSource(OpenEnum):
+    """Where a candidate came from."""
+
+    SEMANTIC_TEXT = "SEMANTIC_TEXT"
+    SEMANTIC_HISTORY = "SEMANTIC_HISTORY"
+    LEXICAL = "LEXICAL"
+    COLLABORATIVE = "COLLABORATIVE"
+    FRESH = "FRESH"
+    POPULAR = "POPULAR"
+
+
+class DegradationReason(OpenEnum):
+    """In what way a reply is worse than a full one."""
+
+    ENCODER_LANGUAGE_UNSUPPORTED = "ENCODER_LANGUAGE_UNSUPPORTED"
+    ENCODER_UNAVAILABLE = "ENCODER_UNAVAILABLE"
+    TEXT_TRUNCATED = "TEXT_TRUNCATED"
+    EXPLANATION_SKIPPED = "EXPLANATION_SKIPPED"
+
+
+class ErrorReason(OpenEnum):
+    """Why a call was refused."""
+
+    UNSPECIFIED = "UNSPECIFIED"
+    """The gateway gave no reason; most often it was not reached."""
+    INVALID_FIELD = "INVALID_FIELD"
+    NOTHING_TO_GO_ON = "NOTHING_TO_GO_ON"
+    MALFORMED_MESSAGE = "MALFORMED_MESSAGE"
+    NOT_SERVED = "NOT_SERVED"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    OVERLOADED = "OVERLOADED"
+    ENCODER_UNAVAILABLE = "ENCODER_UNAVAILABLE"
+    NO_RELEASE = "NO_RELEASE"
+    INTERNAL = "INTERNAL"
+
+
+class HealthStatus(OpenEnum):
+    """Whether a service of the gateway takes calls (`grpc.health.v1`)."""
+
+    UNKNOWN = "UNKNOWN"
+    SERVING = "SERVING"
+    NOT_SERVING = "NOT_SERVING"
+    SERVICE_UNKNOWN = "SERVICE_UNKNOWN"

@@ -1,0 +1,100 @@
+"""From what a caller gives to protobuf messages. The gateway checks ranges; here only what a message cannot hold."""
+
+from collections.abc import Iterable, Sequence
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.protobuf.wrappers_pb2 import StringValue
+
+from shortlist.enums import EventKind, HistoryEncoding
+from shortlist.requests import AnyOf, Condition, Equals, Event, Range, RecommendRequest
+from shortlist.v1 import embedding_pb2, event_pb2, filter_pb2, recommender_pb2
+
+
+def recommend_message(request: RecommendRequest) -> recommender_pb2.RecommendRequest:
+    """Builds the message of one request.
+
+    Raises:
+        ValueError: both a user and a session, a time without zone, or a value outside its type's range.
+        TypeError: a field of the wrong type.
+    """
+    if request.user_id is not None and request.session_id is not None:
+        raise ValueError("give user_id or session_id, not both")
+    item_mask = several("item_mask", request.item_mask)
+    return recommender_pb2.RecommendRequest(
+        user_id=request.user_id,
+        session_id=request.session_id,
+        text=request.text,
+        events=[_event_message(event) for event in request.events],
+        item_ids=several("item_ids", request.item_ids),
+        exclude_item_ids=several("exclude_item_ids", request.exclude_item_ids),
+        conditions=[_condition_message(condition) for condition in request.conditions],
+        history_encoding=_history_encoding(request.history_encoding),
+        k=request.k,
+        explain=request.explain,
+        item_mask=FieldMask(paths=item_mask) if item_mask else None,
+        include_seen=request.include_seen,
+    )
+
+
+def batch_message(requests: Iterable[RecommendRequest]) -> recommender_pb2.BatchRecommendRequest:
+    """Builds the message of many requests. Raises as `recommend_message`."""
+    return recommender_pb2.BatchRecommendRequest(requests=[recommend_message(request) for request in requests])
+
+
+def embed_message(texts: Sequence[str]) -> embedding_pb2.EmbedRequest:
+    """Builds the message of texts to encode.
+
+    Raises:
+        TypeError: one string instead of a sequence of strings.
+    """
+    return embedding_pb2.EmbedRequest(texts=several("texts", texts))
+
+
+def health_message(service: str) -> StringValue:
+    """Builds what is on the wire a grpc.health.v1.HealthCheckRequest: a string under number 1, as StringValue is."""
+    return StringValue(value=service)
+
+
+def several(name: str, values: Sequence[str]) -> Sequence[str]:
+    """Refuses a lone string, which would otherwise be taken letter by letter.
+
+    Raises:
+        TypeError: `values` is one string.
+    """
+    if isinstance(values, str):
+        raise TypeError(f"{name} is a sequence of strings; for one, write [{values[:40]!r}]")
+    return values
+
+
+def _history_encoding(encoding: HistoryEncoding | None) -> str | None:
+    return None if encoding is None else f"HISTORY_ENCODING_{HistoryEncoding(encoding)}"
+
+
+def _event_message(event: Event) -> event_pb2.Event:
+    message = event_pb2.Event(
+        item_id=event.item_id,
+        kind=f"EVENT_KIND_{EventKind(event.kind)}",
+        comment=event.comment,
+        item_title=event.item_title,
+    )
+    if event.time is not None:
+        if event.time.tzinfo is None:
+            raise ValueError(f"the time of the event on {event.item_id!r} needs a time zone, for example datetime.UTC")
+        time = Timestamp()
+        time.FromDatetime(event.time)
+        message.time.CopyFrom(time)
+    return message
+
+
+def _condition_message(condition: Condition) -> filter_pb2.AttributeCondition:
+    message = filter_pb2.AttributeCondition(attribute=condition.attribute, negate=condition.negate)
+    match condition:
+        case AnyOf():
+            message.any_of.SetInParent()
+            message.any_of.values.extend(several("values", condition.values))
+        case Range():
+            message.range.CopyFrom(filter_pb2.NumberRange(min=condition.min, max=condition.max))
+        case Equals():
+            message.equals = condition.value
+    return message

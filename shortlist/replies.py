@@ -1,0 +1,163 @@
+"""From protobuf messages to what a call returns. What a newer gateway adds is passed by, never a reason to fail."""
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import TypeVar
+
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from google.protobuf.wrappers_pb2 import Int32Value
+from google.rpc import code_pb2
+
+from shortlist.enums import DegradationReason, ErrorReason, HealthStatus, OpenEnum, RecallSource
+from shortlist.results import (
+    AttributeValue,
+    Degradation,
+    Embedding,
+    Embeddings,
+    EntryError,
+    Explanation,
+    FieldViolation,
+    ItemDetails,
+    Provenance,
+    RankedItem,
+    Shortlist,
+    StageTimes,
+)
+from shortlist.v1 import embedding_pb2, item_pb2, recommender_pb2
+
+_Open = TypeVar("_Open", bound=OpenEnum)
+
+
+class MismatchedReply(ValueError):
+    """A reply that does not fit its request: as many entries must come back as were sent."""
+
+
+def read_shortlist(message: recommender_pb2.RecommendResponse) -> Shortlist:
+    """Reads the reply to one request."""
+    return Shortlist(
+        items=tuple(_ranked_item(item) for item in message.items),
+        release_id=message.release_id,
+        stage_times=_stage_times(message.stage_times),
+        degradations=tuple(
+            Degradation(_named(DegradationReason, recommender_pb2.DegradationReason, one.reason), one.detail)
+            for one in message.degradations
+        ),
+        shortfall_count=message.shortfall_count,
+        unknown_token_share=message.unknown_token_share,
+        unknown_item_ids=tuple(message.unknown_item_ids),
+        request_id=message.request_id,
+    )
+
+
+def read_batch(message: recommender_pb2.BatchRecommendResponse, sent_count: int) -> list[Shortlist | EntryError]:
+    """Reads the reply to many requests, in their order.
+
+    Raises:
+        MismatchedReply: it has not as many entries as there were requests.
+    """
+    _check_count(len(message.entries), sent_count)
+    return [_outcome(entry) for entry in message.entries]
+
+
+def read_embeddings(message: embedding_pb2.EmbedResponse, sent_count: int) -> Embeddings:
+    """Reads the vectors of texts, in their order.
+
+    Raises:
+        MismatchedReply: it has not as many vectors as there were texts.
+    """
+    _check_count(len(message.embeddings), sent_count)
+    return Embeddings(
+        embeddings=tuple(
+            Embedding(array("f", one.vector), one.token_count, one.truncated, one.unknown_token_share)
+            for one in message.embeddings
+        ),
+        release_id=message.release_id,
+        stage_times=_stage_times(message.stage_times),
+    )
+
+
+def read_health(message: Int32Value) -> HealthStatus:
+    """Reads what is on the wire a grpc.health.v1.HealthCheckResponse: an enum under number 1, as Int32Value is."""
+    names = list(HealthStatus)
+    return names[message.value] if 0 <= message.value < len(names) else HealthStatus(f"UNKNOWN_{message.value}")
+
+
+def _check_count(received_count: int, sent_count: int) -> None:
+    if received_count != sent_count:
+        raise MismatchedReply(f"the gateway answered {received_count} entries to {sent_count}")
+
+
+def _outcome(entry: recommender_pb2.BatchRecommendEntry) -> Shortlist | EntryError:
+    if entry.HasField("response"):
+        return read_shortlist(entry.response)
+    if not entry.HasField("error"):
+        return EntryError("UNKNOWN", "the gateway sent no outcome that this client knows", ErrorReason.UNSPECIFIED, ())
+    error = entry.error
+    code = code_pb2.Code.DESCRIPTOR.values_by_number.get(error.code)
+    return EntryError(
+        code=code.name if code else f"UNKNOWN_{error.code}",
+        message=error.message,
+        reason=_named(ErrorReason, recommender_pb2.ErrorReason, error.reason),
+        violations=tuple(FieldViolation(one.field, one.description) for one in error.field_violations),
+    )
+
+
+def _ranked_item(message: recommender_pb2.RecommendedItem) -> RankedItem:
+    return RankedItem(
+        id=message.id,
+        rank=message.rank,
+        score=message.score,
+        similarity=message.similarity if message.HasField("similarity") else None,
+        provenance=tuple(
+            Provenance(_named(RecallSource, recommender_pb2.RecallSource, one.source), one.rank, one.score)
+            for one in message.provenance
+        ),
+        explanation=_explanation(message.explanation) if message.HasField("explanation") else None,
+        item=_item_details(message.item) if message.HasField("item") else None,
+    )
+
+
+def _explanation(message: recommender_pb2.Explanation) -> Explanation:
+    return Explanation(
+        text=message.text,
+        matched_terms=tuple(message.matched_terms),
+        because_of_item_id=message.because_of_item_id or None,
+        because_of_similarity=message.because_of_similarity if message.HasField("because_of_similarity") else None,
+    )
+
+
+def _item_details(message: item_pb2.Item) -> ItemDetails:
+    return ItemDetails(
+        id=message.id,
+        title=message.title,
+        text=message.text,
+        available=message.available,
+        attributes=dict(_attributes(message.attributes.items())),
+    )
+
+
+def _attributes(
+    values: Iterable[tuple[str, item_pb2.AttributeValue]],
+) -> Iterable[tuple[str, AttributeValue]]:
+    for name, value in values:
+        match value.WhichOneof("value"):
+            case "string_value":
+                yield name, value.string_value
+            case "number_value":
+                yield name, value.number_value
+            case "bool_value":
+                yield name, value.bool_value
+            case "string_list_value":
+                yield name, tuple(value.string_list_value.values)
+
+
+def _stage_times(message: recommender_pb2.StageTimes) -> StageTimes:
+    return StageTimes(**{field.name: getattr(message, field.name) for field in fields(StageTimes)})
+
+
+def _named(kind: type[_Open], wire: EnumTypeWrapper, number: int) -> _Open:
+    """The enum member for a number on the wire; one that this client does not know becomes UNKNOWN_<number>."""
+    names = wire.DESCRIPTOR.values_by_number
+    prefix = names[0].name.removesuffix("UNSPECIFIED")
+    return kind(names[number].name.removeprefix(prefix) if number in names else f"UNKNOWN_{number}")

@@ -1,0 +1,215 @@
+"""What a call returns."""
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shortlist.enums import DegradationReason, ErrorReason, RecallSource
+
+AttributeValue = str | float | bool | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StageTimes:
+    """Time spent in each step inside the gateway, in milliseconds.
+
+    Attributes:
+        total_ms: the whole call, from the first byte parsed to the reply built.
+        parse_ms: reading and checking the request.
+        represent_ms: text to vectors: tokenising, queueing and Triton together.
+        tokenize_ms: of `represent_ms`: tokenising.
+        queue_ms: of `represent_ms`: waiting for a batch.
+        triton_ms: of `represent_ms`: the call to Triton, network included.
+        recall_ms: looking for candidates in all sources.
+        rank_ms: fusing and ordering them.
+        explain_ms: making explanations.
+    """
+
+    total_ms: float = 0.0
+    parse_ms: float = 0.0
+    represent_ms: float = 0.0
+    tokenize_ms: float = 0.0
+    queue_ms: float = 0.0
+    triton_ms: float = 0.0
+    recall_ms: float = 0.0
+    rank_ms: float = 0.0
+    explain_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """One source's view of an item.
+
+    Attributes:
+        source: which source recalled it.
+        rank: its place in that source's list, from 1.
+        score: its score there: cosine for semantic sources, BM25 for the lexical one.
+    """
+
+    source: RecallSource
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why an item was recommended.
+
+    Attributes:
+        text: one English sentence.
+        matched_terms: terms of the request's text that the item shares.
+        because_of_item_id: the passed-along item that speaks most for this one; None where no history was used.
+        because_of_similarity: cosine between the two.
+    """
+
+    text: str
+    matched_terms: tuple[str, ...]
+    because_of_item_id: str | None
+    because_of_similarity: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDetails:
+    """The details of an item that `item_mask` asked for; what was not asked for is empty or False.
+
+    Attributes:
+        id: the item's id.
+        title: a short name.
+        text: a description.
+        available: whether it may be recommended.
+        attributes: every other column of the item file, by name: text, a number, a truth value, or several texts.
+    """
+
+    id: str
+    title: str
+    text: str
+    available: bool
+    attributes: Mapping[str, AttributeValue]
+
+
+@dataclass(frozen=True, slots=True)
+class RankedItem:
+    """One item of a shortlist.
+
+    Attributes:
+        id: the item's id.
+        rank: its place in the reply, from 1.
+        score: the final sort key, higher is better; comparable within one reply only.
+        similarity: cosine between query and item, -1 to 1; None where no vector query was made.
+        provenance: every source that recalled it, best rank first.
+        explanation: why it is here; None without `explain`.
+        item: its details; None without `item_mask`.
+    """
+
+    id: str
+    rank: int
+    score: float
+    similarity: float | None
+    provenance: tuple[Provenance, ...]
+    explanation: Explanation | None
+    item: ItemDetails | None
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """A way in which a reply is worse than a full one.
+
+    Attributes:
+        reason: what happened.
+        detail: the cause and its effect on this reply, for people.
+    """
+
+    reason: DegradationReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shortlist:
+    """The items for one caller, and how they came about.
+
+    Attributes:
+        items: best first, at most k, without duplicates.
+        release_id: the release that answered.
+        stage_times: where the time went.
+        degradations: in what ways the reply is worse than a full one; empty for a full one.
+        shortfall_count: k minus the number of items returned.
+        unknown_token_share: share of the encoder tokens that its vocabulary does not know, 0 to 1.
+        unknown_item_ids: ids in `events` or `item_ids` that the catalogue does not have.
+        request_id: the id under which the gateway logged the call.
+    """
+
+    items: tuple[RankedItem, ...]
+    release_id: str
+    stage_times: StageTimes
+    degradations: tuple[Degradation, ...]
+    shortfall_count: int
+    unknown_token_share: float
+    unknown_item_ids: tuple[str, ...]
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One request field out of its range.
+
+    Attributes:
+        field: the path of the field, for example `events[2].kind`.
+        description: what was expected.
+    """
+
+    field: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryError:
+    """Why one request of a batch has no shortlist.
+
+    Attributes:
+        code: the canonical status code, for example `INVALID_ARGUMENT`.
+        message: what was wrong and what to do, for people.
+        reason: the same for programs.
+        violations: the fields that are out of range.
+    """
+
+    code: str
+    message: str
+    reason: ErrorReason
+    violations: tuple[FieldViolation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """One text's vector.
+
+    Attributes:
+        vector: float32 numbers, as many as the release's dimension, of unit length. `numpy.asarray` takes it as it is.
+        token_count: encoder tokens, special ones included, after the cut.
+        truncated: whether the text was cut to the encoder's limit.
+        unknown_token_share: share of the text's tokens that the vocabulary does not know, 0 to 1.
+    """
+
+    vector: "array[float]"
+    token_count: int
+    truncated: bool
+    unknown_token_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """The vectors of several texts.
+
+    Attributes:
+        embeddings: one for each text, in the same order.
+        release_id: the release whose encoder answered.
+        stage_times: where the time went.
+    """
+
+    embeddings: tuple[Embedding, ...]
+    release_id: str
+    stage_times: StageTimes
+
+    @property
+    def vectors(self) -> "list[array[float]]":
+        """The vectors alone, in the order of the texts."""
+        return [embedding.vector for embedding in self.embeddings]
