@@ -21,6 +21,6 @@ class Silence:
     def step(self, text: str) -> None:
         """Ignores the step."""
 
-    def track(self, text: str, total: int, unit: str) -> AbstractContextManager[Callable[[int], None]]:  # noqa: ARG002
+    def track(self, text: str, total: int, unit: str) -> AbstractContextManager[Callable[[int], None]]:
         """Ignores the progress."""
         return nullcontext(lambda _: None)

@@ -16,7 +16,7 @@ import numpy as np
 from domain import release_folder as layout
 from domain.errors import ReleaseRejected, StorageError
 from domain.item import Item, item_to_json
-from domain.item_file import Catalogue, read_items
+from domain.item_file import Catalogue
 from domain.manifest import SCHEMA_VERSION, EncoderEntry, FileEntry, GraphEntry, Manifest, TextEntry, manifest_to_json
 from domain.release_folder import ReleaseFolder
 from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate, item_text
@@ -33,8 +33,8 @@ RECALL_GATE = 0.99
 _RECALL_QUERIES = 500
 _WIDEST_EF = 4_096
 
-# Encoded through Triton before a release serves: they differ in length, script and meaning, so that another model, another
-# tokenizer or another precision shows.
+# Encoded through Triton before a release serves: they differ in length, script and meaning, so that another model,
+# another tokenizer or another precision shows.
 CANARY_TEXTS = (
     "tea",
     "A quiet walk along the harbour before sunrise.",
@@ -43,9 +43,9 @@ CANARY_TEXTS = (
     "The committee postponed the vote until the auditors had read all four annexes of the second report.",
     "热茶和一本好书",
     "x = 42; y = 3.14 # 100 %",
-    "On the first day the market opened late because the river had risen in the night, so the stallholders carried their "
-    "crates up to the square by hand, traded stories instead of fruit until noon, and sold everything before the church "
-    "clock struck four, which nobody in the town could remember ever having happened before on a rainy Tuesday in March.",
+    "On the first day the market opened late because the river had risen in the night, so the stallholders carried "
+    "their crates up to the square by hand, traded stories instead of fruit until noon, and sold everything before the "
+    "church clock struck four, which nobody in the town could remember ever having happened before on a rainy Tuesday.",
 )
 
 
@@ -54,7 +54,7 @@ class ReleaseRequest:
     """What to build.
 
     Attributes:
-        items: the item file.
+        catalogue: the checked items.
         releases: folder that gets the release.
         encoder: where the encoder comes from.
         cache: folder of exported encoders.
@@ -63,7 +63,7 @@ class ReleaseRequest:
         promote: whether it becomes the current release.
     """
 
-    items: Path
+    catalogue: Catalogue
     releases: Path
     encoder: EncoderSource
     cache: Path
@@ -84,13 +84,11 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
     """Builds a release and returns it; on any failure nothing is left behind.
 
     Raises:
-        ItemFileError: the item file cannot be used.
         EncoderNotUsable, ParityFailed: the encoder cannot be exported.
         ReleaseRejected: a gate failed.
         StorageError: the disk is full or the folder cannot be written.
     """
-    progress.step(f"checking {request.items}")
-    catalogue = read_items(request.items)
+    catalogue = request.catalogue
     template = _template(request, catalogue)
     release_id = layout.new_release_id()
     with _workplace(request.releases, release_id) as folder:
@@ -117,7 +115,7 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
                 max_tokens=request.encoder.max_tokens,
                 max_batch_size=request.max_batch_size,
                 pad_token_id=request.encoder.pad_token_id,
-                parity_worst_cosine=encoder.worst_cosine,
+                parity_worst_cosine=encoder.parity.worst_cosine,
             ),
             graph=graph,
             text=texts.entry,
@@ -158,13 +156,14 @@ def _template(request: ReleaseRequest, catalogue: Catalogue) -> TextTemplate:
     unknown = [name for name in wanted if name not in catalogue.attribute_types]
     if unknown:
         raise ReleaseRejected(
-            f"no item has the attribute {', '.join(unknown)}; the file has {', '.join(sorted(catalogue.attribute_types))}"
+            f"no item has the attribute {', '.join(unknown)}; "
+            f"the file has {', '.join(sorted(catalogue.attribute_types)) or 'none'}"
         )
     return TextTemplate(wanted)
 
 
 def _copy_encoder(source: EncoderSource, encoder: PreparedEncoder, folder: Path) -> None:
-    shutil.copyfile(encoder.path, folder / layout.ENCODER)
+    shutil.copyfile(encoder.onnx.path, folder / layout.ENCODER)
     shutil.copyfile(source.folder / "tokenizer.json", folder / layout.TOKENIZER)
 
 

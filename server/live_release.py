@@ -118,6 +118,8 @@ class ReleaseLoader:
         await self.check_canaries(folder.manifest, version, canaries)
         on_step("warming up")
         await self._warm_up(entry, version)
+        # Each thread makes its own tokenizer on first use, which takes tens of milliseconds; the loop's is made here.
+        tokenizer.tokenize(("warm",))
         return LiveRelease(
             manifest=folder.manifest,
             items=items,

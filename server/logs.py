@@ -41,6 +41,8 @@ def configure_logs(log_format: str, level: str) -> None:
             foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
         )
     )
+    # On the handler too: some libraries set their own loggers' levels.
+    handler.setLevel(level.upper())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())

@@ -14,6 +14,7 @@ from server.rpc.guard import DeadlineLimits
 from server.rpc.parse import RequestLimits
 
 _PREFIX = "SHORTLIST_"
+_CHECKOUT = Path(__file__).resolve().parent.parent
 _Count = Annotated[int, Field(ge=1, le=10_000_000)]
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _Address = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^\[\]:\s]+):\d{1,5}$")]
@@ -34,7 +35,7 @@ class Settings(BaseModel):
     release: str | None = Field(None, description="release folder or id; the current one where not given")
     model_repository: Path = Field(Path("model_repository"), description="folder that the gateway and Triton both see")
     triton: _Address | None = Field(None, description="gRPC address of a Triton that somebody else runs")
-    triton_env: Path = Field(Path(".venv-triton"), description="Python environment of the embedded Triton")
+    triton_env: Path = Field(_CHECKOUT / ".venv-triton", description="Python environment of the embedded Triton")
     state: Path = Field(Path("var"), description="folder for logs and the embedded Triton's backends")
     log_format: str = Field("auto", pattern="^(auto|json|console)$", description="json, console, or auto: by terminal")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="least severe level logged")

@@ -1,0 +1,44 @@
+"""Entry point of the `shortlist` command."""
+
+import argparse
+import importlib
+import sys
+from types import ModuleType
+
+from domain.errors import ShortlistError
+
+_COMMANDS = {
+    "demo": "cli.demo",
+    "release": "cli.release",
+    "up": "cli.up",
+    "serve": "cli.serve",
+    "recommend": "cli.recommend",
+    "export": "cli.export",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one subcommand; returns 0 when done, 1 when refused with a message, 130 when interrupted."""
+    words = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(prog="shortlist", description="Text in, ranked items out.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    # Only the subcommand that runs is imported; for the overview, all of them.
+    named = [words[0]] if words and words[0] in _COMMANDS else list(_COMMANDS)
+    for name in named:
+        module: ModuleType = importlib.import_module(_COMMANDS[name])
+        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    args = parser.parse_args(words)
+    try:
+        status: int = args.run(args)
+    except ShortlistError as error:
+        sys.stderr.write(f"shortlist: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("shortlist: interrupted\n")
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    return status

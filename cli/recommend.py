@@ -1,0 +1,166 @@
+"""`shortlist recommend`: asks a gateway and prints what it recommends."""
+
+import argparse
+import dataclasses
+import json
+import re
+from typing import TYPE_CHECKING
+
+from domain.errors import ShortlistError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from shortlist import AnyOf, Equals, Event, Range, RankedItem, Shortlist
+
+HELP = "ask a gateway for recommendations"
+
+_CONDITION = re.compile(r"(?P<name>[^!<>=]+)(?P<sign>!=|>=|<=|=)(?P<value>.*)", re.DOTALL)
+
+
+class WrongArgument(ShortlistError):
+    """A flag's value cannot be read."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `shortlist recommend` takes."""
+    parser.add_argument("--text", help="what to look for")
+    parser.add_argument("--event", action="append", default=[], metavar="KIND:ID", help="something done (buy:item-7)")
+    parser.add_argument("--item", action="append", default=[], metavar="ID", help="an item that is liked")
+    parser.add_argument("--exclude", action="append", default=[], metavar="ID", help="an item to leave out")
+    parser.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="a condition: genre=jazz,blues  genre!=pop  year>=1990  price<=20  vegan=true",
+    )
+    parser.add_argument("--user", help="user id")
+    parser.add_argument("--k", type=int, default=10, help="how many items (%(default)s)")
+    parser.add_argument("--tell-history", action="store_true", help="tell events as text instead of taking vectors")
+    parser.add_argument("--include-seen", action="store_true", help="allow the history's own items")
+    parser.add_argument("--explain", action="store_true", help="say why each item is here")
+    parser.add_argument("--fields", default="title", metavar="A,B", help="item details to fetch (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the reply as JSON")
+    parser.add_argument("--address", default="127.0.0.1:8470", metavar="HOST:PORT", help="the gateway (%(default)s)")
+    parser.add_argument("--deadline", type=float, default=5.0, metavar="SECONDS", help="(%(default)s)")
+    parser.add_argument("--tls-ca", metavar="FILE", help="encrypt; PEM file of the authority that signed the gateway")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Calls the gateway and prints the reply; returns the exit status."""
+    import sys
+    from pathlib import Path
+
+    from shortlist import Client, HistoryEncoding, ShortlistCallError, Tls
+
+    encoding = HistoryEncoding.TEXT if args.tell_history else HistoryEncoding.VECTORS
+    try:
+        tls = Tls(root_certificates=Path(args.tls_ca).read_bytes()) if args.tls_ca else None
+        with Client(args.address, tls=tls, deadline_s=args.deadline) as client:
+            reply = client.recommend(
+                args.text,
+                user_id=args.user,
+                events=[_event(word) for word in args.event],
+                item_ids=args.item,
+                exclude_item_ids=args.exclude,
+                conditions=[_condition(word) for word in args.where],
+                history_encoding=encoding,
+                k=args.k,
+                explain=args.explain,
+                include_seen=args.include_seen,
+                item_mask=[field for field in args.fields.split(",") if field],
+            )
+    except OSError as error:
+        raise WrongArgument(f"--tls-ca {args.tls_ca}: {error.strerror}") from error
+    except ShortlistCallError as error:
+        sys.stderr.write(f"shortlist: {error}\n")
+        if error.code == "UNAVAILABLE":
+            sys.stderr.write(f"shortlist: is a gateway running at {args.address}? `shortlist up` starts one\n")
+        return 1
+    if args.json:
+        print(json.dumps(_plain(reply), ensure_ascii=False, indent=2))
+    else:
+        from rich.console import Console
+
+        print_shortlist(reply, Console())
+    return 0
+
+
+def print_shortlist(reply: "Shortlist", console: "Console") -> None:
+    """Prints a shortlist as a table, and below it what one should know about it."""
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("rank", justify="right")
+    table.add_column("title", overflow="fold")
+    table.add_column("similarity", justify="right")
+    table.add_column("source", no_wrap=True)
+    table.add_column("id", style="dim", overflow="fold")
+    for item in reply.items:
+        table.add_row(*_row(item))
+    console.print(table, highlight=False)
+    times = reply.stage_times
+    console.print(
+        f"[dim]{times.total_ms:.1f} ms in the gateway, {times.triton_ms:.1f} ms of them Triton; "
+        f"release {reply.release_id}[/dim]",
+        highlight=False,
+    )
+    for degradation in reply.degradations:
+        console.print(f"[yellow]{degradation.reason.name}: {degradation.detail}[/yellow]", highlight=False)
+    if reply.shortfall_count:
+        console.print(f"[yellow]{reply.shortfall_count} fewer items than asked for[/yellow]", highlight=False)
+    if reply.unknown_item_ids:
+        console.print(f"[yellow]not in the catalogue: {', '.join(reply.unknown_item_ids)}[/yellow]", highlight=False)
+
+
+def _row(item: "RankedItem") -> tuple[str, str, str, str, str]:
+    from rich.markup import escape
+
+    title = escape(item.item.title if item.item else "")
+    if item.explanation:
+        title += f"\n[dim italic]{escape(item.explanation.text)}[/dim italic]"
+    similarity = "-" if item.similarity is None else f"{item.similarity:.3f}"
+    sources = ", ".join(f"{one.source.name.lower()} #{one.rank}" for one in item.provenance)
+    return str(item.rank), title, similarity, sources, escape(item.id)
+
+
+def _plain(value: object) -> object:
+    """Turns results into what JSON holds; enums by name."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {name: _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    name = getattr(value, "name", None)
+    return name if isinstance(name, str) else value
+
+
+def _event(word: str) -> "Event":
+    from shortlist import Event, EventKind
+
+    kind, _, item_id = word.partition(":")
+    if not item_id or kind.upper() not in EventKind.__members__ or kind.upper() == "UNSPECIFIED":
+        kinds = ", ".join(kind.name.lower() for kind in EventKind if kind.name != "UNSPECIFIED")
+        raise WrongArgument(f"--event {word}: expected KIND:ID with a kind of {kinds}")
+    return Event(item_id, EventKind[kind.upper()])
+
+
+def _condition(word: str) -> "AnyOf | Range | Equals":
+    from shortlist import AnyOf, Equals, Range
+
+    match = _CONDITION.fullmatch(word)
+    if match is None:
+        raise WrongArgument(f"--where {word}: expected NAME=VALUE, NAME!=VALUE, NAME>=NUMBER or NAME<=NUMBER")
+    name, sign, value = match["name"].strip(), match["sign"], match["value"].strip()
+    if sign in (">=", "<="):
+        try:
+            number = float(value)
+        except ValueError as error:
+            raise WrongArgument(f"--where {word}: {value} is no number") from error
+        return Range(name, min=number) if sign == ">=" else Range(name, max=number)
+    negate = sign == "!="
+    if value.lower() in ("true", "false"):
+        return Equals(name, value=value.lower() == "true", negate=negate)
+    return AnyOf(name, [part.strip() for part in value.split(",")], negate=negate)

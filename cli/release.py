@@ -1,0 +1,155 @@
+"""`shortlist release build|list|show|promote`: releases on disk."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+HELP = "build, list and show releases"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `shortlist release` takes."""
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    build = actions.add_parser("build", help="items -> vectors -> graph -> a release", description=_build.__doc__)
+    build.add_argument("--items", type=Path, required=True, metavar="FILE", help=".jsonl, .jsonl.gz, .csv or .csv.gz")
+    build.add_argument("--encoder", metavar="NAME|DIR", help="text encoder (default: all-MiniLM-L6-v2)")
+    build.add_argument(
+        "--text-attributes",
+        metavar="A,B",
+        help="attributes told in the item texts (default: those of year, category, genres, brand, tags that occur)",
+    )
+    build.add_argument("--no-promote", action="store_true", help="don't make it the current release")
+    build.add_argument(
+        "--cache", type=Path, default=Path(".cache/export"), metavar="DIR", help="exported encoders (%(default)s)"
+    )
+    listing = actions.add_parser("list", help="all releases, oldest first", description=_list.__doc__)
+    show = actions.add_parser("show", help="what a release is made of", description=_show.__doc__)
+    show.add_argument("release", nargs="?", help="folder or id (default: the current one)")
+    show.add_argument("--json", action="store_true", help="print the manifest")
+    promote = actions.add_parser("promote", help="make a release the current one", description=_promote.__doc__)
+    promote.add_argument("release", help="its id")
+    for action, run_action in ((build, _build), (listing, _list), (show, _show), (promote, _promote)):
+        action.add_argument(
+            "--out", type=Path, default=Path("releases"), metavar="DIR", help="folder of releases (%(default)s)"
+        )
+        action.set_defaults(action=run_action)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the action and returns the exit status."""
+    status: int = args.action(args)
+    return status
+
+
+def _build(args: argparse.Namespace) -> int:
+    """Checks the items, embeds them, builds and measures the graph, and writes the release folder."""
+    from rich.console import Console
+
+    from cli.progress import ConsoleProgress
+
+    console = Console()
+    progress = ConsoleProgress(console)
+    # The items are checked before torch is imported, so that a bad file is refused at once.
+    from domain.item_file import read_items
+
+    progress.step(f"checking {args.items}")
+    catalogue = read_items(args.items)
+    progress.step("loading the encoder")
+    from export.encoder_source import resolve_encoder
+
+    from export.release import ReleaseRequest, build_release
+
+    attributes = tuple(args.text_attributes.split(",")) if args.text_attributes else None
+    encoder = resolve_encoder(args.encoder)
+    request = ReleaseRequest(catalogue, args.out, encoder, args.cache, attributes, promote=not args.no_promote)
+    release = build_release(request, progress)
+    _print_release(console, release.path)
+    console.print(f"\nserve it:  [bold]shortlist up --releases {args.out}[/bold]", highlight=False)
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    """Lists the releases of a folder."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from domain.release_folder import current_release_id, list_releases
+
+    current = current_release_id(args.out)
+    table = Table("", "id", "created", "items", "encoder", "recall@10", box=None)
+    releases = list_releases(args.out)
+    for release in releases:
+        manifest = release.manifest
+        table.add_row(
+            "*" if manifest.release_id == current else "",
+            manifest.release_id,
+            manifest.created,
+            f"{manifest.item_count:,}",
+            manifest.encoder.name,
+            f"{manifest.graph.recall_at_10:.4f}",
+        )
+    console = Console()
+    if releases:
+        console.print(table)
+    else:
+        console.print(f"no releases in {args.out}; make one with `shortlist release build --items FILE`")
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    """Shows what a release is made of."""
+    import sys
+
+    from rich.console import Console
+
+    from domain.manifest import manifest_to_json
+    from domain.release_folder import find_release
+
+    release = find_release(args.out, args.release)
+    if args.json:
+        sys.stdout.write(manifest_to_json(release.manifest))
+    else:
+        _print_release(Console(), release.path)
+    return 0
+
+
+def _promote(args: argparse.Namespace) -> int:
+    """Makes a release the current one; a gateway that starts from now on serves it."""
+    from domain.errors import NoRelease
+    from domain.release_folder import list_releases, promote
+
+    if args.release not in {release.manifest.release_id for release in list_releases(args.out)}:
+        raise NoRelease(f'no release "{args.release}" in {args.out}; `shortlist release list` shows what is there')
+    promote(args.out, args.release)
+    print(f"{args.release} is current")
+    return 0
+
+
+def _print_release(console: "Console", path: Path) -> None:
+    from rich.table import Table
+
+    from domain.release_folder import open_release
+
+    manifest = open_release(path).manifest
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    size = sum(entry.size_bytes for entry in manifest.files.values())
+    rows = (
+        ("release", manifest.release_id),
+        ("folder", str(path)),
+        ("created", manifest.created),
+        ("items", f"{manifest.item_count:,}, of which {manifest.available_count:,} available"),
+        ("encoder", f"{manifest.encoder.name}, {manifest.dimension} dimensions, {manifest.encoder.max_tokens} tokens"),
+        ("text", " + ".join(("title", *manifest.template.item_attributes, "text"))),
+        ("unknown tokens", f"{manifest.text.unknown_token_share:.2%} of the items' tokens"),
+        ("cut texts", f"{manifest.text.truncated_item_count:,} items are longer than the encoder takes"),
+        ("indistinct", f"{manifest.text.indistinct_item_count:,} items look like another one to the encoder"),
+        ("graph", f"recall@10 {manifest.graph.recall_at_10:.4f} at ef {manifest.graph.ef_search}"),
+        ("parity", f"worst cosine to torch {manifest.encoder.parity_worst_cosine:.7f}"),
+        ("size", f"{size / 1e6:,.1f} MB in {len(manifest.files)} files"),
+    )
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
