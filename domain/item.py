@@ -133,7 +133,10 @@ def _id(value: object) -> str:
         value = str(value)
     if not isinstance(value, str):
         raise ValueError(f'"id" must be a string, found {json_name(value)}')
-    size = len(checked_text(value).encode())
+    try:
+        size = len(checked_text(value).encode())
+    except ValueError as error:
+        raise ValueError(f'"id": {error}') from error
     if not 1 <= size <= ID_LIMIT_BYTES:
         raise ValueError(f'"id" must have 1 to {ID_LIMIT_BYTES} bytes, has {size}')
     return value

@@ -17,6 +17,8 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _LIST_SUFFIX = "[]"
 _LIST_SEPARATOR = "|"
+# The library's own limit is 128 KiB, far less than a text in a .jsonl file may have.
+_CSV_CELL_LIMIT = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,9 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
             continue
         try:
             columns = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_columns)
+        except json.JSONDecodeError as error:
+            # The error's own text counts lines inside this one.
+            raise ItemFileError(f"{path}, line {number}: broken JSON: {error.msg} (column {error.pos + 1})") from error
         except (ValueError, RecursionError) as error:
             raise ItemFileError(f"{path}, line {number}: broken JSON: {error}") from error
         if not isinstance(columns, dict):
@@ -125,11 +130,12 @@ def _unique_columns(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    csv.field_size_limit(_CSV_CELL_LIMIT)
     reader = csv.reader((text for _, text in _lines(path)), strict=True)
     rows: list[tuple[int, list[str]]] = []
     try:
-        header = [name.strip() for name in next(reader, [])]
-        _check_header(path, header)
+        header = [name.strip() for name in next((row for row in reader if row), [])]
+        _check_header(path, reader.line_num, header)
         for row in reader:
             if not any(row):
                 continue
@@ -152,14 +158,14 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
         yield line, columns
 
 
-def _check_header(path: Path, header: list[str]) -> None:
+def _check_header(path: Path, line: int, header: list[str]) -> None:
     if not header:
         raise ItemFileError(f"{path}: no items; the file is empty")
     names = [name.removesuffix(_LIST_SUFFIX) for name in header]
     if "id" not in names or not {"title", "text"} & set(names):
-        raise ItemFileError(f'{path}, line 1: the header needs "id" and one of "title" and "text", found {names}')
+        raise ItemFileError(f'{path}, line {line}: the header needs "id" and one of "title" and "text", found {names}')
     if len(set(names)) != len(names) or "" in names:
-        raise ItemFileError(f"{path}, line 1: every column needs a name of its own, found {names}")
+        raise ItemFileError(f"{path}, line {line}: every column needs a name of its own, found {names}")
 
 
 def _csv_type(name: str, cells: list[str]) -> AttributeType:

@@ -141,7 +141,7 @@ def manifest_from_json(text: str) -> Manifest:
     try:
         raw = json.loads(text)
         version = raw["schema_version"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ReleaseRejected(f"manifest.json is no release manifest ({error}); build the release again") from error
     if not isinstance(version, int) or version > SCHEMA_VERSION:
         raise ReleaseRejected(

@@ -82,8 +82,8 @@ def verify(release: ReleaseFolder) -> None:
         raise ReleaseRejected(f"{release.path}: the manifest does not list {', '.join(missing)}; build it again")
     for name, entry in release.manifest.files.items():
         path = release.path / name
-        if not path.resolve().is_relative_to(release.path):
-            raise ReleaseRejected(f"{release.path}: the manifest names {name}, which is outside the release")
+        if "\0" in name or not path.resolve().is_relative_to(release.path):
+            raise ReleaseRejected(f"{release.path}: the manifest names {name}, which is no path inside the release")
         try:
             size, digest = path.stat().st_size, sha256_of(path)
         except OSError as error:
