@@ -87,6 +87,10 @@ class VectorIndex:
             raise ReleaseRejected(f"{path} cannot be loaded: {error}; build the release again") from error
         if graph.get_current_count() != len(vectors):
             raise ReleaseRejected(f"{path} holds {graph.get_current_count()} vectors, the release {len(vectors)} items")
+        # The file does not name its dimension: a graph over narrower vectors would load, and answer nonsense.
+        for row in {0, len(vectors) - 1}:
+            if not np.array_equal(graph.get_items([row])[0], vectors[row]):
+                raise ReleaseRejected(f"{path} is the graph of other vectors (row {row}); build the release again")
         return cls(graph, vectors, entry.ef_search)
 
     def search(self, query: np.ndarray, count: int, blocked: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from domain.errors import FieldViolation, InvalidRequest, ReleaseRejected
-from domain.item import AttributeType, Item, item_from_json
+from domain.item import AttributeType, Item, attribute_type, item_from_json
 from domain.recommendation import AnyOf, Condition, Equals, Range
 
 _TESTS_BY_TYPE = {
@@ -26,12 +26,12 @@ class ItemTable:
         """Reads `items.jsonl` of a release.
 
         Raises:
-            ReleaseRejected: a line is no item.
+            ReleaseRejected: there are no items, a line is none, or an attribute's type is not the manifest's.
         """
         self.attribute_types = attribute_types
         self.ids: list[str] = []
         self._offsets: list[int] = [0]
-        self._columns = {name: _Column(kind) for name, kind in attribute_types.items()}
+        self._columns = {name: _Column() for name in attribute_types}
         available: list[bool] = []
         with path.open("rb") as stream:
             for row, line in enumerate(stream):
@@ -40,7 +40,14 @@ class ItemTable:
                 self._offsets.append(self._offsets[-1] + len(line))
                 available.append(item.available)
                 for name, value in item.attributes.items():
+                    if attribute_types.get(name) is not attribute_type(value):
+                        raise ReleaseRejected(
+                            f'{path}, line {row + 1}: attribute "{name}" is not as the manifest says; '
+                            "build the release again"
+                        )
                     self._columns[name].add(row, value)
+            if not self.ids:
+                raise ReleaseRejected(f"{path} holds no items; build the release again")
             self._bytes = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         self.unavailable = ~np.asarray(available, dtype=bool)
         self._rows = {item_id: row for row, item_id in enumerate(self.ids)}
@@ -93,7 +100,10 @@ _FITTING = {
 
 def _item(path: Path, row: int, line: bytes) -> Item:
     try:
-        return item_from_json(json.loads(line))
+        columns = json.loads(line)
+        if not isinstance(columns, dict):
+            raise ValueError("expected one JSON object a line")
+        return item_from_json(columns)
     except ValueError as error:
         raise ReleaseRejected(f"{path}, line {row + 1}: {error}; build the release again") from error
 
@@ -101,8 +111,7 @@ def _item(path: Path, row: int, line: bytes) -> Item:
 class _Column:
     """One attribute's values: rows by string, or rows and numbers in parallel."""
 
-    def __init__(self, kind: AttributeType) -> None:
-        self._kind = kind
+    def __init__(self) -> None:
         self._rows_of_value: dict[str, list[int]] = {}
         self._rows: list[int] = []
         self._numbers: list[float] = []

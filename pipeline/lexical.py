@@ -90,6 +90,8 @@ class LexicalIndex:
 
         term_ids: dict[str, int] = {}
         corpus = [[term_ids.setdefault(term, len(term_ids)) for term in terms(document)] for document in documents]
+        if not term_ids:  # the library would divide by a mean length of zero
+            return cls([], np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), len(corpus))
         model = bm25s.BM25(method="lucene", k1=1.5, b=0.75)
         model.index((corpus, term_ids), create_empty_token=False, show_progress=False)
         columns = model.scores
