@@ -1,9 +1,14 @@
 """Real parts that many tests share: the sample catalogue's release, and a gateway with its Triton over it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from shortlist import Client
 from tests.running import ROOT, RunningGateway, shortlist, start_gateway
@@ -42,3 +47,56 @@ def gateway(
 def client(gateway: RunningGateway) -> Iterator[Client]:
     with Client(gateway.address, deadline_s=5.0) as client:
         yield client
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """PEM files of a self-signed certificate for localhost."""
+
+    certificate: Path
+    key: Path
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Certificate:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = Certificate(tmp_path / "server.pem", tmp_path / "server.key")
+    files.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    files.key.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return files
+
+
+@pytest.fixture
+def make_small_release() -> Callable[..., Path]:
+    """Builds a release with a small encoder of random weights; returns the folder that holds `releases`."""
+
+    def make(folder: Path, *, hidden: int) -> Path:
+        from tests.small_encoder import write_encoder
+
+        encoder = write_encoder(folder / "encoder", hidden=hidden)
+        items = folder / "items.jsonl"
+        items.write_text('{"id": "1", "title": "word1 word2"}\n{"id": "2", "title": "word3"}\n')
+        done = shortlist(
+            "release", "build", "--items", str(items), "--encoder", str(encoder), "--out", str(folder / "releases"),
+            "--cache", str(folder / "cache"),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return folder
+
+    return make
