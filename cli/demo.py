@@ -71,10 +71,9 @@ def _stamp() -> str:
 
 
 def _build(releases: Path, console: "Console") -> None:
-    from export.encoder_source import resolve_encoder
-
     from cli.progress import ConsoleProgress
     from domain.item_file import read_items
+    from export.encoder_source import resolve_encoder
     from export.release import ReleaseRequest, build_release
 
     progress = ConsoleProgress(console)

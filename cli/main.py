@@ -42,3 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

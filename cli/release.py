@@ -59,7 +59,6 @@ def _build(args: argparse.Namespace) -> int:
     catalogue = read_items(args.items)
     progress.step("loading the encoder")
     from export.encoder_source import resolve_encoder
-
     from export.release import ReleaseRequest, build_release
 
     attributes = tuple(args.text_attributes.split(",")) if args.text_attributes else None

@@ -114,7 +114,10 @@ def find_release(releases: Path, name: str | None) -> ReleaseFolder:
     for path in (Path(name), releases / name):
         if (path / MANIFEST).exists():
             return open_release(path)
-    raise NoRelease(f'no release "{name}": it is neither a release folder nor an id in {releases}')
+    raise NoRelease(
+        f'no release "{name}": it is neither a release folder nor an id in {releases}; `shortlist release list` shows '
+        "what is there, `shortlist release build --items FILE` makes one"
+    )
 
 
 def list_releases(releases: Path) -> tuple[ReleaseFolder, ...]:

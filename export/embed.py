@@ -38,7 +38,7 @@ def embed(
         texts: n tokenised texts.
         pad_token_id: fills short rows.
         max_batch_size: most rows in one call.
-        on_progress: called with the number of texts encoded since the last call.
+        on_progress: called with the number of tokens encoded since the last call.
 
     Returns:
         float32[n, d], unit, in the order of `texts`.
@@ -57,7 +57,7 @@ def embed(
         feeds = {"input_ids": input_ids, "attention_mask": attention_mask}
         vectors[places] = session.run(["sentence_embedding"], feeds)[0]
         start += len(places)
-        on_progress(len(places))
+        on_progress(int(attention_mask.sum()))
     try:
         check_unit(vectors)
     except ValueError as error:

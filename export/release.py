@@ -193,7 +193,9 @@ def _embed(
 ) -> np.ndarray:
     session = open_session(folder / layout.ENCODER)
     pad_id = request.encoder.pad_token_id
-    with progress.track("embedding", len(texts.tokenized), "items") as advance:
+    # By tokens: the longest texts go first, so a rate in items would promise too little.
+    tokens = sum(len(text.ids) for text in texts.tokenized)
+    with progress.track(f"embedding {len(texts.tokenized):,} items", tokens, "tokens") as advance:
         vectors = embed(session, texts.tokenized, pad_id, request.max_batch_size, advance)
     canaries = TextTokenizer(folder / layout.TOKENIZER, request.encoder.max_tokens).tokenize(CANARY_TEXTS)
     canary = {"texts": CANARY_TEXTS, "vectors": embed(session, canaries, pad_id, 1).tolist()}

@@ -1,12 +1,15 @@
 """A release's model file into the folder that Triton serves from: a new numbered version, or the one that is there."""
 
+import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from domain.errors import ReleaseRejected, StorageError
@@ -47,14 +50,26 @@ def install_model(repository: Path, model: str, source: Path, sha256: str, confi
     folder = repository / model
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_stale(folder)
-        _write_config_if_missing(folder, config_text)
-        existing = _version_with(folder, source.stat().st_size, sha256)
-        if existing is not None:
-            return existing
-        return _add_version(folder, source, sha256)
+        with _locked(folder):
+            _remove_stale(folder)
+            _write_config_if_missing(folder, config_text)
+            existing = _version_with(folder, source.stat().st_size, sha256)
+            return _add_version(folder, source, sha256) if existing is None else existing
     except OSError as error:
         raise StorageError(_storage_advice(error, source, folder)) from error
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keeps other gateways from adding the same file under a second number meanwhile."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        # A file system without locks costs at most a second copy: the rename is exclusive by itself.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _add_version(folder: Path, source: Path, sha256: str) -> int:
@@ -67,26 +82,22 @@ def _add_version(folder: Path, source: Path, sha256: str) -> int:
         if digest != sha256:
             raise ReleaseRejected(f"{source} has SHA-256 {digest}, expected {sha256}: build or fetch the release again")
         _sync_folder(incoming)
-        version = _rename_to_free_version(folder, incoming, placed.stat().st_size, sha256)
+        version = _rename_to_free_version(folder, incoming)
         _sync_folder(folder)
         return version
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
 
 
-def _rename_to_free_version(folder: Path, incoming: Path, byte_count: int, sha256: str) -> int:
+def _rename_to_free_version(folder: Path, incoming: Path) -> int:
     while True:
         version = max((number for number, _ in _versions(folder)), default=0) + 1
         try:
             incoming.rename(folder / str(version))
             return version
         except OSError as error:
-            if error.errno not in _TAKEN:
+            if error.errno not in _TAKEN:  # taken by another process just now: the next one
                 raise
-        # Another gateway took the number just now; most likely for the same file.
-        other = _version_with(folder, byte_count, sha256)
-        if other is not None:
-            return other
 
 
 def _versions(folder: Path) -> list[tuple[int, Path]]:

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from pipeline.model_repository import install_model
-from pipeline.triton_config import encoder_config, length_buckets
 
 from domain import release_folder as layout
 from domain.errors import DeadlineExceeded, EncoderNotUsable, EncoderUnavailable, ReleaseRejected
@@ -19,7 +17,9 @@ from domain.release_folder import ReleaseFolder
 from pipeline.graph_file import VectorIndex
 from pipeline.item_table import ItemTable
 from pipeline.lexical import LexicalIndex
+from pipeline.model_repository import install_model
 from pipeline.tokenize import TextTokenizer, pad
+from pipeline.triton_config import encoder_config, length_buckets
 from pipeline.vectors import check_unit
 from server.batcher import Batcher, BatchLimits, BatchObserver
 from server.text_encoder import TextEncoder

@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterable
 from dataclasses import fields
+from functools import lru_cache
 from typing import TypeVar
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
@@ -156,6 +157,7 @@ def _stage_times(message: recommender_pb2.StageTimes) -> StageTimes:
     return StageTimes(**{field.name: getattr(message, field.name) for field in fields(StageTimes)})
 
 
+@lru_cache(maxsize=256)
 def _named(kind: type[_Open], wire: EnumTypeWrapper, number: int) -> _Open:
     """The enum member for a number on the wire; one that this client does not know becomes UNKNOWN_<number>."""
     names = wire.DESCRIPTOR.values_by_number

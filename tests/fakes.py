@@ -178,7 +178,11 @@ class Relay:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                far = socket.create_connection((self._to[0], int(self._to[1])))
+                try:
+                    far = socket.create_connection((self._to[0], int(self._to[1])))
+                except OSError:
+                    near.close()
+                    continue
                 self._ends += [near, far]
                 for source, sink in ((near, far), (far, near)):
                     threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()

@@ -50,6 +50,11 @@ class TritonClient:
         # Two loads of one model at once answer each other's versions.
         self._load_lock = asyncio.Lock()
 
+    @property
+    def address(self) -> str:
+        """HOST:PORT of the Triton asked."""
+        return self._address
+
     async def open(self) -> None:
         """Opens the channel; connects with the first call."""
         self._channel = grpc.aio.insecure_channel(self._address, options=_CHANNEL_OPTIONS)
@@ -181,7 +186,7 @@ class TritonClient:
         if timeout_s <= 0:
             raise DeadlineExceeded("no time is left for the encoder")
         request = _infer_request(input_ids, attention_mask, version)
-        # Triton drops the request from its queue by the first, the caller stops waiting by the second: both are needed.
+        # The first counts where the model has a queue policy. The second counts always, and cancels what is queued.
         request.parameters["timeout"].int64_param = max(1, int(timeout_s * 1e6))
         try:
             response = await self._stub.ModelInfer(request, timeout=timeout_s)

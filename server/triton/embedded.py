@@ -41,7 +41,7 @@ class EmbeddedTritonSettings:
         grpc_port: on 127.0.0.1; None picks a free one.
         metrics_port: on 127.0.0.1; None picks a free one.
         start_timeout_s: until the first answer, in seconds.
-        exit_timeout_s: for calls under way at a graceful stop, in whole seconds.
+        exit_timeout_s: for calls under way at a graceful stop, in whole seconds; 0 kills at once.
     """
 
     triton_env: Path
@@ -128,7 +128,8 @@ class EmbeddedTriton:
         if child is None:
             return
         # Triton looks once a second whether its models are unloaded, so a graceful stop takes about two seconds.
-        await child.end(grace_s=self._settings.exit_timeout_s + 2)
+        exit_timeout_s = self._settings.exit_timeout_s
+        await child.end(grace_s=exit_timeout_s + 2 if exit_timeout_s else 0)
 
     async def __aenter__(self) -> "EmbeddedTriton":
         await self.open()

@@ -1,0 +1,142 @@
+"""Figures of the main job: build, start, exactness of the answers, the gateway's own share of the time.
+
+    python -m bench.main_job [--items FILE] [--releases DIR]
+
+Prints one line a figure with the goal beside it, and ends with 1 if a goal was missed.
+"""
+
+import argparse
+import os
+import re
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from domain.release_folder import VECTORS, find_release
+from pipeline.item_table import ItemTable
+from pipeline.vectors import exact_search
+from shortlist import Client
+
+_ROOT = Path(__file__).resolve().parent.parent
+_TIMED_CALLS = 400
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure and its goal."""
+
+    name: str
+    value: float
+    unit: str
+    most: float | None = None
+    least: float | None = None
+
+    @property
+    def reached(self) -> bool:
+        """Whether the goal was reached."""
+        return (self.most is None or self.value <= self.most) and (self.least is None or self.value >= self.least)
+
+    def line(self) -> str:
+        """The figure as one line."""
+        goal = f"<= {self.most:g}" if self.most is not None else f">= {self.least:g}" if self.least is not None else ""
+        return f"{self.name:44} {self.value:10.4g} {self.unit:6} {goal:10} {'' if self.reached else 'MISSED'}"
+
+
+def main() -> int:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=Path, default=_ROOT.parent / "shared/data/movielens-small/items.jsonl")
+    parser.add_argument("--releases", type=Path, help="take the current release of this folder instead of building")
+    args = parser.parse_args()
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        releases = args.releases or Path(scratch) / "releases"
+        if args.releases is None:
+            figures += _build(args.items, releases)
+        release = find_release(releases, None)
+        figures.append(Figure("HNSW recall@10, 500 item vectors", release.manifest.graph.recall_at_10, "", least=0.99))
+        figures += _serve(releases, Path(scratch))
+    sys.stdout.write("\n".join(figure.line() for figure in figures) + "\n")
+    return 0 if all(figure.reached for figure in figures) else 1
+
+
+def _build(items: Path, releases: Path) -> list[Figure]:
+    started = time.monotonic()
+    command = [sys.executable, "-m", "cli.main", "release", "build", "--items", str(items), "--out", str(releases)]
+    subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.DEVNULL)
+    seconds = time.monotonic() - started
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    return [Figure("release build", seconds, "s", most=360), Figure("peak memory", peak / 1e9, "GB", most=2.0)]
+
+
+def _serve(releases: Path, scratch: Path) -> list[Figure]:
+    command = [sys.executable, "-m", "cli.main", "up", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]
+    command += ["--releases", str(releases), "--state", str(scratch / "state"), "--log-level", "error"]
+    command += ["--model-repository", str(scratch / "models")]
+    started = time.monotonic()
+    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as gateway:
+        try:
+            address = _address(gateway)
+            seconds = time.monotonic() - started
+            with Client(address, deadline_s=10) as client:
+                return [
+                    Figure("shortlist up to SERVING", seconds, "s", most=15),
+                    *_exactness(client, releases),
+                    *_own_share(client),
+                ]
+        finally:
+            os.kill(gateway.pid, signal.SIGTERM)
+
+
+def _address(gateway: "subprocess.Popen[str]") -> str:
+    assert gateway.stdout is not None
+    for line in gateway.stdout:
+        found = re.match(r"SERVING on (\S+),", line)
+        if found:
+            return found[1]
+    raise RuntimeError("the gateway ended before it was SERVING")
+
+
+def _exactness(client: Client, releases: Path) -> list[Figure]:
+    """Compares the answers with an exact search over the release's vectors; the queries' vectors come by Embed."""
+    release = find_release(releases, None)
+    vectors = np.load(release.path / VECTORS)
+    items = ItemTable(release.path / "items.jsonl", release.manifest.attribute_types)
+    queries = (_ROOT / "bench" / "queries.txt").read_text().splitlines()
+    embedded = client.embed(queries).embeddings
+    shares = []
+    for text, one in zip(queries, embedded, strict=True):
+        rows, _ = exact_search(vectors, np.array(one.vector, dtype=np.float32), 10, items.unavailable)
+        exact = {items.ids[row] for row in rows}
+        shares.append(len(exact & {item.id for item in client.recommend(text, k=10).items}) / len(exact))
+    return [Figure(f"recall@10 of {len(queries)} queries against exact search", float(np.mean(shares)), "", least=1.0)]
+
+
+def _own_share(client: Client) -> list[Figure]:
+    """One caller, one call after the other: total minus the Triton call, and the whole as the caller sees it."""
+    queries = (_ROOT / "bench" / "queries.txt").read_text().splitlines()
+    own, triton, seen = [], [], []
+    for number in range(_TIMED_CALLS):
+        started = time.perf_counter()
+        times = client.recommend(f"{queries[number % len(queries)]} {number}").stage_times
+        seen.append((time.perf_counter() - started) * 1e3)
+        own.append(times.total_ms - times.triton_ms)
+        triton.append(times.triton_ms)
+    return [
+        Figure("gateway's own time, p50", statistics.median(own), "ms", most=3.0),
+        Figure("gateway's own time, p99", float(np.quantile(own, 0.99)), "ms"),
+        Figure("Triton call, p50", statistics.median(triton), "ms"),
+        Figure("whole call seen by the client, p50", statistics.median(seen), "ms"),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

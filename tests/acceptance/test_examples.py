@@ -1,0 +1,87 @@
+"""The worked cases of the design, through the real gateway, Triton and index: T1, T4, T8."""
+
+import json
+
+import pytest
+
+from shortlist import Client, DegradationReason, Event, EventKind, HistoryEncoding, RecallSource
+from tests.running import ROOT
+
+pytestmark = pytest.mark.triton
+
+WISH = "good quality at a fair price"
+WISH_ZH = "质量好，价格公道"
+WANTED = {"goods-linen-shirt", "goods-canvas-sneakers"}
+
+
+class TestWish:
+    """T1: a wish in plain words, against goods that meet it and many that don't."""
+
+    def test_english_wish_ranks_both_above_every_distractor(self, client: Client) -> None:
+        reply = client.recommend(WISH, k=100)
+        assert {item.id for item in reply.items[:2]} == WANTED
+        similarity = {item.id: item.similarity for item in reply.items}
+        best_other = max(value for item_id, value in similarity.items() if item_id not in WANTED)
+        assert min(similarity[item_id] for item_id in WANTED) > best_other
+        assert reply.degradations == ()
+        assert reply.items[0].provenance[0].source is RecallSource.SEMANTIC_TEXT
+
+    def test_chinese_wish_is_matched_by_characters_and_says_so(self, client: Client) -> None:
+        reply = client.recommend(WISH_ZH, explain=True)
+        assert {item.id for item in reply.items[:2]} == WANTED
+        for item in reply.items[:2]:
+            assert [one.source for one in item.provenance] == [RecallSource.LEXICAL]
+            assert item.similarity is None
+            assert "价格" in item.explanation.matched_terms
+        assert [one.reason for one in reply.degradations] == [DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED]
+        assert reply.unknown_token_share > 0.5
+        assert reply.stage_times.triton_ms == 0.0
+
+
+class TestToldAsText:
+    """T4: a history told as one sentence; phones above case, shoes and coffee."""
+
+    events = (
+        Event("goods-phone-a", EventKind.BUY),
+        Event("goods-phone-b", EventKind.VIEW),
+        Event("goods-phone-c", EventKind.FAVOURITE),
+    )
+    others = ("goods-phone-case", "goods-running-shoes", "goods-coffee-beans-house")
+
+    @pytest.mark.parametrize("encoding", [HistoryEncoding.TEXT, HistoryEncoding.VECTORS])
+    def test_phones_rank_above_the_rest(self, client: Client, encoding: HistoryEncoding) -> None:
+        reply = client.recommend(events=self.events, history_encoding=encoding, include_seen=True, k=300)
+        rank = {item.id: item.rank for item in reply.items}
+        phones = [rank[event.item_id] for event in self.events]
+        assert max(phones) < min(rank[item_id] for item_id in self.others)
+        assert reply.items[0].provenance[0].source is RecallSource.SEMANTIC_HISTORY
+        told = encoding is HistoryEncoding.TEXT
+        assert (reply.stage_times.triton_ms > 0) == told
+
+    def test_what_was_seen_is_left_out_unless_asked_for(self, client: Client) -> None:
+        reply = client.recommend(events=self.events, k=300)
+        assert not {item.id for item in reply.items} & {event.item_id for event in self.events}
+        assert "goods-phone-case" in {item.id for item in reply.items[:3]}
+
+
+class TestUnreadableGoods:
+    """T8: two Chinese goods that are nothing but unknown tokens to the English tokenizer."""
+
+    def test_noticed_and_counted_when_built(self, releases) -> None:
+        manifest = json.loads((releases / "current" / "manifest.json").read_text())
+        assert manifest["text"]["indistinct_item_count"] == 2
+        assert manifest["text"]["unknown_token_share"] > 0
+
+    def test_same_vector_but_told_apart_by_shared_characters(self, client: Client) -> None:
+        items = [json.loads(line) for line in (ROOT / "sample" / "items.jsonl").read_text().splitlines()]
+        pair = {item["id"]: item for item in items if item["id"].startswith("goods-zh-only")}
+        assert len(pair) == 2
+        vectors = client.embed([item["title"] for item in pair.values()]).embeddings
+        assert list(vectors[0].vector) == pytest.approx(list(vectors[1].vector), abs=1e-5)
+        assert [one.unknown_token_share for one in vectors] == [1.0, 1.0]
+        for item_id, item in pair.items():
+            reply = client.recommend(item["title"])
+            assert reply.items[0].id == item_id
+            assert reply.items[0].provenance[0].source is RecallSource.LEXICAL
+            assert DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED in {one.reason for one in reply.degradations}
+            assert not (set(pair) - {item_id}) & {found.id for found in reply.items}

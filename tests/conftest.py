@@ -1,0 +1,102 @@
+"""Real parts that many tests share: the sample catalogue's release, and a gateway with its Triton over it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from shortlist import Client
+from tests.running import ROOT, RunningGateway, shortlist, start_gateway
+
+TRITON_ENV = ROOT / ".venv-triton"
+
+
+@pytest.fixture(scope="session")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one release of the sample catalogue, built by the command line."""
+    folder = tmp_path_factory.mktemp("releases")
+    done = shortlist("release", "build", "--items", "sample/items.jsonl", "--out", str(folder))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("model_repository")
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    releases: Path, model_repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningGateway]:
+    """A gateway with its own Triton over the sample release; tests only ask it."""
+    if not (TRITON_ENV / "bin" / "python").exists():
+        pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
+    folder = tmp_path_factory.mktemp("gateway")
+    running = start_gateway(folder, "--releases", str(releases), "--model-repository", str(model_repository))
+    yield running
+    assert running.stop() == 0, running.text()
+
+
+@pytest.fixture(scope="session")
+def client(gateway: RunningGateway) -> Iterator[Client]:
+    with Client(gateway.address, deadline_s=5.0) as client:
+        yield client
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """PEM files of a self-signed certificate for localhost."""
+
+    certificate: Path
+    key: Path
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Certificate:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = Certificate(tmp_path / "server.pem", tmp_path / "server.key")
+    files.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    files.key.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return files
+
+
+@pytest.fixture
+def make_small_release() -> Callable[..., Path]:
+    """Builds a release with a small encoder of random weights; returns the folder that holds `releases`."""
+
+    def make(folder: Path, *, hidden: int) -> Path:
+        from tests.small_encoder import write_encoder
+
+        encoder = write_encoder(folder / "encoder", hidden=hidden)
+        items = folder / "items.jsonl"
+        items.write_text('{"id": "1", "title": "word1 word2"}\n{"id": "2", "title": "word3"}\n')
+        done = shortlist(
+            "release", "build", "--items", str(items), "--encoder", str(encoder), "--out", str(folder / "releases"),
+            "--cache", str(folder / "cache"),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return folder
+
+    return make

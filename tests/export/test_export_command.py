@@ -1,0 +1,53 @@
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli import export
+from domain.errors import EncoderNotUsable
+
+
+def parse(*words):
+    parser = argparse.ArgumentParser()
+    export.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+def test_defaults():
+    args = parse()
+    assert (args.encoder, args.model_repository, args.cache) == (None, Path("model_repository"), Path(".cache/export"))
+
+
+def test_prints_what_came_out(shared_encoder, tmp_path, capsys):
+    words = ["--encoder", str(shared_encoder), "--model-repository", str(tmp_path / "models")]
+    assert export.run(parse(*words, "--cache", str(tmp_path / "cache"))) == 0
+    printed = capsys.readouterr()
+    for part in (
+        "exporting",
+        "checking",
+        "installing",
+        "version           1 ",
+        "MB, sha256 ",
+        "worst cosine      ",
+        " s (",
+    ):
+        assert part in printed.out
+    assert printed.err == ""
+    assert export.run(parse(*words, "--cache", str(tmp_path / "cache"))) == 0
+    assert "exported and checked before" in capsys.readouterr().out
+
+
+def test_an_encoder_that_does_not_exist(tmp_path):
+    with pytest.raises(EncoderNotUsable, match="no such folder"):
+        export.run(parse("--encoder", "no/such/folder", "--model-repository", str(tmp_path / "models")))
+    assert not (tmp_path / "models").exists()
+
+
+def test_the_module_itself_imports_nothing_heavy():
+    code = (
+        "import sys, cli.export; print([name for name in ('torch', 'numpy', 'onnx', 'export') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
