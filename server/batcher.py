@@ -107,6 +107,8 @@ class Batcher:
         if self._closed:
             raise EncoderUnavailable("the gateway is stopping")
         if self._waiting_count + len(rows) > self._limits.max_waiting_rows:
+            self._forget_gone()
+        if self._waiting_count + len(rows) > self._limits.max_waiting_rows:
             raise Overloaded(f"{self._waiting_count} texts wait for the encoder already; try again later")
         answers = [self._enqueue(ids, deadline) for ids in rows]
         self._plan_dispatch()
@@ -173,6 +175,13 @@ class Batcher:
             if not row.answer.done():
                 batch.append(row)
         return batch, bucket
+
+    def _forget_gone(self) -> None:
+        """Makes room: behind a slow call rows of callers that left would otherwise keep new ones out."""
+        for heap in self._heaps:
+            heap[:] = [row for row in heap if not row.answer.done()]
+            heapq.heapify(heap)
+        self._waiting_count = sum(len(heap) for heap in self._heaps)
 
     def _drop_gone(self, heap: list[_Waiting]) -> None:
         """Drops the rows at the front whose caller left or ran out of time."""
