@@ -1,5 +1,6 @@
 """The gateway's settings: one typed table, filled from defaults, file, environment and flags, in this order."""
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -146,11 +147,18 @@ def _check(settings: Settings) -> None:
         if int(address.rsplit(":", 1)[1]) > 65_535:
             raise ConfigurationError(f"{name}: {address} has a port above 65535")
         secured = settings.tls_certificate is not None and name == "listen"
-        if not (host in ("localhost", "::1") or host.startswith("127.") or secured or settings.insecure):
+        if not (_is_loopback(host) or secured or settings.insecure):
             raise ConfigurationError(
                 f"{name} is {address}, which others can reach in plaintext; give tls_certificate and tls_key, or say "
                 "--insecure if the network is trusted"
             )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name: any other than this one may stand for any address
+        return host == "localhost"
 
 
 def process_environment() -> Mapping[str, str]:
