@@ -15,6 +15,8 @@ _KINDS = {getattr(event_pb2, f"EVENT_KIND_{kind.name}"): kind for kind in EventK
 _ENCODINGS = frozenset(pb.HistoryEncoding.values())
 _MASK_FIELDS = frozenset({"title", "text", "available", "attributes"})
 _TITLE_LIMIT_BYTES = 1024
+# A status travels in the trailing metadata, of which gRPC allows 8 KiB, and holds each violation twice.
+_MOST_VIOLATIONS = 16
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,13 @@ class RequestLimits:
 
 
 class _Check:
-    """Collects violations, so that a caller hears of all of them at once."""
+    """Collects the first violations, so that a caller hears of more than one at once."""
 
     def __init__(self) -> None:
         self._violations: list[FieldViolation] = []
 
     def that(self, holds: object, field: str, description: str) -> bool:
-        if not holds:
+        if not holds and len(self._violations) < _MOST_VIOLATIONS:
             self._violations.append(FieldViolation(field, description))
         return bool(holds)
 
@@ -81,7 +83,7 @@ def parse_recommend(
         attribute_types: of the live release, for the field mask.
 
     Raises:
-        InvalidRequest: with one violation for each field out of range.
+        InvalidRequest: with one violation for each field out of range, the first 16.
         NothingToGoOn: neither text nor events nor items.
         NotServed: a field that this gateway does not serve yet.
     """
@@ -223,9 +225,7 @@ def _item_mask(paths: Iterable[str], attribute_types: Mapping[str, AttributeType
         elif path != name and name in attribute_types:
             attributes.add(name)
         elif path != "id":
-            check.that(
-                False,
-                "item_mask",
-                f'unknown path "{path[:64]}"; known: title, text, available, attributes, attributes.NAME, *',
-            )
+            known = "title, text, available, attributes, attributes.NAME, *"
+            check.that(False, "item_mask", f'unknown path "{path[:64]}"; known: {known}')
+            break
     return ItemMask(frozenset(fields), frozenset(attributes)) if paths else None

@@ -30,7 +30,7 @@ class RecommenderServiceStub:
 
     Every limit named below is a setting of the gateway; the value given is the default. Every refusal carries
     google.rpc.ErrorInfo (reason = a name of ErrorReason, domain = "shortlist.v1") and, for a bad request,
-    google.rpc.BadRequest with one violation per offending field.
+    google.rpc.BadRequest with one violation per offending field, at most 16.
     """
 
     def __init__(self, channel):
@@ -56,7 +56,7 @@ class RecommenderServiceServicer:
 
     Every limit named below is a setting of the gateway; the value given is the default. Every refusal carries
     google.rpc.ErrorInfo (reason = a name of ErrorReason, domain = "shortlist.v1") and, for a bad request,
-    google.rpc.BadRequest with one violation per offending field.
+    google.rpc.BadRequest with one violation per offending field, at most 16.
     """
 
     def Recommend(self, request, context):
@@ -106,7 +106,7 @@ class RecommenderService:
 
     Every limit named below is a setting of the gateway; the value given is the default. Every refusal carries
     google.rpc.ErrorInfo (reason = a name of ErrorReason, domain = "shortlist.v1") and, for a bad request,
-    google.rpc.BadRequest with one violation per offending field.
+    google.rpc.BadRequest with one violation per offending field, at most 16.
     """
 
     @staticmethod

@@ -31,7 +31,7 @@ class RecommenderServiceStub:
 
     Every limit named below is a setting of the gateway; the value given is the default. Every refusal carries
     google.rpc.ErrorInfo (reason = a name of ErrorReason, domain = "shortlist.v1") and, for a bad request,
-    google.rpc.BadRequest with one violation per offending field.
+    google.rpc.BadRequest with one violation per offending field, at most 16.
     """
 
     @_typing.overload
@@ -58,7 +58,7 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
 
     Every limit named below is a setting of the gateway; the value given is the default. Every refusal carries
     google.rpc.ErrorInfo (reason = a name of ErrorReason, domain = "shortlist.v1") and, for a bad request,
-    google.rpc.BadRequest with one violation per offending field.
+    google.rpc.BadRequest with one violation per offending field, at most 16.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -81,7 +81,7 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Every limit named below is a setting of the gateway; the value given is the default. Every refusal carries
     google.rpc.ErrorInfo (reason = a name of ErrorReason, domain = "shortlist.v1") and, for a bad request,
-    google.rpc.BadRequest with one violation per offending field.
+    google.rpc.BadRequest with one violation per offending field, at most 16.
     """
 
     @_abc_1.abstractmethod
