@@ -1,5 +1,6 @@
 """Regenerates the committed protobuf stubs (`make proto`)."""
 
+import shutil
 import sys
 from importlib import resources
 from pathlib import Path
@@ -11,16 +12,23 @@ def generate(out_dir: Path) -> None:
     """Writes the message, gRPC and type stubs of every contract file under `out_dir`/shortlist/v1.
 
     Raises:
-        RuntimeError: protoc refused the contract.
+        RuntimeError: protoc refused the contract, or the plugin for type stubs is not installed.
     """
     from grpc_tools import protoc
 
+    # The plugin lies beside this interpreter, which need not be on PATH.
+    plugin = shutil.which("protoc-gen-mypy_grpc", path=str(Path(sys.executable).parent)) or shutil.which(
+        "protoc-gen-mypy_grpc"
+    )
+    if plugin is None:
+        raise RuntimeError("protoc-gen-mypy_grpc is not installed; run `make setup`")
     protos = ROOT / "protos"
     files = sorted(str(path.relative_to(protos)) for path in protos.rglob("*.proto"))
     arguments = [
         "protoc",
         f"--proto_path={protos}",
         f"--proto_path={resources.files('grpc_tools') / '_proto'}",
+        f"--plugin=protoc-gen-mypy_grpc={plugin}",
         f"--python_out={out_dir}",
         f"--pyi_out={out_dir}",
         f"--grpc_python_out={out_dir}",
