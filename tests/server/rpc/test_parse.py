@@ -1,0 +1,271 @@
+import math
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from domain.errors import InvalidRequest, NothingToGoOn, NotServed
+from domain.event import Event, EventKind
+from domain.item import AttributeType
+from domain.recommendation import AnyOf, Condition, Equals, ItemMask, Range, RecommendQuery
+from server.rpc.parse import parse_batch, parse_embed, parse_recommend
+from server.settings import load_configuration
+from shortlist.v1 import embedding_pb2, event_pb2
+from shortlist.v1 import recommender_pb2 as pb
+
+LIMITS = load_configuration(None, {}, {}).settings.request_limits()
+TYPES = {"price": AttributeType.NUMBER, "brand": AttributeType.STRING, "a.b": AttributeType.STRING}
+BUY = event_pb2.EVENT_KIND_BUY
+
+
+def parse(**fields):
+    return parse_recommend(pb.RecommendRequest(**fields), LIMITS, TYPES)
+
+
+def refused(error=InvalidRequest, **fields):
+    """The fields that a request was refused for, with what was said of each."""
+    with pytest.raises(error) as refusal:
+        parse(**{"text": "tea"} | fields)
+    return {violation.field: violation.description for violation in refusal.value.violations}
+
+
+def event(**fields):
+    return {"item_id": "a", "kind": BUY, **fields}
+
+
+def test_a_text_alone_gets_the_defaults():
+    assert parse(text="tea") == RecommendQuery(text="tea", k=10)
+
+
+def test_everything_given_arrives():
+    query = parse(
+        user_id="u",
+        text="喝茶 😀",
+        events=[
+            event(time=Timestamp(seconds=5, nanos=500_000_000), comment="good", item_title="Tea"),
+            event(item_id="b", kind=event_pb2.EVENT_KIND_DISLIKE),
+        ],
+        item_ids=["c"],
+        history_encoding=pb.HISTORY_ENCODING_TEXT,
+        exclude_item_ids=["d", "e"],
+        conditions=[
+            {"attribute": "brand", "any_of": {"values": ["x", "y"]}, "negate": True},
+            {"attribute": "price", "range": {"min": 0.0}},
+            {"attribute": "new", "equals": False},
+        ],
+        k=3,
+        explain=True,
+        item_mask={"paths": ["title", "attributes.price", "attributes.a.b", "id"]},
+        include_seen=True,
+    )
+    assert query == RecommendQuery(
+        text="喝茶 😀",
+        events=(Event("a", EventKind.BUY, 5.5, "good", "Tea"), Event("b", EventKind.DISLIKE)),
+        item_ids=("c",),
+        tell_history=True,
+        exclude_item_ids=("d", "e"),
+        conditions=(
+            Condition("brand", AnyOf(frozenset({"x", "y"})), negate=True),
+            Condition("price", Range(0.0, None)),
+            Condition("new", Equals(False)),
+        ),
+        k=3,
+        explain=True,
+        item_mask=ItemMask(frozenset({"title"}), frozenset({"price", "a.b"})),
+        include_seen=True,
+    )
+
+
+def test_every_kind_of_the_contract_but_unspecified_has_a_domain_kind():
+    for name, number in event_pb2.EventKind.items():
+        if number:
+            (parsed,) = parse(events=[event(kind=number)]).events
+            assert name == f"EVENT_KIND_{parsed.kind.name}"
+
+
+@pytest.mark.parametrize("k", [0, -1, 1_001, 2**31 - 1, -(2**31)])
+def test_k_out_of_range(k):
+    assert refused(k=k) == {"k": f"must lie between 1 and 1,000, found {k}"}
+
+
+@pytest.mark.parametrize("k", [1, 1_000])
+def test_k_at_its_ends(k):
+    assert parse(text="tea", k=k).k == k
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "must not be blank"),
+        (" \n\t\u3000", "must not be blank"),
+        ("tea\0", "must not hold NUL"),
+        ("x" * 8_193, "at most 8,192 bytes of UTF-8, found 8,193"),
+        ("茶" * 2_731, "at most 8,192 bytes of UTF-8, found 8,193"),
+    ],
+)
+def test_bad_text(text, words):
+    assert words in refused(text=text)["text"]
+    if text:
+        assert words in refused(events=[event(comment=text)])["events[0].comment"]
+
+
+def test_text_of_exactly_8_kib_passes():
+    assert parse(text="x" * 8_192).text == "x" * 8_192
+
+
+@pytest.mark.parametrize(
+    ("field", "most"), [("exclude_item_ids", 10_000), ("item_ids", 1_000), ("events", 1_000), ("conditions", 32)]
+)
+def test_too_many_entries(field, most):
+    entry = {"events": event(), "conditions": {"attribute": "new", "equals": True}}.get(field, "i")
+    assert len(getattr(parse(text="tea", **{field: [entry] * most}), field)) == most
+    assert refused(**{field: [entry] * (most + 1)}) == {field: f"at most {most:,} entries, found {most + 1:,}"}
+
+
+@pytest.mark.parametrize("bad", ["", "x" * 257, "茶" * 86], ids=len)
+def test_a_bad_id_is_named_by_its_place(bad):
+    for field in ("item_ids", "exclude_item_ids"):
+        assert refused(**{field: ["a", bad, bad]}) == {f"{field}[1]": "an id has 1 to 256 bytes"}
+    assert set(refused(events=[event(), event(item_id=bad)])) == {"events[1].item_id"}
+    for caller in ("user_id", "session_id"):
+        assert set(refused(**{caller: bad})) == {caller}
+
+
+@pytest.mark.parametrize("good", ["x" * 256, "茶" * 85, "a\0b"], ids=len)
+def test_ids_up_to_256_bytes_pass(good):
+    assert parse(item_ids=[good]).item_ids == (good,)
+
+
+@pytest.mark.parametrize("kind", [0, 12, 99, -1])
+def test_an_unspecified_or_unknown_event_kind(kind):
+    assert set(refused(events=[event(), event(kind=kind)])) == {"events[1].kind"}
+
+
+@pytest.mark.parametrize("value", [3, 99, -1])
+def test_an_unknown_history_encoding(value):
+    assert set(refused(history_encoding=value)) == {"history_encoding"}
+
+
+@pytest.mark.parametrize("time", [(0, -1), (0, 10**9), (253_402_300_800, 0), (-62_135_596_801, 0), (2**63 - 1, 0)])
+def test_a_time_that_is_none(time):
+    stamp = Timestamp(seconds=time[0], nanos=time[1])
+    assert set(refused(events=[event(time=stamp)])) == {"events[0].time"}
+
+
+def test_a_title_that_is_too_long_or_blank():
+    assert set(refused(events=[event(item_title="x" * 1_025)])) == {"events[0].item_title"}
+    assert set(refused(events=[event(item_title=" ")])) == {"events[0].item_title"}
+
+
+@pytest.mark.parametrize(
+    ("test", "field", "words"),
+    [
+        ({}, "conditions[1]", "one of any_of, range and equals"),
+        ({"any_of": {}}, "conditions[1].any_of.values", "at least one value"),
+        ({"any_of": {"values": ["x"] * 1_001}}, "conditions[1].any_of.values", "at most 1,000 entries"),
+        ({"range": {}}, "conditions[1].range", "at least one of min and max"),
+        ({"range": {"min": math.nan}}, "conditions[1].range", "must not be NaN"),
+        ({"range": {"max": math.nan}}, "conditions[1].range", "must not be NaN"),
+        ({"range": {"min": 2.0, "max": 1.0}}, "conditions[1].range", "min must not lie above max"),
+    ],
+)
+def test_a_bad_condition(test, field, words):
+    good = {"attribute": "brand", "any_of": {"values": ["x"]}}
+    found = refused(conditions=[good, {"attribute": "price", **test}])
+    assert set(found) == {field}
+    assert words in found[field]
+
+
+@pytest.mark.parametrize(("low", "high"), [(math.nan, 1.0), (1.0, math.nan), (math.nan, math.nan)])
+def test_nan_at_either_end_of_a_full_range_is_said_once(low, high):
+    with pytest.raises(InvalidRequest, match=r"^conditions\[0\]\.range: an end must not be NaN$"):
+        parse(text="tea", conditions=[{"attribute": "price", "range": {"min": low, "max": high}}])
+
+
+def test_a_range_may_be_a_point_and_unbounded():
+    for low, high in ((1.0, 1.0), (-math.inf, math.inf)):
+        (condition,) = parse(
+            text="tea", conditions=[{"attribute": "price", "range": {"min": low, "max": high}}]
+        ).conditions
+        assert condition.test == Range(low, high)
+
+
+@pytest.mark.parametrize(
+    "path", ["titel", "", "attributes.", "attributes.colour", "price", "title.x", "TITLE", "x" * 99]
+)
+def test_an_unknown_mask_path(path):
+    found = refused(item_mask={"paths": ["title", path]})
+    assert set(found) == {"item_mask"}
+    assert f'"{path[:64]}"' in found["item_mask"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "mask"),
+    [
+        ([], None),
+        (["*"], ItemMask(frozenset({"title", "text", "available", "attributes"}))),
+        (["id"], ItemMask()),
+        (["text", "text"], ItemMask(frozenset({"text"}))),
+        (["attributes.brand"], ItemMask(frozenset(), frozenset({"brand"}))),
+    ],
+)
+def test_a_mask(paths, mask):
+    assert parse(text="tea", item_mask={"paths": paths}).item_mask == mask
+
+
+def test_nothing_to_go_on():
+    for fields in ({}, {"user_id": "u"}, {"session_id": "s", "exclude_item_ids": ["a"], "k": 3}):
+        with pytest.raises(NothingToGoOn) as refusal:
+            parse(**fields)
+        assert [violation.field for violation in refusal.value.violations] == ["text"]
+    assert parse(item_ids=["a"]).text == ""
+    assert parse(events=[event()]).text == ""
+
+
+def test_an_event_token_is_not_served_yet():
+    assert set(refused(NotServed, event_token="t")) == {"event_token"}
+    assert parse(text="tea", event_token="").text == "tea"
+
+
+def test_every_violation_is_named_at_once():
+    found = refused(text=" ", k=0, events=[event(kind=0)], item_mask={"paths": ["x"]}, exclude_item_ids=[""])
+    assert set(found) == {"text", "k", "events[0].kind", "item_mask", "exclude_item_ids[0]"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"events": [event(kind=0)] * 1_000},
+        {"item_mask": {"paths": ["茶" * 64 + str(number) for number in range(5_000)]}},
+        {"conditions": [{"attribute": "x"}] * 32},
+    ],
+)
+def test_a_refusal_stays_small_enough_for_a_status(fields):
+    """gRPC allows 8 KiB of metadata, and the refusal stands in it twice: message and details."""
+    with pytest.raises(InvalidRequest) as refusal:
+        parse(text="tea", **fields)
+    assert 0 < len(refusal.value.violations) <= 20
+    assert len(str(refusal.value).encode()) < 2_500
+
+
+def test_a_batch_has_1_to_256_requests():
+    parse_batch(pb.BatchRecommendRequest(requests=[{}] * 256), LIMITS)
+    for count in (0, 257):
+        with pytest.raises(InvalidRequest) as refusal:
+            parse_batch(pb.BatchRecommendRequest(requests=[{}] * count), LIMITS)
+        assert [violation.field for violation in refusal.value.violations] == ["requests"]
+
+
+def test_texts_to_embed():
+    assert parse_embed(embedding_pb2.EmbedRequest(texts=["tea", "茶"]), LIMITS) == ("tea", "茶")
+    for texts, fields in (
+        ([], ["texts"]),
+        (["x"] * 257, ["texts"]),
+        (["x", " "], ["texts[1]"]),
+        (["x" * 8_193, "a\0"], ["texts[0]", "texts[1]"]),
+    ):
+        with pytest.raises(InvalidRequest) as refusal:
+            parse_embed(embedding_pb2.EmbedRequest(texts=texts), LIMITS)
+        assert [violation.field for violation in refusal.value.violations] == fields
+    with pytest.raises(InvalidRequest) as refusal:
+        parse_embed(embedding_pb2.EmbedRequest(texts=[" "] * 256), LIMITS)
+    assert len(refusal.value.violations) <= 20

@@ -1,0 +1,175 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from domain.errors import ConfigurationError
+from server.settings import Settings, load_configuration
+
+CERTIFICATE = {"tls_certificate": "cert.pem", "tls_key": "key.pem"}
+
+
+def load(file=None, environment=None, **flags):
+    return load_configuration(file, environment or {}, flags)
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text):
+        path = tmp_path / "shortlist.toml"
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+        return path
+
+    return write
+
+
+def test_a_later_source_wins_and_each_value_says_where_it_is_from(file):
+    path = file("max_k = 20\ndefault_k = 5\nsearch_threads = 3\n")
+    environment = {"SHORTLIST_DEFAULT_K": "6", "SHORTLIST_SEARCH_THREADS": "4", "PATH": "/bin", "MAX_K": "9"}
+    found = load(path, environment, search_threads=7)
+    settings, sources = found.settings, found.sources
+    assert (settings.max_k, sources["max_k"]) == (20, str(path))
+    assert (settings.default_k, sources["default_k"]) == (6, "SHORTLIST_DEFAULT_K")
+    assert (settings.search_threads, sources["search_threads"]) == (7, "--search-threads")
+    assert (settings.max_events, sources["max_events"]) == (1_000, "default")
+    assert set(sources) == set(Settings.model_fields)
+
+
+def test_the_defaults_are_the_limits_that_the_contract_names():
+    found = load()
+    assert set(found.sources.values()) == {"default"}
+    limits = found.settings.request_limits()
+    assert (limits.default_k, limits.max_k, limits.max_text_bytes) == (10, 1_000, 8_192)
+    assert (limits.max_exclusions, limits.max_events, limits.max_item_ids) == (10_000, 1_000, 1_000)
+    assert (limits.max_conditions, limits.max_batch_requests, limits.max_embed_texts) == (32, 256, 256)
+    assert found.settings.deadline_limits().default_s == 1.0
+    assert found.settings.listen.startswith("127.0.0.1:")
+
+
+def test_limits_follow_the_settings():
+    settings = load(max_k=7, default_k=3, default_deadline_s=2, longest_deadline_s=3).settings
+    assert (settings.request_limits().max_k, settings.request_limits().default_k) == (7, 3)
+    assert (settings.deadline_limits().default_s, settings.deadline_limits().longest_s) == (2, 3)
+
+
+def test_every_setting_is_explained():
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_the_environments_strings_get_their_types():
+    environment = {
+        "SHORTLIST_INSECURE": "true",
+        "SHORTLIST_RELEASES": "/data",
+        "SHORTLIST_UNKNOWN_TOKEN_LIMIT": "0.5",
+        "SHORTLIST_TRITON": "[::1]:8001",
+    }
+    settings = load(environment=environment).settings
+    assert settings.insecure is True
+    assert settings.releases == Path("/data")
+    assert settings.unknown_token_limit == 0.5
+    assert settings.triton == "[::1]:8001"
+
+
+def test_an_unknown_name_is_refused_with_its_source(file):
+    path = file("colour = 1\n")
+    for found, source in (
+        ({"file": path}, f"colour ({path})"),
+        ({"environment": {"SHORTLIST_COLOUR": "1"}}, "colour (SHORTLIST_COLOUR)"),
+        ({"colour": 1}, "colour (--colour)"),
+    ):
+        with pytest.raises(ConfigurationError, match="unknown setting " + re.escape(source)):
+            load(**found)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_k", "0"),
+        ("max_k", "-1"),
+        ("max_k", "ten"),
+        ("max_k", "1.5"),
+        ("max_k", ""),
+        ("default_deadline_s", "0"),
+        ("default_deadline_s", "nan"),
+        ("default_deadline_s", "inf"),
+        ("drain_s", "-1"),
+        ("unknown_token_limit", "1.1"),
+        ("unknown_token_limit", "nan"),
+        ("insecure", "perhaps"),
+        ("log_level", "loud"),
+        ("log_format", "xml"),
+        ("listen", "8470"),
+        ("listen", "127.0.0.1"),
+        ("listen", "::1:8470"),
+        ("listen", "127.0.0.1:port"),
+        ("listen", ":8470"),
+        ("triton", "http://localhost:8001"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_with_name_source_and_value(name, value):
+    variable = f"SHORTLIST_{name.upper()}"
+    with pytest.raises(ConfigurationError) as refusal:
+        load(environment={variable: value})
+    assert str(refusal.value).startswith(f"{name} ({variable}): ")
+    assert repr(value) in str(refusal.value)
+    assert Settings.model_fields[name].description in str(refusal.value)
+
+
+def test_every_fault_is_named_at_once():
+    with pytest.raises(ConfigurationError) as refusal:
+        load(environment={"SHORTLIST_MAX_K": "0", "SHORTLIST_COLOUR": "1"}, max_events=0)
+    assert [line.split(" (")[0] for line in sorted(str(refusal.value).splitlines())] == [
+        "max_events",
+        "max_k",
+        "unknown setting colour",
+    ]
+
+
+@pytest.mark.parametrize("text", ["max_k", "max_k = ", "\udcff"])
+def test_a_file_that_is_no_configuration_is_refused(file, text):
+    with pytest.raises(ConfigurationError, match="cannot be used as configuration"):
+        load(file(text))
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="No such file"):
+        load(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"default_k": 11, "max_k": 10}, "default_k must not exceed max_k"),
+        ({"default_deadline_s": 61}, "default_deadline_s must not exceed longest_deadline_s"),
+        ({"tls_certificate": "c"}, "go together"),
+        ({"tls_key": "k"}, "go together"),
+        ({"tls_client_ca": "a"}, "tls_client_ca needs"),
+        ({"listen": "127.0.0.1:65536"}, "port above 65535"),
+        ({"metrics_listen": "127.0.0.1:99999"}, "port above 65535"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(flags, message):
+    with pytest.raises(ConfigurationError, match=message):
+        load(**flags)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "localhost", "[::1]", "[0:0:0:0:0:0:0:1]"])
+def test_loopback_needs_nothing(host):
+    assert load(listen=f"{host}:0", metrics_listen=f"{host}:1").settings.listen == f"{host}:0"
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "[::]", "10.0.0.1", "gateway.example", "128.0.0.1", "127.example.com", "127.0.0.1.example.com"]
+)
+def test_another_address_needs_tls_or_a_word(host):
+    address = f"{host}:8470"
+    with pytest.raises(ConfigurationError, match=f"listen is {re.escape(address)}, which others can reach"):
+        load(listen=address)
+    assert load(listen=address, insecure=True).settings.listen == address
+    assert load(listen=address, **CERTIFICATE).settings.listen == address
+
+
+def test_tls_of_the_gateway_does_not_cover_the_metrics_page():
+    with pytest.raises(ConfigurationError, match="metrics_listen is"):
+        load(metrics_listen="0.0.0.0:8471", **CERTIFICATE)
+    load(metrics_listen="0.0.0.0:8471", insecure=True)
