@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from pipeline.vectors import exact_search
 
 # Large enough that searches go through the graph: fewer than 2,000 allowed rows are scanned.
 TOTAL, DIMENSION = 5_000, 16
+ROOT = Path(__file__).resolve().parents[2]
 ENTRY = GraphEntry(M, EF_CONSTRUCTION, EF_SEARCH, 1.0, 10)
 
 
@@ -150,6 +153,28 @@ def test_a_saved_graph_answers_the_same(tmp_path, graph, index, vectors):
 def test_a_full_disk_is_noticed(graph):
     with pytest.raises(StorageError, match="could not be written"):
         save_graph(graph, Path("/dev/full"))
+
+
+# hnswlib writes past the limit without a word, as on a disk that fills up on the way.
+SAVE_WITH_A_LIMIT = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from domain.errors import StorageError
+from pipeline.graph_file import build_graph, save_graph
+graph = build_graph(np.eye(400, 16, dtype=np.float32) + 1)
+resource.setrlimit(resource.RLIMIT_FSIZE, (graph.index_file_size() // 2,) * 2)
+try:
+    save_graph(graph, Path(sys.argv[1]))
+except StorageError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_fills_up_on_the_way_is_noticed(tmp_path):
+    command = [sys.executable, "-c", SAVE_WITH_A_LIMIT, str(tmp_path / "graph.hnsw")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert "could not be written whole" in done.stdout
 
 
 def test_a_folder_that_cannot_be_made_is_noticed(tmp_path, graph):
