@@ -27,6 +27,7 @@ _RESTART_FIRST_S = 0.5
 _RESTART_LONGEST_S = 10.0
 _HEALTHY_AFTER_S = 30.0  # a child that lived this long starts the pauses anew
 _START_ATTEMPTS = 3
+_METRICS_START_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class EmbeddedTriton:
 
     @property
     def metrics_address(self) -> str:
-        """HOST:PORT of Triton's Prometheus page, /metrics; stays the same over restarts."""
+        """HOST:PORT of Triton's Prometheus page, /metrics; changes at a restart only if a picked port got taken."""
         return f"{_HOST}:{self._metrics_port}"
 
     @property
@@ -183,6 +184,10 @@ class EmbeddedTriton:
                 # Another Triton may have taken the port meanwhile, and would answer just as well.
                 if await self._answering_id(client) != child.server_id:
                     raise TritonNotUsable(f"something else answers at {self.grpc_address}; {child.log_tail()}")
+                # Metrics come up right after gRPC; with their port taken the server says so, and ends a second later.
+                await asyncio.sleep(_METRICS_START_S)
+                if "failed to start" in child.log_tail():
+                    raise TritonNotUsable(f"tritonserver is about to end; {child.log_tail()}")
             finally:
                 answer.cancel()
                 ended.cancel()
@@ -216,6 +221,9 @@ class EmbeddedTriton:
         self._log.error("triton: tritonserver ended with %s, starting it again; its log: %s", code, self.log_path)
         while True:
             await asyncio.sleep(pause_s)
+            # Clients hold on to the gRPC port; the other is not worth staying down for.
+            if self._settings.metrics_port is None and not ports.is_free(_HOST, self._metrics_port):
+                (self._metrics_port,) = ports.pick(_HOST, 1)
             try:
                 return await self._start(installation)
             except Exception:  # whatever it was, an operator may repair it while we keep trying

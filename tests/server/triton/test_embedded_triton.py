@@ -38,6 +38,11 @@ def processes_of(group: int) -> list[int]:
     return found
 
 
+def own_servers() -> list[str]:
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    return [pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "tritonserver\n"]
+
+
 def shared_memory_of(owner_pid: int) -> list[str]:
     return [name for name in os.listdir("/dev/shm") if name.startswith(f"shortlist-{owner_pid}-")]
 
@@ -202,13 +207,12 @@ async def test_two_at_once_share_a_state_folder(settings, no_reload):
 async def test_opening_may_be_cancelled(settings, no_reload):
     triton = EmbeddedTriton(settings, no_reload)
     opening = asyncio.create_task(triton.open())
-    await until(settings.log_path.exists, 10)
+    await until(own_servers, 10)
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await opening
     await triton.aclose()
-    own = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    assert not [pid for pid in own if Path(f"/proc/{pid}/comm").read_text() == "tritonserver\n"]
+    assert own_servers() == []
 
 
 async def test_a_missing_repository_and_an_unwritable_log(settings, no_reload, tmp_path):
