@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import StorageError, TritonNotUsable
+from domain.errors import EncoderUnavailable, StorageError, TritonNotUsable
 from pipeline.triton_config import encoder_config
 from server.triton.client import TritonClient
 from server.triton.embedded import EmbeddedTriton
@@ -229,3 +229,23 @@ async def test_it_is_opened_on_the_main_thread_only(settings, no_reload):
 
     with pytest.raises(RuntimeError, match="main thread"):
         await asyncio.to_thread(open_elsewhere)
+
+
+async def test_a_dead_stub_is_mended_by_unloading_first(triton, client, texts):
+    # Triton calls the model ready all the same (server #8604), and loading it again does nothing: only a call tells.
+    request = texts(1, 16)
+    await client.load("encoder", CONFIG, [1], timeout_s=30)
+    before = await client.encode(*request, version=1, timeout_s=5)
+    [stub] = [pid for pid in processes_of(triton.pid) if pid != triton.pid]
+    os.kill(stub, signal.SIGKILL)
+
+    with pytest.raises(EncoderUnavailable, match="not healthy"):
+        await client.encode(*request, version=1, timeout_s=5)
+    assert await client.model_ready("encoder", 1)
+    start = time.monotonic()
+    await client.unload("encoder")
+    await client.load("encoder", CONFIG, [1], timeout_s=30)
+    after = await client.encode(*request, version=1, timeout_s=5)
+    logging.getLogger(__name__).warning("mended after %.2f s", time.monotonic() - start)
+    assert (after == before).all()
+    assert triton.restart_count == 0
