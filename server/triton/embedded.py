@@ -21,6 +21,7 @@ from server.triton import launcher, ports
 from server.triton.child import TritonChild, start_child
 from server.triton.client import TritonClient
 from server.triton.installation import TritonInstallation, prepare_installation
+from server.triton.plain_paths import PlainPaths
 
 _HOST = "127.0.0.1"
 _RESTART_FIRST_S = 0.5
@@ -74,6 +75,7 @@ class EmbeddedTriton:
         self._grpc_port = 0
         self._metrics_port = 0
         self._restart_count = 0
+        self._paths = PlainPaths()
 
     @property
     def grpc_address(self) -> str:
@@ -127,10 +129,12 @@ class EmbeddedTriton:
             await asyncio.wait([supervisor])
         child, self._child = self._child, None
         if child is None:
+            self._paths.close()
             return
         # Triton looks once a second whether its models are unloaded, so a graceful stop takes about two seconds.
         exit_timeout_s = self._settings.exit_timeout_s
         await child.end(grace_s=exit_timeout_s + 2 if exit_timeout_s else 0)
+        self._paths.close()
 
     async def __aenter__(self) -> "EmbeddedTriton":
         await self.open()
@@ -248,8 +252,8 @@ class EmbeddedTriton:
             *(sys.executable, "-I", "-S", str(Path(launcher.__file__).resolve()), str(os.getpid())),
             *(*installation.environment, "--", str(installation.binary)),
             f"--id={server_id}",
-            f"--model-repository={settings.model_repository.resolve()}",
-            f"--backend-directory={installation.backend_directory}",
+            f"--model-repository={self._paths.plain(settings.model_repository.resolve())}",
+            f"--backend-directory={self._paths.plain(installation.backend_directory)}",
             *(f"--backend-config={name},shm-region-prefix-name={server_id}" for name in ("python", "onnxruntime")),
             "--model-control-mode=explicit",
             "--disable-auto-complete-config",
