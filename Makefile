@@ -5,7 +5,7 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup setup-system demo serve test lint proto clean
+.PHONY: help setup setup-system demo serve test lint bench-main proto clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -42,10 +42,13 @@ lint: setup  ## ruff, mypy, import directions
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench-main: setup  ## figures of the main job on movielens-small (five minutes)
+	$(BIN)/python -m bench.main_job
+
 proto: setup  ## regenerate the committed stubs in shortlist/v1
-	$(BIN)/python -m cli.generate_stubs
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m cli.generate_stubs
 
 clean:  ## environments, caches and what the demo built
-	rm -rf $(VENV) $(TRITON_VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis releases var dist
+	rm -rf $(VENV) $(TRITON_VENV) .cache .*_cache .hypothesis releases var dist
 	rm -rf clients/node/node_modules model_repository/*/[0-9]*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -115,7 +115,13 @@ class ReleaseLoader:
         await self.load_version(entry, version)
         tokenizer, canaries, items, index, lexical, mean = await parts
         on_step("comparing canaries")
-        await self.check_canaries(folder.manifest, version, canaries)
+        try:
+            await self.check_canaries(folder.manifest, version, canaries)
+        except (EncoderUnavailable, DeadlineExceeded) as error:
+            raise ReleaseRejected(
+                f"Triton cannot encode the canary texts of release {folder.manifest.release_id}: {error}; "
+                "do Triton and the gateway see the same model repository?"
+            ) from error
         on_step("warming up")
         await self._warm_up(entry, version)
         # Each thread makes its own tokenizer on first use, which takes tens of milliseconds; the loop's is made here.

@@ -14,11 +14,13 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = [f"word{number}" for number in range(94)] + ["a"]
 
 
-def write_encoder(folder: Path, *, seed: int = 0, positions: int = 64, hidden: int = 32) -> Path:
+def write_encoder(
+    folder: Path, *, seed: int = 0, positions: int = 64, hidden: int = 32, vocabulary_size: int = len(SPECIAL + WORDS)
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     config = BertConfig(
-        vocab_size=len(SPECIAL) + len(WORDS),
+        vocab_size=vocabulary_size,
         hidden_size=hidden,
         num_hidden_layers=2,
         num_attention_heads=4,

@@ -157,7 +157,10 @@ class TritonClient:
                 raise self._load_failed(error, f"unload {model}", timeout_s) from error
 
     async def model_ready(self, model: str, version: int) -> bool:
-        """Whether Triton says that this version can be asked; False too where no Triton answers."""
+        """Whether Triton says that this version can be asked; False too where no Triton answers.
+
+        It still says so after the model's Python stub died: only `encode` tells, and `unload`, then `load`, mends it.
+        """
         request = service_pb2.ModelReadyRequest(name=model, version=str(version))
         try:
             answer = await self._stub.ModelReady(request, timeout=_PROBE_TIMEOUT_S)

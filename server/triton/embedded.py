@@ -21,12 +21,14 @@ from server.triton import launcher, ports
 from server.triton.child import TritonChild, start_child
 from server.triton.client import TritonClient
 from server.triton.installation import TritonInstallation, prepare_installation
+from server.triton.plain_paths import PlainPaths
 
 _HOST = "127.0.0.1"
 _RESTART_FIRST_S = 0.5
 _RESTART_LONGEST_S = 10.0
 _HEALTHY_AFTER_S = 30.0  # a child that lived this long starts the pauses anew
 _START_ATTEMPTS = 3
+_METRICS_START_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class EmbeddedTriton:
         self._grpc_port = 0
         self._metrics_port = 0
         self._restart_count = 0
+        self._paths = PlainPaths()
 
     @property
     def grpc_address(self) -> str:
@@ -81,7 +84,7 @@ class EmbeddedTriton:
 
     @property
     def metrics_address(self) -> str:
-        """HOST:PORT of Triton's Prometheus page, /metrics; stays the same over restarts."""
+        """HOST:PORT of Triton's Prometheus page, /metrics; changes at a restart only if a picked port got taken."""
         return f"{_HOST}:{self._metrics_port}"
 
     @property
@@ -126,10 +129,12 @@ class EmbeddedTriton:
             await asyncio.wait([supervisor])
         child, self._child = self._child, None
         if child is None:
+            self._paths.close()
             return
         # Triton looks once a second whether its models are unloaded, so a graceful stop takes about two seconds.
         exit_timeout_s = self._settings.exit_timeout_s
         await child.end(grace_s=exit_timeout_s + 2 if exit_timeout_s else 0)
+        self._paths.close()
 
     async def __aenter__(self) -> "EmbeddedTriton":
         await self.open()
@@ -183,6 +188,10 @@ class EmbeddedTriton:
                 # Another Triton may have taken the port meanwhile, and would answer just as well.
                 if await self._answering_id(client) != child.server_id:
                     raise TritonNotUsable(f"something else answers at {self.grpc_address}; {child.log_tail()}")
+                # Metrics come up right after gRPC; with their port taken the server says so, and ends a second later.
+                await asyncio.sleep(_METRICS_START_S)
+                if "failed to start" in child.log_tail():
+                    raise TritonNotUsable(f"tritonserver is about to end; {child.log_tail()}")
             finally:
                 answer.cancel()
                 ended.cancel()
@@ -216,6 +225,9 @@ class EmbeddedTriton:
         self._log.error("triton: tritonserver ended with %s, starting it again; its log: %s", code, self.log_path)
         while True:
             await asyncio.sleep(pause_s)
+            # Clients hold on to the gRPC port; the other is not worth staying down for.
+            if self._settings.metrics_port is None and not ports.is_free(_HOST, self._metrics_port):
+                (self._metrics_port,) = ports.pick(_HOST, 1)
             try:
                 return await self._start(installation)
             except Exception:  # whatever it was, an operator may repair it while we keep trying
@@ -240,8 +252,8 @@ class EmbeddedTriton:
             *(sys.executable, "-I", "-S", str(Path(launcher.__file__).resolve()), str(os.getpid())),
             *(*installation.environment, "--", str(installation.binary)),
             f"--id={server_id}",
-            f"--model-repository={settings.model_repository.resolve()}",
-            f"--backend-directory={installation.backend_directory}",
+            f"--model-repository={self._paths.plain(settings.model_repository.resolve())}",
+            f"--backend-directory={self._paths.plain(installation.backend_directory)}",
             *(f"--backend-config={name},shm-region-prefix-name={server_id}" for name in ("python", "onnxruntime")),
             "--model-control-mode=explicit",
             "--disable-auto-complete-config",

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import grpc
@@ -15,37 +14,6 @@ ROOT = Path(__file__).resolve().parents[2]
 MISSING = [program for program in ("node", "npm") if shutil.which(program) is None]
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"{' and '.join(MISSING)} not installed (make setup-system)")
-
-
-class NodeClient:
-    """`recommend.js` in a folder with its packages installed; `run` works against any gateway."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def run(self, *arguments):
-        command = ["node", "recommend.js", *arguments]
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False, timeout=60)
-
-    def recommend(self, address, text, *arguments):
-        done = self.run("--address", address, "--text", text, "--json", "--deadline-ms", "10000", *arguments)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-
-@pytest.fixture(scope="module")
-def node_client(tmp_path_factory):
-    copy = tmp_path_factory.mktemp("checkout")
-    folder = copy / "clients" / "node"
-    shutil.copytree(ROOT / "protos", copy / "protos")
-    shutil.copytree(ROOT / "clients" / "node", folder, ignore=shutil.ignore_patterns("node_modules"))
-    done = subprocess.run(
-        ["npm", "ci", "--ignore-scripts"], cwd=folder, capture_output=True, text=True, check=False, timeout=240
-    )
-    if any(code in done.stderr for code in ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED")):
-        pytest.skip("npm reaches no package registry")
-    assert done.returncode == 0, done.stderr
-    return NodeClient(folder)
 
 
 @pytest.fixture

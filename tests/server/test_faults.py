@@ -204,12 +204,17 @@ class TestSomebodyElsesTriton:
         finally:
             assert second.stop() == 0
 
-    def test_another_width_and_other_weights_are_refused(
+    def test_a_triton_that_holds_another_model_is_refused(
         self, releases: Path, tmp_path: Path, make_small_release
     ) -> None:
-        small = make_small_release(tmp_path / "small", hidden=32)
-        wide = make_small_release(tmp_path / "wide", hidden=384)
-        for other, expected in ((small, "has width 32"), (wide, "encodes the canary texts")):
+        cases = (
+            ("another width", {"hidden": 32, "vocabulary_size": 30_522}, "has width 32"),
+            ("other weights", {"hidden": 384, "vocabulary_size": 30_522}, "encodes the canary texts"),
+            ("another vocabulary", {"hidden": 384, "vocabulary_size": 100}, "cannot encode the canary texts"),
+        )
+        # The names become folders: Triton must also live with a space in a path.
+        for name, kind, expected in cases:
+            other = make_small_release(tmp_path / name, **kind)
             # Each gateway numbers versions in its own repository: version 1 is another model for each of them.
             running = start_gateway(
                 other / "run", "--releases", str(other / "releases"), "--model-repository", str(other / "models")

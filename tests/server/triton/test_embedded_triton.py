@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import StorageError, TritonNotUsable
+from domain.errors import EncoderUnavailable, StorageError, TritonNotUsable
 from pipeline.triton_config import encoder_config
 from server.triton.client import TritonClient
 from server.triton.embedded import EmbeddedTriton
@@ -36,6 +36,11 @@ def processes_of(group: int) -> list[int]:
         if int(group_id) == group and state not in ("Z", "X"):
             found.append(int(path.parent.name))
     return found
+
+
+def own_servers() -> list[str]:
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    return [pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "tritonserver\n"]
 
 
 def shared_memory_of(owner_pid: int) -> list[str]:
@@ -202,13 +207,12 @@ async def test_two_at_once_share_a_state_folder(settings, no_reload):
 async def test_opening_may_be_cancelled(settings, no_reload):
     triton = EmbeddedTriton(settings, no_reload)
     opening = asyncio.create_task(triton.open())
-    await until(settings.log_path.exists, 10)
+    await until(own_servers, 10)
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await opening
     await triton.aclose()
-    own = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    assert not [pid for pid in own if Path(f"/proc/{pid}/comm").read_text() == "tritonserver\n"]
+    assert own_servers() == []
 
 
 async def test_a_missing_repository_and_an_unwritable_log(settings, no_reload, tmp_path):
@@ -225,3 +229,23 @@ async def test_it_is_opened_on_the_main_thread_only(settings, no_reload):
 
     with pytest.raises(RuntimeError, match="main thread"):
         await asyncio.to_thread(open_elsewhere)
+
+
+async def test_a_dead_stub_is_mended_by_unloading_first(triton, client, texts):
+    # Triton calls the model ready all the same (server #8604), and loading it again does nothing: only a call tells.
+    request = texts(1, 16)
+    await client.load("encoder", CONFIG, [1], timeout_s=30)
+    before = await client.encode(*request, version=1, timeout_s=5)
+    [stub] = [pid for pid in processes_of(triton.pid) if pid != triton.pid]
+    os.kill(stub, signal.SIGKILL)
+
+    with pytest.raises(EncoderUnavailable, match="not healthy"):
+        await client.encode(*request, version=1, timeout_s=5)
+    assert await client.model_ready("encoder", 1)
+    start = time.monotonic()
+    await client.unload("encoder")
+    await client.load("encoder", CONFIG, [1], timeout_s=30)
+    after = await client.encode(*request, version=1, timeout_s=5)
+    logging.getLogger(__name__).warning("mended after %.2f s", time.monotonic() - start)
+    assert (after == before).all()
+    assert triton.restart_count == 0
