@@ -83,6 +83,8 @@ class TextTokenizer:
             tokenizer = Tokenizer.from_str(self._text)
             tokenizer.no_padding()
             tokenizer.enable_truncation(self._max_tokens)
+            # Somebody who types "[SEP]" means these characters, not the token.
+            tokenizer.encode_special_tokens = True
             self._local.tokenizer = tokenizer
         return tokenizer
 

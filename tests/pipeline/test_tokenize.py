@@ -59,7 +59,6 @@ def test_a_text_over_the_limit_is_cut_and_says_so(tokenizer, words, truncated):
         ("😀", 1, 1),
         ("tea 😀 tea", 1, 3),
         ("炖锅", 2, 2),
-        ("tea [UNK]", 1, 2),
         ("x" * 200, 1, 1),
     ],
 )
@@ -146,3 +145,11 @@ def test_pad_fills_on_the_right():
     assert ids.tolist() == [[5, 6, 7, 9], [8, 9, 9, 9]]
     assert mask.tolist() == [[1, 1, 1, 0], [1, 0, 0, 0]]
     assert ids.dtype == mask.dtype == np.int64
+
+
+def test_names_of_special_tokens_are_ordinary_text(tokenizer):
+    plain, named = tokenizer.tokenize(["a b", "a [SEP] b [UNK]"])
+    separator = plain.ids[-1]
+    assert list(named.ids).count(separator) == 1
+    assert named.unknown_count == 0
+    assert len(named.ids) > len(plain.ids) + 2

@@ -1,0 +1,169 @@
+"""`shortlist release` and its neighbours, as a person types them."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.running import shortlist
+
+LINES = [json.dumps({"id": f"item-{number}", "title": f"A thing called {number}"}) for number in range(10)]
+
+
+def write(path: Path, lines: list[str]) -> Path:
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def refused(*arguments: str) -> str:
+    """Runs a command that must be refused; returns what it says."""
+    done = shortlist(*arguments)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stderr
+
+
+class TestBadInput:
+    def test_broken_json_names_its_line(self, tmp_path: Path) -> None:
+        items = write(tmp_path / "items.jsonl", [*LINES[:6], '{"id": "x", ', *LINES[6:]])
+        message = refused("release", "build", "--items", str(items), "--out", str(tmp_path / "out"))
+        assert "line 7" in message
+        assert "broken JSON" in message
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize(
+        ("name", "content", "says"),
+        [
+            ("items.jsonl", b"", "empty"),
+            ("items.csv", b"", "empty"),
+            ("items.jsonl", b'{"title": "no id"}\n', "id"),
+            ("items.jsonl", b'{"id": "1", "title": "a"}\n{"id": "1", "title": "b"}\n', "line 2"),
+            ("items.jsonl", b'{"id": "1", "title": " "}\n', "neither title nor text"),
+            ("items.jsonl", b'{"id": "1", "title": "caf\xe9"}\n', "UTF-8"),
+            ("items.jsonl", b'{"id":"1","title":"a","p":1}\n{"id":"2","title":"b","p":"x"}\n', "line 2"),
+            ("items.xlsx", b"PK", "unknown kind of file"),
+        ],
+    )
+    def test_item_file(self, tmp_path: Path, name: str, content: bytes, says: str) -> None:
+        (tmp_path / name).write_bytes(content)
+        message = refused("release", "build", "--items", str(tmp_path / name), "--out", str(tmp_path / "out"))
+        assert says in message
+        assert not (tmp_path / "out").exists()
+
+    def test_missing_file(self, tmp_path: Path) -> None:
+        assert "nowhere.jsonl" in refused("release", "build", "--items", str(tmp_path / "nowhere.jsonl"))
+
+    def test_encoder_that_does_not_exist(self, tmp_path: Path) -> None:
+        items = write(tmp_path / "items.jsonl", LINES)
+        words = (
+            "release",
+            "build",
+            "--items",
+            str(items),
+            "--out",
+            str(tmp_path / "out"),
+            "--encoder",
+            "no/such-model",
+        )
+        assert "no/such-model" in refused(*words)
+        assert not list(tmp_path.glob("out/*"))
+
+    def test_unknown_text_attribute(self, tmp_path: Path) -> None:
+        items = write(tmp_path / "items.jsonl", LINES)
+        words = (
+            "release",
+            "build",
+            "--items",
+            str(items),
+            "--out",
+            str(tmp_path / "out"),
+            "--text-attributes",
+            "colour",
+        )
+        assert "colour" in refused(*words)
+        assert not list(tmp_path.glob("out/*"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 40 MB: too small for the encoder's 90."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("mounting a small file system needs root")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", folder], check=False).returncode != 0:
+        pytest.skip("a small file system cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_full_disk_leaves_nothing_behind(small_disk: Path, tmp_path: Path) -> None:
+    items = write(tmp_path / "items.jsonl", LINES)
+    out = small_disk / "releases"
+    message = refused("release", "build", "--items", str(items), "--out", str(out))
+    assert "No space left" in message
+    assert "--out" in message
+    assert list(out.glob("*")) + list(out.glob(".*")) == []
+
+
+def test_full_disk_of_the_model_repository(releases: Path, small_disk: Path, tmp_path: Path) -> None:
+    message = refused(
+        "up", "--releases", str(releases), "--model-repository", str(small_disk / "models"), "--state", str(tmp_path),
+        "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
+    )  # fmt: skip
+    assert "No space left" in message
+    assert not list((small_disk / "models" / "encoder").glob("[0-9]*"))
+
+
+class TestListAndShow:
+    def test_list_marks_the_current_one(self, releases: Path) -> None:
+        done = shortlist("release", "list", "--out", str(releases))
+        assert done.returncode == 0
+        current = (releases / "current").resolve().name
+        marked = [line.split() for line in done.stdout.splitlines() if line.strip().startswith("*")]
+        assert [words[1] for words in marked] == [current]
+
+    def test_show_names_what_matters(self, releases: Path) -> None:
+        done = shortlist("release", "show", "--out", str(releases))
+        for word in ("279", "all-MiniLM-L6-v2", "recall@10", "unknown tokens", "parity"):
+            assert word in done.stdout
+        manifest = json.loads(shortlist("release", "show", "--out", str(releases), "--json").stdout)
+        assert manifest["item_count"] == 279
+
+    def test_nothing_there(self, tmp_path: Path) -> None:
+        assert "release build" in shortlist("release", "list", "--out", str(tmp_path)).stdout
+        assert "release build" in refused("release", "show", "--out", str(tmp_path))
+        assert "release list" in refused("release", "promote", "nonsense", "--out", str(tmp_path))
+
+
+class TestConfiguration:
+    def test_each_setting_with_its_source(self, tmp_path: Path) -> None:
+        file = tmp_path / "shortlist.toml"
+        file.write_text("max_k = 50\ndefault_k = 7\n")
+        done = shortlist(
+            "serve", "--config", str(file), "--default-k", "9", "--print-config", SHORTLIST_MAX_EVENTS="12"
+        )
+        assert done.returncode == 0, done.stderr
+        rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line.strip()}
+        assert rows["max_k"] == ["50", str(file)]
+        assert rows["default_k"] == ["9", "--default-k"]
+        assert rows["max_events"] == ["12", "SHORTLIST_MAX_EVENTS"]
+        assert rows["max_text_bytes"] == ["8192", "default"]
+
+    def test_wrong_settings_are_named(self, tmp_path: Path) -> None:
+        assert "max_k (--max-k)" in refused("up", "--max-k", "many")
+        assert "SHORTLIST_MAXK" in shortlist("up", SHORTLIST_MAXK="3").stderr
+        assert "--triton" in refused("serve", "--releases", str(tmp_path))
+
+
+def test_recommend_without_a_gateway_says_what_to_do() -> None:
+    assert "shortlist up" in refused("recommend", "--text", "tea", "--address", "127.0.0.1:9", "--deadline", "1")
+
+
+def test_recommend_flags_that_cannot_be_read() -> None:
+    assert "KIND:ID" in refused("recommend", "--event", "bought:x")
+    assert "NAME=VALUE" in refused("recommend", "--text", "tea", "--where", "price")
