@@ -100,6 +100,9 @@ def print_shortlist(reply: "Shortlist", console: "Console") -> None:
     for item in reply.items:
         table.add_row(*_row(item))
     console.print(table, highlight=False)
+    for item in reply.items:
+        if item.explanation:
+            console.print(f"{item.rank:4}  {item.explanation.text}", style="dim", highlight=False, markup=False)
     times = reply.stage_times
     console.print(
         f"[dim]{times.total_ms:.1f} ms in the gateway, {times.triton_ms:.1f} ms of them Triton; "
@@ -118,8 +121,6 @@ def _row(item: "RankedItem") -> tuple[str, str, str, str, str]:
     from rich.markup import escape
 
     title = escape(item.item.title if item.item else "")
-    if item.explanation:
-        title += f"\n[dim italic]{escape(item.explanation.text)}[/dim italic]"
     similarity = "-" if item.similarity is None else f"{item.similarity:.3f}"
     sources = ", ".join(f"{one.source.name.lower()} #{one.rank}" for one in item.provenance)
     return str(item.rank), title, similarity, sources, escape(item.id)

@@ -13,6 +13,7 @@ class Source(StrEnum):
     SEMANTIC_TEXT = "semantic_text"
     SEMANTIC_HISTORY = "semantic_history"
     LEXICAL = "lexical"
+    FILL = "fill"
 
 
 class DegradationReason(StrEnum):

@@ -17,9 +17,10 @@ VECTORS = "vectors.npy"
 MEAN = "mean.npy"
 GRAPH = "graph.hnsw"
 LEXICAL = "lexical.npz"
+UNKNOWN_SHARE = "unknown_share.npy"
 ENCODER = "models/encoder.onnx"
 CANARY = "canary.json"
-REQUIRED = (TOKENIZER, ITEMS, VECTORS, MEAN, GRAPH, LEXICAL, ENCODER, CANARY)
+REQUIRED = (TOKENIZER, ITEMS, VECTORS, MEAN, GRAPH, LEXICAL, UNKNOWN_SHARE, ENCODER, CANARY)
 
 _CURRENT = "current"
 _CHUNK_BYTES = 1 << 20

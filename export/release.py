@@ -202,6 +202,8 @@ def _embed(
     (folder / layout.CANARY).write_text(json.dumps(canary, ensure_ascii=False), encoding="utf-8")
     np.save(folder / layout.VECTORS, vectors)
     np.save(folder / layout.MEAN, vectors.mean(axis=0))
+    shares = np.array([text.unknown_share for text in texts.tokenized], dtype=np.float32)
+    np.save(folder / layout.UNKNOWN_SHARE, shares)
     return vectors
 
 

@@ -109,7 +109,7 @@ class Gateway:
         self._start_metrics()
         await self._listen(searchers)
         triton = await self._start_triton()
-        loader = ReleaseLoader(triton, settings.model_repository, workers, self._metrics)
+        loader = ReleaseLoader(triton, settings.model_repository, workers, self._metrics, settings.unknown_token_limit)
         await self._go_live(loader, folder)
         self._start_task(self._metrics.watch_loop())
         self._start_task(EncoderWatch(triton, loader, self.live, self._encoder_state).run())

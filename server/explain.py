@@ -32,6 +32,8 @@ def explain(
             reasons.append(f"it shares with the text: {', '.join(terms[:_TERMS_SHOWN])}")
         if Source.SEMANTIC_HISTORY in sources:
             reasons.append(f'it resembles "{because_of}" of the history' if because_of else "it resembles the history")
+        if Source.FILL in sources:
+            reasons.append("nothing speaks for it, but fewer others exist than were asked for")
         text = " and ".join(reasons)
         by_history = Source.SEMANTIC_HISTORY in sources
         explanations.append(

@@ -1,5 +1,6 @@
 """What the caller did, looked up in the catalogue."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from domain.errors import FieldViolation, NothingToGoOn
@@ -18,6 +19,7 @@ class History:
         seen_rows: every catalogue row that occurs, disliked ones too.
         disliked_rows: those of them that must not come back in any case.
         told: the sentence to encode; empty where nothing is told.
+        told_titles: the titles in it, for shared words; its verbs must not find anything.
         unknown_item_ids: ids that the catalogue does not have and that carry no title, in the order given.
     """
 
@@ -25,14 +27,16 @@ class History:
     seen_rows: tuple[int, ...]
     disliked_rows: tuple[int, ...]
     told: str
+    told_titles: str
     unknown_item_ids: tuple[str, ...]
 
 
 def read_history(query: RecommendQuery, release: LiveRelease) -> History:
     """Looks the history's items up.
 
-    Known items count by their own vectors; items that the catalogue lacks are told by the title the caller gave. With
-    `tell_history` everything is told. A dislike never speaks for an item.
+    Known items count by their own vectors. Told by their titles instead are items that the catalogue lacks (by the
+    title the caller gave) and items whose vectors say nothing, since the encoder can't read them; with `tell_history`,
+    all. A dislike never speaks for an item.
 
     Raises:
         NothingToGoOn: there is no text and no item of the history is known or has a title.
@@ -42,14 +46,16 @@ def read_history(query: RecommendQuery, release: LiveRelease) -> History:
     known = {item_id: row for item_id, row in rows.items() if row is not None}
     unknown = tuple(dict.fromkeys(e.item_id for e in events if e.item_id not in known and not e.item_title))
     speaking = [event for event in events if event.kind is not EventKind.DISLIKE]
-    told = speaking if query.tell_history else [event for event in speaking if event.item_id not in known]
-    counted = [event for event in speaking if event.item_id in known]
-    titles = {item_id: _title(release, row) for item_id, row in known.items()} if query.tell_history else {}
+    readable = {item_id for item_id, row in known.items() if not release.unreadable[row]}
+    told = [event for event in speaking if query.tell_history or event.item_id not in readable]
+    counted = [] if query.tell_history else [event for event in speaking if event.item_id in readable]
+    titles = {event.item_id: _title(event, known, release) for event in told}
     history = History(
-        rows=() if query.tell_history else tuple(dict.fromkeys(known[event.item_id] for event in counted)),
+        rows=tuple(dict.fromkeys(known[event.item_id] for event in counted)),
         seen_rows=tuple(known.values()),
         disliked_rows=tuple(known[e.item_id] for e in events if e.kind is EventKind.DISLIKE and e.item_id in known),
         told=history_text(told, titles, release.manifest.template),
+        told_titles="\n".join(dict.fromkeys(title for title in titles.values() if title)),
         unknown_item_ids=unknown,
     )
     if not (query.text or history.rows or history.told):
@@ -63,6 +69,9 @@ def read_history(query: RecommendQuery, release: LiveRelease) -> History:
     return history
 
 
-def _title(release: LiveRelease, row: int) -> str:
-    item = release.items.item(row)
+def _title(event: Event, known: Mapping[str, int], release: LiveRelease) -> str:
+    """The catalogue's title, or its text where it has none; for other items, the caller's title."""
+    if event.item_id not in known:
+        return event.item_title
+    item = release.items.item(known[event.item_id])
     return item.title or item.text

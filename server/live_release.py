@@ -1,7 +1,6 @@
 """Brings a release to life: verify, load into Triton, compare canaries, warm up. Only then may it serve."""
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -11,17 +10,17 @@ from typing import Protocol
 import numpy as np
 
 from domain import release_folder as layout
-from domain.errors import DeadlineExceeded, EncoderNotUsable, EncoderUnavailable, ReleaseRejected
+from domain.errors import DeadlineExceeded, EncoderUnavailable, ReleaseRejected
 from domain.manifest import EncoderEntry, Manifest
 from domain.release_folder import ReleaseFolder
 from pipeline.graph_file import VectorIndex
 from pipeline.item_table import ItemTable
 from pipeline.lexical import LexicalIndex
 from pipeline.model_repository import install_model
-from pipeline.tokenize import TextTokenizer, pad
+from pipeline.tokenize import pad
 from pipeline.triton_config import encoder_config, length_buckets
-from pipeline.vectors import check_unit
 from server.batcher import Batcher, BatchLimits, BatchObserver
+from server.release_contents import Canaries, read_contents
 from server.text_encoder import TextEncoder
 
 # Same weights, same precision: other kernels and thread counts move the cosine by 1e-7.
@@ -44,19 +43,6 @@ class Triton(Protocol):
 
 
 @dataclass(frozen=True)
-class Canaries:
-    """Texts whose vectors are known.
-
-    Attributes:
-        rows: int64[L_i] token ids of each text.
-        vectors: float32[c, d], computed when the release was built.
-    """
-
-    rows: tuple[np.ndarray, ...]
-    vectors: np.ndarray
-
-
-@dataclass(frozen=True)
 class LiveRelease:
     """A release that serves. Everything in it is read-only.
 
@@ -66,6 +52,8 @@ class LiveRelease:
         index: vectors and graph, row = label.
         lexical: shared words and characters.
         mean: float32[d], the catalogue's mean vector.
+        unreadable: bool[n], items whose text is mostly unknown tokens: their vectors say nothing, so they are found by
+            shared words only.
         encoder: text to vectors, on Triton.
         triton_version: the model version that holds this release's encoder.
         canaries: to ask Triton whether it still is the right encoder.
@@ -76,6 +64,7 @@ class LiveRelease:
     index: VectorIndex
     lexical: LexicalIndex
     mean: np.ndarray
+    unreadable: np.ndarray
     encoder: TextEncoder
     triton_version: int
     canaries: Canaries
@@ -90,12 +79,14 @@ class ReleaseLoader:
         repository: the model repository that this process and Triton both see.
         workers: threads for disk and hashing.
         observer: counts batches.
+        unknown_token_limit: share of unknown tokens above which an item's vector counts as saying nothing.
     """
 
     triton: Triton
     repository: Path
     workers: Executor
     observer: BatchObserver
+    unknown_token_limit: float
 
     async def load(self, folder: ReleaseFolder, on_step: Callable[[str], None] = lambda _: None) -> LiveRelease:
         """Verifies a release, loads it into Triton and returns it warm.
@@ -108,15 +99,15 @@ class ReleaseLoader:
         loop = asyncio.get_running_loop()
         on_step("verifying")
         await loop.run_in_executor(self.workers, layout.verify, folder)
-        parts = loop.run_in_executor(self.workers, _read, folder)
+        reading = loop.run_in_executor(self.workers, read_contents, folder)
         entry = folder.manifest.encoder
         on_step("loading the encoder into Triton")
         version = await loop.run_in_executor(self.workers, self._install, folder)
         await self.load_version(entry, version)
-        tokenizer, canaries, items, index, lexical, mean = await parts
+        contents = await reading
         on_step("comparing canaries")
         try:
-            await self.check_canaries(folder.manifest, version, canaries)
+            await self.check_canaries(folder.manifest, version, contents.canaries)
         except (EncoderUnavailable, DeadlineExceeded) as error:
             raise ReleaseRejected(
                 f"Triton cannot encode the canary texts of release {folder.manifest.release_id}: {error}; "
@@ -125,16 +116,17 @@ class ReleaseLoader:
         on_step("warming up")
         await self._warm_up(entry, version)
         # Each thread makes its own tokenizer on first use, which takes tens of milliseconds; the loop's is made here.
-        tokenizer.tokenize(("warm",))
+        contents.tokenizer.tokenize(("warm",))
         return LiveRelease(
             manifest=folder.manifest,
-            items=items,
-            index=index,
-            lexical=lexical,
-            mean=mean,
-            encoder=TextEncoder(tokenizer, self._batcher(entry, version), self.workers),
+            items=contents.items,
+            index=contents.index,
+            lexical=contents.lexical,
+            mean=contents.mean,
+            unreadable=contents.unknown_share > self.unknown_token_limit,
+            encoder=TextEncoder(contents.tokenizer, self._batcher(entry, version), self.workers),
             triton_version=version,
-            canaries=canaries,
+            canaries=contents.canaries,
         )
 
     async def load_version(self, entry: EncoderEntry, version: int) -> None:
@@ -194,36 +186,3 @@ class ReleaseLoader:
 
         limits = BatchLimits(length_buckets(entry.max_tokens), entry.pad_token_id, entry.max_batch_size)
         return Batcher(encode, limits, self.observer)
-
-
-def _read(
-    folder: ReleaseFolder,
-) -> tuple[TextTokenizer, Canaries, ItemTable, VectorIndex, LexicalIndex, np.ndarray]:
-    """Reads the files of a verified release and checks that they fit one another."""
-    manifest, path = folder.manifest, folder.path
-    try:
-        vectors = np.load(path / layout.VECTORS, allow_pickle=False)
-        mean = np.load(path / layout.MEAN, allow_pickle=False)
-        tokenizer = TextTokenizer(path / layout.TOKENIZER, manifest.encoder.max_tokens)
-        canaries = _canaries(path / layout.CANARY, tokenizer)
-        items = ItemTable(path / layout.ITEMS, manifest.attribute_types)
-        lexical = LexicalIndex.load(path / layout.LEXICAL)
-    except (OSError, ValueError, KeyError, EncoderNotUsable) as error:
-        raise ReleaseRejected(f"{path}: {error}; build the release again") from error
-    shape = (manifest.item_count, manifest.dimension)
-    if vectors.shape != shape or vectors.dtype != np.float32 or mean.shape != shape[1:] or len(items) != shape[0]:
-        raise ReleaseRejected(
-            f"{path}: {len(items)} items, vectors {vectors.shape} {vectors.dtype}, but the manifest says {shape}"
-        )
-    try:
-        check_unit(vectors)
-    except ValueError as error:
-        raise ReleaseRejected(f"{path}: {error}") from error
-    index = VectorIndex.load(path / layout.GRAPH, vectors, manifest.graph)
-    return tokenizer, canaries, items, index, lexical, mean
-
-
-def _canaries(path: Path, tokenizer: TextTokenizer) -> Canaries:
-    raw = json.loads(path.read_text(encoding="utf-8"))
-    rows = tuple(text.ids for text in tokenizer.tokenize(raw["texts"]))
-    return Canaries(rows, np.asarray(raw["vectors"], dtype=np.float32))

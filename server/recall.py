@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from domain.recommendation import RecommendQuery, Source
-from pipeline.fuse import RecalledList
+from pipeline.fuse import Candidate, RecalledList, SourceView
 from server.history import History
 from server.live_release import LiveRelease
 from server.represent import Represented
@@ -23,10 +23,12 @@ class Recalled:
     Attributes:
         lists: one list a source.
         matched_terms: terms shared with the text, by row; of the lexical source only.
+        fill_rows: rows that may be returned but that no vector can speak for; for the end of a list that is too short.
     """
 
     lists: tuple[RecalledList, ...]
     matched_terms: Mapping[int, tuple[str, ...]]
+    fill_rows: np.ndarray
 
 
 def recall(query: RecommendQuery, history: History, represented: Represented, release: LiveRelease) -> Recalled:
@@ -38,13 +40,29 @@ def recall(query: RecommendQuery, history: History, represented: Represented, re
     blocked = _blocked(query, history, release)
     source_count = len(represented.queries) + bool(represented.lexical_text)
     depth = query.k if source_count == 1 else max(_DEPTH_FACTOR * query.k, _DEPTH_LEAST)
-    lists = [RecalledList(one.source, *release.index.search(one.vector, depth, blocked)) for one in represented.queries]
+    meaningless = blocked | release.unreadable
+    lists = [
+        RecalledList(one.source, *release.index.search(one.vector, depth, meaningless)) for one in represented.queries
+    ]
     matched: dict[int, tuple[str, ...]] = {}
     if represented.lexical_text:
         matches = release.lexical.search(represented.lexical_text, depth, blocked)
         lists.append(RecalledList(Source.LEXICAL, matches.rows, matches.scores))
         matched = dict(zip(matches.rows.tolist(), matches.matched_terms, strict=True))
-    return Recalled(tuple(lists), matched)
+    fill = release.unreadable & ~blocked if represented.queries else np.zeros_like(blocked)
+    return Recalled(tuple(lists), matched, np.flatnonzero(fill))
+
+
+def with_fill(candidates: list[Candidate], recalled: Recalled, count: int) -> list[Candidate]:
+    """Appends fill rows, in catalogue order, where there are fewer candidates than asked for."""
+    if len(candidates) >= count or not len(recalled.fill_rows):
+        return candidates
+    found = {candidate.row for candidate in candidates}
+    rows = [row for row in recalled.fill_rows.tolist() if row not in found][: count - len(candidates)]
+    lowest = min((candidate.score for candidate in candidates), default=0.0)
+    score = min(0.0, lowest)
+    fill = (Candidate(row, score, (SourceView(Source.FILL, place, 0.0),)) for place, row in enumerate(rows, start=1))
+    return [*candidates, *fill]
 
 
 def _blocked(query: RecommendQuery, history: History, release: LiveRelease) -> np.ndarray:
@@ -57,9 +75,10 @@ def _blocked(query: RecommendQuery, history: History, release: LiveRelease) -> n
     return blocked
 
 
-def similarities(represented: Represented, rows: Sequence[int], release: LiveRelease) -> np.ndarray | None:
-    """Returns float32[m], the cosine of each row to the request's first query; None where there is no query."""
+def similarities(represented: Represented, rows: Sequence[int], release: LiveRelease) -> list[float | None]:
+    """Returns the cosine of each row to the request's first query; None where it would say nothing."""
     if not represented.queries:
-        return None
-    found: np.ndarray = release.index.vectors[list(rows)] @ represented.queries[0].vector
-    return found
+        return [None] * len(rows)
+    cosines = release.index.vectors[list(rows)] @ represented.queries[0].vector
+    unreadable = release.unreadable[list(rows)]
+    return [None if blank else float(cosine) for cosine, blank in zip(cosines, unreadable, strict=True)]

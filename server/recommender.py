@@ -30,7 +30,7 @@ from server.deadline import Deadline
 from server.explain import explain
 from server.history import History, read_history
 from server.live_release import LiveRelease
-from server.recall import recall, similarities
+from server.recall import recall, similarities, with_fill
 from server.represent import Represented, represent
 
 # With less time left than this the reply goes out without explanations.
@@ -105,7 +105,7 @@ def _shortlist(request: _Request, times: StageTimes) -> list[RankedItem]:
     with _clock(times, "recall_s"):
         recalled = recall(query, history, represented, release)
     with _clock(times, "rank_s"):
-        candidates = fuse(recalled.lists, query.k)
+        candidates = with_fill(fuse(recalled.lists, query.k), recalled, query.k)
         items = _ranked(candidates, represented, release)
     with _clock(times, "explain_s"):
         if query.explain:
@@ -125,7 +125,7 @@ def _ranked(candidates: Sequence[Candidate], represented: Represented, release: 
             id=release.items.ids[candidate.row],
             rank=place + 1,
             score=candidate.score,
-            similarity=None if cosines is None else float(cosines[place]),
+            similarity=cosines[place],
             provenance=tuple(SourceRank(Source(view.source), view.rank, view.score) for view in candidate.views),
         )
         for place, candidate in enumerate(candidates)

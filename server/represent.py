@@ -51,8 +51,11 @@ class Represented:
 
 @dataclass(frozen=True)
 class _Utterance:
+    """A text to encode, and the words in it that may be matched instead."""
+
     source: Source
     text: str
+    words: str
     tokenized: TokenizedText
 
 
@@ -79,23 +82,23 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
         Overloaded: too many texts wait for the encoder.
         DeadlineExceeded: there is no time left at all.
     """
-    texts = [(source, text) for source, text in _utterances(query, history) if text]
-    tokenized = await release.encoder.tokenize([text for _, text in texts], times)
-    said = [_Utterance(source, text, tokens) for (source, text), tokens in zip(texts, tokenized, strict=True)]
+    texts = [
+        (Source.SEMANTIC_TEXT, query.text, query.text),
+        (Source.SEMANTIC_HISTORY, history.told, history.told_titles),
+    ]
+    texts = [entry for entry in texts if entry[1]]
+    tokenized = await release.encoder.tokenize([text for _, text, _ in texts], times)
+    said = [_Utterance(*entry, tokens) for entry, tokens in zip(texts, tokenized, strict=True)]
     understood = [one for one in said if one.tokenized.unknown_share <= unknown_token_limit]
     encoded = await _encode(understood, release, deadline, times)
     left = [one for one in said if one.source not in encoded.vectors]
     return Represented(
         queries=_queries(encoded.vectors, history, release),
-        lexical_text="\n".join(one.text for one in left),
+        lexical_text="\n".join(one.words for one in left),
         unknown_token_share=_unknown_share(said),
         degradations=_degradations(said, understood, encoded.error),
         encoder_error=encoded.error,
     )
-
-
-def _utterances(query: RecommendQuery, history: History) -> tuple[tuple[Source, str], ...]:
-    return (Source.SEMANTIC_TEXT, query.text), (Source.SEMANTIC_HISTORY, history.told)
 
 
 async def _encode(

@@ -54,6 +54,7 @@ class RecallSource(OpenEnum):
     COLLABORATIVE = "COLLABORATIVE"
     FRESH = "FRESH"
     POPULAR = "POPULAR"
+    FILL = "FILL"
 
 
 class DegradationReason(OpenEnum):

@@ -26,6 +26,7 @@ class RecallSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RECALL_SOURCE_COLLABORATIVE: _ClassVar[RecallSource]
     RECALL_SOURCE_FRESH: _ClassVar[RecallSource]
     RECALL_SOURCE_POPULAR: _ClassVar[RecallSource]
+    RECALL_SOURCE_FILL: _ClassVar[RecallSource]
 
 class DegradationReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -57,6 +58,7 @@ RECALL_SOURCE_LEXICAL: RecallSource
 RECALL_SOURCE_COLLABORATIVE: RecallSource
 RECALL_SOURCE_FRESH: RecallSource
 RECALL_SOURCE_POPULAR: RecallSource
+RECALL_SOURCE_FILL: RecallSource
 DEGRADATION_REASON_UNSPECIFIED: DegradationReason
 DEGRADATION_REASON_ENCODER_LANGUAGE_UNSUPPORTED: DegradationReason
 DEGRADATION_REASON_ENCODER_UNAVAILABLE: DegradationReason

@@ -85,3 +85,20 @@ class TestUnreadableGoods:
             assert reply.items[0].provenance[0].source is RecallSource.LEXICAL
             assert DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED in {one.reason for one in reply.degradations}
             assert not (set(pair) - {item_id}) & {found.id for found in reply.items}
+
+    def test_their_vectors_say_nothing_so_nothing_is_claimed_from_them(self, client: Client) -> None:
+        """The encoder puts them close to any short wish; they must not ride on that."""
+        wish = client.recommend(WISH, k=300)
+        last = wish.items[-2:]
+        assert [item.id for item in last] == ["goods-zh-only-a", "goods-zh-only-b"]
+        assert {one.source for item in last for one in item.provenance} == {RecallSource.FILL}
+        assert {item.similarity for item in last} == {None}
+        assert [item.score for item in wish.items] == sorted((item.score for item in wish.items), reverse=True)
+        like = client.recommend(item_ids=["goods-zh-only-a"], include_seen=True)
+        assert DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED in {one.reason for one in like.degradations}
+        assert like.items[0].id == "goods-zh-only-a"
+        assert {one.source for item in like.items for one in item.provenance} == {RecallSource.LEXICAL}
+        both = client.recommend("a warm scarf", item_ids=["goods-zh-only-a"], include_seen=True)
+        found = next(item for item in both.items if item.id == "goods-zh-only-a")
+        assert found.similarity is None
+        assert both.items[0].similarity is not None

@@ -1,0 +1,88 @@
+"""Reads the files of a verified release and checks that they fit one another."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from domain import release_folder as layout
+from domain.errors import EncoderNotUsable, ReleaseRejected
+from domain.release_folder import ReleaseFolder
+from pipeline.graph_file import VectorIndex
+from pipeline.item_table import ItemTable
+from pipeline.lexical import LexicalIndex
+from pipeline.tokenize import TextTokenizer
+from pipeline.vectors import check_unit
+
+
+@dataclass(frozen=True)
+class Canaries:
+    """Texts whose vectors are known.
+
+    Attributes:
+        rows: int64[L_i] token ids of each text.
+        vectors: float32[c, d], computed when the release was built.
+    """
+
+    rows: tuple[np.ndarray, ...]
+    vectors: np.ndarray
+
+
+@dataclass(frozen=True)
+class ReleaseContents:
+    """What a release holds, in memory.
+
+    Attributes:
+        tokenizer: text to the encoder's token ids.
+        canaries: texts whose vectors are known.
+        items: the catalogue by row.
+        index: vectors and graph, row = label.
+        lexical: shared words and characters.
+        mean: float32[d], the catalogue's mean vector.
+        unknown_share: float32[n], share of each item's tokens that the vocabulary does not know.
+    """
+
+    tokenizer: TextTokenizer
+    canaries: Canaries
+    items: ItemTable
+    index: VectorIndex
+    lexical: LexicalIndex
+    mean: np.ndarray
+    unknown_share: np.ndarray
+
+
+def read_contents(folder: ReleaseFolder) -> ReleaseContents:
+    """Reads a release whose digests were verified; blocking.
+
+    Raises:
+        ReleaseRejected: a file cannot be read, or files do not fit one another.
+    """
+    manifest, path = folder.manifest, folder.path
+    try:
+        vectors = np.load(path / layout.VECTORS, allow_pickle=False)
+        mean = np.load(path / layout.MEAN, allow_pickle=False)
+        unknown_share = np.load(path / layout.UNKNOWN_SHARE, allow_pickle=False)
+        tokenizer = TextTokenizer(path / layout.TOKENIZER, manifest.encoder.max_tokens)
+        canaries = _canaries(path / layout.CANARY, tokenizer)
+        items = ItemTable(path / layout.ITEMS, manifest.attribute_types)
+        lexical = LexicalIndex.load(path / layout.LEXICAL)
+    except (OSError, ValueError, KeyError, EncoderNotUsable) as error:
+        raise ReleaseRejected(f"{path}: {error}; build the release again") from error
+    expected = {"vectors": (manifest.item_count, manifest.dimension), "mean": (manifest.dimension,)}
+    expected["unknown_share"] = expected["items"] = (manifest.item_count,)
+    found = {"vectors": vectors.shape, "mean": mean.shape, "unknown_share": unknown_share.shape, "items": (len(items),)}
+    if found != expected or vectors.dtype != np.float32:
+        raise ReleaseRejected(f"{path}: the files hold {found}, but the manifest says {expected}; build it again")
+    try:
+        check_unit(vectors)
+    except ValueError as error:
+        raise ReleaseRejected(f"{path}: {error}; build it again") from error
+    index = VectorIndex.load(path / layout.GRAPH, vectors, manifest.graph)
+    return ReleaseContents(tokenizer, canaries, items, index, lexical, mean, unknown_share)
+
+
+def _canaries(path: Path, tokenizer: TextTokenizer) -> Canaries:
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    rows = tuple(text.ids for text in tokenizer.tokenize(raw["texts"]))
+    return Canaries(rows, np.asarray(raw["vectors"], dtype=np.float32))
