@@ -11,8 +11,9 @@ from domain.errors import ReleaseRejected
 from pipeline.tokenize import TokenizedText, pad
 from pipeline.vectors import check_unit
 
-# Padded tokens in one call: enough to keep the cores busy, small enough to stay in the cache and in memory.
-_TOKENS_PER_CALL = 4_096
+# Padded tokens in one call: enough to keep the cores busy, small enough to stay in the cache. Measured on 2 cores with
+# 70-token texts: 512 to 2048 are alike (108-121 items/s), 4096 is a tenth slower.
+_TOKENS_PER_CALL = 1_024
 
 
 def open_session(onnx_file: Path) -> onnxruntime.InferenceSession:
