@@ -145,6 +145,7 @@ def _print_release(console: "Console", path: Path) -> None:
         ("unknown tokens", f"{manifest.text.unknown_token_share:.2%} of the items' tokens"),
         ("cut texts", f"{manifest.text.truncated_item_count:,} items are longer than the encoder takes"),
         ("indistinct", f"{manifest.text.indistinct_item_count:,} items look like another one to the encoder"),
+        ("unreadable", f"{manifest.text.unreadable_item_count:,} items are found by shared words only"),
         ("graph", f"recall@10 {manifest.graph.recall_at_10:.4f} at ef {manifest.graph.ef_search}"),
         ("parity", f"worst cosine to torch {manifest.encoder.parity_worst_cosine:.7f}"),
         ("size", f"{size / 1e6:,.1f} MB in {len(manifest.files)} files"),

@@ -81,11 +81,14 @@ class TextEntry:
         truncated_item_count: items whose text was cut to the encoder's limit.
         indistinct_item_count: items that have the same token ids as an item with another text: their vectors are equal
             although they differ.
+        unreadable_item_count: items whose text the encoder cannot read (at the default limit of 0.3): they are found by
+            shared words only.
     """
 
     unknown_token_share: float
     truncated_item_count: int
     indistinct_item_count: int
+    unreadable_item_count: int
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ VECTORS = "vectors.npy"
 MEAN = "mean.npy"
 GRAPH = "graph.hnsw"
 LEXICAL = "lexical.npz"
-UNKNOWN_SHARE = "unknown_share.npy"
+UNREADABLE_SHARE = "unreadable_share.npy"
 ENCODER = "models/encoder.onnx"
 CANARY = "canary.json"
-REQUIRED = (TOKENIZER, ITEMS, VECTORS, MEAN, GRAPH, LEXICAL, UNKNOWN_SHARE, ENCODER, CANARY)
+REQUIRED = (TOKENIZER, ITEMS, VECTORS, MEAN, GRAPH, LEXICAL, UNREADABLE_SHARE, ENCODER, CANARY)
 
 _CURRENT = "current"
 _CHUNK_BYTES = 1 << 20

@@ -26,7 +26,7 @@ from export.encoder_source import EncoderSource
 from export.progress import Progress
 from pipeline.graph_file import EF_CONSTRUCTION, EF_SEARCH, M, VectorIndex, build_graph, save_graph
 from pipeline.lexical import LexicalIndex, lexical_text
-from pipeline.tokenize import TextTokenizer, TokenizedText
+from pipeline.tokenize import UNREADABLE_LIMIT, TextTokenizer, TokenizedText
 from pipeline.vectors import exact_search, recall_at_k
 
 RECALL_GATE = 0.99
@@ -176,6 +176,7 @@ def _tokenize(catalogue: Catalogue, template: TextTemplate, folder: Path, max_to
         unknown_token_share=sum(text.unknown_count for text in tokenized) / own if own else 0.0,
         truncated_item_count=sum(text.truncated for text in tokenized),
         indistinct_item_count=_indistinct(texts, tokenized),
+        unreadable_item_count=sum(text.unreadable_share > UNREADABLE_LIMIT for text in tokenized),
     )
     return _Texts(tokenized, entry)
 
@@ -202,8 +203,8 @@ def _embed(
     (folder / layout.CANARY).write_text(json.dumps(canary, ensure_ascii=False), encoding="utf-8")
     np.save(folder / layout.VECTORS, vectors)
     np.save(folder / layout.MEAN, vectors.mean(axis=0))
-    shares = np.array([text.unknown_share for text in texts.tokenized], dtype=np.float32)
-    np.save(folder / layout.UNKNOWN_SHARE, shares)
+    shares = np.array([text.unreadable_share for text in texts.tokenized], dtype=np.float32)
+    np.save(folder / layout.UNREADABLE_SHARE, shares)
     return vectors
 
 

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from domain.errors import EncoderNotUsable
+from pipeline.scripts import KnownScripts
 
 # tokenizers encodes the whole text before it cuts, so longer texts are cut first; no vocabulary has longer tokens.
 _BYTES_PER_TOKEN_LIMIT = 64
+
+# Above this unreadable share a vector says nothing: the default of the gateway, and what a build counts by.
+UNREADABLE_LIMIT = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +28,19 @@ class TokenizedText:
         truncated: whether the text was longer.
         unknown_count: tokens of the text's own that the vocabulary does not know.
         own_count: tokens of the text's own, without special ones.
+        foreign_share: share of the text's letters in scripts that the vocabulary has no words in, 0 to 1.
     """
 
     ids: np.ndarray
     truncated: bool
     unknown_count: int
     own_count: int
+    foreign_share: float
+
+    @property
+    def unreadable_share(self) -> float:
+        """How much of the text the encoder cannot read, 0 to 1: unknown tokens, or letters it knows no words of."""
+        return max(self.unknown_share, self.foreign_share)
 
     @property
     def unknown_share(self) -> float:
@@ -52,13 +63,16 @@ class TextTokenizer:
         """
         try:
             self._text = path.read_text(encoding="utf-8")
-            unknown = json.loads(self._text)["model"].get("unk_token")
+            parsed = json.loads(self._text)
+            self._scripts = KnownScripts.of_tokenizer(parsed)
             self._max_tokens = max_tokens
             self._local = threading.local()
             tokenizer = self._instance()
         except Exception as error:  # tokenizers raises plain Exception
             raise EncoderNotUsable(f"{path} is no tokenizer file that can be read: {error}") from error
-        self._unknown_id = tokenizer.token_to_id(unknown) if unknown else None
+        # WordPiece and BPE name the token, Unigram gives its number, byte-level vocabularies have none.
+        name, number = parsed["model"].get("unk_token"), parsed["model"].get("unk_id")
+        self._unknown_id = tokenizer.token_to_id(name) if name else number
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Returns the tokens of each text, in the same order."""
@@ -66,16 +80,17 @@ class TextTokenizer:
         cut = [text if len(text) <= limit else text[:limit] for text in texts]
         encodings = self._instance().encode_batch_fast(cut)
         return [
-            self._tokenized(encoding, cut_by_length=len(text) > limit)
+            self._tokenized(encoding, text, cut_by_length=len(text) > limit)
             for encoding, text in zip(encodings, texts, strict=True)
         ]
 
-    def _tokenized(self, encoding: "Encoding", *, cut_by_length: bool) -> TokenizedText:  # type: ignore[name-defined]  # noqa: F821
+    def _tokenized(self, encoding: Encoding, text: str, *, cut_by_length: bool) -> TokenizedText:
         ids = np.asarray(encoding.ids, dtype=np.int64)
         own = np.asarray(encoding.special_tokens_mask) == 0
         # A real [UNK] of the text carries a special-tokens mask of 0: only the post-processor's tokens are masked.
         unknown = int(((ids == self._unknown_id) & own).sum()) if self._unknown_id is not None else 0
-        return TokenizedText(ids, bool(encoding.overflowing) or cut_by_length, unknown, int(own.sum()))
+        truncated = bool(encoding.overflowing) or cut_by_length
+        return TokenizedText(ids, truncated, unknown, int(own.sum()), self._scripts.foreign_share(text))
 
     def _instance(self) -> Tokenizer:
         tokenizer = getattr(self._local, "tokenizer", None)

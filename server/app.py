@@ -109,7 +109,14 @@ class Gateway:
         self._start_metrics()
         await self._listen(searchers)
         triton = await self._start_triton()
-        loader = ReleaseLoader(triton, settings.model_repository, workers, self._metrics, settings.unknown_token_limit)
+        loader = ReleaseLoader(
+            triton=triton,
+            repository=settings.model_repository,
+            workers=workers,
+            observer=self._metrics,
+            unreadable_limit=settings.unreadable_limit,
+            shared=settings.triton is not None,
+        )
         await self._go_live(loader, folder)
         self._start_task(self._metrics.watch_loop())
         self._start_task(EncoderWatch(triton, loader, self.live, self._encoder_state).run())
@@ -142,7 +149,7 @@ class Gateway:
             ),
         )
         limits = settings.request_limits()
-        recommender = Recommender(self.live, searchers, settings.unknown_token_limit)
+        recommender = Recommender(self.live, searchers, settings.unreadable_limit)
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(
             RecommendServicer(recommender, limits, self._metrics), server
         )

@@ -27,14 +27,11 @@ class StateListener(Protocol):
         """Called at the start and at each change."""
 
 
-class ModelControl(Protocol):
-    """What mending needs of Triton."""
+class Server(Protocol):
+    """The Triton that is watched."""
 
     async def is_live(self) -> bool:
         """Whether the server takes calls."""
-
-    async def unload(self, model: str) -> None:
-        """Unloads every version of a model."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class EncoderWatch:
         on_state: told whether the encoder answers, at the start and at each change.
     """
 
-    triton: ModelControl
+    triton: Server
     loader: ReleaseLoader
     live: Callable[[], LiveRelease]
     on_state: StateListener
@@ -92,8 +89,7 @@ class EncoderWatch:
             await self.loader.load_version(entry, release.triton_version)
             if await self._probe() is not None:
                 # Loaded as far as Triton knows, but what runs it is gone: only a fresh start of the model helps.
-                await self.triton.unload(entry.triton_model)
-                await self.loader.load_version(entry, release.triton_version)
+                await self.loader.reload_version(entry, release.triton_version)
             await self.loader.check_canaries(release.manifest, release.triton_version, release.canaries)
             log.info("the live version was loaded again", version=release.triton_version)
         except ShortlistError as error:

@@ -36,6 +36,12 @@ class Triton(Protocol):
     async def load(self, model: str, config_text: str, versions: Sequence[int], timeout_s: float) -> None:
         """Loads exactly these versions and waits until each is ready."""
 
+    async def unload(self, model: str) -> None:
+        """Unloads every version of a model."""
+
+    async def ready_versions(self, model: str) -> tuple[int, ...]:
+        """Returns the versions of a model that are served now."""
+
     async def encode(
         self, input_ids: np.ndarray, attention_mask: np.ndarray, *, version: int, timeout_s: float
     ) -> np.ndarray:
@@ -52,7 +58,7 @@ class LiveRelease:
         index: vectors and graph, row = label.
         lexical: shared words and characters.
         mean: float32[d], the catalogue's mean vector.
-        unreadable: bool[n], items whose text is mostly unknown tokens: their vectors say nothing, so they are found by
+        unreadable: bool[n], items whose text the encoder cannot read: their vectors say nothing, so they are found by
             shared words only.
         encoder: text to vectors, on Triton.
         triton_version: the model version that holds this release's encoder.
@@ -79,14 +85,16 @@ class ReleaseLoader:
         repository: the model repository that this process and Triton both see.
         workers: threads for disk and hashing.
         observer: counts batches.
-        unknown_token_limit: share of unknown tokens above which an item's vector counts as saying nothing.
+        unreadable_limit: above this share of text that the encoder cannot read, an item's vector says nothing.
+        shared: whether other gateways use the same Triton.
     """
 
     triton: Triton
     repository: Path
     workers: Executor
     observer: BatchObserver
-    unknown_token_limit: float
+    unreadable_limit: float
+    shared: bool
 
     async def load(self, folder: ReleaseFolder, on_step: Callable[[str], None] = lambda _: None) -> LiveRelease:
         """Verifies a release, loads it into Triton and returns it warm.
@@ -123,16 +131,27 @@ class ReleaseLoader:
             index=contents.index,
             lexical=contents.lexical,
             mean=contents.mean,
-            unreadable=contents.unknown_share > self.unknown_token_limit,
+            unreadable=contents.unreadable_share > self.unreadable_limit,
             encoder=TextEncoder(contents.tokenizer, self._batcher(entry, version), self.workers),
             triton_version=version,
             canaries=contents.canaries,
         )
 
     async def load_version(self, entry: EncoderEntry, version: int) -> None:
-        """Has Triton load exactly this version; also after Triton was restarted."""
+        """Has Triton load this version; also after Triton was restarted.
+
+        A Triton of our own serves exactly this version. On a shared one, the versions that other gateways serve stay.
+        """
         config = encoder_config(entry.max_tokens, entry.max_batch_size)
-        await self.triton.load(entry.triton_model, config, (version,), _LOAD_TIMEOUT_S)
+        others = await self.triton.ready_versions(entry.triton_model) if self.shared else ()
+        await self.triton.load(entry.triton_model, config, sorted({version, *others}), _LOAD_TIMEOUT_S)
+
+    async def reload_version(self, entry: EncoderEntry, version: int) -> None:
+        """Has Triton start the model afresh: loading what counts as loaded does nothing."""
+        versions = {version, *(await self.triton.ready_versions(entry.triton_model) if self.shared else ())}
+        await self.triton.unload(entry.triton_model)
+        config = encoder_config(entry.max_tokens, entry.max_batch_size)
+        await self.triton.load(entry.triton_model, config, sorted(versions), _LOAD_TIMEOUT_S)
 
     async def check_canaries(
         self, manifest: Manifest, version: int, canaries: Canaries, timeout_s: float = _CALL_TIMEOUT_S

@@ -46,12 +46,12 @@ class Recommender:
     Attributes:
         live: returns the live release; raises NoRelease where there is none.
         searchers: threads in which indexes are searched.
-        unknown_token_limit: share of unknown tokens above which a text counts as a language the encoder doesn't know.
+        unreadable_limit: above this share of text that the encoder cannot read, shared words are matched instead.
     """
 
     live: Callable[[], LiveRelease]
     searchers: Executor
-    unknown_token_limit: float
+    unreadable_limit: float
 
     async def recommend(self, query: RecommendQuery, deadline: Deadline, times: StageTimes) -> Recommendation:
         """Returns the best items for one request; fills in `times` as it goes.
@@ -65,7 +65,7 @@ class Recommender:
         history = await self._history(query, release)
         with _clock(times, "represent_s"):
             represented = await represent(
-                query, history, release, deadline, times, unknown_token_limit=self.unknown_token_limit
+                query, history, release, deadline, times, unreadable_limit=self.unreadable_limit
             )
         in_time = deadline.remaining_s() > _EXPLAIN_RESERVE_S
         request = _Request(replace(query, explain=query.explain and in_time), history, represented, release)

@@ -40,7 +40,7 @@ class ReleaseContents:
         index: vectors and graph, row = label.
         lexical: shared words and characters.
         mean: float32[d], the catalogue's mean vector.
-        unknown_share: float32[n], share of each item's tokens that the vocabulary does not know.
+        unreadable_share: float32[n], how much of each item's text the encoder cannot read, 0 to 1.
     """
 
     tokenizer: TextTokenizer
@@ -49,7 +49,7 @@ class ReleaseContents:
     index: VectorIndex
     lexical: LexicalIndex
     mean: np.ndarray
-    unknown_share: np.ndarray
+    unreadable_share: np.ndarray
 
 
 def read_contents(folder: ReleaseFolder) -> ReleaseContents:
@@ -62,7 +62,7 @@ def read_contents(folder: ReleaseFolder) -> ReleaseContents:
     try:
         vectors = np.load(path / layout.VECTORS, allow_pickle=False)
         mean = np.load(path / layout.MEAN, allow_pickle=False)
-        unknown_share = np.load(path / layout.UNKNOWN_SHARE, allow_pickle=False)
+        unreadable_share = np.load(path / layout.UNREADABLE_SHARE, allow_pickle=False)
         tokenizer = TextTokenizer(path / layout.TOKENIZER, manifest.encoder.max_tokens)
         canaries = _canaries(path / layout.CANARY, tokenizer)
         items = ItemTable(path / layout.ITEMS, manifest.attribute_types)
@@ -70,8 +70,13 @@ def read_contents(folder: ReleaseFolder) -> ReleaseContents:
     except (OSError, ValueError, KeyError, EncoderNotUsable) as error:
         raise ReleaseRejected(f"{path}: {error}; build the release again") from error
     expected = {"vectors": (manifest.item_count, manifest.dimension), "mean": (manifest.dimension,)}
-    expected["unknown_share"] = expected["items"] = (manifest.item_count,)
-    found = {"vectors": vectors.shape, "mean": mean.shape, "unknown_share": unknown_share.shape, "items": (len(items),)}
+    expected["unreadable_share"] = expected["items"] = (manifest.item_count,)
+    found = {
+        "vectors": vectors.shape,
+        "mean": mean.shape,
+        "unreadable_share": unreadable_share.shape,
+        "items": (len(items),),
+    }
     if found != expected or vectors.dtype != np.float32:
         raise ReleaseRejected(f"{path}: the files hold {found}, but the manifest says {expected}; build it again")
     try:
@@ -79,7 +84,7 @@ def read_contents(folder: ReleaseFolder) -> ReleaseContents:
     except ValueError as error:
         raise ReleaseRejected(f"{path}: {error}; build it again") from error
     index = VectorIndex.load(path / layout.GRAPH, vectors, manifest.graph)
-    return ReleaseContents(tokenizer, canaries, items, index, lexical, mean, unknown_share)
+    return ReleaseContents(tokenizer, canaries, items, index, lexical, mean, unreadable_share)
 
 
 def _canaries(path: Path, tokenizer: TextTokenizer) -> Canaries:

@@ -74,7 +74,7 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
     deadline: Deadline,
     times: StageTimes,
     *,
-    unknown_token_limit: float,
+    unreadable_limit: float,
 ) -> Represented:
     """Encodes the request's text and told history, and makes the history's query.
 
@@ -89,7 +89,7 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
     texts = [entry for entry in texts if entry[1]]
     tokenized = await release.encoder.tokenize([text for _, text, _ in texts], times)
     said = [_Utterance(*entry, tokens) for entry, tokens in zip(texts, tokenized, strict=True)]
-    understood = [one for one in said if one.tokenized.unknown_share <= unknown_token_limit]
+    understood = [one for one in said if one.tokenized.unreadable_share <= unreadable_limit]
     encoded = await _encode(understood, release, deadline, times)
     left = [one for one in said if one.source not in encoded.vectors]
     return Represented(
@@ -148,12 +148,12 @@ def _degradations(
 ) -> tuple[Degradation, ...]:
     found = []
     if len(understood) < len(said):
-        share = max(one.tokenized.unknown_share for one in said if one not in understood)
+        share = max(one.tokenized.unreadable_share for one in said if one not in understood)
         found.append(
             Degradation(
                 DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED,
-                f"the encoder does not know {share:.0%} of the text's tokens; it was matched by shared words or "
-                "characters, not by meaning",
+                f"the encoder cannot read {share:.0%} of the text (unknown tokens, or a script it knows no words of); "
+                "it was matched by shared words or characters, not by meaning",
             )
         )
     if error is not None:

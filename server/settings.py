@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.errors import ConfigurationError
+from pipeline.tokenize import UNREADABLE_LIMIT
 from server.rpc.guard import DeadlineLimits
 from server.rpc.parse import RequestLimits
 
@@ -47,8 +48,11 @@ class Settings(BaseModel):
     )
     stop_grace_s: _Seconds = Field(5.0, description="how long calls in progress may finish on stop, seconds")
     search_threads: _Count = Field(2, description="threads that search indexes")
-    unknown_token_limit: float = Field(
-        0.3, ge=0, le=1, description="share of unknown tokens above which text is matched by shared words instead"
+    unreadable_limit: float = Field(
+        UNREADABLE_LIMIT,
+        ge=0,
+        le=1,
+        description="share of a text that the encoder cannot read above which shared words are matched instead",
     )
     default_k: _Count = Field(10, description="items in a reply where k is not given")
     max_k: _Count = Field(1_000, description="largest k")

@@ -12,16 +12,13 @@ from typing import Any
 import grpc
 import grpc.aio
 import numpy as np
-from google.protobuf import json_format, text_format
 from numpy.typing import NDArray
-from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from domain.errors import DeadlineExceeded, EncoderUnavailable, ReleaseRejected, TritonNotUsable
+from server.triton import messages
+from server.triton.messages import ENCODER_MODEL
 
-ENCODER_MODEL = "encoder"
-UNIT_NORM_TOLERANCE = 1e-3
-
-_OUTPUT = "sentence_embedding"
 _PROBE_TIMEOUT_S = 2.0
 _POLL_FIRST_S = 0.02
 _POLL_LONGEST_S = 0.25
@@ -126,7 +123,7 @@ class TritonClient:
             DeadlineExceeded: not ready in time; Triton may go on loading.
         """
         request = service_pb2.RepositoryModelLoadRequest(model_name=model)
-        request.parameters["config"].string_param = _config_json(model, config_text, versions)
+        request.parameters["config"].string_param = messages.load_config(model, config_text, versions)
         deadline = time.monotonic() + timeout_s
         async with self._load_lock:
             # A channel that lost its server fails calls for a moment after the server is back.
@@ -155,6 +152,20 @@ class TritonClient:
                 await self._stub.RepositoryModelUnload(request, timeout=timeout_s)
             except grpc.aio.AioRpcError as error:
                 raise self._load_failed(error, f"unload {model}", timeout_s) from error
+
+    async def ready_versions(self, model: str) -> tuple[int, ...]:
+        """The versions of a model that Triton serves now, ascending; none where it has no such model.
+
+        Raises:
+            TritonNotUsable: no Triton is there.
+            DeadlineExceeded: no answer in time.
+        """
+        request = service_pb2.RepositoryIndexRequest(ready=True)
+        try:
+            index = await self._stub.RepositoryIndex(request, timeout=_PROBE_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            raise self._load_failed(error, "list its models", _PROBE_TIMEOUT_S) from error
+        return tuple(sorted(int(entry.version) for entry in index.models if entry.name == model and entry.version))
 
     async def model_ready(self, model: str, version: int) -> bool:
         """Whether Triton says that this version can be asked; False too where no Triton answers.
@@ -188,14 +199,14 @@ class TritonClient:
         """
         if timeout_s <= 0:
             raise DeadlineExceeded("no time is left for the encoder")
-        request = _infer_request(input_ids, attention_mask, version)
+        request = messages.infer_request(input_ids, attention_mask, version)
         # The first counts where the model has a queue policy. The second counts always, and cancels what is queued.
         request.parameters["timeout"].int64_param = max(1, int(timeout_s * 1e6))
         try:
             response = await self._stub.ModelInfer(request, timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
             raise self._call_failed(error, f"{ENCODER_MODEL} version {version}") from error
-        return _vectors(response, row_count=len(input_ids))
+        return messages.read_vectors(response, row_count=len(input_ids))
 
     async def _wait_until_ready(self, model: str, versions: Sequence[int], deadline: float) -> None:
         for version in versions:
@@ -246,51 +257,6 @@ class TritonClient:
         if code == grpc.StatusCode.DEADLINE_EXCEEDED or "Request timeout expired" in details:
             return DeadlineExceeded(f"Triton did not answer in time: {what}")
         return EncoderUnavailable(f"Triton at {self._address} cannot answer for {what} ({code.name}): {details}")
-
-
-def _config_json(model: str, config_text: str, versions: Sequence[int]) -> str:
-    if not versions:
-        raise ValueError("no version given to load")
-    config = model_config_pb2.ModelConfig()
-    try:
-        text_format.Parse(config_text, config)
-    except text_format.ParseError as error:
-        raise ReleaseRejected(f"the config.pbtxt of {model} is no Triton model configuration: {error}") from error
-    config.name = model
-    config.version_policy.specific.versions[:] = list(versions)
-    return json_format.MessageToJson(config, preserving_proto_field_name=True, indent=None)
-
-
-def _infer_request(input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], version: int) -> Any:  # noqa: ANN401
-    for name, array in (("input_ids", input_ids), ("attention_mask", attention_mask)):
-        if array.dtype != np.int64 or array.ndim != 2 or array.size == 0 or array.shape != input_ids.shape:
-            raise ValueError(f"{name} is {array.dtype} {list(array.shape)}; expected int64 [B, L], both of one shape")
-    request = service_pb2.ModelInferRequest(model_name=ENCODER_MODEL, model_version=str(version))
-    for name, array in (("input_ids", input_ids), ("attention_mask", attention_mask)):
-        request.inputs.add(name=name, datatype="INT64", shape=array.shape)
-        request.raw_input_contents.append(array.tobytes())
-    request.outputs.add(name=_OUTPUT)
-    return request
-
-
-def _vectors(response: Any, row_count: int) -> NDArray[np.float32]:  # noqa: ANN401 - a generated message
-    outputs = list(response.outputs)
-    if [output.name for output in outputs] != [_OUTPUT] or len(response.raw_output_contents) != 1:
-        raise EncoderUnavailable(f"Triton answered {[output.name for output in outputs]}, expected [{_OUTPUT!r}]")
-    output, content = outputs[0], response.raw_output_contents[0]
-    shape = list(output.shape)
-    if output.datatype != "FP32" or len(shape) != 2 or shape[0] != row_count or shape[1] < 1:
-        raise EncoderUnavailable(f"Triton answered {output.datatype} {shape}, expected FP32 [{row_count}, d]")
-    if len(content) != 4 * shape[0] * shape[1]:
-        # Seen with numpy 2 in Triton's environment: shapes without content, and no error.
-        raise EncoderUnavailable(f"Triton answered {len(content)} bytes for FP32 {shape}: check Triton's environment")
-    vectors = np.frombuffer(content, dtype="<f4").reshape(shape)
-    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    if not np.isfinite(norms).all():
-        raise EncoderUnavailable("Triton answered vectors with NaN or infinity")
-    if np.abs(norms - 1).max() > UNIT_NORM_TOLERANCE:
-        raise EncoderUnavailable(f"Triton answered vectors of length {norms.min():.4g} to {norms.max():.4g}, not 1")
-    return vectors
 
 
 def _list(versions: Sequence[int]) -> str:

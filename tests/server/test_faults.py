@@ -204,6 +204,23 @@ class TestSomebodyElsesTriton:
         finally:
             assert second.stop() == 0
 
+    def test_two_encoders_live_side_by_side_on_one_triton(
+        self, own_gateway: RunningGateway, model_repository: Path, tmp_path: Path, make_small_release
+    ) -> None:
+        small = make_small_release(tmp_path / "small", hidden=32, vocabulary_size=100)
+        second = self.serve(own_gateway, small / "releases", model_repository, tmp_path / "second")
+        try:
+            with Client(own_gateway.address, deadline_s=5) as one, Client(second.address, deadline_s=5) as other:
+                until = time.monotonic() + 4  # longer than either watch needs to notice and to mend
+                while time.monotonic() < until:
+                    assert one.recommend("a warm scarf").degradations == ()
+                    assert other.recommend("word1").degradations == ()
+                assert len(one.embed(["tea"]).embeddings[0].vector) == 384
+                assert len(other.embed(["word1"]).embeddings[0].vector) == 32
+        finally:
+            assert second.stop() == 0
+        assert "encoder is away" not in own_gateway.text() + second.text()
+
     def test_a_triton_that_holds_another_model_is_refused(
         self, releases: Path, tmp_path: Path, make_small_release
     ) -> None:

@@ -166,6 +166,16 @@ class TestAnswered:
         assert len(reply.items) + reply.shortfall_count == 10
         assert {item.id for item in reply.items} <= AVAILABLE
 
+    @pytest.mark.parametrize("text", ["горячий кофе с молоком", "コーヒー豆", "قهوة عربية", "안녕하세요", "茶"])
+    def test_what_the_encoder_cannot_read_is_never_ranked_by_meaning(self, client: Client, text: str) -> None:
+        reply = client.recommend(text)
+        assert [one.reason for one in reply.degradations] == [DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED]
+        assert {one.source.name for item in reply.items for one in item.provenance} <= {"LEXICAL"}
+
+    @pytest.mark.parametrize("text", ["un café tranquille", "ein leiser Film über das Meer", "naïve"])
+    def test_latin_script_is_read(self, client: Client, text: str) -> None:
+        assert client.recommend(text).degradations == ()
+
     def test_long_text_is_cut_and_says_so(self, client: Client) -> None:
         reply = client.recommend("green tea and quiet mornings " * 250)
         assert [one.reason for one in reply.degradations] == [DegradationReason.TEXT_TRUNCATED]

@@ -60,13 +60,13 @@ def test_the_environments_strings_get_their_types():
     environment = {
         "SHORTLIST_INSECURE": "true",
         "SHORTLIST_RELEASES": "/data",
-        "SHORTLIST_UNKNOWN_TOKEN_LIMIT": "0.5",
+        "SHORTLIST_UNREADABLE_LIMIT": "0.5",
         "SHORTLIST_TRITON": "[::1]:8001",
     }
     settings = load(environment=environment).settings
     assert settings.insecure is True
     assert settings.releases == Path("/data")
-    assert settings.unknown_token_limit == 0.5
+    assert settings.unreadable_limit == 0.5
     assert settings.triton == "[::1]:8001"
 
 
@@ -93,8 +93,8 @@ def test_an_unknown_name_is_refused_with_its_source(file):
         ("default_deadline_s", "nan"),
         ("default_deadline_s", "inf"),
         ("drain_s", "-1"),
-        ("unknown_token_limit", "1.1"),
-        ("unknown_token_limit", "nan"),
+        ("unreadable_limit", "1.1"),
+        ("unreadable_limit", "nan"),
         ("insecure", "perhaps"),
         ("log_level", "loud"),
         ("log_format", "xml"),

@@ -1,0 +1,77 @@
+"""Triton's messages: arrays and configurations in, arrays out, everything checked."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from google.protobuf import json_format, text_format
+from numpy.typing import NDArray
+from tritonclient.grpc import model_config_pb2, service_pb2
+
+from domain.errors import EncoderUnavailable, ReleaseRejected
+
+ENCODER_MODEL = "encoder"
+UNIT_NORM_TOLERANCE = 1e-3
+
+_OUTPUT = "sentence_embedding"
+
+
+def load_config(model: str, config_text: str, versions: Sequence[int]) -> str:
+    """Returns the configuration that a load brings along: config.pbtxt as JSON, with exactly these versions.
+
+    Raises:
+        ReleaseRejected: the text is no Triton model configuration.
+        ValueError: no version is given.
+    """
+    if not versions:
+        raise ValueError("no version given to load")
+    config = model_config_pb2.ModelConfig()
+    try:
+        text_format.Parse(config_text, config)
+    except text_format.ParseError as error:
+        raise ReleaseRejected(f"the config.pbtxt of {model} is no Triton model configuration: {error}") from error
+    config.name = model
+    config.version_policy.specific.versions[:] = list(versions)
+    return json_format.MessageToJson(config, preserving_proto_field_name=True, indent=None)
+
+
+def infer_request(input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], version: int) -> Any:  # noqa: ANN401
+    """Returns the request for one batch, int64 [B, L] both.
+
+    Raises:
+        ValueError: another dtype or shape.
+    """
+    for name, array in (("input_ids", input_ids), ("attention_mask", attention_mask)):
+        if array.dtype != np.int64 or array.ndim != 2 or array.size == 0 or array.shape != input_ids.shape:
+            raise ValueError(f"{name} is {array.dtype} {list(array.shape)}; expected int64 [B, L], both of one shape")
+    request = service_pb2.ModelInferRequest(model_name=ENCODER_MODEL, model_version=str(version))
+    for name, array in (("input_ids", input_ids), ("attention_mask", attention_mask)):
+        request.inputs.add(name=name, datatype="INT64", shape=array.shape)
+        request.raw_input_contents.append(array.tobytes())
+    request.outputs.add(name=_OUTPUT)
+    return request
+
+
+def read_vectors(response: Any, row_count: int) -> NDArray[np.float32]:  # noqa: ANN401 - a generated message
+    """Returns the vectors of an answer, float32 [row_count, d], read-only and unit.
+
+    Raises:
+        EncoderUnavailable: the answer is no such array.
+    """
+    outputs = list(response.outputs)
+    if [output.name for output in outputs] != [_OUTPUT] or len(response.raw_output_contents) != 1:
+        raise EncoderUnavailable(f"Triton answered {[output.name for output in outputs]}, expected [{_OUTPUT!r}]")
+    output, content = outputs[0], response.raw_output_contents[0]
+    shape = list(output.shape)
+    if output.datatype != "FP32" or len(shape) != 2 or shape[0] != row_count or shape[1] < 1:
+        raise EncoderUnavailable(f"Triton answered {output.datatype} {shape}, expected FP32 [{row_count}, d]")
+    if len(content) != 4 * shape[0] * shape[1]:
+        # Seen with numpy 2 in Triton's environment: shapes without content, and no error.
+        raise EncoderUnavailable(f"Triton answered {len(content)} bytes for FP32 {shape}: check Triton's environment")
+    vectors = np.frombuffer(content, dtype="<f4").reshape(shape)
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    if not np.isfinite(norms).all():
+        raise EncoderUnavailable("Triton answered vectors with NaN or infinity")
+    if np.abs(norms - 1).max() > UNIT_NORM_TOLERANCE:
+        raise EncoderUnavailable(f"Triton answered vectors of length {norms.min():.4g} to {norms.max():.4g}, not 1")
+    return vectors
