@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from domain.recommendation import Explanation, Source
 from pipeline.fuse import Candidate
 
-# Cosines of the default encoder, chosen by reading lists: below them a list has merely come to its end, and the sentence
-# says so. A short text is further from a fitting item than two alike items are from each other.
+# Cosines of the default encoder, chosen by reading lists: below them a list has merely come to its end, and the
+# sentence says so. A short text is further from a fitting item than two alike items are from each other.
 RESEMBLES_FROM = 0.3
 CLOSE_FROM = 0.2
 
