@@ -21,10 +21,18 @@ class Resemblance:
     Attributes:
         item_id: that item; empty where the history was told as text.
         similarity: cosine to it, or to the told history.
+        query_similarity: cosine to the whole history's query. Below 0, the candidate is less like the history than the
+            catalogue at large is; where all items are much alike it may be close to one of them all the same.
     """
 
     item_id: str
     similarity: float
+    query_similarity: float
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it is enough to be said."""
+        return self.similarity >= RESEMBLES_FROM and self.query_similarity > 0
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ def _reasons(sources: set[str], close: Closeness, terms: tuple[str, ...]) -> lis
     if Source.LEXICAL in sources:
         reasons.append(f"it shares with the text: {', '.join(terms[:_TERMS_SHOWN])}")
     history = close.history
-    if Source.SEMANTIC_HISTORY in sources and history is not None and history.similarity >= RESEMBLES_FROM:
+    if Source.SEMANTIC_HISTORY in sources and history is not None and history.is_real:
         reasons.append(
             f'it resembles "{history.item_id}" of the history' if history.item_id else "it resembles the history"
         )

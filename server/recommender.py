@@ -140,20 +140,20 @@ def _closeness(items: Sequence[RankedItem], candidates: Sequence[Candidate], req
     # A similarity is measured against the first query, which is the text's where there is one.
     by_text = bool(queries) and queries[0].source is Source.SEMANTIC_TEXT
     nearest = nearest_of_history(request.history, [candidate.row for candidate in candidates], request.release)
-    ids = request.release.items.ids
     return [
-        Closeness(
-            text=item.similarity if by_text else None,
-            history=_told(candidate) if found is None else Resemblance(ids[found[0]], found[1]),
-        )
+        Closeness(item.similarity if by_text else None, _resemblance(candidate, found, request.release))
         for item, candidate, found in zip(items, candidates, nearest, strict=True)
     ]
 
 
-def _told(candidate: Candidate) -> Resemblance | None:
-    """A told history has one vector: what it found has its cosine to it as score."""
+def _resemblance(candidate: Candidate, nearest: tuple[int, float] | None, release: LiveRelease) -> Resemblance | None:
+    """A told history has no item to name: its query is its one vector."""
     scores = [view.score for view in candidate.views if view.source == Source.SEMANTIC_HISTORY]
-    return Resemblance("", scores[0]) if scores else None
+    if not scores:
+        return None
+    if nearest is None:
+        return Resemblance("", scores[0], scores[0])
+    return Resemblance(release.items.ids[nearest[0]], nearest[1], scores[0])
 
 
 def _explained(items: Sequence[RankedItem], explanations: Sequence[Explanation]) -> list[RankedItem]:

@@ -10,10 +10,10 @@ CLOSE = "is close in meaning to the text"
 TEXT, HISTORY, LEXICAL, FILL = Source.SEMANTIC_TEXT, Source.SEMANTIC_HISTORY, Source.LEXICAL, Source.FILL
 
 
-def told(*sources, text=None, history=None, item_id="shoe", terms=()):
+def told(*sources, text=None, history=None, to_query=0.2, item_id="shoe", terms=()):
     """The explanation of one candidate that these sources found."""
     candidate = Candidate(7, 1.0, tuple(SourceView(source, 1, 0.5) for source in sources))
-    resemblance = None if history is None else Resemblance(item_id, history)
+    resemblance = None if history is None else Resemblance(item_id, history, to_query)
     (why,) = explain([candidate], [Closeness(text, resemblance)], {7: terms})
     return why
 
@@ -33,6 +33,11 @@ def test_closeness_to_the_text_is_said_from_a_threshold_on(similarity, said):
     text = told(TEXT, text=similarity).text
     assert (CLOSE in text) is said
     assert ("the closest to the text that is left" in text) is not said
+
+
+@pytest.mark.parametrize("to_query", [-0.1, 0.0])
+def test_an_item_that_the_whole_history_speaks_against_resembles_none_of_it(to_query):
+    assert told(HISTORY, history=0.5, to_query=to_query).text == "Nothing closer to the history is left."
 
 
 def test_the_thresholds():
