@@ -97,7 +97,7 @@ def _last_resorts(sources: set[str]) -> list[str]:
     """Returns why a candidate is here that nothing speaks for."""
     reasons = []
     if Source.SEMANTIC_TEXT in sources:
-        reasons.append("its description is the closest to the text that is left, though not close")
+        reasons.append("its description is the closest to the text that is left")
     if Source.SEMANTIC_HISTORY in sources:
         reasons.append("nothing closer to the history is left")
     if Source.FILL in sources:
