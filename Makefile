@@ -5,7 +5,7 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup setup-system demo serve test lint bench-main proto clean
+.PHONY: help setup setup-system demo serve test lint bench-main proto proto-baseline clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ bench-main: setup  ## figures of the main job on movielens-small (five minutes)
 
 proto: setup  ## regenerate the committed stubs in shortlist/v1
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m cli.generate_stubs
+
+proto-baseline: proto  ## take the contract as released: what stands in it may not break from now on
+	$(BIN)/python -m cli.contract_baseline
 
 clean:  ## environments, caches and what the demo built
 	rm -rf $(VENV) $(TRITON_VENV) .cache .*_cache .hypothesis releases var dist

@@ -2,7 +2,8 @@
 
     python -m bench.main_job [--items FILE] [--releases DIR]
 
-Prints one line a figure with the goal beside it, and ends with 1 if a goal was missed.
+Prints one line a figure with the goal beside it, and ends with 1 if a goal was missed, with 2 if there is nothing to
+measure.
 """
 
 import argparse
@@ -56,6 +57,10 @@ def main() -> int:
     parser.add_argument("--items", type=Path, default=_ROOT.parent / "shared/data/movielens-small/items.jsonl")
     parser.add_argument("--releases", type=Path, help="take the current release of this folder instead of building")
     args = parser.parse_args()
+    if args.releases is None and not args.items.is_file():
+        parser.error(
+            f"no item file {args.items}; give --items FILE, or --releases DIR of a release that is built already"
+        )
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as scratch:
         releases = args.releases or Path(scratch) / "releases"

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import re
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 from domain.errors import ShortlistError
@@ -11,7 +12,7 @@ from domain.errors import ShortlistError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from shortlist import AnyOf, Equals, Event, Range, RankedItem, Shortlist
+    from shortlist import AnyOf, Equals, Event, Range, RankedItem, Shortlist, Tls
 
 HELP = "ask a gateway for recommendations"
 
@@ -45,19 +46,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--address", default="127.0.0.1:8470", metavar="HOST:PORT", help="the gateway (%(default)s)")
     parser.add_argument("--deadline", type=float, default=5.0, metavar="SECONDS", help="(%(default)s)")
     parser.add_argument("--tls-ca", metavar="FILE", help="encrypt; PEM file of the authority that signed the gateway")
+    parser.add_argument("--tls-certificate", metavar="FILE", help="PEM file to show a gateway that asks for one")
+    parser.add_argument("--tls-key", metavar="FILE", help="PEM file with its private key")
 
 
 def run(args: argparse.Namespace) -> int:
     """Calls the gateway and prints the reply; returns the exit status."""
     import sys
-    from pathlib import Path
 
-    from shortlist import Client, HistoryEncoding, ShortlistCallError, Tls
+    from shortlist import Client, HistoryEncoding, ShortlistCallError
 
+    fields = [field for field in args.fields.split(",") if field]
     encoding = HistoryEncoding.TEXT if args.tell_history else HistoryEncoding.VECTORS
     try:
-        tls = Tls(root_certificates=Path(args.tls_ca).read_bytes()) if args.tls_ca else None
-        with Client(args.address, tls=tls, deadline_s=args.deadline) as client:
+        with Client(args.address, tls=_tls(args), deadline_s=args.deadline) as client:
             reply = client.recommend(
                 args.text,
                 user_id=args.user,
@@ -69,17 +71,15 @@ def run(args: argparse.Namespace) -> int:
                 k=args.k,
                 explain=args.explain,
                 include_seen=args.include_seen,
-                item_mask=[field for field in args.fields.split(",") if field],
+                item_mask=fields,
             )
-    except OSError as error:
-        raise WrongArgument(f"--tls-ca {args.tls_ca}: {error.strerror}") from error
     except ShortlistCallError as error:
         sys.stderr.write(f"shortlist: {error}\n")
         if error.code == "UNAVAILABLE":
             sys.stderr.write(f"shortlist: is a gateway running at {args.address}? `shortlist up` starts one\n")
         return 1
     if args.json:
-        print(json.dumps(_plain(reply), ensure_ascii=False, indent=2))
+        print(json.dumps(_plain(reply, _details(fields)), ensure_ascii=False, indent=2))
     else:
         from rich.console import Console
 
@@ -126,14 +126,48 @@ def _row(item: "RankedItem") -> tuple[str, str, str, str, str]:
     return str(item.rank), title, similarity, sources, escape(item.id)
 
 
-def _plain(value: object) -> object:
-    """Turns results into what JSON holds; enums by name."""
+def _tls(args: argparse.Namespace) -> "Tls | None":
+    """Reads the TLS files.
+
+    Raises:
+        WrongArgument: one cannot be read, or certificate and key are not both given.
+    """
+    from shortlist import Tls
+
+    if (args.tls_certificate is None) != (args.tls_key is None):
+        raise WrongArgument("--tls-certificate and --tls-key go together: give both or neither")
+    if args.tls_ca is None and args.tls_key is None:
+        return None
+    try:
+        return Tls.from_files(args.tls_ca, private_key=args.tls_key, certificate_chain=args.tls_certificate)
+    except OSError as error:
+        flags = {"--tls-ca": args.tls_ca, "--tls-certificate": args.tls_certificate, "--tls-key": args.tls_key}
+        flag = next(flag for flag, file in flags.items() if file == error.filename)
+        raise WrongArgument(f"{flag} {error.filename}: {error.strerror}") from error
+
+
+def _details(fields: Sequence[str]) -> frozenset[str]:
+    """Names the item details that an item mask asks for; the id always comes."""
+    from shortlist import ItemDetails
+
+    if "*" in fields:
+        return frozenset(field.name for field in dataclasses.fields(ItemDetails))
+    return frozenset(field.partition(".")[0] for field in fields) | {"id"}
+
+
+def _plain(value: object, details: Set[str]) -> object:
+    """Turns results into what JSON holds; enums by name. A detail not asked for would read as false or empty."""
+    from shortlist import ItemDetails
+
     if dataclasses.is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        names = [field.name for field in dataclasses.fields(value)]
+        if isinstance(value, ItemDetails):
+            names = [name for name in names if name in details]
+        return {name: _plain(getattr(value, name), details) for name in names}
     if isinstance(value, dict):
-        return {name: _plain(entry) for name, entry in value.items()}
+        return {name: _plain(entry, details) for name, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [_plain(entry, details) for entry in value]
     name = getattr(value, "name", None)
     return name if isinstance(name, str) else value
 

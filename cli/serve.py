@@ -61,8 +61,14 @@ async def _serve(settings: "Settings") -> int:
     print(f"SERVING on {gateway.address}, release {gateway.live().manifest.release_id}", flush=True)
     print(f"  metrics  http://{gateway.metrics_address}/metrics", flush=True)
     print(f"  Triton   {gateway.triton_address}", flush=True)
-    print(f'  try      shortlist recommend --address {gateway.address} --text "..."', flush=True)
+    print(f'  try      shortlist recommend --address {gateway.address}{_tls_flags(settings)} --text "..."', flush=True)
     await stopping
     print("stopping: calls in progress may finish", flush=True)
     await gateway.aclose()
     return 0
+
+
+def _tls_flags(settings: "Settings") -> str:
+    """Names the flags without which this gateway cannot be called."""
+    ca = " --tls-ca FILE" if settings.tls_certificate is not None else ""
+    return ca + (" --tls-certificate FILE --tls-key FILE" if settings.tls_client_ca is not None else "")

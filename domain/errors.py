@@ -40,6 +40,10 @@ class NotServed(ShortlistError):
         super().__init__(f"{field}: {reason}" if field else reason)
 
 
+class ReplyTooLarge(ShortlistError):
+    """The reply would be larger than the gateway sends. The message names both sizes."""
+
+
 class DeadlineExceeded(ShortlistError):
     """The caller's deadline passed, or had passed on arrival."""
 

@@ -138,7 +138,7 @@ class Gateway:
     async def _listen(self, searchers: ThreadPoolExecutor) -> None:
         settings = self._settings
         server = grpc.aio.server(
-            interceptors=[CallGuard(settings.deadline_limits(), self._metrics)],
+            interceptors=[CallGuard(settings.deadline_limits(), settings.max_message_bytes, self._metrics)],
             options=(
                 # Without this a second gateway would share the port silently.
                 ("grpc.so_reuseport", 0),

@@ -1,61 +1,105 @@
-"""Says why an item is here: from its sources, the shared terms and the nearest item of the history."""
+"""Says why an item is here: from its sources, the shared terms and how close it is to the text and the history."""
 
-from collections.abc import Sequence
-
-import numpy as np
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from domain.recommendation import Explanation, Source
 from pipeline.fuse import Candidate
-from server.history import History
-from server.live_release import LiveRelease
-from server.recall import Recalled
+
+# Cosines of the default encoder, chosen by reading lists: below them a list has merely come to its end, and the
+# sentence says so. A short text is further from a fitting item than two alike items are from each other.
+RESEMBLES_FROM = 0.3
+CLOSE_FROM = 0.2
 
 _TERMS_SHOWN = 5
 
 
+@dataclass(frozen=True)
+class Resemblance:
+    """The history's item that a candidate resembles most.
+
+    Attributes:
+        item_id: that item; empty where the history was told as text.
+        similarity: cosine to it, or to the told history.
+        query_similarity: cosine to the whole history's query. Below 0, the candidate is less like the history than the
+            catalogue at large is; where all items are much alike it may be close to one of them all the same.
+    """
+
+    item_id: str
+    similarity: float
+    query_similarity: float
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it is enough to be said."""
+        return self.similarity >= RESEMBLES_FROM and self.query_similarity > 0
+
+
+@dataclass(frozen=True)
+class Closeness:
+    """How close one candidate is to what the request gave.
+
+    Attributes:
+        text: cosine to the text; None where there is none or it would say nothing.
+        history: None where no history spoke for the candidate.
+    """
+
+    text: float | None
+    history: Resemblance | None
+
+
 def explain(
-    candidates: Sequence[Candidate],
-    history: History,
-    recalled: Recalled,
-    release: LiveRelease,
+    candidates: Sequence[Candidate], closeness: Sequence[Closeness], matched_terms: Mapping[int, tuple[str, ...]]
 ) -> list[Explanation]:
-    """Returns one explanation for each candidate, in the same order."""
-    nearest = _nearest_of_history(candidates, history, release)
-    explanations = []
-    for candidate, (because_of, similarity) in zip(candidates, nearest, strict=True):
-        sources = {view.source for view in candidate.views}
-        terms = recalled.matched_terms.get(candidate.row, ())
-        reasons = []
-        if Source.SEMANTIC_TEXT in sources:
-            reasons.append("its description is close in meaning to the text")
-        if Source.LEXICAL in sources:
-            reasons.append(f"it shares with the text: {', '.join(terms[:_TERMS_SHOWN])}")
-        if Source.SEMANTIC_HISTORY in sources:
-            reasons.append(f'it resembles "{because_of}" of the history' if because_of else "it resembles the history")
-        if Source.FILL in sources:
-            reasons.append("nothing speaks for it, but fewer others exist than were asked for")
-        text = " and ".join(reasons)
-        by_history = Source.SEMANTIC_HISTORY in sources
-        explanations.append(
-            Explanation(
-                text=f"{text[:1].upper()}{text[1:]}.",
-                matched_terms=terms,
-                because_of_item_id=because_of if by_history else "",
-                because_of_similarity=similarity if by_history and because_of else None,
-            )
-        )
-    return explanations
+    """Returns one explanation for each candidate, in the same order.
 
-
-def _nearest_of_history(
-    candidates: Sequence[Candidate], history: History, release: LiveRelease
-) -> list[tuple[str, float]]:
-    """Returns for each candidate the history's item that it resembles most, and the cosine."""
-    if not history.rows or not candidates:
-        return [("", 0.0)] * len(candidates)
-    vectors = release.index.vectors
-    cosines = vectors[[candidate.row for candidate in candidates]] @ vectors[list(history.rows)].T
-    best = np.argmax(cosines, axis=1)
+    Args:
+        candidates: what is explained.
+        closeness: one for each candidate.
+        matched_terms: terms shared with the text, by row.
+    """
     return [
-        (release.items.ids[history.rows[place]], float(row[place])) for row, place in zip(cosines, best, strict=True)
+        _explanation(candidate, close, matched_terms.get(candidate.row, ()))
+        for candidate, close in zip(candidates, closeness, strict=True)
     ]
+
+
+def _explanation(candidate: Candidate, close: Closeness, terms: tuple[str, ...]) -> Explanation:
+    sources = {view.source for view in candidate.views}
+    by_history = close.history if Source.SEMANTIC_HISTORY in sources else None
+    reasons = _reasons(sources, close, terms) or _last_resorts(sources)
+    text = " and ".join(reasons)
+    named = by_history is not None and by_history.item_id != ""
+    return Explanation(
+        text=f"{text[:1].upper()}{text[1:]}.",
+        matched_terms=terms,
+        because_of_item_id=by_history.item_id if by_history else "",
+        because_of_similarity=by_history.similarity if by_history and named else None,
+    )
+
+
+def _reasons(sources: set[str], close: Closeness, terms: tuple[str, ...]) -> list[str]:
+    """Returns what speaks for a candidate; nothing where all is too weak to be said."""
+    reasons = []
+    if Source.SEMANTIC_TEXT in sources and close.text is not None and close.text >= CLOSE_FROM:
+        reasons.append("its description is close in meaning to the text")
+    if Source.LEXICAL in sources:
+        reasons.append(f"it shares with the text: {', '.join(terms[:_TERMS_SHOWN])}")
+    history = close.history
+    if Source.SEMANTIC_HISTORY in sources and history is not None and history.is_real:
+        reasons.append(
+            f'it resembles "{history.item_id}" of the history' if history.item_id else "it resembles the history"
+        )
+    return reasons
+
+
+def _last_resorts(sources: set[str]) -> list[str]:
+    """Returns why a candidate is here that nothing speaks for."""
+    reasons = []
+    if Source.SEMANTIC_TEXT in sources:
+        reasons.append("its description is the closest to the text that is left")
+    if Source.SEMANTIC_HISTORY in sources:
+        reasons.append("nothing closer to the history is left")
+    if Source.FILL in sources:
+        reasons.append("nothing speaks for it, but fewer others exist than were asked for")
+    return reasons

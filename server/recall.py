@@ -75,6 +75,15 @@ def _blocked(query: RecommendQuery, history: History, release: LiveRelease) -> n
     return blocked
 
 
+def nearest_of_history(history: History, rows: Sequence[int], release: LiveRelease) -> list[tuple[int, float] | None]:
+    """Returns for each row the history's row that it resembles most, and the cosine; None without such rows."""
+    if not history.rows or not rows:
+        return [None] * len(rows)
+    cosines = release.index.vectors[list(rows)] @ release.index.vectors[list(history.rows)].T
+    best = np.argmax(cosines, axis=1)
+    return [(history.rows[place], float(row[place])) for row, place in zip(cosines, best, strict=True)]
+
+
 def similarities(represented: Represented, rows: Sequence[int], release: LiveRelease) -> list[float | None]:
     """Returns the cosine of each row to the request's first query; None where it would say nothing."""
     if not represented.queries:

@@ -27,10 +27,10 @@ from domain.recommendation import (
 )
 from pipeline.fuse import Candidate, fuse
 from server.deadline import Deadline
-from server.explain import explain
+from server.explain import Closeness, Resemblance, explain
 from server.history import History, read_history
 from server.live_release import LiveRelease
-from server.recall import recall, similarities, with_fill
+from server.recall import nearest_of_history, recall, similarities, with_fill
 from server.represent import Represented, represent
 
 # With less time left than this the reply goes out without explanations.
@@ -109,7 +109,9 @@ def _shortlist(request: _Request, times: StageTimes) -> list[RankedItem]:
         items = _ranked(candidates, represented, release)
     with _clock(times, "explain_s"):
         if query.explain:
-            items = _explained(items, explain(candidates, history, recalled, release))
+            items = _explained(
+                items, explain(candidates, _closeness(items, candidates, request), recalled.matched_terms)
+            )
         if query.item_mask is not None:
             items = _detailed(items, candidates, query.item_mask, release)
     return items
@@ -130,6 +132,28 @@ def _ranked(candidates: Sequence[Candidate], represented: Represented, release: 
         )
         for place, candidate in enumerate(candidates)
     ]
+
+
+def _closeness(items: Sequence[RankedItem], candidates: Sequence[Candidate], request: _Request) -> list[Closeness]:
+    """Returns how close each candidate is to the text, and to the history's nearest item or the told history."""
+    queries = request.represented.queries
+    # A similarity is measured against the first query, which is the text's where there is one.
+    by_text = bool(queries) and queries[0].source is Source.SEMANTIC_TEXT
+    nearest = nearest_of_history(request.history, [candidate.row for candidate in candidates], request.release)
+    return [
+        Closeness(item.similarity if by_text else None, _resemblance(candidate, found, request.release))
+        for item, candidate, found in zip(items, candidates, nearest, strict=True)
+    ]
+
+
+def _resemblance(candidate: Candidate, nearest: tuple[int, float] | None, release: LiveRelease) -> Resemblance | None:
+    """A told history has no item to name: its query is its one vector."""
+    scores = [view.score for view in candidate.views if view.source == Source.SEMANTIC_HISTORY]
+    if not scores:
+        return None
+    if nearest is None:
+        return Resemblance("", scores[0], scores[0])
+    return Resemblance(release.items.ids[nearest[0]], nearest[1], scores[0])
 
 
 def _explained(items: Sequence[RankedItem], explanations: Sequence[Explanation]) -> list[RankedItem]:

@@ -80,6 +80,7 @@ class ErrorReason(OpenEnum):
     ENCODER_UNAVAILABLE = "ENCODER_UNAVAILABLE"
     NO_RELEASE = "NO_RELEASE"
     INTERNAL = "INTERNAL"
+    REPLY_TOO_LARGE = "REPLY_TOO_LARGE"
 
 
 class HealthStatus(OpenEnum):

@@ -68,6 +68,8 @@ def error_of(rpc: FailedRpc, request_id: str) -> ShortlistCallError:
 
 
 def _error_class(failure: Failure) -> type[ShortlistCallError]:
+    if failure.reason == ErrorReason.REPLY_TOO_LARGE:
+        return MessageTooLarge
     # grpc itself answers RESOURCE_EXHAUSTED to a message over the limit: waiting, as for an overload, would not help.
     if failure.code == "RESOURCE_EXHAUSTED" and "message larger than max" in failure.message:
         return MessageTooLarge

@@ -1,4 +1,4 @@
-"""Stand-ins for the gateway's neighbours: an encoder that does what it is told, an observer that notes, a manifest."""
+"""Stand-ins for the gateway's neighbours: encoder and servicer that do what they are told, observers, a manifest."""
 
 import asyncio
 
@@ -14,6 +14,7 @@ from domain.manifest import (
     TextEntry,
 )
 from domain.text import TextTemplate
+from shortlist.v1 import recommender_pb2_grpc
 
 MANIFEST = Manifest(
     schema_version=SCHEMA_VERSION,
@@ -92,3 +93,27 @@ class NotedBatches:
 
     def batch_sent(self, row_count, real_token_count, padded_token_count):
         self.sent.append((row_count, real_token_count, padded_token_count))
+
+
+class NotedCalls:
+    """CallObserver that keeps (method, code) of each call, in the order in which they ended."""
+
+    def __init__(self):
+        self._ended = asyncio.Queue()
+
+    def call_ended(self, method, code, seconds):
+        assert seconds >= 0
+        self._ended.put_nowait((method, code))
+
+    async def next(self):
+        return await asyncio.wait_for(self._ended.get(), 10)
+
+
+class ToldServicer(recommender_pb2_grpc.RecommenderServiceServicer):
+    """Answers Recommend with what the coroutine function `answer` returns for the request."""
+
+    def __init__(self, answer):
+        self._answer = answer
+
+    async def Recommend(self, request, context):
+        return await self._answer(request)

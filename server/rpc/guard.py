@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 import grpc
 import structlog
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
-from domain.errors import DeadlineExceeded
+from domain.errors import DeadlineExceeded, ReplyTooLarge
 from server.deadline import Deadline
 from server.rpc.call import Call, current_call
 from server.rpc.status import DETAILS_KEY, INTERNAL, CallStatus, MalformedMessage, status_of
@@ -44,8 +44,17 @@ class DeadlineLimits:
 class CallGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     """Wraps the unary handlers of `shortlist.v1`; health and reflection pass untouched."""
 
-    def __init__(self, limits: DeadlineLimits, observer: CallObserver) -> None:
+    def __init__(self, limits: DeadlineLimits, max_reply_bytes: int, observer: CallObserver) -> None:
+        """Remembers.
+
+        Args:
+            limits: what becomes of callers' deadlines.
+            max_reply_bytes: a larger reply is refused here, with a reason. Not above what the server may send: grpc
+                itself refuses without one, after the call was counted as answered.
+            observer: where calls are counted.
+        """
         self._limits = limits
+        self._max_reply_bytes = max_reply_bytes
         self._observer = observer
         self._log = structlog.get_logger("call")
 
@@ -74,6 +83,7 @@ class CallGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 call = Call(method, request_id, self._deadline(context), started_s)
                 current_call.set(call)
                 reply = await _answer(handler, raw, context, call)
+                self._check_size(reply)
                 context.set_trailing_metadata((("x-request-id", request_id),))
                 return reply
             except asyncio.CancelledError:
@@ -92,6 +102,14 @@ class CallGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 self._log.info("call", method=method, request_id=request_id, code=outcome, ms=round(seconds * 1e3, 2))
 
         return serve
+
+    def _check_size(self, reply: Message) -> None:
+        size = reply.ByteSize()
+        if size > self._max_reply_bytes:
+            raise ReplyTooLarge(
+                f"the reply would be {size:,} bytes, the gateway sends at most {self._max_reply_bytes:,}; ask for "
+                "fewer items, entries or details at a time"
+            )
 
     def _deadline(self, context: grpc.aio.ServicerContext) -> Deadline:
         left_s = context.time_remaining()

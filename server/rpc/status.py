@@ -16,6 +16,7 @@ from domain.errors import (
     NothingToGoOn,
     NotServed,
     Overloaded,
+    ReplyTooLarge,
 )
 from shortlist.v1 import recommender_pb2 as pb
 
@@ -69,6 +70,7 @@ class CallStatus:
 _TABLE: tuple[tuple[type[Exception], grpc.StatusCode, pb.ErrorReason], ...] = (
     (NothingToGoOn, grpc.StatusCode.INVALID_ARGUMENT, pb.ERROR_REASON_NOTHING_TO_GO_ON),
     (InvalidRequest, grpc.StatusCode.INVALID_ARGUMENT, pb.ERROR_REASON_INVALID_FIELD),
+    (ReplyTooLarge, grpc.StatusCode.INVALID_ARGUMENT, pb.ERROR_REASON_REPLY_TOO_LARGE),
     (MalformedMessage, grpc.StatusCode.INVALID_ARGUMENT, pb.ERROR_REASON_MALFORMED_MESSAGE),
     (NotServed, grpc.StatusCode.UNIMPLEMENTED, pb.ERROR_REASON_NOT_SERVED),
     (DeadlineExceeded, grpc.StatusCode.DEADLINE_EXCEEDED, pb.ERROR_REASON_DEADLINE_EXCEEDED),

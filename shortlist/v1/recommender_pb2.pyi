@@ -48,6 +48,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_ENCODER_UNAVAILABLE: _ClassVar[ErrorReason]
     ERROR_REASON_NO_RELEASE: _ClassVar[ErrorReason]
     ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
+    ERROR_REASON_REPLY_TOO_LARGE: _ClassVar[ErrorReason]
 HISTORY_ENCODING_UNSPECIFIED: HistoryEncoding
 HISTORY_ENCODING_VECTORS: HistoryEncoding
 HISTORY_ENCODING_TEXT: HistoryEncoding
@@ -74,6 +75,7 @@ ERROR_REASON_OVERLOADED: ErrorReason
 ERROR_REASON_ENCODER_UNAVAILABLE: ErrorReason
 ERROR_REASON_NO_RELEASE: ErrorReason
 ERROR_REASON_INTERNAL: ErrorReason
+ERROR_REASON_REPLY_TOO_LARGE: ErrorReason
 
 class RecommendRequest(_message.Message):
     __slots__ = ("user_id", "session_id", "text", "events", "item_ids", "history_encoding", "exclude_item_ids", "conditions", "k", "explain", "item_mask", "include_seen", "event_token")

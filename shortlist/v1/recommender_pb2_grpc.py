@@ -63,7 +63,8 @@ class RecommenderServiceServicer:
         """Returns the best items for one caller.
 
         At least one of `text`, `events` and `item_ids` must be given. A call without a deadline gets the gateway's default (1 s).
-        Errors: INVALID_ARGUMENT (a field is out of its range), UNIMPLEMENTED (a field this gateway does not serve yet),
+        Errors: INVALID_ARGUMENT (a field is out of its range, or the reply would be larger than the gateway sends),
+        UNIMPLEMENTED (a field this gateway does not serve yet),
         DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is away),
         RESOURCE_EXHAUSTED (the gateway's queue is full; try again after the RetryInfo's delay).
         """
@@ -74,7 +75,8 @@ class RecommenderServiceServicer:
     def BatchRecommend(self, request, context):
         """Returns the best items for many callers in one call. One entry's error never fails the others.
 
-        Errors of the call as a whole: INVALID_ARGUMENT (no request, or more than 256), DEADLINE_EXCEEDED.
+        Errors of the call as a whole: INVALID_ARGUMENT (no request, or more than 256, or a reply larger than the gateway
+        sends), DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

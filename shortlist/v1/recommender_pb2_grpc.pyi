@@ -42,14 +42,16 @@ class RecommenderServiceStub:
     """Returns the best items for one caller.
 
     At least one of `text`, `events` and `item_ids` must be given. A call without a deadline gets the gateway's default (1 s).
-    Errors: INVALID_ARGUMENT (a field is out of its range), UNIMPLEMENTED (a field this gateway does not serve yet),
+    Errors: INVALID_ARGUMENT (a field is out of its range, or the reply would be larger than the gateway sends),
+    UNIMPLEMENTED (a field this gateway does not serve yet),
     DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is away),
     RESOURCE_EXHAUSTED (the gateway's queue is full; try again after the RetryInfo's delay).
     """
     BatchRecommend: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.BatchRecommendRequest, _recommender_pb2.BatchRecommendResponse]
     """Returns the best items for many callers in one call. One entry's error never fails the others.
 
-    Errors of the call as a whole: INVALID_ARGUMENT (no request, or more than 256), DEADLINE_EXCEEDED.
+    Errors of the call as a whole: INVALID_ARGUMENT (no request, or more than 256, or a reply larger than the gateway
+    sends), DEADLINE_EXCEEDED.
     """
 
 @_typing.type_check_only
@@ -66,14 +68,16 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """Returns the best items for one caller.
 
     At least one of `text`, `events` and `item_ids` must be given. A call without a deadline gets the gateway's default (1 s).
-    Errors: INVALID_ARGUMENT (a field is out of its range), UNIMPLEMENTED (a field this gateway does not serve yet),
+    Errors: INVALID_ARGUMENT (a field is out of its range, or the reply would be larger than the gateway sends),
+    UNIMPLEMENTED (a field this gateway does not serve yet),
     DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is away),
     RESOURCE_EXHAUSTED (the gateway's queue is full; try again after the RetryInfo's delay).
     """
     BatchRecommend: _aio.UnaryUnaryMultiCallable[_recommender_pb2.BatchRecommendRequest, _recommender_pb2.BatchRecommendResponse]  # type: ignore[assignment]
     """Returns the best items for many callers in one call. One entry's error never fails the others.
 
-    Errors of the call as a whole: INVALID_ARGUMENT (no request, or more than 256), DEADLINE_EXCEEDED.
+    Errors of the call as a whole: INVALID_ARGUMENT (no request, or more than 256, or a reply larger than the gateway
+    sends), DEADLINE_EXCEEDED.
     """
 
 class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -93,7 +97,8 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the best items for one caller.
 
         At least one of `text`, `events` and `item_ids` must be given. A call without a deadline gets the gateway's default (1 s).
-        Errors: INVALID_ARGUMENT (a field is out of its range), UNIMPLEMENTED (a field this gateway does not serve yet),
+        Errors: INVALID_ARGUMENT (a field is out of its range, or the reply would be larger than the gateway sends),
+        UNIMPLEMENTED (a field this gateway does not serve yet),
         DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is away),
         RESOURCE_EXHAUSTED (the gateway's queue is full; try again after the RetryInfo's delay).
         """
@@ -106,7 +111,8 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_recommender_pb2.BatchRecommendResponse, _abc.Awaitable[_recommender_pb2.BatchRecommendResponse]]:
         """Returns the best items for many callers in one call. One entry's error never fails the others.
 
-        Errors of the call as a whole: INVALID_ARGUMENT (no request, or more than 256), DEADLINE_EXCEEDED.
+        Errors of the call as a whole: INVALID_ARGUMENT (no request, or more than 256, or a reply larger than the gateway
+        sends), DEADLINE_EXCEEDED.
         """
 
 def add_RecommenderServiceServicer_to_server(servicer: RecommenderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -71,6 +71,13 @@ def test_a_request_over_the_gateways_limit_is_no_overload(client, gateway):
     assert gateway.requests == []
 
 
+def test_a_reply_over_the_gateways_limit_is_told_apart_from_a_wrong_field(client, gateway):
+    gateway.plan = [Refusal(CODES.INVALID_ARGUMENT, "ask for fewer", reason="ERROR_REASON_REPLY_TOO_LARGE")]
+    with pytest.raises(shortlist.MessageTooLarge) as caught:
+        client.recommend("x")
+    assert caught.value.reason == shortlist.ErrorReason.REPLY_TOO_LARGE
+
+
 @pytest.mark.parametrize("details", [b"\xff\xff\xff", b""])
 def test_details_of_a_strangers_making_are_passed_by(client, gateway, details):
     gateway.plan = [Refusal(CODES.INVALID_ARGUMENT, "no", details=details)]

@@ -1,0 +1,73 @@
+"""`shortlist recommend` against a gateway that answers what it is told."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from shortlist.v1 import recommender_pb2 as pb
+from tests.conftest import Certificate
+from tests.fakes import FakeGateway
+from tests.running import shortlist
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeGateway]:
+    with FakeGateway() as fake:
+        fake.reply = pb.RecommendResponse(items=[{"id": "a", "item": {"id": "a", "title": "A"}}])
+        yield fake
+
+
+@pytest.fixture
+def demanding(certificate: Certificate) -> Iterator[FakeGateway]:
+    """A gateway that asks its callers for a certificate."""
+    pair = (certificate.key.read_bytes(), certificate.certificate.read_bytes())
+    fake = FakeGateway().start(
+        credentials=grpc.ssl_server_credentials([pair], certificate.certificate.read_bytes(), require_client_auth=True)
+    )
+    yield fake
+    fake.stop()
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ("title", {"id", "title"}),
+        ("available,attributes.price", {"id", "available", "attributes"}),
+        ("*", {"id", "title", "text", "available", "attributes"}),
+    ],
+)
+def test_json_has_the_details_that_were_asked_for(fake: FakeGateway, fields: str, names: set[str]) -> None:
+    done = shortlist("recommend", "--text", "tea", "--json", "--fields", fields, "--address", fake.address)
+    assert done.returncode == 0, done.stderr
+    (item,) = json.loads(done.stdout)["items"]
+    assert set(item["item"]) == names
+    assert {"id", "rank", "score", "similarity", "provenance", "explanation", "item"} == set(item)
+
+
+def test_a_gateway_that_asks_for_a_certificate(demanding: FakeGateway, certificate: Certificate) -> None:
+    where = ("--address", demanding.address.replace("127.0.0.1", "localhost"), "--deadline", "5")
+    ca = ("--tls-ca", str(certificate.certificate))
+    own = ("--tls-certificate", str(certificate.certificate), "--tls-key", str(certificate.key))
+    done = shortlist("recommend", "--text", "tea", "--k", "2", *where, *ca, *own)
+    assert done.returncode == 0, done.stderr
+    assert "Title 2" in done.stdout
+    assert shortlist("recommend", "--text", "tea", *where, *ca).returncode == 1
+
+
+@pytest.mark.parametrize("flag", ["--tls-certificate", "--tls-key"])
+def test_certificate_and_key_go_together(flag: str) -> None:
+    done = shortlist("recommend", "--text", "tea", flag, "client.pem")
+    assert (done.returncode, "give both or neither" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("missing", ["--tls-ca", "--tls-certificate", "--tls-key"])
+def test_a_missing_tls_file_is_named_with_its_flag(missing: str, certificate: Certificate, tmp_path: Path) -> None:
+    files = {"--tls-certificate": str(certificate.certificate), "--tls-key": str(certificate.key)}
+    files[missing] = str(tmp_path / "nowhere.pem")
+    done = shortlist("recommend", "--text", "tea", *[word for pair in files.items() for word in pair])
+    assert done.returncode == 1
+    assert f"{missing} {files[missing]}: No such file" in done.stderr
+    assert "Traceback" not in done.stderr
