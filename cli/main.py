@@ -2,7 +2,6 @@
 
 import argparse
 import importlib
-import os
 import sys
 from types import ModuleType
 
@@ -18,15 +17,9 @@ _COMMANDS = {
 }
 
 
-_GATEWAYS = ("up", "serve")
-_GRPC_VERBOSITY = "GRPC_VERBOSITY"
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Runs one subcommand; returns 0 when done, 1 when refused with a message, 130 when interrupted."""
     words = sys.argv[1:] if arguments is None else arguments
-    if arguments is None and words and words[0] in _GATEWAYS:
-        _quieten_grpc()
     parser = argparse.ArgumentParser(prog="shortlist", description="Text in, ranked items out.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     # Only the subcommand that runs is imported; for the overview, all of them.
@@ -49,20 +42,6 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     return status
-
-
-def _quieten_grpc() -> None:
-    """Keeps grpc's C core from writing to standard error, unless the user has said how much it should.
-
-    Of a port that is taken it would print a line of its own before our message, which says what to do. It reads the
-    variable once, when `grpc` is imported. The installed `shortlist` script has imported it by then, with the client
-    package that the script lies in: such a process starts itself again, as the same process, with the variable set.
-    """
-    if _GRPC_VERBOSITY in os.environ:
-        return
-    os.environ[_GRPC_VERBOSITY] = "NONE"
-    if "grpc" in sys.modules:
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 if __name__ == "__main__":

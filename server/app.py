@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -166,13 +167,14 @@ class Gateway:
 
     def _bind(self, server: grpc.aio.Server) -> str:
         settings = self._settings
-        host, _ = _split(settings.listen)
+        host, asked_port = _split(settings.listen)
         try:
+            _try_to_bind(host, asked_port)
             if settings.tls_certificate is None:
                 port = server.add_insecure_port(settings.listen)
             else:
                 port = server.add_secure_port(settings.listen, _credentials(settings))
-        except (RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise ConfigurationError(
                 f"listen {settings.listen}: the address cannot be bound, most likely because another process uses the "
                 "port; stop that one or choose another with --listen"
@@ -244,6 +246,14 @@ def _threads(name: str, count: int) -> Iterator[ThreadPoolExecutor]:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _try_to_bind(host: str, port: int) -> None:
+    """Raises OSError where nobody can listen; grpc would print a line of its own before our message."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as grpc does
+        probe.bind(address)
 
 
 def _split(address: str) -> tuple[str, int]:
