@@ -15,8 +15,6 @@ M = 16
 EF_CONSTRUCTION = 200
 EF_SEARCH = 256
 
-# Fewer items than this are scanned exactly where that is cheaper than a wide graph search.
-_EXACT_SCAN_ROWS = 2_000
 # A graph search that has to look at more than this share of the catalogue is slower than one pass over it.
 _GRAPH_SHARE_LIMIT = 0.2
 _ADD_CHUNK = 1_000
@@ -65,6 +63,7 @@ class VectorIndex:
         self.vectors = vectors
         self._graph = graph
         self._ef_search = ef_search
+        self._widest_beam = len(vectors)
         self._graph.set_num_threads(1)
         self._graph.set_ef(ef_search)
 
@@ -114,7 +113,7 @@ class VectorIndex:
         if want <= 0:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
         fetch = want + min(blocked_count, 2 * want * blocked_count // allowed + 16)
-        while allowed > _EXACT_SCAN_ROWS and fetch <= total * _GRAPH_SHARE_LIMIT:
+        while fetch <= total * _GRAPH_SHARE_LIMIT:
             rows = self._nearest(query, fetch)
             if rows is None:
                 break
@@ -135,9 +134,14 @@ class VectorIndex:
         # The beam is max(ef, k). A wide request needs a beam wider than k to stay exact, and ef is shared by all
         # threads, so more is asked for and the rest thrown away.
         beam = count if 2 * count <= self._ef_search else min(2 * count, len(self.vectors))
+        if beam > self._widest_beam:
+            return None
         try:
             labels, _ = self._graph.knn_query(query, k=beam, num_threads=1)
         except RuntimeError:
+            # hnswlib leaks the buffers of a failed search, so one as wide is never tried again (many equal vectors make
+            # parts of a graph unreachable).
+            self._widest_beam = min(self._widest_beam, beam - 1)
             return None
         rows: np.ndarray = labels[0, :count].astype(np.int64)
         return rows

@@ -80,8 +80,8 @@ class TextTokenizer:
         cut = [text if len(text) <= limit else text[:limit] for text in texts]
         encodings = self._instance().encode_batch_fast(cut)
         return [
-            self._tokenized(encoding, text, cut_by_length=len(text) > limit)
-            for encoding, text in zip(encodings, texts, strict=True)
+            self._tokenized(encoding, read, cut_by_length=len(read) < len(text))
+            for encoding, read, text in zip(encodings, cut, texts, strict=True)
         ]
 
     def _tokenized(self, encoding: Encoding, text: str, *, cut_by_length: bool) -> TokenizedText:

@@ -84,7 +84,9 @@ def length_buckets(max_tokens: int) -> tuple[int, ...]:
     return (*buckets, max_tokens)
 
 
-def encoder_config(max_tokens: int = 256, max_batch_size: int = 32, *, queue_limit: int | None = None) -> str:
+def encoder_config(
+    max_tokens: int = 256, max_batch_size: int = 32, *, queue_limit: int | None = None, warm_up: bool = True
+) -> str:
     """Returns the text of the encoder's config.pbtxt.
 
     Args:
@@ -92,6 +94,7 @@ def encoder_config(max_tokens: int = 256, max_batch_size: int = 32, *, queue_lim
         max_batch_size: rows in one call, at least 1.
         queue_limit: calls that may wait in Triton, at least 1, each for at most 5 s; None leaves the limit to the
             gateway. The text says what a limit costs.
+        warm_up: whether Triton runs every length bucket before a version counts as ready.
 
     Raises:
         ValueError: an argument is below 1.
@@ -103,6 +106,7 @@ def encoder_config(max_tokens: int = 256, max_batch_size: int = 32, *, queue_lim
         _WARMUP.format(batch_size=batch_size, token_count=token_count)
         for token_count in length_buckets(max_tokens)
         for batch_size in sorted({1, max_batch_size})
+        if warm_up
     ]
     queue_policy = _NO_QUEUE_POLICY if queue_limit is None else _QUEUE_POLICY.format(queue_limit=queue_limit)
     return _HEAD.format(max_batch_size=max_batch_size, queue_policy=queue_policy) + "".join(warmups)

@@ -90,6 +90,7 @@ class Batcher:
         self._numbers = 0
         self._calls: set[asyncio.Task[None]] = set()
         self._dispatch_planned = False
+        self._held: EncoderUnavailable | None = None
         self._closed = False
 
     async def encode(self, rows: Sequence[np.ndarray], deadline: Deadline) -> list[EncodedRow]:
@@ -106,6 +107,8 @@ class Batcher:
         """
         if self._closed:
             raise EncoderUnavailable("the gateway is stopping")
+        if self._held is not None:
+            raise EncoderUnavailable(str(self._held))
         if self._waiting_count + len(rows) > self._limits.max_waiting_rows:
             self._forget_gone()
         if self._waiting_count + len(rows) > self._limits.max_waiting_rows:
@@ -128,6 +131,14 @@ class Batcher:
         heapq.heappush(self._heaps[bisect_left(self._limits.buckets, len(ids))], row)
         self._waiting_count += 1
         return row.answer
+
+    def hold(self, reason: EncoderUnavailable) -> None:
+        """Refuses rows at once, for this reason, until `release`."""
+        self._held = reason
+
+    def release(self) -> None:
+        """Takes rows again."""
+        self._held = None
 
     async def aclose(self) -> None:
         """Fails what waits and lets what was sent finish."""
@@ -154,6 +165,7 @@ class Batcher:
             call = asyncio.get_running_loop().create_task(self._send(batch, bucket))
             self._calls.add(call)
             call.add_done_callback(self._finished)
+            _end_with_callers(call, batch)
 
     def _finished(self, call: "asyncio.Task[None]") -> None:
         self._calls.discard(call)
@@ -213,6 +225,20 @@ class Batcher:
         for row, vector in zip(batch, vectors, strict=True):
             if not row.answer.done():
                 row.answer.set_result(EncodedRow(vector, sent_s - row.since_s, triton_s))
+
+
+def _end_with_callers(call: "asyncio.Task[None]", batch: Sequence[_Waiting]) -> None:
+    """Cancels a call once nobody waits for it any more: a stuck one must not keep its slot."""
+    waiting = len(batch)
+
+    def one_is_done(_: "asyncio.Future[EncodedRow]") -> None:
+        nonlocal waiting
+        waiting -= 1
+        if not waiting:
+            call.cancel()
+
+    for row in batch:
+        row.answer.add_done_callback(one_is_done)
 
 
 def _fail(row: _Waiting, error: Exception) -> None:

@@ -13,9 +13,8 @@ import structlog
 
 from domain.errors import DeadlineExceeded, EncoderUnavailable, ShortlistError
 from pipeline.tokenize import pad
-from server.live_release import LiveRelease, ReleaseLoader
+from server.live_release import CANARY_COSINE, LiveRelease, ReleaseLoader
 
-_PERIOD_S = 1.0
 _PROBE_TIMEOUT_S = 2.0
 _FAILURES_BEFORE_RELOAD = 2
 
@@ -43,12 +42,14 @@ class EncoderWatch:
         loader: loads the live version again.
         live: the live release.
         on_state: told whether the encoder answers, at the start and at each change.
+        period_s: pause between two looks, seconds.
     """
 
     triton: Server
     loader: ReleaseLoader
     live: Callable[[], LiveRelease]
     on_state: StateListener
+    period_s: float = 1.0
 
     async def run(self) -> None:
         """Watches until cancelled."""
@@ -56,15 +57,27 @@ class EncoderWatch:
         up: bool | None = None
         failures = 0
         while True:
-            error = await self._probe()
-            failures = failures + 1 if error else 0
-            if up is not (error is None):
-                up = error is None
-                await self.on_state(up=up)
-                log.warning("encoder is away", error=str(error)) if error else log.info("encoder answers")
-            if failures >= _FAILURES_BEFORE_RELOAD and await self.triton.is_live():
-                await self._mend(log)
-            await asyncio.sleep(_PERIOD_S)
+            try:
+                error = await self._probe()
+                failures = failures + 1 if error else 0
+                self._hold(error)
+                if up is not (error is None):
+                    up = error is None
+                    await self.on_state(up=up)
+                    log.warning("encoder is away", error=str(error)) if error else log.info("encoder answers")
+                if failures >= _FAILURES_BEFORE_RELOAD and await self.triton.is_live():
+                    await self._mend(log)
+            except Exception:  # whatever it was, the watch must go on
+                log.exception("the watch over the encoder failed")
+            await asyncio.sleep(self.period_s)
+
+    def _hold(self, error: ShortlistError | None) -> None:
+        """Keeps texts from an encoder that is away or, worse, another one; a slow one keeps what it is given."""
+        batcher = self.live().encoder.batcher
+        if isinstance(error, EncoderUnavailable):
+            batcher.hold(error)
+        else:
+            batcher.release()
 
     async def _probe(self) -> ShortlistError | None:
         """Encodes one canary; returns what went wrong, or None."""
@@ -77,8 +90,12 @@ class EncoderWatch:
             )
         except (EncoderUnavailable, DeadlineExceeded) as error:
             return error
-        if found.shape[1] != release.manifest.dimension:
-            return EncoderUnavailable("Triton answers vectors of another width")
+        known = release.canaries.vectors[:1]
+        if found.shape != known.shape:
+            return EncoderUnavailable("Triton answers vectors of another width: it holds another model")
+        cosine = float((found * known).sum())
+        if not cosine >= CANARY_COSINE:
+            return EncoderUnavailable(f"Triton encodes a canary differently ({cosine:.4f}): it holds another model")
         return None
 
     async def _mend(self, log: structlog.stdlib.BoundLogger) -> None:

@@ -142,16 +142,21 @@ class ReleaseLoader:
 
         A Triton of our own serves exactly this version. On a shared one, the versions that other gateways serve stay.
         """
-        config = encoder_config(entry.max_tokens, entry.max_batch_size)
         others = await self.triton.ready_versions(entry.triton_model) if self.shared else ()
-        await self.triton.load(entry.triton_model, config, sorted({version, *others}), _LOAD_TIMEOUT_S)
+        await self._load(entry, version, others)
 
     async def reload_version(self, entry: EncoderEntry, version: int) -> None:
         """Has Triton start the model afresh: loading what counts as loaded does nothing."""
-        versions = {version, *(await self.triton.ready_versions(entry.triton_model) if self.shared else ())}
+        others = await self.triton.ready_versions(entry.triton_model) if self.shared else ()
         await self.triton.unload(entry.triton_model)
-        config = encoder_config(entry.max_tokens, entry.max_batch_size)
-        await self.triton.load(entry.triton_model, config, sorted(versions), _LOAD_TIMEOUT_S)
+        await self._load(entry, version, others)
+
+    async def _load(self, entry: EncoderEntry, version: int, others: Sequence[int]) -> None:
+        versions = sorted({version, *others})
+        # One configuration holds for all versions: another encoder may not take this one's lengths, so where others
+        # are served Triton warms nothing up, and each gateway its own version (`_warm_up`).
+        config = encoder_config(entry.max_tokens, entry.max_batch_size, warm_up=versions == [version])
+        await self.triton.load(entry.triton_model, config, versions, _LOAD_TIMEOUT_S)
 
     async def check_canaries(
         self, manifest: Manifest, version: int, canaries: Canaries, timeout_s: float = _CALL_TIMEOUT_S

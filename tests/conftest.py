@@ -86,10 +86,10 @@ def certificate(tmp_path: Path) -> Certificate:
 def make_small_release() -> Callable[..., Path]:
     """Builds a release with a small encoder of random weights; returns the folder that holds `releases`."""
 
-    def make(folder: Path, *, hidden: int, vocabulary_size: int) -> Path:
+    def make(folder: Path, *, hidden: int, vocabulary_size: int, positions: int = 512) -> Path:
         from tests.small_encoder import write_encoder
 
-        encoder = write_encoder(folder / "encoder", hidden=hidden, positions=512, vocabulary_size=vocabulary_size)
+        encoder = write_encoder(folder / "encoder", hidden=hidden, positions=positions, vocabulary_size=vocabulary_size)
         items = folder / "items.jsonl"
         items.write_text('{"id": "1", "title": "word1 word2"}\n{"id": "2", "title": "word3"}\n')
         done = shortlist(

@@ -6,7 +6,8 @@ from typing import Protocol
 
 import grpc
 
-from domain.recommendation import Recommendation, StageTimes
+from domain.recommendation import Recommendation, RecommendQuery, StageTimes
+from server.live_release import LiveRelease
 from server.recommender import Recommender
 from server.rpc.call import current_call
 from server.rpc.parse import RequestLimits, parse_batch, parse_recommend
@@ -17,6 +18,8 @@ from shortlist.v1 import recommender_pb2_grpc as pb_grpc
 
 # A reply of more items than this is built in a worker thread: it would hold up the event loop.
 _INLINE_ITEMS = 100
+# Checking ten thousand ids takes ten milliseconds.
+_INLINE_BYTES = 16_384
 
 
 class RecommendObserver(Protocol):
@@ -52,7 +55,7 @@ class RecommendServicer(pb_grpc.RecommenderServiceServicer):
     async def _recommend(self, request: pb.RecommendRequest, since_s: float) -> pb.RecommendResponse:
         call = current_call.get()
         release = self._recommender.live()
-        query = parse_recommend(request, self._limits, release.manifest.attribute_types)
+        query = await self._parse(request, release)
         times = StageTimes(parse_s=time.perf_counter() - since_s)
         answer = await self._recommender.recommend(query, call.deadline, times)
         self._observer.recommended(answer)
@@ -60,6 +63,15 @@ class RecommendServicer(pb_grpc.RecommenderServiceServicer):
             return recommend_reply(answer, call)
         return await asyncio.get_running_loop().run_in_executor(
             self._recommender.searchers, recommend_reply, answer, call
+        )
+
+    async def _parse(self, request: pb.RecommendRequest, release: LiveRelease) -> RecommendQuery:
+        """Checks a request; a large one in a worker thread."""
+        attribute_types = release.manifest.attribute_types
+        if request.ByteSize() <= _INLINE_BYTES:
+            return parse_recommend(request, self._limits, attribute_types)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._recommender.searchers, parse_recommend, request, self._limits, attribute_types
         )
 
     async def _entry(self, request: pb.RecommendRequest) -> pb.BatchRecommendEntry:

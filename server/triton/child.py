@@ -69,6 +69,14 @@ class TritonChild:
         return f"the last lines of {self._log_path}:\n" + "\n".join(lines)
 
 
+def free_shared_memory_of_the_dead() -> None:
+    """Removes what servers left in shared memory whose gateway was killed; the name tells the gateway's process id."""
+    for path in _SHARED_MEMORY.glob("shortlist-*"):
+        parts = path.name.split("-")
+        if len(parts) > 2 and parts[1].isdigit() and not Path(f"/proc/{parts[1]}").exists():
+            path.unlink(missing_ok=True)
+
+
 async def start_child(command: Sequence[str], server_id: str, log_path: Path) -> TritonChild:
     """Starts a process in a group of its own, its output appended to a file.
 
@@ -81,6 +89,7 @@ async def start_child(command: Sequence[str], server_id: str, log_path: Path) ->
         StorageError: the log cannot be written, or no process can be started.
     """
     try:
+        free_shared_memory_of_the_dead()
         log_path.parent.mkdir(parents=True, exist_ok=True)
         with log_path.open("ab") as log:
             log_start_bytes = log.tell()

@@ -1,9 +1,16 @@
 """The worked cases of the design, through the real gateway, Triton and index: T1, T4, T8."""
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from domain.release_folder import find_release
+from pipeline.graph_file import VectorIndex, build_graph
+from pipeline.item_table import ItemTable
+from pipeline.tokenize import UNREADABLE_LIMIT
+from pipeline.vectors import exact_search
 from shortlist import Client, DegradationReason, Event, EventKind, HistoryEncoding, RecallSource
 from tests.running import ROOT
 
@@ -102,3 +109,29 @@ class TestUnreadableGoods:
         found = next(item for item in both.items if item.id == "goods-zh-only-a")
         assert found.similarity is None
         assert both.items[0].similarity is not None
+
+
+class TestExactness:
+    """The graph behind the gateway finds exactly what a look at every vector finds."""
+
+    def test_twenty_queries_against_exact_search(self, client: Client, releases: Path) -> None:
+        release = find_release(releases, None)
+        vectors = np.load(release.path / "vectors.npy")
+        items = ItemTable(release.path / "items.jsonl", release.manifest.attribute_types)
+        unreadable = np.load(release.path / "unreadable_share.npy") > UNREADABLE_LIMIT
+        queries = (ROOT / "bench" / "queries.txt").read_text().splitlines()
+        assert len(queries) == 20
+        for text, embedding in zip(queries, client.embed(queries).embeddings, strict=True):
+            query = np.array(embedding.vector, dtype=np.float32)
+            rows, scores = exact_search(vectors, query, 10, items.unavailable | unreadable)
+            reply = client.recommend(text)
+            assert [item.id for item in reply.items] == [items.ids[row] for row in rows], text
+            assert [item.similarity for item in reply.items] == pytest.approx(scores.tolist(), abs=1e-5)
+
+    def test_a_catalogue_of_this_size_is_searched_through_the_graph(self, releases: Path) -> None:
+        """Over another graph the same search answers wrongly: so it is the graph that answers."""
+        release = find_release(releases, None)
+        vectors = np.load(release.path / "vectors.npy")
+        index = VectorIndex(build_graph(-vectors), vectors, 10)
+        rows, _ = index.search(vectors[7], 10, np.zeros(len(vectors), dtype=bool))
+        assert 7 not in rows

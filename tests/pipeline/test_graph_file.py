@@ -11,7 +11,7 @@ from domain.manifest import GraphEntry
 from pipeline.graph_file import EF_CONSTRUCTION, EF_SEARCH, M, VectorIndex, build_graph, save_graph
 from pipeline.vectors import exact_search
 
-# Large enough that searches go through the graph: fewer than 2,000 allowed rows are scanned.
+# Large enough that searches go through the graph.
 TOTAL, DIMENSION = 5_000, 16
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY = GraphEntry(M, EF_CONSTRUCTION, EF_SEARCH, 1.0, 10)

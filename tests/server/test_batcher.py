@@ -332,3 +332,28 @@ async def test_closing_fails_what_waits_and_finishes_what_was_sent(encoder):
 async def test_no_rows_no_call(encoder):
     assert await batcher_of(encoder).encode([], later()) == []
     assert encoder.batches == []
+
+
+async def test_a_stuck_call_gives_its_slot_back_once_all_its_callers_left(encoder):
+    batcher = batcher_of(encoder, in_flight=1)
+    encoder.open.clear()
+    stuck = [asyncio.create_task(batcher.encode([row(3)], later())) for _ in range(2)]
+    await encoder.wait_for_calls(1)
+    for task in stuck:
+        task.cancel()
+    await asyncio.wait(stuck)
+    encoder.open.set()
+    async with asyncio.timeout(1):
+        (answer,) = await batcher.encode([row(4)], later())
+    assert (answer.vector == vector_of(row(4))).all()
+    assert encoder.in_flight == 0
+
+
+async def test_rows_are_refused_at_once_while_held_and_taken_again_after(encoder):
+    batcher = batcher_of(encoder)
+    batcher.hold(EncoderUnavailable("it holds another model"))
+    with pytest.raises(EncoderUnavailable, match="another model"):
+        await batcher.encode([row(3)], later())
+    assert not encoder.batches
+    batcher.release()
+    assert len(await batcher.encode([row(3)], later())) == 1

@@ -205,9 +205,10 @@ class TestSomebodyElsesTriton:
             assert second.stop() == 0
 
     def test_two_encoders_live_side_by_side_on_one_triton(
-        self, own_gateway: RunningGateway, model_repository: Path, tmp_path: Path, make_small_release
+        self, own_gateway: RunningGateway, releases: Path, model_repository: Path, tmp_path: Path, make_small_release
     ) -> None:
-        small = make_small_release(tmp_path / "small", hidden=32, vocabulary_size=100)
+        # It takes 64 tokens, the default encoder 256: neither may be warmed up with the other's lengths.
+        small = make_small_release(tmp_path / "small", hidden=32, vocabulary_size=100, positions=64)
         second = self.serve(own_gateway, small / "releases", model_repository, tmp_path / "second")
         try:
             with Client(own_gateway.address, deadline_s=5) as one, Client(second.address, deadline_s=5) as other:
@@ -217,6 +218,9 @@ class TestSomebodyElsesTriton:
                     assert other.recommend("word1").degradations == ()
                 assert len(one.embed(["tea"]).embeddings[0].vector) == 384
                 assert len(other.embed(["word1"]).embeddings[0].vector) == 32
+                third = self.serve(own_gateway, releases, model_repository, tmp_path / "third")
+                assert third.stop() == 0
+                assert other.recommend("word1").degradations == ()
         finally:
             assert second.stop() == 0
         assert "encoder is away" not in own_gateway.text() + second.text()

@@ -7,6 +7,7 @@ go through ONNX Runtime as one batch and are split again.
 
 import json
 import os
+import subprocess
 
 import numpy as np
 import onnxruntime as ort
@@ -25,6 +26,21 @@ _ONNX_TYPE_OF = {
 }
 
 
+# A stub whose server was killed usually notices and ends. Now and then it sleeps on for ever, with the model in memory;
+# and a thread in here could not help, since the stub may hold the interpreter while it sleeps.
+_WATCH = """
+while grep -q "^PPid:[[:space:]]*$1$" /proc/$2/status 2>/dev/null; do sleep 0.5; done
+kill -9 $2 2>/dev/null
+"""
+
+
+def _end_with_the_server() -> None:
+    """Starts a shell that kills this stub once tritonserver is no longer its parent."""
+    words = ["/bin/sh", "-c", _WATCH, "watch", str(os.getppid()), str(os.getpid())]
+    nothing = subprocess.DEVNULL
+    subprocess.Popen(words, stdin=nothing, stdout=nothing, stderr=nothing)
+
+
 class TritonPythonModel:
     """One instance of one version of a model. Triton fixes the name of the class and of its methods."""
 
@@ -34,6 +50,7 @@ class TritonPythonModel:
         Raises:
             TritonModelException: the file is missing or broken, differs from the configuration, or wants a GPU.
         """
+        _end_with_the_server()
         config = json.loads(args["model_config"])
         self._label = f"{args['model_name']} version {args['model_version']}"
         if args["model_instance_kind"] != "CPU" or config.get("optimization", {}).get("execution_accelerators"):
