@@ -114,17 +114,16 @@ def print_shortlist(reply: "Shortlist", console: "Console") -> None:
         if item.explanation:
             console.print(f"{item.rank:4}  {item.explanation.text}", style="dim", highlight=False, markup=False)
     times = reply.stage_times
-    console.print(
-        f"[dim]{times.total_ms:.1f} ms in the gateway, {times.triton_ms:.1f} ms of them Triton; "
-        f"release {reply.release_id}[/dim]",
-        highlight=False,
-    )
-    for degradation in reply.degradations:
-        console.print(f"[yellow]{degradation.reason.name}: {degradation.detail}[/yellow]", highlight=False)
+    cost = f"{times.total_ms:.1f} ms in the gateway, {times.triton_ms:.1f} ms of them Triton"
+    notes = [f"{degradation.reason.name}: {degradation.detail}" for degradation in reply.degradations]
     if reply.shortfall_count:
-        console.print(f"[yellow]{reply.shortfall_count} fewer items than asked for[/yellow]", highlight=False)
+        notes.append(f"{reply.shortfall_count} fewer items than asked for")
     if reply.unknown_item_ids:
-        console.print(f"[yellow]not in the catalogue: {', '.join(reply.unknown_item_ids)}[/yellow]", highlight=False)
+        notes.append(f"not in the catalogue: {', '.join(reply.unknown_item_ids)}")
+    # Without markup: ids and texts are other people's, and may hold what rich would take for a tag.
+    console.print(f"{cost}; release {reply.release_id}", style="dim", highlight=False, markup=False)
+    for note in notes:
+        console.print(note, style="yellow", highlight=False, markup=False)
 
 
 def _row(item: "RankedItem") -> tuple[str, str, str, str, str]:

@@ -88,3 +88,16 @@ def test_a_value_that_no_message_can_hold_is_refused(flags: tuple[str, ...], say
     assert done.returncode == 1
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_other_peoples_brackets_are_no_markup(fake: FakeGateway) -> None:
+    fake.reply = pb.RecommendResponse(
+        items=[{"id": "[x]", "item": {"id": "[x]", "title": "[/b] [red]A"}}],
+        degradations=[{"reason": pb.DEGRADATION_REASON_ENCODER_UNAVAILABLE, "detail": "[/i] matched by [words]"}],
+        unknown_item_ids=["[/b]", "[y]"],
+        release_id="[r]",
+    )
+    done = shortlist("recommend", "--text", "tea", "--address", fake.address)
+    assert done.returncode == 0, done.stderr
+    for text in ("[x]", "[/b] [red]A", "[/i] matched by [words]", "not in the catalogue: [/b], [y]", "release [r]"):
+        assert text in done.stdout
