@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         return 1
     except UnicodeEncodeError as error:
         # The command line's own bytes, which Python carries as lone surrogates.
-        raise WrongArgument(f"{ascii(error.object)} is not valid UTF-8") from error
+        raise WrongArgument(f"{error.object!a} is not valid UTF-8") from error
     except ValueError as error:
         raise WrongArgument(str(error)) from error
     if args.json:
