@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ HELP = "build a release of the sample catalogue, serve it through Triton, and sh
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SAMPLE = _ROOT / "sample" / "items.jsonl"
+_MAKERS = ("domain", "pipeline", "export")
 _FOLDER = Path("var/demo")
 _DEADLINE_S = 5.0
 
@@ -64,10 +66,14 @@ def _up_to_date(releases: Path) -> bool:
 
 
 def _stamp() -> str:
-    from domain.manifest import SCHEMA_VERSION
+    """Tells the sample and the code that makes a release of it."""
     from domain.release_folder import sha256_of
 
-    return f"{SCHEMA_VERSION} {sha256_of(_SAMPLE)}"
+    code = hashlib.sha256()
+    for package in _MAKERS:
+        for source in sorted((_ROOT / package).rglob("*.py")):
+            code.update(f"{source.relative_to(_ROOT).as_posix()} {sha256_of(source)}\n".encode())
+    return f"{code.hexdigest()} {sha256_of(_SAMPLE)}"
 
 
 def _build(releases: Path, console: "Console") -> None:
