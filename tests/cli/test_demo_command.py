@@ -53,6 +53,12 @@ def run_demo(folder: Path) -> str:
     return done.stdout
 
 
+def ranked(output: str) -> list[str]:
+    """The ranks and ids of all items shown, in order."""
+    rows = [line.split() for line in output.splitlines() if " #" in line and line.split()[0].isdecimal()]
+    return [word for row in rows for word in (row[0], row[-1])]
+
+
 @pytest.mark.triton
 @pytest.mark.timeout(600)
 def test_the_demo_runs_from_nothing_and_again(tmp_path: Path) -> None:
@@ -68,6 +74,5 @@ def test_the_demo_runs_from_nothing_and_again(tmp_path: Path) -> None:
     again = run_demo(tmp_path)
     assert "the release is there already" in again
     assert sorted(path.name for path in releases.iterdir()) == made
-    ranked = [line.split()[:1] for line in first.splitlines() if " #" in line]
-    assert len(ranked) == 20
-    assert [line.split()[:1] for line in again.splitlines() if " #" in line] == ranked
+    assert ranked(first).count("1") == 4
+    assert ranked(again) == ranked(first)
