@@ -52,6 +52,5 @@ proto-baseline: proto  ## take the contract as released: what stands in it may n
 	$(BIN)/python -m cli.contract_baseline
 
 clean:  ## environments, caches and what the demo built
-	rm -rf $(VENV) $(TRITON_VENV) .cache .*_cache .hypothesis releases var dist
-	rm -rf clients/node/node_modules model_repository/*/[0-9]*
+	rm -rf $(VENV) $(TRITON_VENV) .cache .*_cache .hypothesis var dist clients/node/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ HELP = "build a release of the sample catalogue, serve it through Triton, and sh
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SAMPLE = _ROOT / "sample" / "items.jsonl"
+_MAKERS = ("domain", "pipeline", "export")
 _FOLDER = Path("var/demo")
 _DEADLINE_S = 5.0
 
@@ -64,10 +66,14 @@ def _up_to_date(releases: Path) -> bool:
 
 
 def _stamp() -> str:
-    from domain.manifest import SCHEMA_VERSION
+    """Tells the sample and the code that makes a release of it."""
     from domain.release_folder import sha256_of
 
-    return f"{SCHEMA_VERSION} {sha256_of(_SAMPLE)}"
+    code = hashlib.sha256()
+    for package in _MAKERS:
+        for source in sorted((_ROOT / package).rglob("*.py")):
+            code.update(f"{source.relative_to(_ROOT).as_posix()} {sha256_of(source)}\n".encode())
+    return f"{code.hexdigest()} {sha256_of(_SAMPLE)}"
 
 
 def _build(releases: Path, console: "Console") -> None:
@@ -90,7 +96,7 @@ async def _serve_and_ask(settings: "Settings", console: "Console") -> None:
     from shortlist import AsyncClient
 
     console.rule("2  a real Triton and the gateway in front of it", align="left")
-    async with Gateway(settings, on_step=lambda step: console.print(step, highlight=False)) as gateway:
+    async with Gateway(settings, on_step=lambda step: console.print(step, highlight=False, markup=False)) as gateway:
         console.print(f"SERVING on {gateway.address}", highlight=False)
         console.rule("3  ranked items over gRPC", align="left")
         async with AsyncClient(gateway.address, deadline_s=_DEADLINE_S) as client:
@@ -109,14 +115,13 @@ async def _ask(client: "AsyncClient", console: "Console") -> None:
     from cli.recommend import print_shortlist
     from shortlist import Event, EventKind
 
-    heading = "[bold]{}[/bold]"
     mask = ["title"]
     for text in ("good quality at a fair price", "a quiet film about the sea", "质量好，价格公道"):
-        console.print(heading.format(f"\ntext: {text}"), highlight=False)
+        console.print(f"\ntext: {text}", style="bold", highlight=False, markup=False)
         print_shortlist(await client.recommend(text, k=5, item_mask=mask), console)
     events = [
         Event("goods-phone-a", EventKind.BUY),
         Event("goods-phone-b", EventKind.VIEW),
     ]
-    console.print(heading.format("\nhistory: bought goods-phone-a, viewed goods-phone-b"), highlight=False)
+    console.print("\nhistory: bought goods-phone-a, viewed goods-phone-b", style="bold", highlight=False)
     print_shortlist(await client.recommend(events=events, k=5, item_mask=mask, explain=True), console)

@@ -33,12 +33,13 @@ def configuration_of(args: argparse.Namespace) -> Configuration:
 def print_configuration(configuration: Configuration) -> None:
     """Prints each setting, its value and where it came from."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("setting", "value", "source", box=None)
     for name in Settings.model_fields:
         value = getattr(configuration.settings, name)
-        table.add_row(name, "" if value is None else str(value), configuration.sources[name])
+        table.add_row(name, "" if value is None else escape(str(value)), escape(configuration.sources[name]))
     Console(width=160).print(table)
 
 

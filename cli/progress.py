@@ -28,7 +28,7 @@ class ConsoleProgress:
 
     def step(self, text: str) -> None:
         """Prints a step."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, markup=False)
 
     @contextmanager
     def track(self, text: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
@@ -37,7 +37,7 @@ class ConsoleProgress:
         done = 0
         if self._console.is_terminal:
             columns = (
-                TextColumn(text),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 TaskProgressColumn(),
                 MofNCompleteColumn(),

@@ -54,30 +54,21 @@ def run(args: argparse.Namespace) -> int:
     """Calls the gateway and prints the reply; returns the exit status."""
     import sys
 
-    from shortlist import Client, HistoryEncoding, ShortlistCallError
+    from shortlist import ShortlistCallError
 
     fields = [field for field in args.fields.split(",") if field]
-    encoding = HistoryEncoding.TEXT if args.tell_history else HistoryEncoding.VECTORS
     try:
-        with Client(args.address, tls=_tls(args), deadline_s=args.deadline) as client:
-            reply = client.recommend(
-                args.text,
-                user_id=args.user,
-                events=[_event(word) for word in args.event],
-                item_ids=args.item,
-                exclude_item_ids=args.exclude,
-                conditions=[_condition(word) for word in args.where],
-                history_encoding=encoding,
-                k=args.k,
-                explain=args.explain,
-                include_seen=args.include_seen,
-                item_mask=fields,
-            )
+        reply = _ask(args, fields)
     except ShortlistCallError as error:
         sys.stderr.write(f"shortlist: {error}\n")
         if error.code == "UNAVAILABLE":
             sys.stderr.write(f"shortlist: is a gateway running at {args.address}? `shortlist up` starts one\n")
         return 1
+    except UnicodeEncodeError as error:
+        # The command line's own bytes, which Python carries as lone surrogates.
+        raise WrongArgument(f"{error.object!a} is not valid UTF-8") from error
+    except ValueError as error:
+        raise WrongArgument(str(error)) from error
     if args.json:
         print(json.dumps(_plain(reply, _details(fields)), ensure_ascii=False, indent=2))
     else:
@@ -85,6 +76,25 @@ def run(args: argparse.Namespace) -> int:
 
         print_shortlist(reply, Console())
     return 0
+
+
+def _ask(args: argparse.Namespace, fields: Sequence[str]) -> "Shortlist":
+    from shortlist import Client, HistoryEncoding
+
+    with Client(args.address, tls=_tls(args), deadline_s=args.deadline) as client:
+        return client.recommend(
+            args.text,
+            user_id=args.user,
+            events=[_event(word) for word in args.event],
+            item_ids=args.item,
+            exclude_item_ids=args.exclude,
+            conditions=[_condition(word) for word in args.where],
+            history_encoding=HistoryEncoding.TEXT if args.tell_history else HistoryEncoding.VECTORS,
+            k=args.k,
+            explain=args.explain,
+            include_seen=args.include_seen,
+            item_mask=fields,
+        )
 
 
 def print_shortlist(reply: "Shortlist", console: "Console") -> None:
@@ -104,17 +114,16 @@ def print_shortlist(reply: "Shortlist", console: "Console") -> None:
         if item.explanation:
             console.print(f"{item.rank:4}  {item.explanation.text}", style="dim", highlight=False, markup=False)
     times = reply.stage_times
-    console.print(
-        f"[dim]{times.total_ms:.1f} ms in the gateway, {times.triton_ms:.1f} ms of them Triton; "
-        f"release {reply.release_id}[/dim]",
-        highlight=False,
-    )
-    for degradation in reply.degradations:
-        console.print(f"[yellow]{degradation.reason.name}: {degradation.detail}[/yellow]", highlight=False)
+    cost = f"{times.total_ms:.1f} ms in the gateway, {times.triton_ms:.1f} ms of them Triton"
+    notes = [f"{degradation.reason.name}: {degradation.detail}" for degradation in reply.degradations]
     if reply.shortfall_count:
-        console.print(f"[yellow]{reply.shortfall_count} fewer items than asked for[/yellow]", highlight=False)
+        notes.append(f"{reply.shortfall_count} fewer items than asked for")
     if reply.unknown_item_ids:
-        console.print(f"[yellow]not in the catalogue: {', '.join(reply.unknown_item_ids)}[/yellow]", highlight=False)
+        notes.append(f"not in the catalogue: {', '.join(reply.unknown_item_ids)}")
+    # Without markup: ids and texts are other people's, and may hold what rich would take for a tag.
+    console.print(f"{cost}; release {reply.release_id}", style="dim", highlight=False, markup=False)
+    for note in notes:
+        console.print(note, style="yellow", highlight=False, markup=False)
 
 
 def _row(item: "RankedItem") -> tuple[str, str, str, str, str]:

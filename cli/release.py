@@ -66,13 +66,15 @@ def _build(args: argparse.Namespace) -> int:
     request = ReleaseRequest(catalogue, args.out, encoder, args.cache, attributes, promote=not args.no_promote)
     release = build_release(request, progress)
     _print_release(console, release.path)
-    console.print(f"\nserve it:  [bold]shortlist up --releases {args.out}[/bold]", highlight=False)
+    console.print("\nserve it:  ", end="")
+    console.print(f"shortlist up --releases {args.out}", style="bold", highlight=False, markup=False)
     return 0
 
 
 def _list(args: argparse.Namespace) -> int:
     """Lists the releases of a folder."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from domain.release_folder import current_release_id, list_releases
@@ -84,17 +86,17 @@ def _list(args: argparse.Namespace) -> int:
         manifest = release.manifest
         table.add_row(
             "*" if manifest.release_id == current else "",
-            manifest.release_id,
-            manifest.created,
+            escape(manifest.release_id),
+            escape(manifest.created),
             f"{manifest.item_count:,}",
-            manifest.encoder.name,
+            escape(manifest.encoder.name),
             f"{manifest.graph.recall_at_10:.4f}",
         )
     console = Console()
     if releases:
         console.print(table)
     else:
-        console.print(f"no releases in {args.out}; make one with `shortlist release build --items FILE`")
+        console.print(f"no releases in {args.out}; make one with `shortlist release build --items FILE`", markup=False)
     return 0
 
 
@@ -128,6 +130,7 @@ def _promote(args: argparse.Namespace) -> int:
 
 
 def _print_release(console: "Console", path: Path) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from domain.release_folder import open_release
@@ -151,5 +154,5 @@ def _print_release(console: "Console", path: Path) -> None:
         ("size", f"{size / 1e6:,.1f} MB in {len(manifest.files)} files"),
     )
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(escape(cell) for cell in row))
     console.print(table)

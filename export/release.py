@@ -32,6 +32,7 @@ from pipeline.vectors import exact_search, recall_at_k
 RECALL_GATE = 0.99
 _RECALL_QUERIES = 500
 _WIDEST_EF = 4_096
+_BUILDING = ".building-"
 
 # Encoded through Triton before a release serves: they differ in length, script and meaning, so that another model,
 # another tokenizer or another precision shows.
@@ -133,11 +134,12 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
 @contextmanager
 def _workplace(releases: Path, release_id: str) -> Iterator[Path]:
     """A folder that becomes the release when the block succeeds and vanishes when it fails."""
-    building = releases / f".building-{release_id}"
+    building = releases / f"{_BUILDING}{os.getpid()}-{release_id}"
     try:
+        _remove_abandoned(releases)
         (building / "models").mkdir(parents=True)
         yield building
-        layout.sync_folder(building)
+        _sync(building)
         building.rename(releases / release_id)
         layout.sync_folder(releases)
     except OSError as error:
@@ -147,6 +149,35 @@ def _workplace(releases: Path, release_id: str) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _remove_abandoned(releases: Path) -> None:
+    """Removes what builds left that were killed: their process, named in the folder's name, is gone."""
+    for folder in releases.glob(f"{_BUILDING}*"):
+        builder = folder.name.removeprefix(_BUILDING).partition("-")[0]
+        if builder.isdecimal() and not _is_alive(int(builder)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def _sync(folder: Path) -> None:
+    """Makes all that is in a folder durable, so that the rename after it never shows a release cut off."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb+") as stream:
+                os.fsync(stream.fileno())
+        else:
+            layout.sync_folder(path)
+    layout.sync_folder(folder)
 
 
 def _template(request: ReleaseRequest, catalogue: Catalogue) -> TextTemplate:
@@ -243,8 +274,6 @@ def _digests(folder: Path) -> dict[str, FileEntry]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     entries = {}
     for path in files:
-        with path.open("rb+") as stream:
-            os.fsync(stream.fileno())
         name = path.relative_to(folder).as_posix()
         entries[name] = FileEntry(layout.sha256_of(path), path.stat().st_size)
     return entries

@@ -131,7 +131,7 @@ class Gateway:
                 f"metrics_listen {self._settings.metrics_listen}: {error.strerror or error}; "
                 "choose another address with --metrics-listen"
             ) from error
-        self.metrics_address = f"{host}:{server.server_port}"
+        self.metrics_address = _joined(host, server.server_port)
         self._stack.callback(thread.join, 5)
         self._stack.callback(server.server_close)
         self._stack.callback(server.shutdown)
@@ -179,7 +179,7 @@ class Gateway:
                 f"listen {settings.listen}: the address cannot be bound, most likely because another process uses the "
                 "port; stop that one or choose another with --listen"
             ) from error
-        return f"{host}:{port}"
+        return _joined(host, port)
 
     async def _start_triton(self) -> TritonClient:
         settings = self._settings
@@ -259,6 +259,10 @@ def _try_to_bind(host: str, port: int) -> None:
 def _split(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _credentials(settings: Settings) -> grpc.ServerCredentials:

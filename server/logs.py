@@ -22,7 +22,8 @@ def configure_logs(log_format: str, level: str) -> None:
     ]
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        # The default formatter prints local variables, and with them the texts of requests.
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     )

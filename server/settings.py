@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ from server.rpc.guard import DeadlineLimits
 from server.rpc.parse import RequestLimits
 
 _PREFIX = "SHORTLIST_"
+# Kubernetes sets these in every pod beside a Service named "shortlist".
+_OF_KUBERNETES = re.compile(
+    r"SHORTLIST_PORT=tcp://.*|SHORTLIST_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_TCP(_ADDR|_PORT|_PROTO)?)=.*",
+    re.DOTALL,
+)
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _Count = Annotated[int, Field(ge=1, le=10_000_000)]
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -91,6 +97,8 @@ class Configuration:
 def load_configuration(file: Path | None, environment: Mapping[str, str], flags: Mapping[str, object]) -> Configuration:
     """Merges the sources; a later one wins: defaults, file, environment (`SHORTLIST_MAX_K`), flags (`--max-k`).
 
+    Variables that Kubernetes sets for a Service named "shortlist" are passed over.
+
     Args:
         file: a TOML file, or None.
         environment: usually `os.environ`.
@@ -104,7 +112,7 @@ def load_configuration(file: Path | None, environment: Mapping[str, str], flags:
     for name, value in _from_file(file).items():
         values[name], sources[name] = value, str(file)
     for variable, value in environment.items():
-        if variable.startswith(_PREFIX):
+        if variable.startswith(_PREFIX) and not _OF_KUBERNETES.fullmatch(f"{variable}={value}"):
             name = variable.removeprefix(_PREFIX).lower()
             values[name], sources[name] = value, variable
     for name, value in flags.items():

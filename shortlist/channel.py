@@ -1,5 +1,6 @@
 """How the gateway is reached."""
 
+import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -55,22 +56,22 @@ class Tls:
 def open_channel(address: str, tls: Tls | None) -> grpc.Channel:
     """Opens a channel for the sync client. It connects with the first call."""
     if tls is None:
-        return grpc.insecure_channel(address, _options(tls))
-    return grpc.secure_channel(address, _credentials(tls), _options(tls))
+        return grpc.insecure_channel(address, _options(address, tls))
+    return grpc.secure_channel(address, _credentials(tls), _options(address, tls))
 
 
 def open_async_channel(address: str, tls: Tls | None) -> grpc.aio.Channel:
     """Opens a channel for the async client. It connects with the first call."""
     if tls is None:
-        return grpc.aio.insecure_channel(address, _options(tls))
-    return grpc.aio.secure_channel(address, _credentials(tls), _options(tls))
+        return grpc.aio.insecure_channel(address, _options(address, tls))
+    return grpc.aio.secure_channel(address, _credentials(tls), _options(address, tls))
 
 
 def _credentials(tls: Tls) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(tls.root_certificates, tls.private_key, tls.certificate_chain)
 
 
-def _options(tls: Tls | None) -> list[tuple[str, str | int]]:
+def _options(address: str, tls: Tls | None) -> list[tuple[str, str | int]]:
     options: list[tuple[str, str | int]] = [
         # A thousand items with long texts pass grpc's default of 4 MiB.
         ("grpc.max_receive_message_length", _RECEIVE_LIMIT_BYTES),
@@ -81,6 +82,17 @@ def _options(tls: Tls | None) -> list[tuple[str, str | int]]:
         ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
         ("grpc.service_config_disable_resolution", 1),
     ]
+    if _is_loopback(address):
+        # No proxy of the environment (http_proxy) can reach this machine for us.
+        options.append(("grpc.enable_http_proxy", 0))
     if tls is not None and tls.server_name is not None:
         options.append(("grpc.ssl_target_name_override", tls.server_name))
     return options
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host.lower() == "localhost"

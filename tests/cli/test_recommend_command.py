@@ -71,3 +71,33 @@ def test_a_missing_tls_file_is_named_with_its_flag(missing: str, certificate: Ce
     assert done.returncode == 1
     assert f"{missing} {files[missing]}: No such file" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--k", "99999999999"), "99999999999"),
+        (("--deadline", "0"), "deadline"),
+        (("--deadline", "-1"), "deadline"),
+        (("--deadline", "nan"), "deadline"),
+        (("--text", "caf\udce9"), "'caf\\udce9' is not valid UTF-8"),
+    ],
+)
+def test_a_value_that_no_message_can_hold_is_refused(flags: tuple[str, ...], says: str) -> None:
+    done = shortlist("recommend", "--text", "tea", *flags, "--address", "127.0.0.1:9")
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_other_peoples_brackets_are_no_markup(fake: FakeGateway) -> None:
+    fake.reply = pb.RecommendResponse(
+        items=[{"id": "[x]", "item": {"id": "[x]", "title": "[/b] [red]A"}}],
+        degradations=[{"reason": pb.DEGRADATION_REASON_ENCODER_UNAVAILABLE, "detail": "[/i] matched by [words]"}],
+        unknown_item_ids=["[/b]", "[y]"],
+        release_id="[r]",
+    )
+    done = shortlist("recommend", "--text", "tea", "--address", fake.address)
+    assert done.returncode == 0, done.stderr
+    for text in ("[x]", "[/b] [red]A", "[/i] matched by [words]", "not in the catalogue: [/b], [y]", "release [r]"):
+        assert text in done.stdout

@@ -57,6 +57,12 @@ class TestBadInput:
     def test_missing_file(self, tmp_path: Path) -> None:
         assert "nowhere.jsonl" in refused("release", "build", "--items", str(tmp_path / "nowhere.jsonl"))
 
+    def test_brackets_in_a_files_name_are_no_markup(self, tmp_path: Path) -> None:
+        done = shortlist("release", "build", "--items", "a[/b].jsonl", "--out", str(tmp_path / "[/b]"))
+        assert (done.returncode, done.stdout) == (1, "checking a[/b].jsonl\n")
+        assert "a[/b].jsonl" in done.stderr
+        assert "Traceback" not in done.stderr
+
     def test_encoder_that_does_not_exist(self, tmp_path: Path) -> None:
         items = write(tmp_path / "items.jsonl", LINES)
         words = (
@@ -133,6 +139,15 @@ class TestListAndShow:
             assert word in done.stdout
         manifest = json.loads(shortlist("release", "show", "--out", str(releases), "--json").stdout)
         assert manifest["item_count"] == 279
+
+    def test_brackets_in_a_folders_name_are_no_markup(self, releases: Path, tmp_path: Path) -> None:
+        folder = tmp_path / "[x" / "b]"
+        assert f"no releases in {folder};" in shortlist("release", "list", "--out", str(folder)).stdout
+        (folder / "[/r]").mkdir(parents=True)
+        shutil.copy(releases / "current" / "manifest.json", folder / "[/r]")
+        done = shortlist("release", "show", "[/r]", "--out", str(folder), COLUMNS="400")
+        assert done.returncode == 0, done.stderr
+        assert str(folder / "[/r]") in done.stdout
 
     def test_nothing_there(self, tmp_path: Path) -> None:
         assert "release build" in shortlist("release", "list", "--out", str(tmp_path)).stdout

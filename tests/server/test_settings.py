@@ -81,6 +81,37 @@ def test_an_unknown_name_is_refused_with_its_source(file):
             load(**found)
 
 
+def test_variables_of_a_kubernetes_service_are_passed_over():
+    environment = {
+        "SHORTLIST_SERVICE_HOST": "10.0.0.7",
+        "SHORTLIST_SERVICE_PORT": "8470",
+        "SHORTLIST_SERVICE_PORT_GRPC": "8470",
+        "SHORTLIST_PORT": "tcp://10.0.0.7:8470",
+        "SHORTLIST_PORT_8470_TCP": "tcp://10.0.0.7:8470",
+        "SHORTLIST_PORT_8470_TCP_ADDR": "10.0.0.7",
+        "SHORTLIST_PORT_8470_TCP_PORT": "8470",
+        "SHORTLIST_PORT_8470_TCP_PROTO": "tcp",
+        "SHORTLIST_MAX_K": "20",
+    }
+    found = load(environment=environment)
+    assert {source for source in found.sources.values() if source != "default"} == {"SHORTLIST_MAX_K"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SHORTLIST_PORT", "8470"),
+        ("SHORTLIST_PORT_TCP", "8470"),
+        ("SHORTLIST_PORT_8470_TCP_HOST", "x"),
+        ("SHORTLIST_SERVICE", "x"),
+        ("SHORTLIST_SERVICE_HOSTS", "x"),
+    ],
+)
+def test_variables_much_like_them_are_refused(variable, value):
+    with pytest.raises(ConfigurationError, match=f"unknown setting .*{variable}"):
+        load(environment={variable: value})
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
