@@ -27,7 +27,7 @@ def test_a_process_that_ignores_its_parents_end_is_killed_once_the_parent_is_gon
         assert orphan.poll() is None, "it was killed although its parent lives"
         watch.kill()
         # The same with a parent that it does not have (any more).
-        subprocess.run(["/bin/sh", "-c", watch_script(), "watch", "1", str(orphan.pid)], timeout=5, check=False)
+        subprocess.run(["/bin/sh", "-c", watch_script(), "watch", "1", str(orphan.pid)], timeout=9, check=False)
         assert orphan.wait(timeout=5) == -signal.SIGKILL
     finally:
         orphan.kill()
