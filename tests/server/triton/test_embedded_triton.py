@@ -149,7 +149,7 @@ asyncio.run(main())
         group = int(await asyncio.to_thread(parent.stdout.readline))
         assert len(triton_processes_of(group)) == 3
         parent.kill()
-    seconds = await until(lambda: not processes_of(group), 6)
+    seconds = await until(lambda: not processes_of(group), 15)
     record_property("gone_s", round(seconds, 2))
     logging.getLogger(__name__).warning("everything gone after %.2f s", seconds)
     await until(lambda: not shared_memory_of(parent.pid), 6)

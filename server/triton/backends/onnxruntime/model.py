@@ -28,10 +28,15 @@ _ONNX_TYPE_OF = {
 
 # A stub whose server was killed usually notices within 4 s, frees their shared memory and ends. Now and then it sleeps
 # on for ever, with the model in memory; a thread in here could not help, since the stub may hold the interpreter.
-_WATCH = """
+_WATCH = r"""
+memory=$(tr '\0' '\n' < /proc/$2/cmdline | grep -m1 "^shortlist-")
 while grep -q "^PPid:[[:space:]]*$1$" /proc/$2/status 2>/dev/null; do sleep 0.5; done
-for _ in 1 2 3 4 5 6 7 8 9 10; do [ -e /proc/$2 ] || exit 0; sleep 0.5; done
+for _ in 1 2 3 4 5 6 7 8; do
+    grep -q "^State:[[:space:]]*[^ZX]" /proc/$2/status 2>/dev/null || exit 0  # ended, perhaps not reaped yet
+    sleep 0.5
+done
 kill -9 $2 2>/dev/null
+[ -n "$memory" ] && rm -f "/dev/shm/$memory"
 """
 
 
