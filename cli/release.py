@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from domain.release_folder import ReleaseFolder
+
 HELP = "build, list and show releases"
 
 
@@ -65,7 +67,7 @@ def _build(args: argparse.Namespace) -> int:
     encoder = resolve_encoder(args.encoder)
     request = ReleaseRequest(catalogue, args.out, encoder, args.cache, attributes, promote=not args.no_promote)
     release = build_release(request, progress)
-    _print_release(console, release.path)
+    _print_release(console, release)
     console.print("\nserve it:  ", end="")
     console.print(f"shortlist up --releases {args.out}", style="bold", highlight=False, markup=False)
     return 0
@@ -113,7 +115,7 @@ def _show(args: argparse.Namespace) -> int:
     if args.json:
         sys.stdout.write(manifest_to_json(release.manifest))
     else:
-        _print_release(Console(), release.path)
+        _print_release(Console(), release)
     return 0
 
 
@@ -129,18 +131,16 @@ def _promote(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print_release(console: "Console", path: Path) -> None:
+def _print_release(console: "Console", release: "ReleaseFolder") -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from domain.release_folder import open_release
-
-    manifest = open_release(path).manifest
+    manifest = release.manifest
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     size = sum(entry.size_bytes for entry in manifest.files.values())
     rows = (
         ("release", manifest.release_id),
-        ("folder", str(path)),
+        ("folder", str(release.path)),
         ("created", manifest.created),
         ("items", f"{manifest.item_count:,}, of which {manifest.available_count:,} available"),
         ("encoder", f"{manifest.encoder.name}, {manifest.dimension} dimensions, {manifest.encoder.max_tokens} tokens"),

@@ -78,7 +78,7 @@ def verify(release: ReleaseFolder) -> None:
     Raises:
         ReleaseRejected: a file is missing, cut off or changed.
     """
-    missing = sorted(set(REQUIRED) - set(release.manifest.files))
+    missing = sorted({*REQUIRED, release.manifest.encoder.file} - set(release.manifest.files))
     if missing:
         raise ReleaseRejected(f"{release.path}: the manifest does not list {', '.join(missing)}; build it again")
     for name, entry in release.manifest.files.items():

@@ -62,7 +62,6 @@ class Gateway:
         self.address = ""
         self.metrics_address = ""
         self.triton_address = ""
-        self.embedded_triton: EmbeddedTriton | None = None
 
     async def __aenter__(self) -> "Gateway":
         await self.open()
@@ -185,8 +184,8 @@ class Gateway:
         settings = self._settings
         if settings.triton is None:
             self._on_step("starting the embedded Triton")
-            self.embedded_triton = await self._stack.enter_async_context(self._embedded())
-            self.triton_address = self.embedded_triton.grpc_address
+            embedded = await self._stack.enter_async_context(self._embedded())
+            self.triton_address = embedded.grpc_address
         else:
             self._on_step(f"looking for Triton at {settings.triton}")
             self.triton_address = settings.triton
@@ -219,9 +218,10 @@ class Gateway:
 
     async def _load_again(self) -> None:
         """Loads the live version into a Triton that was restarted."""
-        self._metrics.triton_restarted()
         if self._release is not None and self._loader is not None:
             await self._loader.load_version(self._release.manifest.encoder, self._release.triton_version)
+        # Only now: a load that fails is tried again.
+        self._metrics.triton_restarted()
 
     async def _encoder_state(self, *, up: bool) -> None:
         """Recommend goes on without the encoder, degraded; Embed cannot."""

@@ -13,7 +13,7 @@ import structlog
 
 from domain.errors import DeadlineExceeded, EncoderUnavailable, ShortlistError
 from pipeline.tokenize import pad
-from server.live_release import CANARY_COSINE, LiveRelease, ReleaseLoader
+from server.live_release import LiveRelease, ReleaseLoader, canary_difference
 
 _PROBE_TIMEOUT_S = 2.0
 _FAILURES_BEFORE_RELOAD = 2
@@ -90,13 +90,8 @@ class EncoderWatch:
             )
         except (EncoderUnavailable, DeadlineExceeded) as error:
             return error
-        known = release.canaries.vectors[:1]
-        if found.shape != known.shape:
-            return EncoderUnavailable("Triton answers vectors of another width: it holds another model")
-        cosine = float((found * known).sum())
-        if not cosine >= CANARY_COSINE:
-            return EncoderUnavailable(f"Triton encodes a canary differently ({cosine:.4f}): it holds another model")
-        return None
+        difference = canary_difference(found, release.canaries.vectors[:1])
+        return EncoderUnavailable(f"Triton holds another model: {difference}") if difference else None
 
     async def _mend(self, log: structlog.stdlib.BoundLogger) -> None:
         """Has a server that is there, but does not serve the live version, load it again."""

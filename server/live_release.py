@@ -48,6 +48,16 @@ class Triton(Protocol):
         """Encodes int64[B, L] into float32[B, d]."""
 
 
+def canary_difference(found: np.ndarray, expected: np.ndarray) -> str:
+    """Says how Triton's vectors of canaries differ from the release's, both float32[c, d]; empty where they agree."""
+    if found.shape != expected.shape:
+        return f"it has width {found.shape[1]}, the release {expected.shape[1]}"
+    cosine = float((found * expected).sum(axis=1).min())
+    if not cosine >= CANARY_COSINE:
+        return f"it encodes the canary texts differently (cosine {cosine:.4f}, at least {CANARY_COSINE} expected)"
+    return ""
+
+
 @dataclass(frozen=True)
 class LiveRelease:
     """A release that serves. Everything in it is read-only.
@@ -172,17 +182,11 @@ class ReleaseLoader:
         batch = pad(canaries.rows, max(len(row) for row in canaries.rows), pad_id)
         for arrays, expected in ((single, canaries.vectors[:1]), (batch, canaries.vectors)):
             found = await self.triton.encode(*arrays, version=version, timeout_s=timeout_s)
-            if found.shape[1] != manifest.dimension:
+            difference = canary_difference(found, expected)
+            if difference:
                 raise ReleaseRejected(
-                    f"Triton's encoder has width {found.shape[1]}, release {manifest.release_id} has "
-                    f"{manifest.dimension}; do Triton and the gateway see the same model repository?"
-                )
-            cosine = float((found * expected).sum(axis=1).min())
-            if not cosine >= CANARY_COSINE:
-                raise ReleaseRejected(
-                    f"Triton encodes the canary texts of release {manifest.release_id} differently (cosine "
-                    f"{cosine:.4f}, at least {CANARY_COSINE} expected): version {version} holds another model or "
-                    "precision; do Triton and the gateway see the same model repository?"
+                    f"version {version} in Triton is not the encoder of release {manifest.release_id}: {difference}; "
+                    "do Triton and the gateway see the same model repository?"
                 )
 
     async def _warm_up(self, entry: EncoderEntry, version: int) -> None:

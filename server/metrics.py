@@ -31,7 +31,9 @@ class Metrics:
         self._lag_seconds = self._histogram("event_loop_lag_seconds", "How late the event loop ran a timer.")
         self._release = Gauge("shortlist_release_info", "The live release.", ["release_id"], registry=self.registry)
         self._encoder_up = Gauge("shortlist_encoder_up", "Whether Triton's encoder answers.", registry=self.registry)
-        self._triton_restarts = self._counter("triton_restarts", "Restarts of the embedded Triton.")
+        self._triton_restarts = self._counter(
+            "triton_restarts", "Restarts of the embedded Triton after which the live version was loaded."
+        )
 
     def call_ended(self, method: str, code: str, seconds: float) -> None:
         """Counts a call."""

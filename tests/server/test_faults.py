@@ -113,6 +113,7 @@ class TestStop:
             caller.join(10)
         # Whoever comes after the stop is turned away: UNAVAILABLE, or CANCELLED for a call that grpc had taken from the
         # wire but not yet handed over. No answer is lost half-way and nothing else is ever seen.
+        assert len(errors) == len(callers)
         assert {error.code for error in errors} <= {"UNAVAILABLE", "CANCELLED"}
         assert psutil.wait_procs(started, timeout=8)[1] == []
         assert "Traceback" not in own_gateway.text()
@@ -231,7 +232,7 @@ class TestSomebodyElsesTriton:
     ) -> None:
         cases = (
             ("another width", {"hidden": 32, "vocabulary_size": 30_522}, "has width 32"),
-            ("other weights", {"hidden": 384, "vocabulary_size": 30_522}, "encodes the canary texts"),
+            ("other weights", {"hidden": 384, "vocabulary_size": 30_522}, "encodes the canary texts differently"),
             ("another vocabulary", {"hidden": 384, "vocabulary_size": 100}, "cannot encode the canary texts"),
         )
         # The names become folders: Triton must also live with a space in a path.

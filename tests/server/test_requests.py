@@ -324,7 +324,7 @@ class TestSpeed:
         for number in range(60):
             times = client.recommend(f"a film about {number} friends").stage_times
             own.append(times.total_ms - times.triton_ms)
-        # The figure to reach is 3 ms at the median, measured by `make bench-own`; here only that nothing is broken.
+        # The figure to reach is 3 ms at the median, measured by `make bench-main`; here only that nothing is broken.
         assert sorted(own)[30] < 15
 
     def test_a_cancelled_call_does_not_hold_up_others(self, client: Client, stub: RecommenderServiceStub) -> None:
