@@ -15,7 +15,7 @@ setup: $(VENV)/.ready $(TRITON_VENV)/.ready  ## both Python environments, exactl
 $(VENV)/.ready: constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Shortlist needs Python 3.11 or newer; say make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[server,export,dev]'
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[server,export,train,dev]'
 	touch $@
 
 # Triton's Python backend hands out empty tensors with numpy 2, so it lives in an environment of its own.

@@ -1,0 +1,1 @@
+"""Fine-tune, distil, collaborative models, ranker, offline evaluation: what learns from interactions."""

@@ -1,0 +1,99 @@
+"""What every model trains on and is judged by: histories, cases, splits, and the one question asked of all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.sparse import csr_array
+
+
+@dataclass(frozen=True)
+class History:
+    """What one user did, oldest first.
+
+    Attributes:
+        rows: int64[N], items by their row in the catalogue.
+        kind: int64[N], places in `list(domain.event.EventKind)`.
+        age_s: float32[N], seconds before the moment that the history is looked at; 0 where no times are known.
+    """
+
+    rows: np.ndarray
+    kind: np.ndarray
+    age_s: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, places: np.ndarray | slice) -> "History":
+        """Returns the events at these places; ages stay as they are."""
+        return History(self.rows[places], self.kind[places], self.age_s[places])
+
+    def before(self, place: int) -> "History":
+        """Returns the events before a place, their ages measured from the moment of the event at that place."""
+        age_s = self.age_s[:place] - self.age_s[place] if place < len(self) else self.age_s
+        return History(self.rows[:place], self.kind[:place], np.maximum(age_s[:place], 0).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question with its answer.
+
+    Attributes:
+        user_id: whose.
+        history: what is known.
+        targets: int64[T], T >= 1, rows that the user did choose; none of them is in the history.
+    """
+
+    user_id: str
+    history: History
+    targets: np.ndarray
+
+
+@dataclass(frozen=True)
+class Part:
+    """Cases asked about one set of candidates.
+
+    Attributes:
+        cases: the questions.
+        candidates: bool[n], rows that may be recommended; a case's own history is left out besides.
+    """
+
+    cases: tuple[Case, ...]
+    candidates: np.ndarray
+
+
+@dataclass(frozen=True)
+class Split:
+    """Interactions divided for training, choosing and judging.
+
+    Attributes:
+        protocol: its name.
+        item_ids: by row; the catalogue's order where there is a catalogue.
+        train: one history a training user, of at least one event.
+        validation: picks models.
+        tests: looked at once a model; several where the protocol draws several times.
+        known: bool[n], rows that occur in training.
+    """
+
+    protocol: str
+    item_ids: tuple[str, ...]
+    train: tuple[History, ...]
+    validation: Part
+    tests: tuple[Part, ...]
+    known: np.ndarray
+
+
+class Scorer(Protocol):
+    """Anything that can recommend."""
+
+    def scores(self, histories: Sequence[History]) -> np.ndarray:
+        """Returns float32[B, n], higher is better, for every row of the catalogue; -inf where it cannot say."""
+
+
+def interaction_matrix(histories: Sequence[History], item_count: int) -> csr_array:
+    """Returns float32[users, items], 1 where the user had to do with the item."""
+    rows = [np.unique(history.rows) for history in histories]
+    ends = np.cumsum([0, *(len(found) for found in rows)])
+    columns = np.concatenate(rows) if rows else np.empty(0, np.int64)
+    return csr_array((np.ones(len(columns), np.float32), columns, ends), shape=(len(rows), item_count))
