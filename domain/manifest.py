@@ -12,7 +12,10 @@ from domain.errors import ReleaseRejected
 from domain.item import AttributeType
 from domain.text import TextTemplate
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+# What schema version 2 added to the manifest, as a manifest of version 1 means it.
+_ADDED_IN_VERSION_2: Mapping[str, object] = {"models": {}, "thresholds": {}, "quality_protocol": ""}
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,33 @@ class TextEntry:
 
 
 @dataclass(frozen=True)
+class ModelEntry:
+    """A trained model on Triton besides the encoder: the user tower or the ranker.
+
+    Attributes:
+        file: its ONNX file in the release.
+        triton_model: name of the Triton model that serves it.
+        source_sha256: digest of the weights it was exported from.
+        input_width: length of the vectors it takes: content vectors for a user tower, features for a ranker.
+        output_width: length of the vector it gives, or 1 for a score.
+        max_length: most events of a history, or candidates of a request, in one row.
+        max_batch_size: most rows in one call.
+        feature_names: names of the features in their order; empty where it takes none.
+        parity_worst_difference: largest difference to torch that the export gate saw.
+    """
+
+    file: str
+    triton_model: str
+    source_sha256: str
+    input_width: int
+    output_width: int
+    max_length: int
+    max_batch_size: int
+    feature_names: tuple[str, ...]
+    parity_worst_difference: float
+
+
+@dataclass(frozen=True)
 class Manifest:
     """A release, described.
 
@@ -111,6 +141,9 @@ class Manifest:
         quality: figures the release was accepted with.
         parents: ids of releases this one was made from.
         built_with: versions of the libraries that made it.
+        models: trained models besides the encoder, by the names `user_tower` and `ranker`.
+        thresholds: least score of a candidate in a recall source (alpha), by the source's name.
+        quality_protocol: by which protocol `quality` was measured; empty where it was not.
     """
 
     schema_version: int
@@ -128,6 +161,9 @@ class Manifest:
     quality: Mapping[str, float] = field(default_factory=dict)
     parents: tuple[str, ...] = ()
     built_with: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, ModelEntry] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    quality_protocol: str = ""
 
 
 def manifest_to_json(manifest: Manifest) -> str:
@@ -150,6 +186,8 @@ def manifest_from_json(text: str) -> Manifest:
         raise ReleaseRejected(
             f"the release has schema version {version}, this program knows up to {SCHEMA_VERSION}; update Shortlist"
         )
+    if version < SCHEMA_VERSION:
+        raw = {**_ADDED_IN_VERSION_2, **raw}
     try:
         manifest: Manifest = _decode(Manifest, raw, "manifest")
     except (ValueError, TypeError) as error:

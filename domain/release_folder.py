@@ -20,6 +20,19 @@ LEXICAL = "lexical.npz"
 UNREADABLE_SHARE = "unreadable_share.npy"
 ENCODER = "models/encoder.onnx"
 CANARY = "canary.json"
+# Where a model was trained; each of them may be absent.
+NEIGHBOURS = "neighbours.npz"
+POPULARITY = "popularity.npy"
+USER_TOWER = "models/user_tower.onnx"
+TOWER_VECTORS = "tower_vectors.npy"
+TOWER_ROWS = "tower_rows.npy"
+RANKER = "models/ranker.onnx"
+SCALER = "scaler.json"
+THRESHOLDS = "thresholds.json"
+STUDENT = "student"
+ASPECTS = "aspects.json"
+QUALITY = "quality.json"
+CARD = "card.md"
 REQUIRED = (TOKENIZER, ITEMS, VECTORS, MEAN, GRAPH, LEXICAL, UNREADABLE_SHARE, ENCODER, CANARY)
 
 _CURRENT = "current"
@@ -78,10 +91,12 @@ def verify(release: ReleaseFolder) -> None:
     Raises:
         ReleaseRejected: a file is missing, cut off or changed.
     """
-    missing = sorted({*REQUIRED, release.manifest.encoder.file} - set(release.manifest.files))
+    manifest = release.manifest
+    served = {manifest.encoder.file, *(model.file for model in manifest.models.values())}
+    missing = sorted({*REQUIRED, *served} - set(manifest.files))
     if missing:
         raise ReleaseRejected(f"{release.path}: the manifest does not list {', '.join(missing)}; build it again")
-    for name, entry in release.manifest.files.items():
+    for name, entry in manifest.files.items():
         path = release.path / name
         if "\0" in name or not path.resolve().is_relative_to(release.path):
             raise ReleaseRejected(f"{release.path}: the manifest names {name}, which is no path inside the release")

@@ -13,6 +13,7 @@ from domain.manifest import (
     FileEntry,
     GraphEntry,
     Manifest,
+    ModelEntry,
     TextEntry,
     manifest_from_json,
     manifest_to_json,
@@ -48,6 +49,15 @@ MANIFESTS = st.builds(
     quality=st.dictionaries(WORD, SHARE, max_size=2),
     parents=st.lists(WORD, max_size=2).map(tuple),
     built_with=st.dictionaries(WORD, WORD, max_size=2),
+    models=st.dictionaries(
+        WORD,
+        st.builds(
+            ModelEntry, WORD, WORD, WORD, COUNT, COUNT, COUNT, COUNT, st.lists(WORD, max_size=3).map(tuple), SHARE
+        ),
+        max_size=2,
+    ),
+    thresholds=st.dictionaries(WORD, SHARE, max_size=2),
+    quality_protocol=WORD,
 )
 
 
@@ -60,6 +70,15 @@ def test_a_manifest_survives_json(manifest):
 def test_the_default_template_survives_too():
     manifest = dataclasses.replace(MANIFEST, template=TextTemplate(("tags",)))
     assert manifest_from_json(manifest_to_json(manifest)) == manifest
+
+
+def test_a_manifest_of_version_1_has_no_models_no_thresholds_and_no_protocol():
+    raw = json.loads(manifest_to_json(MANIFEST))
+    for name in ("models", "thresholds", "quality_protocol"):
+        del raw[name]
+    old = manifest_from_json(json.dumps({**raw, "schema_version": 1}))
+    assert (old.models, old.thresholds, old.quality_protocol) == ({}, {}, "")
+    assert old == dataclasses.replace(MANIFEST, schema_version=1)
 
 
 @pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, "1", None, 1.5])
