@@ -68,6 +68,10 @@ class ItemFileError(ShortlistError):
     """An item file cannot be used. The message names the file and the line."""
 
 
+class TrainingRefused(ShortlistError):
+    """Nothing can, or may, be trained from what was given. The message says what is wrong and what to do."""
+
+
 class EncoderNotUsable(ShortlistError):
     """An encoder folder or name cannot be exported."""
 

@@ -1,0 +1,108 @@
+"""Settings of a training run from a readable TOML file: one table a part, one key a setting."""
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from domain.errors import ConfigurationError
+
+PRESETS = Path(__file__).with_name("presets")
+
+
+def read_preset(name_or_path: str, overrides: Sequence[str], sections: Mapping[str, type]) -> dict[str, object]:
+    """Returns the settings of every part, checked.
+
+    Args:
+        name_or_path: a preset that comes with the program (`default`, `quick` ...) or a TOML file.
+        overrides: `part.setting=value` each, the value as TOML writes it; they win over the file.
+        sections: the settings dataclass of each part; its defaults hold where the file is silent.
+
+    Raises:
+        ConfigurationError: no such file, broken TOML, an unknown part or setting, a value of another type.
+    """
+    raw = _read(name_or_path)
+    for text in overrides:
+        path, equals, value = text.partition("=")
+        part, dot, key = path.strip().partition(".")
+        if not (equals and dot and part and key):
+            raise ConfigurationError(f'--set "{text}" is not part.setting=value, for example user_tower.epochs=5')
+        raw.setdefault(part, {})[key] = _value(text, value.strip())
+    unknown = sorted(set(raw) - set(sections))
+    if unknown:
+        raise ConfigurationError(f"unknown part {', '.join(unknown)}; parts are {', '.join(sections)}")
+    return {part: _checked(part, kind, raw.get(part, {})) for part, kind in sections.items()}
+
+
+def preset_names() -> list[str]:
+    """Returns the presets that come with the program."""
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+
+
+def _read(name_or_path: str) -> dict[str, dict[str, object]]:
+    own = PRESETS / f"{name_or_path}.toml"
+    path = own if own.is_file() else Path(name_or_path)
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"preset {name_or_path}: {error.strerror or error}; give a TOML file or one of {', '.join(preset_names())}"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"preset {path}: broken TOML: {error}") from error
+    for part, table in raw.items():
+        if not isinstance(table, dict):
+            raise ConfigurationError(f"preset {path}: {part} stands outside a table; settings belong under [part]")
+    return raw
+
+
+def _value(text: str, value: str) -> object:
+    """A bare word is a string, so that a shell needs no quotes inside quotes."""
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        if value.replace("-", "").replace("_", "").isalnum():
+            return value
+        raise ConfigurationError(f'--set "{text}": {value} is no TOML value') from None
+
+
+def _checked(part: str, kind: type, values: Mapping[str, object]) -> object:
+    hints = typing.get_type_hints(kind)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise ConfigurationError(f"{part} has no setting {', '.join(unknown)}; it has {', '.join(hints)}")
+    typed = {name: _typed(f"{part}.{name}", hints[name], value) for name, value in values.items()}
+    try:
+        return kind(**typed)
+    except ValueError as error:
+        raise ConfigurationError(f"{part}: {error}") from error
+
+
+def _typed(name: str, kind: object, value: object) -> object:
+    """Takes a whole number for a number and a list for a tuple; everything else must be of the type itself."""
+    options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    for option in options:
+        origin = typing.get_origin(option)
+        if origin is tuple and isinstance(value, list):
+            inner = typing.get_args(option)[0]
+            return tuple(_typed(name, inner, entry) for entry in value)
+        if origin is typing.Literal and value in typing.get_args(option):
+            return value
+        if option is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if isinstance(option, type) and isinstance(value, option) and isinstance(value, bool) == (option is bool):
+            return value
+        if isinstance(option, type) and issubclass(option, str) and isinstance(value, str):  # an enum
+            try:
+                return option(value)
+            except ValueError:
+                continue
+    wanted = " or ".join(getattr(option, "__name__", str(option)) for option in options)
+    raise ConfigurationError(f"{name} is {value!r}; expected {wanted}")
+
+
+def settings_to_json(settings: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    """Returns the settings as plain values by part."""
+    return {part: dataclasses.asdict(values) for part, values in settings.items()}  # type: ignore[call-overload]

@@ -1,0 +1,171 @@
+"""A training run on disk: what was asked, which steps are done, and what each found; survives a kill at any moment."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from domain.errors import StorageError, TrainingRefused
+
+RUN_FILE = "run.json"
+_LOCK_FILE = ".lock"
+_UNFINISHED = ".unfinished-"
+
+
+@dataclass
+class StepRecord:
+    """A step that is done.
+
+    Attributes:
+        seconds: how long it took.
+        key: digest of all that it depends on; another key makes it run again.
+        accepted: whether its part beat what stood; None for a step that makes no part.
+        figures: what was measured on validation, by name.
+        notes: sentences for people.
+    """
+
+    seconds: float
+    key: str
+    accepted: bool | None = None
+    figures: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+class RunFolder:
+    """The folder of one run. One process writes it at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.facts: dict[str, object] = {}
+        self.steps: dict[str, StepRecord] = {}
+
+    @contextmanager
+    def open(self) -> Iterator["RunFolder"]:
+        """Reads what is there, keeps other processes out, and turns a full disk into a clear message.
+
+        Raises:
+            TrainingRefused: another process trains into this folder, or it holds something else.
+            StorageError: it cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if (
+                any(self.path.iterdir())
+                and not (self.path / RUN_FILE).exists()
+                and not (self.path / _LOCK_FILE).exists()
+            ):
+                raise TrainingRefused(
+                    f"{self.path} holds something else; give an empty folder, or one of an earlier run"
+                )
+            with (self.path / _LOCK_FILE).open("w") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise TrainingRefused(f"another process trains into {self.path}; wait for it or stop it") from None
+                self._read()
+                yield self
+        except OSError as error:
+            raise StorageError(
+                f"{self.path} could not be written: {error.strerror or error}; make room and give the same command "
+                "again: finished steps are kept"
+            ) from error
+
+    def step(self, name: str, key: str, make: Callable[[Path], StepRecord], outputs: tuple[str, ...]) -> StepRecord:
+        """Runs a step unless it is done with the same key.
+
+        Args:
+            name: of the step.
+            key: digest of all that the step depends on.
+            make: writes the step's files into the folder that it is given.
+            outputs: the files and folders of the run that belong to this step; those not written are removed.
+        """
+        done = self.steps.get(name)
+        if done is not None and done.key == key:
+            return done
+        work = self.path / f"{_UNFINISHED}{name}"
+        if (work / ".key").is_file() and (work / ".key").read_text() != key:
+            shutil.rmtree(work)
+        work.mkdir(exist_ok=True)
+        (work / ".key").write_text(key)
+        started_s = time.monotonic()
+        record = make(work)
+        record.seconds, record.key = time.monotonic() - started_s, key
+        self.steps.pop(name, None)
+        self.write()
+        for output in outputs:
+            _replace(work / output, self.path / output)
+        self.steps[name] = record
+        self.write()
+        shutil.rmtree(work)
+        return record
+
+    def write(self) -> None:
+        """Writes run.json, all of it or nothing."""
+        steps = {name: asdict(record) for name, record in self.steps.items()}
+        write_json(self.path / RUN_FILE, {**self.facts, "steps": steps})
+
+    def _read(self) -> None:
+        path = self.path / RUN_FILE
+        if not path.is_file():
+            return
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            self.steps = {name: StepRecord(**record) for name, record in raw.pop("steps").items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise TrainingRefused(f"{path} is damaged ({error}); remove {self.path} and train again") from error
+        self.facts = raw
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes JSON so that a reader, or a restart after a kill, sees the old file or the new one."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as stream:
+        json.dump(value, stream, indent=2, ensure_ascii=False)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def digest(*parts: object) -> str:
+    """Returns a short digest of JSON-able values and files, for keys of steps."""
+    total = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Path):
+            with part.open("rb") as stream:
+                total.update(hashlib.file_digest(stream, "sha256").digest())
+        else:
+            total.update(json.dumps(part, sort_keys=True, default=str).encode())
+    return total.hexdigest()[:16]
+
+
+def read_run(path: Path) -> Mapping[str, object]:
+    """Reads the run.json of a model folder.
+
+    Raises:
+        TrainingRefused: there is none, or it is damaged.
+    """
+    try:
+        raw: dict[str, object] = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingRefused(
+            f"{path} is no model folder: {RUN_FILE}: {error}; shortlist train --out makes one"
+        ) from error
+    return raw
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Puts a step's output in place of the earlier one."""
+    if target.is_dir():
+        shutil.rmtree(target)
+    else:
+        target.unlink(missing_ok=True)
+    if source.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.rename(target)
