@@ -72,6 +72,18 @@ class TrainingRefused(ShortlistError):
     """Nothing can, or may, be trained from what was given. The message says what is wrong and what to do."""
 
 
+class InteractionFileError(ShortlistError):
+    """A file of interactions cannot be used. The message names the file and, where one is to blame, the line."""
+
+
+class NothingToLearnFrom(ShortlistError):
+    """Interactions are readable, but say too little for what is asked: one user, one item, no positives."""
+
+
+class SplitRefused(ShortlistError):
+    """A division into training and test cannot be used, for example because a test item occurs in training."""
+
+
 class EncoderNotUsable(ShortlistError):
     """An encoder folder or name cannot be exported."""
 
