@@ -1,0 +1,76 @@
+"""Chooses settings on a validation part: the figure by which candidates are compared, and the search over a grid."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from training.observer import Observer, Silent
+from training.split import Part, Scorer
+
+DEPTH = 100
+
+_Setting = TypeVar("_Setting")
+
+
+def ndcg_by_case(scores: np.ndarray, part: Part, depth: int = DEPTH) -> np.ndarray:
+    """Returns float64[cases], binary NDCG with log2 discount, the ideal cut at `depth`.
+
+    Rows that are no candidates, and the case's own history, are left out; equal scores are ordered by row.
+
+    Args:
+        scores: float32[cases, n].
+        part: whose targets count.
+        depth: how many places are looked at.
+    """
+    discount = 1 / np.log2(np.arange(depth) + 2)
+    ideal = np.cumsum(discount)
+    found = np.zeros(len(part.cases))
+    for place, (row, case) in enumerate(zip(scores, part.cases, strict=True)):
+        allowed = np.where(part.candidates, row, -np.inf)
+        allowed[case.history.rows] = -np.inf
+        top = top_places(allowed, depth)
+        hits = np.isin(top, case.targets)
+        found[place] = discount[: len(top)][hits].sum() / ideal[min(len(case.targets), depth) - 1]
+    return found
+
+
+def top_places(scores: np.ndarray, count: int) -> np.ndarray:
+    """Returns int64[<= count], the best places of float32[n], best first, equal scores by place; -inf never."""
+    finite = np.flatnonzero(scores > -np.inf)
+    if len(finite) > count:
+        edge = np.partition(scores[finite], len(finite) - count)[len(finite) - count]
+        finite = finite[scores[finite] >= edge]
+    return finite[np.argsort(-scores[finite], kind="stable")][:count]
+
+
+def validation_ndcg(scorer: Scorer, part: Part) -> float:
+    """Returns the mean NDCG@100 over the part's cases; 0 where there are none."""
+    if not part.cases:
+        return 0.0
+    return float(ndcg_by_case(scorer.scores([case.history for case in part.cases]), part).mean())
+
+
+def best_setting(
+    settings: Iterable[_Setting],
+    build: Callable[[_Setting], Scorer],
+    part: Part,
+    observer: Observer | None = None,
+) -> _Setting:
+    """Builds a model with each setting and returns the setting with the best validation NDCG@100, the first of equals.
+
+    Raises:
+        ValueError: there are no settings to choose from.
+    """
+    observer = observer or Silent()
+    tried: Sequence[_Setting] = list(settings)
+    if not tried:
+        raise ValueError("no settings to choose from; give at least one")
+    if len(tried) == 1 or not part.cases:
+        return tried[0]
+    figures = []
+    for place, setting in enumerate(tried):
+        figures.append(validation_ndcg(build(setting), part))
+        observer.metric("selection/validation_ndcg_at_100", place, figures[-1])
+        observer.step(f"{setting}: validation NDCG@100 {figures[-1]:.4f}")
+    return tried[int(np.argmax(figures))]
