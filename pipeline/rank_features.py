@@ -210,7 +210,8 @@ def _category_affinity(
     own = categories[candidates]
     lengths = np.sqrt(np.where(own >= 0, weights[own] ** 2, 0).sum(axis=1))
     together = np.where(own >= 0, profile[own] * weights[own], 0).sum(axis=1)
-    return (together / np.maximum(norm * lengths, 1e-9)).astype(np.float32)
+    cosine: np.ndarray = together / np.maximum(norm * lengths, 1e-9)
+    return cosine.astype(np.float32)
 
 
 def _distance(history: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -234,7 +235,8 @@ def _reciprocal_ranks(found: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     places = np.minimum(np.searchsorted(found[order], candidates), len(found) - 1)
     ranks = order[places] + 1
     hit = found[order][places] == candidates
-    return np.where(hit, (1 + _RANK_OFFSET) / (ranks + _RANK_OFFSET), 0).astype(np.float32)
+    values: np.ndarray = np.where(hit, (1 + _RANK_OFFSET) / (ranks + _RANK_OFFSET), 0)
+    return values.astype(np.float32)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
