@@ -1,0 +1,88 @@
+"""`shortlist check`: looks interactions over, and cleans them on request."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from training.interactions import Interactions
+
+HELP = "look interactions over before training, and clean them"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `shortlist check` takes."""
+    parser.add_argument(
+        "--interactions", type=Path, required=True, metavar="FILE", help=".csv, .jsonl (also .gz) or .parquet"
+    )
+    parser.add_argument("--items", type=Path, metavar="FILE", help="the item file, to find unknown items")
+    parser.add_argument("--positive-rating", type=float, metavar="R", help="least rating that counts as a choice")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
+    cleaning = parser.add_argument_group("cleaning", "written to --clean; with --items, unknown items are dropped")
+    cleaning.add_argument("--clean", type=Path, metavar="OUT", help="write the cleaned interactions there")
+    cleaning.add_argument("--in-range", action="store_true", help="drop ratings out of range")
+    cleaning.add_argument("--positives", action="store_true", help="drop what does not count as a choice")
+    cleaning.add_argument("--deduplicate", action="store_true", help="keep a user's first event with an item")
+    cleaning.add_argument("--k-core", type=int, default=0, metavar="K", help="at least K items a user, K users an item")
+    cleaning.add_argument(
+        "--time-split",
+        type=float,
+        metavar="SHARE",
+        help="write OUT's latest share as test: two files, OUT with .train and .test before its ending",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the report, cleans, and returns 0, or 1 where the interactions cannot be used."""
+    import dataclasses
+
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from domain.errors import ConfigurationError
+    from domain.item_file import read_items
+    from training.interaction_check import check_interactions, report_lines
+    from training.interactions import read_interactions
+    from training.run_folder import write_json
+
+    asked = args.in_range or args.positives or args.deduplicate or args.k_core or args.time_split is not None
+    if asked and args.clean is None:
+        raise ConfigurationError("cleaning was asked for without a place to write it; give --clean OUT")
+    ids = None if args.items is None else [item.id for item in read_items(args.items).items]
+    interactions = read_interactions(args.interactions)
+    report = check_interactions(interactions, ids, args.positive_rating)
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, words in report_lines(report):
+        style = {"PROBLEM": "bold red", "note": "yellow"}.get(name, "")
+        table.add_row(name, escape(words), style=style)
+    console = Console()
+    console.print(table)
+    if args.json is not None:
+        write_json(args.json, dataclasses.asdict(report))
+    if args.clean is not None:
+        for path, count in _clean(args, interactions, ids):
+            console.print(f"wrote {count:,} interactions to {path}", markup=False, highlight=False)
+        return 0
+    return 1 if report.problems else 0
+
+
+def _clean(
+    args: argparse.Namespace, interactions: "Interactions", ids: "Sequence[str] | None"
+) -> list[tuple[Path, int]]:
+    from training.interaction_cleaning import CleaningSettings, clean, time_split, write_interactions
+
+    settings = CleaningSettings(args.in_range, args.positives, args.positive_rating, args.deduplicate, args.k_core)
+    parts = {args.clean: clean(interactions, settings, ids)}
+    if args.time_split is not None:
+        before, after = time_split(parts[args.clean], args.time_split)
+        stem, dot, ending = args.clean.name.partition(".")
+        parts = {
+            args.clean.with_name(f"{stem}.{name}{dot}{ending}"): part
+            for name, part in (("train", before), ("test", after))
+        }
+    for path, part in parts.items():
+        write_interactions(part, path)
+    return [(path, len(part)) for path, part in parts.items()]
