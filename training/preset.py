@@ -26,10 +26,13 @@ def read_preset(name_or_path: str, overrides: Sequence[str], sections: Mapping[s
     raw = _read(name_or_path)
     for text in overrides:
         path, equals, value = text.partition("=")
-        part, dot, key = path.strip().partition(".")
-        if not (equals and dot and part and key):
+        *tables, key = path.strip().split(".")
+        if not (equals and tables and key):
             raise ConfigurationError(f'--set "{text}" is not part.setting=value, for example user_tower.epochs=5')
-        raw.setdefault(part, {})[key] = _value(text, value.strip())
+        table = raw
+        for name in tables:
+            table = table.setdefault(name, {})  # type: ignore[assignment]
+        table[key] = _value(text, value.strip())  # type: ignore[assignment]
     unknown = sorted(set(raw) - set(sections))
     if unknown:
         raise ConfigurationError(f"unknown part {', '.join(unknown)}; parts are {', '.join(sections)}")
@@ -86,8 +89,12 @@ def _typed(name: str, kind: object, value: object) -> object:
     for option in options:
         origin = typing.get_origin(option)
         if origin is tuple and isinstance(value, list):
-            inner = typing.get_args(option)[0]
-            return tuple(_typed(name, inner, entry) for entry in value)
+            inner = typing.get_args(option)
+            kinds = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
+            if len(kinds) == len(value):
+                return tuple(_typed(name, one, entry) for one, entry in zip(kinds, value, strict=True))
+        if dataclasses.is_dataclass(option) and isinstance(value, dict):
+            return _checked(name, typing.cast("type", option), value)
         if origin is typing.Literal and value in typing.get_args(option):
             return value
         if option is float and isinstance(value, int) and not isinstance(value, bool):

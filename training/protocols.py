@@ -154,12 +154,23 @@ def given(train: Positives, test: Positives, candidates: Candidates = "catalogue
             first_s = None if user.time_s is None or train.time_s is None else float(user.time_s[0])
             cases.append(Case(user_id, known_users[user_id].history(slice(None), first_s), user.rows))
     targets = np.concatenate([case.targets for case in cases]) if cases else np.empty(0, np.int64)
-    everything = np.ones(len(train.item_ids), bool)
-    part = Part(tuple(cases), _mask(train, targets) if candidates == "test-items" else everything)
+    allowed = _mask(train, targets) if candidates == "test-items" else np.ones(len(train.item_ids), bool)
+    part = Part(tuple(cases), allowed)
     cold = len(targets) > 0 and not _mask(train, train.rows)[targets].mean() > 0.5  # most targets are new
     rng = np.random.default_rng(seed)
     train_histories, validation = (_hold_items if cold else _hold_events)(rng, train, known_users)
     return _checked("given", train, train_histories, validation, (part,))
+
+
+def everything(positives: Positives, seed: int = DEFAULT_SEED) -> Split:
+    """Trains for use: nothing is held out but the validation part, the last events of a tenth of the users.
+
+    Raises:
+        NothingToLearnFrom: too few users or items.
+    """
+    rng = np.random.default_rng(seed)
+    train, validation = _hold_events(rng, positives, dict(positives.users(1)))
+    return _checked("everything", positives, train, validation, ())
 
 
 def read_given(
@@ -272,7 +283,7 @@ def _checked(
     for what, count in (
         ("training user", len(train)),
         ("validation case", len(validation.cases)),
-        ("test case", min(len(part.cases) for part in tests)),
+        ("test case", min((len(part.cases) for part in tests), default=1)),
     ):
         if not count:
             raise NothingToLearnFrom(

@@ -7,12 +7,19 @@ from training.preset import preset_names, read_preset
 
 
 @dataclass(frozen=True)
+class _Layer:
+    width: int = 4
+    pairs: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class _Tower:
     epochs: int = 5
     dropout: float = 0.2
     widths: tuple[int, ...] = (64,)
     limit: int | None = None
     frozen: bool = False
+    layer: _Layer = _Layer()
 
     def __post_init__(self):
         if self.epochs < 1:
@@ -38,6 +45,12 @@ def test_the_command_line_wins_over_the_file(tmp_path):
     assert settings["tower"] == _Tower(epochs=7, dropout=1.0, widths=(8, 4), limit=3, frozen=True)
 
 
+def test_tables_inside_tables(tmp_path):
+    name = _file(tmp_path, "[tower.layer]\npairs = [[1, 2], [3, 0.5]]\n")
+    settings = read_preset(name, ("tower.layer.width=7",), _SECTIONS)
+    assert settings["tower"] == _Tower(layer=_Layer(7, ((1, 2.0), (3, 0.5))))
+
+
 @pytest.mark.parametrize(
     ("text", "overrides", "said"),
     [
@@ -48,6 +61,8 @@ def test_the_command_line_wins_over_the_file(tmp_path):
         ("[tower]\nepochs = 0\n", (), "epochs must be at least 1"),
         ("[tower]\nepochs = true\n", (), "tower.epochs is True; expected int"),
         ("[tower]\nepochs = 1.5\n", (), "tower.epochs is 1.5; expected int"),
+        ("[tower.layer]\nwidht = 1\n", (), "tower.layer has no setting widht"),
+        ("[tower.layer]\npairs = [[1]]\n", (), "tower.layer.pairs is"),
         ("", ("tower.epochs",), "part.setting=value"),
         ("", ("tower.epochs=[",), "is no TOML value"),
     ],

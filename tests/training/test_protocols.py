@@ -10,7 +10,16 @@ from domain.text import TextTemplate
 from training.cold_users import cut_histories, read_reviews, text_only
 from training.interactions import Interactions, read_interactions
 from training.positives import read_positives
-from training.protocols import cold_items, given, items_with_text, next_item, read_given, split_by, warm_users
+from training.protocols import (
+    cold_items,
+    everything,
+    given,
+    items_with_text,
+    next_item,
+    read_given,
+    split_by,
+    warm_users,
+)
 
 _DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -210,6 +219,18 @@ def test_a_cold_user_is_the_same_question_with_less_told(tmp_path):
             assert short.history.rows.tolist() == (rows[:3] if side == "first" else rows[-3:])
             assert sorted([*short.history.rows, *hidden]) == sorted(rows)
             assert short.targets is case.targets
+
+
+def test_training_for_use_holds_only_a_few_last_events_back(tmp_path):
+    positives = read_positives(_random_file(tmp_path))
+    split = everything(positives)
+    assert split.tests == ()
+    assert len(split.train) == 40
+    assert len(split.validation.cases) == 4
+    held = sum(len(case.targets) for case in split.validation.cases)
+    assert len(_rows(split.train)) + held == len(positives)
+    for case in split.validation.cases:
+        assert not set(case.targets) & set(case.history.rows)
 
 
 def test_a_line_of_text_is_what_the_user_wrote_else_the_last_event_told(tmp_path):

@@ -1,0 +1,106 @@
+"""`shortlist train`: items and interactions -> a model folder."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from training.material import BaseEncoder
+
+HELP = "learn from interactions: encoder, user tower, collaborative models, ranker"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `shortlist train` takes."""
+    data = parser.add_argument_group("data")
+    data.add_argument("--items", type=Path, metavar="FILE", help="as in `shortlist release build`; none: ids alone")
+    data.add_argument(
+        "--interactions", type=Path, required=True, metavar="FILE", help=".csv, .csv.gz, .jsonl, .jsonl.gz or .parquet"
+    )
+    data.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="the model folder; resumed if begun before"
+    )
+    data.add_argument(
+        "--protocol",
+        choices=("cold-items", "warm-users", "next-item"),
+        help="hold this protocol's test part out, to judge the model with `shortlist evaluate --protocol` "
+        "(default: train on everything but a small validation part)",
+    )
+    data.add_argument("--seed", type=int, default=42, help="of the split and of every training (%(default)s)")
+    data.add_argument(
+        "--positive-rating",
+        type=float,
+        metavar="R",
+        help="ratings from here on are positive (default: 80 %% of the highest)",
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument("--preset", default="default", metavar="NAME|FILE", help="settings of every part (%(default)s)")
+    how.add_argument("--set", action="append", default=[], metavar="PART.SETTING=VALUE", help="changes one setting")
+    how.add_argument("--only", metavar="A,B", help="run these steps alone")
+    how.add_argument("--encoder", metavar="NAME|DIR", help="text encoder to start from (default: all-MiniLM-L6-v2)")
+    how.add_argument(
+        "--from", dest="warm_from", type=Path, metavar="DIR", help="start warm from this release or model folder"
+    )
+    how.add_argument(
+        "--cache",
+        type=Path,
+        default=Path(".cache/vectors"),
+        metavar="DIR",
+        help="item vectors of earlier runs (%(default)s)",
+    )
+    how.add_argument(
+        "--search", type=int, default=0, metavar="N", help="try N settings of each part of --only and keep the best"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains, or goes on with a run that was interrupted; returns 0."""
+    import dataclasses
+
+    from domain.errors import TrainingRefused
+    from training.load import DataRequest, load_data
+    from training.preset import read_preset, settings_to_json
+    from training.recipe import SECTIONS, steps_of
+    from training.run import run_steps
+    from training.run_folder import RunFolder, write_json
+    from training.run_log import RunLog
+
+    settings = read_preset(args.preset, args.set, SECTIONS)
+    only = [name.strip() for name in args.only.split(",")] if args.only else []
+    request = DataRequest(args.items, args.interactions, args.protocol, args.seed, args.positive_rating)
+    with RunFolder(args.out).open() as folder, RunLog(args.out, _say) as log:
+        _say("data")
+        loaded = load_data(request, lambda: _base_encoder(args.encoder), args.out, args.cache, log)
+        if folder.facts and folder.facts.get("data_key") != loaded.material.key:
+            raise TrainingRefused(
+                f"{args.out} was begun with other data, another protocol or another seed; give another --out, or remove it"
+            )
+        write_json(args.out / "data.json", dataclasses.asdict(loaded.report))
+        folder.facts = {**loaded.facts(request), "settings": settings_to_json(settings)}
+        folder.write()
+        summary = run_steps(steps_of(settings), loaded.material, folder, only, _say)
+    kept = [name for name, record in summary.steps.items() if record.accepted]
+    _say(f"{args.out}: kept {', '.join(kept) or 'nothing'}")
+    return 0
+
+
+def _base_encoder(name: str | None) -> "BaseEncoder":
+    """Finds the encoder; imported late, since it brings torch along."""
+    from export.encoder_source import resolve_encoder
+    from training.material import BaseEncoder
+
+    _quiet_libraries()
+    source = resolve_encoder(name)
+    return BaseEncoder(source.folder, source.name, source.max_tokens)
+
+
+def _quiet_libraries() -> None:
+    """Keeps the libraries' own bars and reports out of the log."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def _say(message: str) -> None:
+    print(message, flush=True)

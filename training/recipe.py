@@ -1,0 +1,19 @@
+"""Which steps a run has, in their order, and the settings each takes from a preset."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from training.run import Step
+from training.steps.collaborative import CollaborativeSettings, CollaborativeStep
+
+# One table of a preset each; the step of the same name takes it.
+_STEPS: Mapping[str, tuple[type, Any]] = {
+    "collaborative": (CollaborativeSettings, CollaborativeStep),
+}
+
+SECTIONS: Mapping[str, type] = {name: settings for name, (settings, _) in _STEPS.items()}
+
+
+def steps_of(settings: Mapping[str, object]) -> tuple[Step, ...]:
+    """Returns the steps in their order, each with its settings."""
+    return tuple(step(settings[name]) for name, (_, step) in _STEPS.items())

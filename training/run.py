@@ -1,0 +1,101 @@
+"""`shortlist train`: the steps in their order, each resumable, each part kept only if it beats what stands."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+from domain.errors import TrainingRefused
+from training.material import Material
+from training.run_folder import RunFolder, StepRecord, digest
+
+# Raise it when a step computes something else from the same settings: runs made before are then made again.
+_FORMAT = 1
+
+
+class Step(Protocol):
+    """One step of a run.
+
+    Attributes:
+        name: as `--only` takes it and run.json records it.
+        outputs: files and folders of the model folder that it writes, relative.
+        uses: earlier steps whose results it reads, where they are there.
+    """
+
+    name: str
+    outputs: tuple[str, ...]
+    uses: tuple[str, ...]
+
+    def applies(self, material: Material) -> str:
+        """Returns why the step has nothing to work on, in words; empty where it has."""
+
+    def settings(self, material: Material) -> object:
+        """Returns the dataclass of settings that the result depends on."""
+
+    def make(self, material: Material, work: Path) -> StepRecord:
+        """Writes the outputs into `work`, which also keeps checkpoints, and says what was found."""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run did.
+
+    Attributes:
+        steps: the record of every step that is done.
+        skipped: why a step was not run, by name.
+    """
+
+    steps: Mapping[str, StepRecord]
+    skipped: Mapping[str, str]
+
+
+def run_steps(
+    steps: Sequence[Step], material: Material, run: RunFolder, only: Sequence[str], say: Callable[[str], None]
+) -> RunSummary:
+    """Runs the steps that are not done yet.
+
+    Args:
+        steps: in their order.
+        material: the data, its split and what earlier steps made.
+        run: the opened folder.
+        only: names of the steps to run; empty for all.
+        say: told in a line what begins and what was found.
+
+    Raises:
+        TrainingRefused: `only` names a step that does not exist or does not apply.
+    """
+    unknown = sorted(set(only) - {step.name for step in steps})
+    if unknown:
+        raise TrainingRefused(f"no step {', '.join(unknown)}; steps are {', '.join(step.name for step in steps)}")
+    skipped = {}
+    for place, step in enumerate(steps, start=1):
+        if only and step.name not in only:
+            continue
+        reason = step.applies(material)
+        if reason:
+            if only:
+                raise TrainingRefused(f"{step.name} cannot be trained: {reason}")
+            skipped[step.name] = reason
+            say(f"[{place}/{len(steps)}] {step.name}: skipped, {reason}")
+            continue
+        key = step_key(step, material, run)
+        done = run.steps.get(step.name)
+        if done is not None and done.key == key:
+            say(f"[{place}/{len(steps)}] {step.name}: done before ({done.seconds:.0f} s)")
+            continue
+        say(f"[{place}/{len(steps)}] {step.name}")
+        record = run.step(step.name, key, lambda work, step=step: step.make(material, work), step.outputs)
+        say(f"    {_outcome(record)}")
+    return RunSummary(dict(run.steps), skipped)
+
+
+def step_key(step: Step, material: Material, run: RunFolder) -> str:
+    """Returns the digest of all that a step's result depends on."""
+    used = {name: run.steps[name].key for name in step.uses if name in run.steps}
+    return digest(_FORMAT, step.name, material.key, asdict(step.settings(material)), used)  # type: ignore[call-overload]
+
+
+def _outcome(record: StepRecord) -> str:
+    verdict = {None: "", True: "accepted; ", False: "not kept; "}[record.accepted]
+    figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in record.figures.items())
+    return "; ".join([f"{verdict}{figures} ({record.seconds:.0f} s)", *record.notes])

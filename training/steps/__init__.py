@@ -1,0 +1,1 @@
+"""The steps of `shortlist train`, one a module."""
