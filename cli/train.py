@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         loaded = load_data(request, lambda: _base_encoder(args.encoder), args.out, args.cache, log)
         if folder.facts and folder.facts.get("data_key") != loaded.material.key:
             raise TrainingRefused(
-                f"{args.out} was begun with other data, another protocol or another seed; give another --out, or remove it"
+                f"{args.out} was begun with other data, another protocol or another seed; give another --out"
             )
         write_json(args.out / "data.json", dataclasses.asdict(loaded.report))
         folder.facts = {**loaded.facts(request), "settings": settings_to_json(settings)}

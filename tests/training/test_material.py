@@ -11,7 +11,7 @@ def _history(rows):
 
 def test_last_events_of_some_users_are_held_back_from_training():
     rng = np.random.default_rng(0)
-    train = tuple(_history(rng.choice(30, 10, replace=False)) for _ in range(30)) + (_history([3]),)
+    train = (*(_history(rng.choice(30, 10, replace=False)) for _ in range(30)), _history([3]))
     known = np.ones(30, bool)
     split = Split("cold-items", tuple(str(row) for row in range(30)), train, Part((), known), (), known)
     inner = hold_last_events(split, seed=1)
