@@ -52,7 +52,11 @@ class Overloaded(ShortlistError):
     """Too many calls wait already."""
 
 
-class EncoderUnavailable(ShortlistError):
+class ModelUnavailable(ShortlistError):
+    """Triton, or a model in it, cannot be asked."""
+
+
+class EncoderUnavailable(ModelUnavailable):
     """Triton, or the encoder in it, cannot be asked."""
 
 

@@ -1,4 +1,6 @@
-"""The encoder's `config.pbtxt` as readable text: one writer for export, for the committed file and for the gateway."""
+"""Every model's `config.pbtxt` as readable text: one writer for export, the committed files and the gateway."""
+
+from dataclasses import dataclass
 
 SHORTEST_BUCKET_TOKEN_COUNT = 16
 
@@ -55,6 +57,35 @@ _QUEUE_POLICY = """\
   }}
 """
 
+_MODEL = """\
+# How Triton serves the {title}. Written by pipeline/triton_config.py; a test holds the
+# committed file to it, so change the function. Why each line is as it is stands in encoder/config.pbtxt.
+name: "{name}"
+backend: "onnxruntime"
+
+# Rows a call may carry. Dimensions below leave out the batch; -1 is what another release may have otherwise.
+max_batch_size: {max_batch_size}
+input [
+{inputs}
+]
+output [
+{outputs}
+]
+
+# Small next to the encoder: one thread, so that the two don't wait for each other's cores.
+instance_group [ {{ kind: KIND_CPU  count: 1 }} ]
+parameters {{ key: "intra_op_thread_count"  value {{ string_value: "1" }} }}
+parameters {{ key: "inter_op_thread_count"  value {{ string_value: "1" }} }}
+parameters {{ key: "session.intra_op.allow_spinning"  value {{ string_value: "0" }} }}
+
+# No delay, and no default_queue_policy. The gateway runs each length once before it serves, so no model_warmup either.
+dynamic_batching {{
+  max_queue_delay_microseconds: 0
+}}
+"""
+
+_TENSOR = '  {{ name: "{name}"  data_type: {kind}  dims: [ {dims} ] }}'
+
 _WARMUP = """\
 model_warmup {{
   name: "{batch_size} x {token_count} tokens"
@@ -63,6 +94,66 @@ model_warmup {{
   inputs {{ key: "attention_mask"  value {{ data_type: TYPE_INT64  dims: [ {token_count} ]  zero_data: true }} }}
 }}
 """
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a model takes and gives.
+
+    Attributes:
+        title: what it computes, in words.
+        inputs: Triton's data type and the number of dimensions after the batch, by name.
+        output: name of the one output, float32.
+        output_rank: its number of dimensions after the batch.
+    """
+
+    title: str
+    inputs: dict[str, tuple[str, int]]
+    output: str
+    output_rank: int = 1
+
+
+SIGNATURES = {
+    "user_tower": Signature(
+        "user tower (events -> unit vector)",
+        {
+            "vectors": ("TYPE_FP32", 2),
+            "item_row": ("TYPE_INT64", 1),
+            "kind": ("TYPE_INT64", 1),
+            "age_seconds": ("TYPE_FP32", 1),
+            "mask": ("TYPE_INT64", 1),
+        },
+        "user_embedding",
+    ),
+    "ranker": Signature("ranker (features of candidates -> logits)", {"features": ("TYPE_FP32", 2)}, "match_logit"),
+}
+
+
+def model_config(name: str, max_batch_size: int = 32) -> str:
+    """Returns the text of config.pbtxt for the model of this name in `SIGNATURES`.
+
+    Args:
+        name: the model.
+        max_batch_size: rows in one call, at least 1.
+
+    Raises:
+        ValueError: `max_batch_size` is below 1.
+    """
+    if max_batch_size < 1:
+        raise ValueError(f"max_batch_size is {max_batch_size}; expected at least 1")
+    signature = SIGNATURES[name]
+    inputs = [
+        _TENSOR.format(name=tensor, kind=kind, dims=", ".join(["-1"] * rank))
+        for tensor, (kind, rank) in signature.inputs.items()
+    ]
+    dims = ", ".join(["-1"] * signature.output_rank)
+    return _MODEL.format(
+        title=signature.title,
+        name=name,
+        max_batch_size=max_batch_size,
+        inputs=",\n".join(inputs),
+        outputs=_TENSOR.format(name=signature.output, kind="TYPE_FP32", dims=dims),
+    )
 
 
 def length_buckets(max_tokens: int) -> tuple[int, ...]:

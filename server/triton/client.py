@@ -6,7 +6,7 @@ and 1.03 ms a call, so speed does not decide; the stubs give the status code as 
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -17,7 +17,6 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from domain.errors import DeadlineExceeded, EncoderUnavailable, ReleaseRejected, TritonNotUsable
 from server.triton import messages
-from server.triton.messages import ENCODER_MODEL
 
 _PROBE_TIMEOUT_S = 2.0
 _POLL_FIRST_S = 0.02
@@ -197,16 +196,42 @@ class TritonClient:
             DeadlineExceeded: no answer in time.
             EncoderUnavailable: Triton cannot answer now, or answers something that is no embedding.
         """
-        if timeout_s <= 0:
-            raise DeadlineExceeded("no time is left for the encoder")
         request = messages.infer_request(input_ids, attention_mask, version)
+        return messages.read_vectors(await self._infer(request, timeout_s), row_count=len(input_ids))
+
+    async def infer(
+        self, model: str, version: int, inputs: Mapping[str, NDArray[Any]], *, output: str, timeout_s: float
+    ) -> NDArray[np.float32]:
+        """Asks any model for one output, in one call.
+
+        Args:
+            model: its name.
+            version: its exact version.
+            inputs: int64 or float32 arrays [B, ...] by name.
+            output: the output wanted.
+            timeout_s: for queue and call together, in seconds.
+
+        Returns:
+            float32 [B, m], read-only and finite.
+
+        Raises:
+            DeadlineExceeded: no answer in time.
+            ModelUnavailable: Triton cannot answer now, or answers something else.
+        """
+        request = messages.tensor_request(model, version, inputs, output)
+        row_count = len(next(iter(inputs.values())))
+        return messages.read_matrix(await self._infer(request, timeout_s), row_count, output)
+
+    async def _infer(self, request: Any, timeout_s: float) -> Any:  # noqa: ANN401 - generated messages
+        what = f"{request.model_name} version {request.model_version}"
+        if timeout_s <= 0:
+            raise DeadlineExceeded(f"no time is left for {what}")
         # The first counts where the model has a queue policy. The second counts always, and cancels what is queued.
         request.parameters["timeout"].int64_param = max(1, int(timeout_s * 1e6))
         try:
-            response = await self._stub.ModelInfer(request, timeout=timeout_s)
+            return await self._stub.ModelInfer(request, timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
-            raise self._call_failed(error, f"{ENCODER_MODEL} version {version}") from error
-        return messages.read_vectors(response, row_count=len(input_ids))
+            raise self._call_failed(error, what) from error
 
     async def _wait_until_ready(self, model: str, versions: Sequence[int], deadline: float) -> None:
         for version in versions:

@@ -1,6 +1,6 @@
 """Triton's messages: arrays and configurations in, arrays out, everything checked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,12 +8,13 @@ from google.protobuf import json_format, text_format
 from numpy.typing import NDArray
 from tritonclient.grpc import model_config_pb2, service_pb2
 
-from domain.errors import EncoderUnavailable, ReleaseRejected
+from domain.errors import EncoderUnavailable, ModelUnavailable, ReleaseRejected
 
 ENCODER_MODEL = "encoder"
 UNIT_NORM_TOLERANCE = 1e-3
 
 _OUTPUT = "sentence_embedding"
+_DATATYPES = {np.dtype(np.int64): "INT64", np.dtype(np.float32): "FP32"}
 
 
 def load_config(model: str, config_text: str, versions: Sequence[int]) -> str:
@@ -35,8 +36,32 @@ def load_config(model: str, config_text: str, versions: Sequence[int]) -> str:
     return json_format.MessageToJson(config, preserving_proto_field_name=True, indent=None)
 
 
+def tensor_request(model: str, version: int, inputs: Mapping[str, NDArray[Any]], output: str) -> Any:  # noqa: ANN401
+    """Returns the request for one batch.
+
+    Args:
+        model: name of the model.
+        version: its exact version.
+        inputs: int64 or float32 arrays by name, the batch first.
+        output: the output wanted.
+
+    Raises:
+        ValueError: another dtype, an empty array, or another number of rows.
+    """
+    request = service_pb2.ModelInferRequest(model_name=model, model_version=str(version))
+    if len({len(array) for array in inputs.values()}) != 1:
+        raise ValueError(f"the inputs differ in rows: { {name: len(array) for name, array in inputs.items()} }")
+    for name, array in inputs.items():
+        if array.dtype not in _DATATYPES or array.size == 0:
+            raise ValueError(f"{name} is {array.dtype} {list(array.shape)}; expected int64 or float32, not empty")
+        request.inputs.add(name=name, datatype=_DATATYPES[array.dtype], shape=array.shape)
+        request.raw_input_contents.append(array.tobytes())
+    request.outputs.add(name=output)
+    return request
+
+
 def infer_request(input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], version: int) -> Any:  # noqa: ANN401
-    """Returns the request for one batch, int64 [B, L] both.
+    """Returns the encoder's request for one batch, int64 [B, L] both.
 
     Raises:
         ValueError: another dtype or shape.
@@ -44,12 +69,29 @@ def infer_request(input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64
     for name, array in (("input_ids", input_ids), ("attention_mask", attention_mask)):
         if array.dtype != np.int64 or array.ndim != 2 or array.size == 0 or array.shape != input_ids.shape:
             raise ValueError(f"{name} is {array.dtype} {list(array.shape)}; expected int64 [B, L], both of one shape")
-    request = service_pb2.ModelInferRequest(model_name=ENCODER_MODEL, model_version=str(version))
-    for name, array in (("input_ids", input_ids), ("attention_mask", attention_mask)):
-        request.inputs.add(name=name, datatype="INT64", shape=array.shape)
-        request.raw_input_contents.append(array.tobytes())
-    request.outputs.add(name=_OUTPUT)
-    return request
+    return tensor_request(ENCODER_MODEL, version, {"input_ids": input_ids, "attention_mask": attention_mask}, _OUTPUT)
+
+
+def read_matrix(response: Any, row_count: int, output: str) -> NDArray[np.float32]:  # noqa: ANN401
+    """Returns the one output of an answer, float32 [row_count, d], read-only and finite.
+
+    Raises:
+        ModelUnavailable: the answer is no such array.
+    """
+    outputs = list(response.outputs)
+    if [found.name for found in outputs] != [output] or len(response.raw_output_contents) != 1:
+        raise ModelUnavailable(f"Triton answered {[found.name for found in outputs]}, expected [{output!r}]")
+    answer, content = outputs[0], response.raw_output_contents[0]
+    shape = list(answer.shape)
+    if answer.datatype != "FP32" or len(shape) != 2 or shape[0] != row_count or shape[1] < 1:
+        raise ModelUnavailable(f"Triton answered {answer.datatype} {shape}, expected FP32 [{row_count}, d]")
+    if len(content) != 4 * shape[0] * shape[1]:
+        # Seen with numpy 2 in Triton's environment: shapes without content, and no error.
+        raise ModelUnavailable(f"Triton answered {len(content)} bytes for FP32 {shape}: check Triton's environment")
+    matrix = np.frombuffer(content, dtype="<f4").reshape(shape)
+    if not np.isfinite(matrix).all():
+        raise ModelUnavailable("Triton answered numbers that are NaN or infinity")
+    return matrix
 
 
 def read_vectors(response: Any, row_count: int) -> NDArray[np.float32]:  # noqa: ANN401 - a generated message
@@ -58,20 +100,11 @@ def read_vectors(response: Any, row_count: int) -> NDArray[np.float32]:  # noqa:
     Raises:
         EncoderUnavailable: the answer is no such array.
     """
-    outputs = list(response.outputs)
-    if [output.name for output in outputs] != [_OUTPUT] or len(response.raw_output_contents) != 1:
-        raise EncoderUnavailable(f"Triton answered {[output.name for output in outputs]}, expected [{_OUTPUT!r}]")
-    output, content = outputs[0], response.raw_output_contents[0]
-    shape = list(output.shape)
-    if output.datatype != "FP32" or len(shape) != 2 or shape[0] != row_count or shape[1] < 1:
-        raise EncoderUnavailable(f"Triton answered {output.datatype} {shape}, expected FP32 [{row_count}, d]")
-    if len(content) != 4 * shape[0] * shape[1]:
-        # Seen with numpy 2 in Triton's environment: shapes without content, and no error.
-        raise EncoderUnavailable(f"Triton answered {len(content)} bytes for FP32 {shape}: check Triton's environment")
-    vectors = np.frombuffer(content, dtype="<f4").reshape(shape)
+    try:
+        vectors = read_matrix(response, row_count, _OUTPUT)
+    except ModelUnavailable as error:
+        raise EncoderUnavailable(str(error)) from error
     norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    if not np.isfinite(norms).all():
-        raise EncoderUnavailable("Triton answered vectors with NaN or infinity")
     if np.abs(norms - 1).max() > UNIT_NORM_TOLERANCE:
         raise EncoderUnavailable(f"Triton answered vectors of length {norms.min():.4g} to {norms.max():.4g}, not 1")
     return vectors

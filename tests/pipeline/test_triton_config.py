@@ -4,9 +4,9 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from pipeline.triton_config import encoder_config, length_buckets
+from pipeline.triton_config import SIGNATURES, encoder_config, length_buckets, model_config
 
-COMMITTED = Path(__file__).parents[2] / "model_repository" / "encoder" / "config.pbtxt"
+REPOSITORY = Path(__file__).parents[2] / "model_repository"
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,29 @@ def test_sizes_below_one_are_refused(call):
 
 
 def test_the_committed_file_is_what_export_writes():
-    assert COMMITTED.read_bytes() == encoder_config().encode()
+    assert (REPOSITORY / "encoder" / "config.pbtxt").read_bytes() == encoder_config().encode()
+
+
+@pytest.mark.parametrize("name", sorted(SIGNATURES))
+def test_the_committed_files_of_trained_models_are_what_the_gateway_writes(name):
+    text = model_config(name)
+    assert (REPOSITORY / name / "config.pbtxt").read_bytes() == text.encode()
+    config = text_format.Parse(text, model_config_pb2.ModelConfig())
+    assert (config.name, config.backend, config.max_batch_size) == (name, "onnxruntime", 32)
+    assert not config.dynamic_batching.HasField("default_queue_policy")
+    assert not config.HasField("version_policy")
+
+
+def test_the_user_tower_takes_a_batch_of_histories():
+    config = text_format.Parse(model_config("user_tower", 8), model_config_pb2.ModelConfig())
+    assert {i.name: (i.data_type, list(i.dims)) for i in config.input} == {
+        "vectors": (model_config_pb2.TYPE_FP32, [-1, -1]),
+        "item_row": (model_config_pb2.TYPE_INT64, [-1]),
+        "kind": (model_config_pb2.TYPE_INT64, [-1]),
+        "age_seconds": (model_config_pb2.TYPE_FP32, [-1]),
+        "mask": (model_config_pb2.TYPE_INT64, [-1]),
+    }
+    assert [(o.name, list(o.dims)) for o in config.output] == [("user_embedding", [-1])]
 
 
 def test_it_is_a_triton_model_configuration():
