@@ -13,6 +13,9 @@ class Source(StrEnum):
     SEMANTIC_TEXT = "semantic_text"
     SEMANTIC_HISTORY = "semantic_history"
     LEXICAL = "lexical"
+    COLLABORATIVE = "collaborative"
+    USER_TOWER = "user_tower"
+    POPULAR = "popular"
     FILL = "fill"
 
 
@@ -23,6 +26,8 @@ class DegradationReason(StrEnum):
     ENCODER_UNAVAILABLE = "encoder_unavailable"
     TEXT_TRUNCATED = "text_truncated"
     EXPLANATION_SKIPPED = "explanation_skipped"
+    RANKER_UNAVAILABLE = "ranker_unavailable"
+    USER_TOWER_UNAVAILABLE = "user_tower_unavailable"
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,7 @@ class RankedItem:
         provenance: every source that recalled it, best rank first.
         explanation: where asked for.
         item: details, where asked for.
+        match_probability: that the caller would choose it, 0 to 1; None where no ranker was asked.
     """
 
     id: str
@@ -153,6 +159,7 @@ class RankedItem:
     provenance: tuple[SourceRank, ...]
     explanation: Explanation | None = None
     item: Item | None = None
+    match_probability: float | None = None
 
 
 @dataclass
@@ -166,6 +173,7 @@ class StageTimes:
     triton_s: float = 0.0
     recall_s: float = 0.0
     rank_s: float = 0.0
+    rank_triton_s: float = 0.0
     explain_s: float = 0.0
 
 

@@ -21,6 +21,7 @@ from domain.release_folder import ReleaseFolder
 from server.encoder_watch import EncoderWatch
 from server.live_release import LiveRelease, ReleaseLoader
 from server.metrics import Metrics
+from server.model_watch import ModelWatch
 from server.recommender import Recommender
 from server.rpc.embed import EmbedServicer
 from server.rpc.event import EventServicer
@@ -120,6 +121,8 @@ class Gateway:
         await self._go_live(loader, folder)
         self._start_task(self._metrics.watch_loop())
         self._start_task(EncoderWatch(triton, loader, self.live, self._encoder_state).run())
+        for model in self.live().learned.models():
+            self._start_task(ModelWatch(triton, loader.models, model, self._metrics.model_up).run())
 
     def _start_metrics(self) -> None:
         host, port = _split(self._settings.metrics_listen)
@@ -220,6 +223,8 @@ class Gateway:
         """Loads the live version into a Triton that was restarted."""
         if self._release is not None and self._loader is not None:
             await self._loader.load_version(self._release.manifest.encoder, self._release.triton_version)
+            for model in self._release.learned.models():
+                await self._loader.models.load_again(model)
         # Only now: a load that fails is tried again.
         self._metrics.triton_restarted()
 

@@ -42,10 +42,13 @@ class Closeness:
     Attributes:
         text: cosine to the text; None where there is none or it would say nothing.
         history: None where no history spoke for the candidate.
+        chosen_with: the history's item that was chosen by the same people, with the cosine to it; None where that is
+            not why the candidate is here.
     """
 
     text: float | None
     history: Resemblance | None
+    chosen_with: tuple[str, float] | None = None
 
 
 def explain(
@@ -67,6 +70,8 @@ def explain(
 def _explanation(candidate: Candidate, close: Closeness, terms: tuple[str, ...]) -> Explanation:
     sources = {view.source for view in candidate.views}
     by_history = close.history if Source.SEMANTIC_HISTORY in sources else None
+    if (by_history is None or not by_history.is_real) and close.chosen_with is not None:
+        by_history = Resemblance(*close.chosen_with, query_similarity=0.0)
     reasons = _reasons(sources, close, terms) or _last_resorts(sources)
     text = " and ".join(reasons)
     named = by_history is not None and by_history.item_id != ""
@@ -90,12 +95,20 @@ def _reasons(sources: set[str], close: Closeness, terms: tuple[str, ...]) -> lis
         reasons.append(
             f'it resembles "{history.item_id}" of the history' if history.item_id else "it resembles the history"
         )
+    if close.chosen_with is not None:
+        reasons.append(f'it was chosen by people who chose "{close.chosen_with[0]}" of the history')
     return reasons
 
 
 def _last_resorts(sources: set[str]) -> list[str]:
     """Returns why a candidate is here that nothing speaks for."""
     reasons = []
+    if Source.USER_TOWER in sources:
+        reasons.append("it is what often follows such a history")
+    if Source.POPULAR in sources:
+        reasons.append("it was chosen by many, and fewer others exist than were asked for")
+    if reasons:
+        return reasons
     if Source.SEMANTIC_TEXT in sources:
         reasons.append("its description is the closest to the text that is left")
     if Source.SEMANTIC_HISTORY in sources:

@@ -1,13 +1,19 @@
 """What the caller did, looked up in the catalogue."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from domain.errors import FieldViolation, NothingToGoOn
 from domain.event import Event, EventKind, in_order
 from domain.recommendation import RecommendQuery
 from domain.text import history_text
+from pipeline.tower_input import PastEvents
 from server.live_release import LiveRelease
+
+_KIND_PLACES = {kind: place for place, kind in enumerate(EventKind)}
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,8 @@ class History:
         told: the sentence to encode; empty where nothing is told.
         told_titles: the titles in it, for shared words; its verbs must not find anything.
         unknown_item_ids: ids that the catalogue does not have and that carry no title, in the order given.
+        past: every event on an item of the catalogue that was not disliked, readable or not: what trained models go
+            by. None where the history is told, for then the caller wants it read as text.
     """
 
     rows: tuple[int, ...]
@@ -29,6 +37,13 @@ class History:
     told: str
     told_titles: str
     unknown_item_ids: tuple[str, ...]
+    past: PastEvents | None = None
+
+    @property
+    def past_rows(self) -> np.ndarray:
+        """int64[H], the rows of `past`, each once, oldest first."""
+        rows = () if self.past is None else self.past.rows.tolist()
+        return np.asarray(list(dict.fromkeys(rows)), dtype=np.int64)
 
 
 def read_history(query: RecommendQuery, release: LiveRelease) -> History:
@@ -39,7 +54,8 @@ def read_history(query: RecommendQuery, release: LiveRelease) -> History:
     all. A dislike never speaks for an item.
 
     Raises:
-        NothingToGoOn: there is no text and no item of the history is known or has a title.
+        NothingToGoOn: there is no text, no item of the history is known or has a title, and the release does not know
+            either what is popular.
     """
     events = in_order(query.events) + tuple(Event(item_id, EventKind.LIKE) for item_id in query.item_ids)
     rows = {event.item_id: release.items.row_of(event.item_id) for event in events}
@@ -57,8 +73,9 @@ def read_history(query: RecommendQuery, release: LiveRelease) -> History:
         told=history_text(told, titles, release.manifest.template),
         told_titles="\n".join(dict.fromkeys(title for title in titles.values() if title)),
         unknown_item_ids=unknown,
+        past=None if query.tell_history else _past(speaking, known),
     )
-    if not (query.text or history.rows or history.told):
+    if not (query.text or history.rows or history.told or release.learned.popularity is not None):
         raise NothingToGoOn(
             FieldViolation(
                 "events" if query.events else "item_ids",
@@ -67,6 +84,20 @@ def read_history(query: RecommendQuery, release: LiveRelease) -> History:
             )
         )
     return history
+
+
+def _past(events: Sequence[Event], known: Mapping[str, int]) -> PastEvents | None:
+    """The events as arrays; None where none is on an item of the catalogue."""
+    found = [(known[event.item_id], event) for event in events if event.item_id in known]
+    if not found:
+        return None
+    now_s = time.time()
+    ages_s = [0.0 if event.time_s is None else max(0.0, now_s - event.time_s) for _, event in found]
+    return PastEvents(
+        rows=np.asarray([row for row, _ in found], dtype=np.int64),
+        kind=np.asarray([_KIND_PLACES[event.kind] for _, event in found], dtype=np.int64),
+        age_s=np.asarray(ages_s, dtype=np.float32),
+    )
 
 
 def _title(event: Event, known: Mapping[str, int], release: LiveRelease) -> str:

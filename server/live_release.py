@@ -1,9 +1,9 @@
 """Brings a release to life: verify, load into Triton, compare canaries, warm up. Only then may it serve."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -20,27 +20,19 @@ from pipeline.model_repository import install_model
 from pipeline.tokenize import pad
 from pipeline.triton_config import encoder_config, length_buckets
 from server.batcher import Batcher, BatchLimits, BatchObserver
+from server.learned_parts import LearnedParts
+from server.model_loader import ModelLoader, ModelServer
 from server.release_contents import Canaries, read_contents
 from server.text_encoder import TextEncoder
 
 # Same weights, same precision: other kernels and thread counts move the cosine by 1e-7.
 CANARY_COSINE = 0.9999
 
-_LOAD_TIMEOUT_S = 120.0
 _CALL_TIMEOUT_S = 30.0
 
 
-class Triton(Protocol):
+class Triton(ModelServer, Protocol):
     """What a live release needs of Triton."""
-
-    async def load(self, model: str, config_text: str, versions: Sequence[int], timeout_s: float) -> None:
-        """Loads exactly these versions and waits until each is ready."""
-
-    async def unload(self, model: str) -> None:
-        """Unloads every version of a model."""
-
-    async def ready_versions(self, model: str) -> tuple[int, ...]:
-        """Returns the versions of a model that are served now."""
 
     async def encode(
         self, input_ids: np.ndarray, attention_mask: np.ndarray, *, version: int, timeout_s: float
@@ -58,6 +50,10 @@ def canary_difference(found: np.ndarray, expected: np.ndarray) -> str:
     return ""
 
 
+def _config_of(entry: EncoderEntry) -> Callable[[bool], str]:
+    return lambda alone: encoder_config(entry.max_tokens, entry.max_batch_size, warm_up=alone)
+
+
 @dataclass(frozen=True)
 class LiveRelease:
     """A release that serves. Everything in it is read-only.
@@ -73,6 +69,7 @@ class LiveRelease:
         encoder: text to vectors, on Triton.
         triton_version: the model version that holds this release's encoder.
         canaries: to ask Triton whether it still is the right encoder.
+        learned: what was trained besides the encoder.
     """
 
     manifest: Manifest
@@ -84,6 +81,7 @@ class LiveRelease:
     encoder: TextEncoder
     triton_version: int
     canaries: Canaries
+    learned: LearnedParts = field(default_factory=LearnedParts)
 
 
 @dataclass(frozen=True)
@@ -133,6 +131,7 @@ class ReleaseLoader:
             ) from error
         on_step("warming up")
         await self._warm_up(entry, version)
+        learned = await self.models.load(folder, contents, on_step)
         # Each thread makes its own tokenizer on first use, which takes tens of milliseconds; the loop's is made here.
         contents.tokenizer.tokenize(("warm",))
         return LiveRelease(
@@ -145,28 +144,24 @@ class ReleaseLoader:
             encoder=TextEncoder(contents.tokenizer, self._batcher(entry, version), self.workers),
             triton_version=version,
             canaries=contents.canaries,
+            learned=learned,
         )
+
+    @property
+    def models(self) -> ModelLoader:
+        """Loads the trained models besides the encoder."""
+        return ModelLoader(self.triton, self.repository, self.workers, shared=self.shared)
 
     async def load_version(self, entry: EncoderEntry, version: int) -> None:
         """Has Triton load this version; also after Triton was restarted.
 
         A Triton of our own serves exactly this version. On a shared one, the versions that other gateways serve stay.
         """
-        others = await self.triton.ready_versions(entry.triton_model) if self.shared else ()
-        await self._load(entry, version, others)
+        await self.models.load_version(entry.triton_model, version, _config_of(entry))
 
     async def reload_version(self, entry: EncoderEntry, version: int) -> None:
         """Has Triton start the model afresh: loading what counts as loaded does nothing."""
-        others = await self.triton.ready_versions(entry.triton_model) if self.shared else ()
-        await self.triton.unload(entry.triton_model)
-        await self._load(entry, version, others)
-
-    async def _load(self, entry: EncoderEntry, version: int, others: Sequence[int]) -> None:
-        versions = sorted({version, *others})
-        # One configuration holds for all versions: another encoder may not take this one's lengths, so where others
-        # are served Triton warms nothing up, and each gateway its own version (`_warm_up`).
-        config = encoder_config(entry.max_tokens, entry.max_batch_size, warm_up=versions == [version])
-        await self.triton.load(entry.triton_model, config, versions, _LOAD_TIMEOUT_S)
+        await self.models.reload_version(entry.triton_model, version, _config_of(entry))
 
     async def check_canaries(
         self, manifest: Manifest, version: int, canaries: Canaries, timeout_s: float = _CALL_TIMEOUT_S

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from domain.recommendation import Recommendation
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_STAGES = ("parse", "represent", "tokenize", "queue", "triton", "recall", "rank", "explain")
+_STAGES = ("parse", "represent", "tokenize", "queue", "triton", "recall", "rank", "rank_triton", "explain")
 _LAG_PERIOD_S = 0.1
 
 
@@ -31,6 +31,9 @@ class Metrics:
         self._lag_seconds = self._histogram("event_loop_lag_seconds", "How late the event loop ran a timer.")
         self._release = Gauge("shortlist_release_info", "The live release.", ["release_id"], registry=self.registry)
         self._encoder_up = Gauge("shortlist_encoder_up", "Whether Triton's encoder answers.", registry=self.registry)
+        self._model_up = Gauge(
+            "shortlist_model_up", "Whether a trained model on Triton answers.", ["model"], registry=self.registry
+        )
         self._triton_restarts = self._counter(
             "triton_restarts", "Restarts of the embedded Triton after which the live version was loaded."
         )
@@ -68,6 +71,10 @@ class Metrics:
     def encoder_up(self, up: bool) -> None:
         """Says whether the encoder answers."""
         self._encoder_up.set(up)
+
+    def model_up(self, model: str, *, up: bool) -> None:
+        """Says whether a trained model answers."""
+        self._model_up.labels(model).set(up)
 
     def triton_restarted(self) -> None:
         """Counts a restart of the embedded Triton."""

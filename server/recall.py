@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from domain.recommendation import RecommendQuery, Source
-from pipeline.fuse import Candidate, RecalledList, SourceView
+from pipeline.fuse import Candidate, RecalledList, SourceView, fuse
+from pipeline.vectors import exact_search
 from server.history import History
 from server.live_release import LiveRelease
 from server.represent import Represented
@@ -14,6 +15,7 @@ from server.represent import Represented
 # Where lists are joined, each must reach deeper than k: what is tenth in both can be first together.
 _DEPTH_FACTOR = 4
 _DEPTH_LEAST = 100
+_FILL_STEP = 1e-6
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,15 @@ class Recalled:
     Attributes:
         lists: one list a source.
         matched_terms: terms shared with the text, by row; of the lexical source only.
+        weak: what the sources found below their thresholds; for a list that is too short.
+        popular: rows that were chosen by many; for a list that is too short, before what is weak.
         fill_rows: rows that may be returned but that no vector can speak for; for the end of a list that is too short.
     """
 
     lists: tuple[RecalledList, ...]
     matched_terms: Mapping[int, tuple[str, ...]]
+    weak: tuple[RecalledList, ...]
+    popular: RecalledList
     fill_rows: np.ndarray
 
 
@@ -38,31 +44,83 @@ def recall(query: RecommendQuery, history: History, represented: Represented, re
         InvalidRequest: a condition does not fit the catalogue's attributes.
     """
     blocked = _blocked(query, history, release)
-    source_count = len(represented.queries) + bool(represented.lexical_text)
+    learned, past_rows = release.learned, history.past_rows
+    by_people = learned.neighbours is not None and len(past_rows) > 0
+    by_tower = represented.user_embedding is not None
+    source_count = len(represented.queries) + bool(represented.lexical_text) + by_people + by_tower
     depth = query.k if source_count == 1 else max(_DEPTH_FACTOR * query.k, _DEPTH_LEAST)
     meaningless = blocked | release.unreadable
     lists = [
         RecalledList(one.source, *release.index.search(one.vector, depth, meaningless)) for one in represented.queries
     ]
+    if represented.user_embedding is not None and learned.tower is not None:
+        found = exact_search(learned.tower.items.vectors, represented.user_embedding, depth, blocked)
+        lists.append(RecalledList(Source.USER_TOWER, *found))
+    if learned.neighbours is not None and by_people:
+        lists.append(RecalledList(Source.COLLABORATIVE, *learned.neighbours.search(past_rows, depth, blocked)))
     matched: dict[int, tuple[str, ...]] = {}
     if represented.lexical_text:
         matches = release.lexical.search(represented.lexical_text, depth, blocked)
         lists.append(RecalledList(Source.LEXICAL, matches.rows, matches.scores))
         matched = dict(zip(matches.rows.tolist(), matches.matched_terms, strict=True))
     fill = release.unreadable & ~blocked if represented.queries else np.zeros_like(blocked)
-    return Recalled(tuple(lists), matched, np.flatnonzero(fill))
+    strong, weak = _divided(lists, learned.thresholds)
+    return Recalled(strong, matched, weak, _popular(release, query.k, blocked), np.flatnonzero(fill))
 
 
 def with_fill(candidates: list[Candidate], recalled: Recalled, count: int) -> list[Candidate]:
-    """Appends fill rows, in catalogue order, where there are fewer candidates than asked for."""
-    if len(candidates) >= count or not len(recalled.fill_rows):
-        return candidates
+    """Lengthens a list with fewer candidates than asked for: what is popular, what is weak, then what is unreadable.
+
+    Scores go on falling, except that unreadable items, in catalogue order, share one.
+    """
     found = {candidate.row for candidate in candidates}
-    rows = [row for row in recalled.fill_rows.tolist() if row not in found][: count - len(candidates)]
-    lowest = min((candidate.score for candidate in candidates), default=0.0)
-    score = min(0.0, lowest)
+    filled = list(candidates)
+    for candidate in (*_candidates_of(recalled.popular), *fuse(recalled.weak, count + len(found))):
+        if len(filled) >= count:
+            return filled
+        if candidate.row not in found:
+            found.add(candidate.row)
+            filled.append(Candidate(candidate.row, _below(filled) - _FILL_STEP, candidate.views))
+    if len(filled) >= count or not len(recalled.fill_rows):
+        return filled
+    rows = [row for row in recalled.fill_rows.tolist() if row not in found][: count - len(filled)]
+    score = _below(filled)
     fill = (Candidate(row, score, (SourceView(Source.FILL, place, 0.0),)) for place, row in enumerate(rows, start=1))
-    return [*candidates, *fill]
+    return [*filled, *fill]
+
+
+def _below(candidates: Sequence[Candidate]) -> float:
+    """Returns the score that nothing which merely fills a list lies above."""
+    return min([0.0, *(candidate.score for candidate in candidates[-1:])])
+
+
+def _candidates_of(found: RecalledList) -> list[Candidate]:
+    return [
+        Candidate(row, score, (SourceView(found.source, place, score),))
+        for place, (row, score) in enumerate(zip(found.rows.tolist(), found.scores.tolist(), strict=True), start=1)
+    ]
+
+
+def _popular(release: LiveRelease, count: int, blocked: np.ndarray) -> RecalledList:
+    """As many as are asked for, and as many again, since some of them may be in the list already."""
+    popularity = release.learned.popularity
+    if popularity is None:
+        return RecalledList(Source.POPULAR, np.empty(0, np.int64), np.empty(0, np.float32))
+    return RecalledList(Source.POPULAR, *popularity.search(2 * count, blocked))
+
+
+def _divided(
+    lists: Sequence[RecalledList], thresholds: Mapping[str, float]
+) -> tuple[tuple[RecalledList, ...], tuple[RecalledList, ...]]:
+    """Returns the lists down to their sources' thresholds, and what lies below."""
+    strong, weak = [], []
+    for found in lists:
+        alpha = thresholds.get(found.source, -np.inf)
+        end = int((found.scores >= alpha).sum())
+        strong.append(RecalledList(found.source, found.rows[:end], found.scores[:end]))
+        if end < len(found.rows):
+            weak.append(RecalledList(found.source, found.rows[end:], found.scores[end:]))
+    return tuple(strong), tuple(weak)
 
 
 def _blocked(query: RecommendQuery, history: History, release: LiveRelease) -> np.ndarray:
@@ -82,6 +140,30 @@ def nearest_of_history(history: History, rows: Sequence[int], release: LiveRelea
     cosines = release.index.vectors[list(rows)] @ release.index.vectors[list(history.rows)].T
     best = np.argmax(cosines, axis=1)
     return [(history.rows[place], float(row[place])) for row, place in zip(cosines, best, strict=True)]
+
+
+def chosen_with(
+    history: History, candidates: Sequence[Candidate], release: LiveRelease
+) -> list[tuple[str, float] | None]:
+    """Returns the history's item that most people chose together with each candidate, and the cosine to it.
+
+    None for candidates that collaborative recall did not find.
+    """
+    neighbours = release.learned.neighbours
+    rows = [
+        candidate.row
+        for candidate in candidates
+        if any(view.source == Source.COLLABORATIVE for view in candidate.views)
+    ]
+    if neighbours is None or not rows:
+        return [None] * len(candidates)
+    vectors = release.index.vectors
+    partners = {
+        row: (release.items.ids[other], float(vectors[row] @ vectors[other]))
+        for row, other in zip(rows, neighbours.strongest_of(history.past_rows, np.asarray(rows)), strict=True)
+        if other is not None
+    }
+    return [partners.get(candidate.row) for candidate in candidates]
 
 
 def similarities(represented: Represented, rows: Sequence[int], release: LiveRelease) -> list[float | None]:

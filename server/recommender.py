@@ -30,7 +30,7 @@ from server.deadline import Deadline
 from server.explain import Closeness, Resemblance, explain
 from server.history import History, read_history
 from server.live_release import LiveRelease
-from server.recall import nearest_of_history, recall, similarities, with_fill
+from server.recall import chosen_with, nearest_of_history, recall, similarities, with_fill
 from server.represent import Represented, represent
 
 # With less time left than this the reply goes out without explanations.
@@ -140,9 +140,10 @@ def _closeness(items: Sequence[RankedItem], candidates: Sequence[Candidate], req
     # A similarity is measured against the first query, which is the text's where there is one.
     by_text = bool(queries) and queries[0].source is Source.SEMANTIC_TEXT
     nearest = nearest_of_history(request.history, [candidate.row for candidate in candidates], request.release)
+    partners = chosen_with(request.history, candidates, request.release)
     return [
-        Closeness(item.similarity if by_text else None, _resemblance(candidate, found, request.release))
-        for item, candidate, found in zip(items, candidates, nearest, strict=True)
+        Closeness(item.similarity if by_text else None, _resemblance(candidate, found, request.release), partner)
+        for item, candidate, found, partner in zip(items, candidates, nearest, partners, strict=True)
     ]
 
 

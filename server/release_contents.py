@@ -14,6 +14,7 @@ from pipeline.item_table import ItemTable
 from pipeline.lexical import LexicalIndex
 from pipeline.tokenize import TextTokenizer
 from pipeline.vectors import check_unit
+from server.learned_contents import LearnedContents, read_learned
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class ReleaseContents:
         lexical: shared words and characters.
         mean: float32[d], the catalogue's mean vector.
         unreadable_share: float32[n], how much of each item's text the encoder cannot read, 0 to 1.
+        learned: what was trained besides the encoder.
     """
 
     tokenizer: TextTokenizer
@@ -50,6 +52,7 @@ class ReleaseContents:
     lexical: LexicalIndex
     mean: np.ndarray
     unreadable_share: np.ndarray
+    learned: LearnedContents
 
 
 def read_contents(folder: ReleaseFolder) -> ReleaseContents:
@@ -84,7 +87,8 @@ def read_contents(folder: ReleaseFolder) -> ReleaseContents:
     except ValueError as error:
         raise ReleaseRejected(f"{path}: {error}; build it again") from error
     index = VectorIndex.load(path / layout.GRAPH, vectors, manifest.graph)
-    return ReleaseContents(tokenizer, canaries, items, index, lexical, mean, unreadable_share)
+    learned = read_learned(folder, vectors)
+    return ReleaseContents(tokenizer, canaries, items, index, lexical, mean, unreadable_share, learned)
 
 
 def _canaries(path: Path, tokenizer: TextTokenizer) -> Canaries:

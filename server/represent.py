@@ -1,10 +1,15 @@
-"""Turns what a request says into query vectors; what the encoder cannot serve is left to shared words."""
+"""Turns what a request says into query vectors; what the encoder cannot serve is left to shared words.
 
+Encoder and user tower are asked at the same time. The tower gives up first: without it a history still has the vectors
+of its own items.
+"""
+
+import asyncio
 from dataclasses import dataclass
 
 import numpy as np
 
-from domain.errors import DeadlineExceeded, EncoderUnavailable
+from domain.errors import DeadlineExceeded, EncoderUnavailable, ModelUnavailable
 from domain.recommendation import Degradation, DegradationReason, RecommendQuery, Source, StageTimes
 from pipeline.tokenize import TokenizedText
 from pipeline.vectors import history_query
@@ -15,6 +20,8 @@ from server.live_release import LiveRelease
 # Kept back from the encoder's time, so that a late encoder still leaves time to answer by shared words.
 _FALLBACK_SHARE = 0.2
 _FALLBACK_MOST_S = 0.05
+# Beyond that, kept back from the user tower's time; with less left it is not asked at all.
+_TOWER_RESERVE_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ class Represented:
         unknown_token_share: over all texts.
         degradations: what could not be done as it should.
         encoder_error: why the encoder gave nothing, if it did not.
+        user_embedding: float32[e], unit, the user tower's; None where there is none.
     """
 
     queries: tuple[VectorQuery, ...]
@@ -47,6 +55,7 @@ class Represented:
     unknown_token_share: float
     degradations: tuple[Degradation, ...]
     encoder_error: EncoderUnavailable | None
+    user_embedding: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,15 @@ class _Encoded:
 
     vectors: dict[Source, np.ndarray]
     error: EncoderUnavailable | None
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    """The user tower's vector; None where there is no tower or no history, or it did not answer."""
+
+    vector: np.ndarray | None = None
+    failed: bool = False
+    triton_s: float = 0.0
 
 
 async def represent(  # noqa: PLR0913 -- each is a fact of one call
@@ -90,15 +108,41 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
     tokenized = await release.encoder.tokenize([text for _, text, _ in texts], times)
     said = [_Utterance(*entry, tokens) for entry, tokens in zip(texts, tokenized, strict=True)]
     understood = [one for one in said if one.tokenized.unreadable_share <= unreadable_limit]
-    encoded = await _encode(understood, release, deadline, times)
+    if release.learned.tower is None or history.past is None:
+        encoded, embedded = await _encode(understood, release, deadline, times), _Embedded()
+    else:
+        encoded, embedded = await asyncio.gather(
+            _encode(understood, release, deadline, times), _embed(history, release, deadline)
+        )
+        times.triton_s = max(times.triton_s, embedded.triton_s)
     left = [one for one in said if one.source not in encoded.vectors]
     return Represented(
         queries=_queries(encoded.vectors, history, release),
         lexical_text="\n".join(one.words for one in left),
         unknown_token_share=_unknown_share(said),
-        degradations=_degradations(said, understood, encoded.error),
+        degradations=_degradations(said, understood, encoded.error) + ((_NO_TOWER,) if embedded.failed else ()),
         encoder_error=encoded.error,
+        user_embedding=embedded.vector,
     )
+
+
+async def _embed(history: History, release: LiveRelease, deadline: Deadline) -> _Embedded:
+    tower, past = release.learned.tower, history.past
+    assert tower is not None and past is not None
+    loop = asyncio.get_running_loop()
+    reserve_s = min(_FALLBACK_MOST_S, _FALLBACK_SHARE * deadline.remaining_s()) + _TOWER_RESERVE_S
+    started_s = loop.time()
+    try:
+        vector = await tower.embed(past, deadline.earlier_by(reserve_s))
+    except (ModelUnavailable, DeadlineExceeded):
+        return _Embedded(failed=True)
+    return _Embedded(vector, triton_s=loop.time() - started_s)
+
+
+_NO_TOWER = Degradation(
+    DegradationReason.USER_TOWER_UNAVAILABLE,
+    "the user tower could not be asked in time; the history was matched by its items' own vectors and neighbours",
+)
 
 
 async def _encode(

@@ -55,6 +55,7 @@ class RecallSource(OpenEnum):
     FRESH = "FRESH"
     POPULAR = "POPULAR"
     FILL = "FILL"
+    USER_TOWER = "USER_TOWER"
 
 
 class DegradationReason(OpenEnum):
@@ -64,6 +65,8 @@ class DegradationReason(OpenEnum):
     ENCODER_UNAVAILABLE = "ENCODER_UNAVAILABLE"
     TEXT_TRUNCATED = "TEXT_TRUNCATED"
     EXPLANATION_SKIPPED = "EXPLANATION_SKIPPED"
+    RANKER_UNAVAILABLE = "RANKER_UNAVAILABLE"
+    USER_TOWER_UNAVAILABLE = "USER_TOWER_UNAVAILABLE"
 
 
 class ErrorReason(OpenEnum):

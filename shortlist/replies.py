@@ -116,6 +116,7 @@ def _ranked_item(message: recommender_pb2.RecommendedItem) -> RankedItem:
         ),
         explanation=_explanation(message.explanation) if message.HasField("explanation") else None,
         item=_item_details(message.item) if message.HasField("item") else None,
+        match_probability=message.match_probability if message.HasField("match_probability") else None,
     )
 
 

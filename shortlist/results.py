@@ -23,6 +23,7 @@ class StageTimes:
         recall_ms: looking for candidates in all sources.
         rank_ms: fusing and ordering them.
         explain_ms: making explanations.
+        rank_triton_ms: of `rank_ms`: the ranker's call to Triton.
     """
 
     total_ms: float = 0.0
@@ -34,6 +35,7 @@ class StageTimes:
     recall_ms: float = 0.0
     rank_ms: float = 0.0
     explain_ms: float = 0.0
+    rank_triton_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Provenance:
     Attributes:
         source: which source recalled it.
         rank: its place in that source's list, from 1.
-        score: its score there: cosine for semantic sources, BM25 for the lexical one.
+        score: its score there: cosine for semantic sources and the user tower, BM25 for the lexical one, the sum of
+            weights for the collaborative one, log P for the popular one.
     """
 
     source: RecallSource
@@ -99,6 +102,7 @@ class RankedItem:
         provenance: every source that recalled it, best rank first.
         explanation: why it is here; None without `explain`.
         item: its details; None without `item_mask`.
+        match_probability: how likely the caller is to choose it, 0 to 1; None where no ranker was asked.
     """
 
     id: str
@@ -108,6 +112,7 @@ class RankedItem:
     provenance: tuple[Provenance, ...]
     explanation: Explanation | None
     item: ItemDetails | None
+    match_probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ def stage_times(times: domain.StageTimes, call: Call) -> pb.StageTimes:
         recall_ms=times.recall_s * 1e3,
         rank_ms=times.rank_s * 1e3,
         explain_ms=times.explain_s * 1e3,
+        rank_triton_ms=times.rank_triton_s * 1e3,
     )
 
 
@@ -64,6 +65,7 @@ def _item(ranked: domain.RankedItem) -> pb.RecommendedItem:
         ],
         explanation=_explanation(ranked.explanation),
         item=_details(ranked.item),
+        match_probability=ranked.match_probability,
     )
 
 

@@ -28,45 +28,45 @@ from shortlist.v1 import filter_pb2 as shortlist_dot_v1_dot_filter__pb2
 from shortlist.v1 import item_pb2 as shortlist_dot_v1_dot_item__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eshortlist/v1/recommender.proto\x12\x0cshortlist.v1\x1a google/protobuf/field_mask.proto\x1a\x18shortlist/v1/event.proto\x1a\x19shortlist/v1/filter.proto\x1a\x17shortlist/v1/item.proto\"\xa2\x03\n\x10RecommendRequest\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\x14\n\nsession_id\x18\x02 \x01(\tH\x00\x12\x11\n\x04text\x18\x03 \x01(\tH\x01\x88\x01\x01\x12#\n\x06\x65vents\x18\x04 \x03(\x0b\x32\x13.shortlist.v1.Event\x12\x10\n\x08item_ids\x18\x05 \x03(\t\x12\x37\n\x10history_encoding\x18\x06 \x01(\x0e\x32\x1d.shortlist.v1.HistoryEncoding\x12\x18\n\x10\x65xclude_item_ids\x18\x07 \x03(\t\x12\x34\n\nconditions\x18\x08 \x03(\x0b\x32 .shortlist.v1.AttributeCondition\x12\x0e\n\x01k\x18\t \x01(\x05H\x02\x88\x01\x01\x12\x0f\n\x07\x65xplain\x18\n \x01(\x08\x12-\n\titem_mask\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x14\n\x0cinclude_seen\x18\x0c \x01(\x08\x12\x13\n\x0b\x65vent_token\x18\r \x01(\tB\x08\n\x06\x63\x61llerB\x07\n\x05_textB\x04\n\x02_k\"\x99\x02\n\x11RecommendResponse\x12,\n\x05items\x18\x01 \x03(\x0b\x32\x1d.shortlist.v1.RecommendedItem\x12\x12\n\nrelease_id\x18\x02 \x01(\t\x12-\n\x0bstage_times\x18\x03 \x01(\x0b\x32\x18.shortlist.v1.StageTimes\x12/\n\x0c\x64\x65gradations\x18\x04 \x03(\x0b\x32\x19.shortlist.v1.Degradation\x12\x17\n\x0fshortfall_count\x18\x05 \x01(\x05\x12\x1b\n\x13unknown_token_share\x18\x06 \x01(\x01\x12\x18\n\x10unknown_item_ids\x18\x07 \x03(\t\x12\x12\n\nrequest_id\x18\x08 \x01(\t\"\xe2\x01\n\x0fRecommendedItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x17\n\nsimilarity\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12,\n\nprovenance\x18\x05 \x03(\x0b\x32\x18.shortlist.v1.Provenance\x12.\n\x0b\x65xplanation\x18\x06 \x01(\x0b\x32\x19.shortlist.v1.Explanation\x12 \n\x04item\x18\x07 \x01(\x0b\x32\x12.shortlist.v1.ItemB\r\n\x0b_similarity\"U\n\nProvenance\x12*\n\x06source\x18\x01 \x01(\x0e\x32\x1a.shortlist.v1.RecallSource\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12\r\n\x05score\x18\x03 \x01(\x01\"\x8c\x01\n\x0b\x45xplanation\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x15\n\rmatched_terms\x18\x02 \x03(\t\x12\x1a\n\x12\x62\x65\x63\x61use_of_item_id\x18\x03 \x01(\t\x12\"\n\x15\x62\x65\x63\x61use_of_similarity\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x18\n\x16_because_of_similarity\"N\n\x0b\x44\x65gradation\x12/\n\x06reason\x18\x01 \x01(\x0e\x32\x1f.shortlist.v1.DegradationReason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\"\xb8\x01\n\nStageTimes\x12\x10\n\x08total_ms\x18\x01 \x01(\x01\x12\x10\n\x08parse_ms\x18\x02 \x01(\x01\x12\x14\n\x0crepresent_ms\x18\x03 \x01(\x01\x12\x13\n\x0btokenize_ms\x18\x04 \x01(\x01\x12\x10\n\x08queue_ms\x18\x05 \x01(\x01\x12\x11\n\ttriton_ms\x18\x06 \x01(\x01\x12\x11\n\trecall_ms\x18\x07 \x01(\x01\x12\x0f\n\x07rank_ms\x18\x08 \x01(\x01\x12\x12\n\nexplain_ms\x18\t \x01(\x01\"I\n\x15\x42\x61tchRecommendRequest\x12\x30\n\x08requests\x18\x01 \x03(\x0b\x32\x1e.shortlist.v1.RecommendRequest\"L\n\x16\x42\x61tchRecommendResponse\x12\x32\n\x07\x65ntries\x18\x01 \x03(\x0b\x32!.shortlist.v1.BatchRecommendEntry\"\x80\x01\n\x13\x42\x61tchRecommendEntry\x12\x33\n\x08response\x18\x01 \x01(\x0b\x32\x1f.shortlist.v1.RecommendResponseH\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x18.shortlist.v1.EntryErrorH\x00\x42\t\n\x07outcome\"\x8e\x01\n\nEntryError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12)\n\x06reason\x18\x03 \x01(\x0e\x32\x19.shortlist.v1.ErrorReason\x12\x36\n\x10\x66ield_violations\x18\x04 \x03(\x0b\x32\x1c.shortlist.v1.FieldViolation\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t*l\n\x0fHistoryEncoding\x12 \n\x1cHISTORY_ENCODING_UNSPECIFIED\x10\x00\x12\x1c\n\x18HISTORY_ENCODING_VECTORS\x10\x01\x12\x19\n\x15HISTORY_ENCODING_TEXT\x10\x02*\xfa\x01\n\x0cRecallSource\x12\x1d\n\x19RECALL_SOURCE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bRECALL_SOURCE_SEMANTIC_TEXT\x10\x01\x12\"\n\x1eRECALL_SOURCE_SEMANTIC_HISTORY\x10\x02\x12\x19\n\x15RECALL_SOURCE_LEXICAL\x10\x03\x12\x1f\n\x1bRECALL_SOURCE_COLLABORATIVE\x10\x04\x12\x17\n\x13RECALL_SOURCE_FRESH\x10\x05\x12\x19\n\x15RECALL_SOURCE_POPULAR\x10\x06\x12\x16\n\x12RECALL_SOURCE_FILL\x10\x07*\xeb\x01\n\x11\x44\x65gradationReason\x12\"\n\x1e\x44\x45GRADATION_REASON_UNSPECIFIED\x10\x00\x12\x33\n/DEGRADATION_REASON_ENCODER_LANGUAGE_UNSUPPORTED\x10\x01\x12*\n&DEGRADATION_REASON_ENCODER_UNAVAILABLE\x10\x02\x12%\n!DEGRADATION_REASON_TEXT_TRUNCATED\x10\x03\x12*\n&DEGRADATION_REASON_EXPLANATION_SKIPPED\x10\x04*\xf0\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12!\n\x1d\x45RROR_REASON_NOTHING_TO_GO_ON\x10\x02\x12\"\n\x1e\x45RROR_REASON_MALFORMED_MESSAGE\x10\x03\x12\x1b\n\x17\x45RROR_REASON_NOT_SERVED\x10\x04\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\x05\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x06\x12$\n ERROR_REASON_ENCODER_UNAVAILABLE\x10\x07\x12\x1b\n\x17\x45RROR_REASON_NO_RELEASE\x10\x08\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\t\x12 \n\x1c\x45RROR_REASON_REPLY_TOO_LARGE\x10\n2\xbf\x01\n\x12RecommenderService\x12L\n\tRecommend\x12\x1e.shortlist.v1.RecommendRequest\x1a\x1f.shortlist.v1.RecommendResponse\x12[\n\x0e\x42\x61tchRecommend\x12#.shortlist.v1.BatchRecommendRequest\x1a$.shortlist.v1.BatchRecommendResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eshortlist/v1/recommender.proto\x12\x0cshortlist.v1\x1a google/protobuf/field_mask.proto\x1a\x18shortlist/v1/event.proto\x1a\x19shortlist/v1/filter.proto\x1a\x17shortlist/v1/item.proto\"\xa2\x03\n\x10RecommendRequest\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\x14\n\nsession_id\x18\x02 \x01(\tH\x00\x12\x11\n\x04text\x18\x03 \x01(\tH\x01\x88\x01\x01\x12#\n\x06\x65vents\x18\x04 \x03(\x0b\x32\x13.shortlist.v1.Event\x12\x10\n\x08item_ids\x18\x05 \x03(\t\x12\x37\n\x10history_encoding\x18\x06 \x01(\x0e\x32\x1d.shortlist.v1.HistoryEncoding\x12\x18\n\x10\x65xclude_item_ids\x18\x07 \x03(\t\x12\x34\n\nconditions\x18\x08 \x03(\x0b\x32 .shortlist.v1.AttributeCondition\x12\x0e\n\x01k\x18\t \x01(\x05H\x02\x88\x01\x01\x12\x0f\n\x07\x65xplain\x18\n \x01(\x08\x12-\n\titem_mask\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x14\n\x0cinclude_seen\x18\x0c \x01(\x08\x12\x13\n\x0b\x65vent_token\x18\r \x01(\tB\x08\n\x06\x63\x61llerB\x07\n\x05_textB\x04\n\x02_k\"\x99\x02\n\x11RecommendResponse\x12,\n\x05items\x18\x01 \x03(\x0b\x32\x1d.shortlist.v1.RecommendedItem\x12\x12\n\nrelease_id\x18\x02 \x01(\t\x12-\n\x0bstage_times\x18\x03 \x01(\x0b\x32\x18.shortlist.v1.StageTimes\x12/\n\x0c\x64\x65gradations\x18\x04 \x03(\x0b\x32\x19.shortlist.v1.Degradation\x12\x17\n\x0fshortfall_count\x18\x05 \x01(\x05\x12\x1b\n\x13unknown_token_share\x18\x06 \x01(\x01\x12\x18\n\x10unknown_item_ids\x18\x07 \x03(\t\x12\x12\n\nrequest_id\x18\x08 \x01(\t\"\x98\x02\n\x0fRecommendedItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x17\n\nsimilarity\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12,\n\nprovenance\x18\x05 \x03(\x0b\x32\x18.shortlist.v1.Provenance\x12.\n\x0b\x65xplanation\x18\x06 \x01(\x0b\x32\x19.shortlist.v1.Explanation\x12 \n\x04item\x18\x07 \x01(\x0b\x32\x12.shortlist.v1.Item\x12\x1e\n\x11match_probability\x18\x08 \x01(\x01H\x01\x88\x01\x01\x42\r\n\x0b_similarityB\x14\n\x12_match_probability\"U\n\nProvenance\x12*\n\x06source\x18\x01 \x01(\x0e\x32\x1a.shortlist.v1.RecallSource\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12\r\n\x05score\x18\x03 \x01(\x01\"\x8c\x01\n\x0b\x45xplanation\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x15\n\rmatched_terms\x18\x02 \x03(\t\x12\x1a\n\x12\x62\x65\x63\x61use_of_item_id\x18\x03 \x01(\t\x12\"\n\x15\x62\x65\x63\x61use_of_similarity\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x18\n\x16_because_of_similarity\"N\n\x0b\x44\x65gradation\x12/\n\x06reason\x18\x01 \x01(\x0e\x32\x1f.shortlist.v1.DegradationReason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\"\xd0\x01\n\nStageTimes\x12\x10\n\x08total_ms\x18\x01 \x01(\x01\x12\x10\n\x08parse_ms\x18\x02 \x01(\x01\x12\x14\n\x0crepresent_ms\x18\x03 \x01(\x01\x12\x13\n\x0btokenize_ms\x18\x04 \x01(\x01\x12\x10\n\x08queue_ms\x18\x05 \x01(\x01\x12\x11\n\ttriton_ms\x18\x06 \x01(\x01\x12\x11\n\trecall_ms\x18\x07 \x01(\x01\x12\x0f\n\x07rank_ms\x18\x08 \x01(\x01\x12\x12\n\nexplain_ms\x18\t \x01(\x01\x12\x16\n\x0erank_triton_ms\x18\n \x01(\x01\"I\n\x15\x42\x61tchRecommendRequest\x12\x30\n\x08requests\x18\x01 \x03(\x0b\x32\x1e.shortlist.v1.RecommendRequest\"L\n\x16\x42\x61tchRecommendResponse\x12\x32\n\x07\x65ntries\x18\x01 \x03(\x0b\x32!.shortlist.v1.BatchRecommendEntry\"\x80\x01\n\x13\x42\x61tchRecommendEntry\x12\x33\n\x08response\x18\x01 \x01(\x0b\x32\x1f.shortlist.v1.RecommendResponseH\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x18.shortlist.v1.EntryErrorH\x00\x42\t\n\x07outcome\"\x8e\x01\n\nEntryError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12)\n\x06reason\x18\x03 \x01(\x0e\x32\x19.shortlist.v1.ErrorReason\x12\x36\n\x10\x66ield_violations\x18\x04 \x03(\x0b\x32\x1c.shortlist.v1.FieldViolation\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t*l\n\x0fHistoryEncoding\x12 \n\x1cHISTORY_ENCODING_UNSPECIFIED\x10\x00\x12\x1c\n\x18HISTORY_ENCODING_VECTORS\x10\x01\x12\x19\n\x15HISTORY_ENCODING_TEXT\x10\x02*\x98\x02\n\x0cRecallSource\x12\x1d\n\x19RECALL_SOURCE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bRECALL_SOURCE_SEMANTIC_TEXT\x10\x01\x12\"\n\x1eRECALL_SOURCE_SEMANTIC_HISTORY\x10\x02\x12\x19\n\x15RECALL_SOURCE_LEXICAL\x10\x03\x12\x1f\n\x1bRECALL_SOURCE_COLLABORATIVE\x10\x04\x12\x17\n\x13RECALL_SOURCE_FRESH\x10\x05\x12\x19\n\x15RECALL_SOURCE_POPULAR\x10\x06\x12\x16\n\x12RECALL_SOURCE_FILL\x10\x07\x12\x1c\n\x18RECALL_SOURCE_USER_TOWER\x10\x08*\xc5\x02\n\x11\x44\x65gradationReason\x12\"\n\x1e\x44\x45GRADATION_REASON_UNSPECIFIED\x10\x00\x12\x33\n/DEGRADATION_REASON_ENCODER_LANGUAGE_UNSUPPORTED\x10\x01\x12*\n&DEGRADATION_REASON_ENCODER_UNAVAILABLE\x10\x02\x12%\n!DEGRADATION_REASON_TEXT_TRUNCATED\x10\x03\x12*\n&DEGRADATION_REASON_EXPLANATION_SKIPPED\x10\x04\x12)\n%DEGRADATION_REASON_RANKER_UNAVAILABLE\x10\x05\x12-\n)DEGRADATION_REASON_USER_TOWER_UNAVAILABLE\x10\x06*\xf0\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12!\n\x1d\x45RROR_REASON_NOTHING_TO_GO_ON\x10\x02\x12\"\n\x1e\x45RROR_REASON_MALFORMED_MESSAGE\x10\x03\x12\x1b\n\x17\x45RROR_REASON_NOT_SERVED\x10\x04\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\x05\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x06\x12$\n ERROR_REASON_ENCODER_UNAVAILABLE\x10\x07\x12\x1b\n\x17\x45RROR_REASON_NO_RELEASE\x10\x08\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\t\x12 \n\x1c\x45RROR_REASON_REPLY_TOO_LARGE\x10\n2\xbf\x01\n\x12RecommenderService\x12L\n\tRecommend\x12\x1e.shortlist.v1.RecommendRequest\x1a\x1f.shortlist.v1.RecommendResponse\x12[\n\x0e\x42\x61tchRecommend\x12#.shortlist.v1.BatchRecommendRequest\x1a$.shortlist.v1.BatchRecommendResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shortlist.v1.recommender_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_HISTORYENCODING']._serialized_start=2074
-  _globals['_HISTORYENCODING']._serialized_end=2182
-  _globals['_RECALLSOURCE']._serialized_start=2185
-  _globals['_RECALLSOURCE']._serialized_end=2435
-  _globals['_DEGRADATIONREASON']._serialized_start=2438
-  _globals['_DEGRADATIONREASON']._serialized_end=2673
-  _globals['_ERRORREASON']._serialized_start=2676
-  _globals['_ERRORREASON']._serialized_end=3044
+  _globals['_HISTORYENCODING']._serialized_start=2152
+  _globals['_HISTORYENCODING']._serialized_end=2260
+  _globals['_RECALLSOURCE']._serialized_start=2263
+  _globals['_RECALLSOURCE']._serialized_end=2543
+  _globals['_DEGRADATIONREASON']._serialized_start=2546
+  _globals['_DEGRADATIONREASON']._serialized_end=2871
+  _globals['_ERRORREASON']._serialized_start=2874
+  _globals['_ERRORREASON']._serialized_end=3242
   _globals['_RECOMMENDREQUEST']._serialized_start=161
   _globals['_RECOMMENDREQUEST']._serialized_end=579
   _globals['_RECOMMENDRESPONSE']._serialized_start=582
   _globals['_RECOMMENDRESPONSE']._serialized_end=863
   _globals['_RECOMMENDEDITEM']._serialized_start=866
-  _globals['_RECOMMENDEDITEM']._serialized_end=1092
-  _globals['_PROVENANCE']._serialized_start=1094
-  _globals['_PROVENANCE']._serialized_end=1179
-  _globals['_EXPLANATION']._serialized_start=1182
-  _globals['_EXPLANATION']._serialized_end=1322
-  _globals['_DEGRADATION']._serialized_start=1324
-  _globals['_DEGRADATION']._serialized_end=1402
-  _globals['_STAGETIMES']._serialized_start=1405
-  _globals['_STAGETIMES']._serialized_end=1589
-  _globals['_BATCHRECOMMENDREQUEST']._serialized_start=1591
-  _globals['_BATCHRECOMMENDREQUEST']._serialized_end=1664
-  _globals['_BATCHRECOMMENDRESPONSE']._serialized_start=1666
-  _globals['_BATCHRECOMMENDRESPONSE']._serialized_end=1742
-  _globals['_BATCHRECOMMENDENTRY']._serialized_start=1745
-  _globals['_BATCHRECOMMENDENTRY']._serialized_end=1873
-  _globals['_ENTRYERROR']._serialized_start=1876
-  _globals['_ENTRYERROR']._serialized_end=2018
-  _globals['_FIELDVIOLATION']._serialized_start=2020
-  _globals['_FIELDVIOLATION']._serialized_end=2072
-  _globals['_RECOMMENDERSERVICE']._serialized_start=3047
-  _globals['_RECOMMENDERSERVICE']._serialized_end=3238
+  _globals['_RECOMMENDEDITEM']._serialized_end=1146
+  _globals['_PROVENANCE']._serialized_start=1148
+  _globals['_PROVENANCE']._serialized_end=1233
+  _globals['_EXPLANATION']._serialized_start=1236
+  _globals['_EXPLANATION']._serialized_end=1376
+  _globals['_DEGRADATION']._serialized_start=1378
+  _globals['_DEGRADATION']._serialized_end=1456
+  _globals['_STAGETIMES']._serialized_start=1459
+  _globals['_STAGETIMES']._serialized_end=1667
+  _globals['_BATCHRECOMMENDREQUEST']._serialized_start=1669
+  _globals['_BATCHRECOMMENDREQUEST']._serialized_end=1742
+  _globals['_BATCHRECOMMENDRESPONSE']._serialized_start=1744
+  _globals['_BATCHRECOMMENDRESPONSE']._serialized_end=1820
+  _globals['_BATCHRECOMMENDENTRY']._serialized_start=1823
+  _globals['_BATCHRECOMMENDENTRY']._serialized_end=1951
+  _globals['_ENTRYERROR']._serialized_start=1954
+  _globals['_ENTRYERROR']._serialized_end=2096
+  _globals['_FIELDVIOLATION']._serialized_start=2098
+  _globals['_FIELDVIOLATION']._serialized_end=2150
+  _globals['_RECOMMENDERSERVICE']._serialized_start=3245
+  _globals['_RECOMMENDERSERVICE']._serialized_end=3436
 # @@protoc_insertion_point(module_scope)

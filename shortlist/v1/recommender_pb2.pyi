@@ -27,6 +27,7 @@ class RecallSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RECALL_SOURCE_FRESH: _ClassVar[RecallSource]
     RECALL_SOURCE_POPULAR: _ClassVar[RecallSource]
     RECALL_SOURCE_FILL: _ClassVar[RecallSource]
+    RECALL_SOURCE_USER_TOWER: _ClassVar[RecallSource]
 
 class DegradationReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -35,6 +36,8 @@ class DegradationReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DEGRADATION_REASON_ENCODER_UNAVAILABLE: _ClassVar[DegradationReason]
     DEGRADATION_REASON_TEXT_TRUNCATED: _ClassVar[DegradationReason]
     DEGRADATION_REASON_EXPLANATION_SKIPPED: _ClassVar[DegradationReason]
+    DEGRADATION_REASON_RANKER_UNAVAILABLE: _ClassVar[DegradationReason]
+    DEGRADATION_REASON_USER_TOWER_UNAVAILABLE: _ClassVar[DegradationReason]
 
 class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -60,11 +63,14 @@ RECALL_SOURCE_COLLABORATIVE: RecallSource
 RECALL_SOURCE_FRESH: RecallSource
 RECALL_SOURCE_POPULAR: RecallSource
 RECALL_SOURCE_FILL: RecallSource
+RECALL_SOURCE_USER_TOWER: RecallSource
 DEGRADATION_REASON_UNSPECIFIED: DegradationReason
 DEGRADATION_REASON_ENCODER_LANGUAGE_UNSUPPORTED: DegradationReason
 DEGRADATION_REASON_ENCODER_UNAVAILABLE: DegradationReason
 DEGRADATION_REASON_TEXT_TRUNCATED: DegradationReason
 DEGRADATION_REASON_EXPLANATION_SKIPPED: DegradationReason
+DEGRADATION_REASON_RANKER_UNAVAILABLE: DegradationReason
+DEGRADATION_REASON_USER_TOWER_UNAVAILABLE: DegradationReason
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_INVALID_FIELD: ErrorReason
 ERROR_REASON_NOTHING_TO_GO_ON: ErrorReason
@@ -128,7 +134,7 @@ class RecommendResponse(_message.Message):
     def __init__(self, items: _Optional[_Iterable[_Union[RecommendedItem, _Mapping]]] = ..., release_id: _Optional[str] = ..., stage_times: _Optional[_Union[StageTimes, _Mapping]] = ..., degradations: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ..., shortfall_count: _Optional[int] = ..., unknown_token_share: _Optional[float] = ..., unknown_item_ids: _Optional[_Iterable[str]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class RecommendedItem(_message.Message):
-    __slots__ = ("id", "rank", "score", "similarity", "provenance", "explanation", "item")
+    __slots__ = ("id", "rank", "score", "similarity", "provenance", "explanation", "item", "match_probability")
     ID_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
@@ -136,6 +142,7 @@ class RecommendedItem(_message.Message):
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
     EXPLANATION_FIELD_NUMBER: _ClassVar[int]
     ITEM_FIELD_NUMBER: _ClassVar[int]
+    MATCH_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     id: str
     rank: int
     score: float
@@ -143,7 +150,8 @@ class RecommendedItem(_message.Message):
     provenance: _containers.RepeatedCompositeFieldContainer[Provenance]
     explanation: Explanation
     item: _item_pb2.Item
-    def __init__(self, id: _Optional[str] = ..., rank: _Optional[int] = ..., score: _Optional[float] = ..., similarity: _Optional[float] = ..., provenance: _Optional[_Iterable[_Union[Provenance, _Mapping]]] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ..., item: _Optional[_Union[_item_pb2.Item, _Mapping]] = ...) -> None: ...
+    match_probability: float
+    def __init__(self, id: _Optional[str] = ..., rank: _Optional[int] = ..., score: _Optional[float] = ..., similarity: _Optional[float] = ..., provenance: _Optional[_Iterable[_Union[Provenance, _Mapping]]] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ..., item: _Optional[_Union[_item_pb2.Item, _Mapping]] = ..., match_probability: _Optional[float] = ...) -> None: ...
 
 class Provenance(_message.Message):
     __slots__ = ("source", "rank", "score")
@@ -176,7 +184,7 @@ class Degradation(_message.Message):
     def __init__(self, reason: _Optional[_Union[DegradationReason, str]] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class StageTimes(_message.Message):
-    __slots__ = ("total_ms", "parse_ms", "represent_ms", "tokenize_ms", "queue_ms", "triton_ms", "recall_ms", "rank_ms", "explain_ms")
+    __slots__ = ("total_ms", "parse_ms", "represent_ms", "tokenize_ms", "queue_ms", "triton_ms", "recall_ms", "rank_ms", "explain_ms", "rank_triton_ms")
     TOTAL_MS_FIELD_NUMBER: _ClassVar[int]
     PARSE_MS_FIELD_NUMBER: _ClassVar[int]
     REPRESENT_MS_FIELD_NUMBER: _ClassVar[int]
@@ -186,6 +194,7 @@ class StageTimes(_message.Message):
     RECALL_MS_FIELD_NUMBER: _ClassVar[int]
     RANK_MS_FIELD_NUMBER: _ClassVar[int]
     EXPLAIN_MS_FIELD_NUMBER: _ClassVar[int]
+    RANK_TRITON_MS_FIELD_NUMBER: _ClassVar[int]
     total_ms: float
     parse_ms: float
     represent_ms: float
@@ -195,7 +204,8 @@ class StageTimes(_message.Message):
     recall_ms: float
     rank_ms: float
     explain_ms: float
-    def __init__(self, total_ms: _Optional[float] = ..., parse_ms: _Optional[float] = ..., represent_ms: _Optional[float] = ..., tokenize_ms: _Optional[float] = ..., queue_ms: _Optional[float] = ..., triton_ms: _Optional[float] = ..., recall_ms: _Optional[float] = ..., rank_ms: _Optional[float] = ..., explain_ms: _Optional[float] = ...) -> None: ...
+    rank_triton_ms: float
+    def __init__(self, total_ms: _Optional[float] = ..., parse_ms: _Optional[float] = ..., represent_ms: _Optional[float] = ..., tokenize_ms: _Optional[float] = ..., queue_ms: _Optional[float] = ..., triton_ms: _Optional[float] = ..., recall_ms: _Optional[float] = ..., rank_ms: _Optional[float] = ..., explain_ms: _Optional[float] = ..., rank_triton_ms: _Optional[float] = ...) -> None: ...
 
 class BatchRecommendRequest(_message.Message):
     __slots__ = ("requests",)

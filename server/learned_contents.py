@@ -1,0 +1,109 @@
+"""Reads what was trained into a release, and checks that it fits the catalogue. Every part may be absent."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from domain import release_folder as layout
+from domain.errors import ReleaseRejected
+from domain.release_folder import ReleaseFolder
+from pipeline.neighbours import NeighbourTable, PopularItems
+from pipeline.tower_input import PastEvents, tower_input
+from pipeline.vectors import check_unit
+from server.served_model import ModelCanary
+
+
+@dataclass(frozen=True)
+class TowerItems:
+    """The item side of the user tower.
+
+    Attributes:
+        vectors: float32[n, e], unit.
+        rows: int64[n], each item's row where the tower was trained, -1 for new ones.
+    """
+
+    vectors: np.ndarray
+    rows: np.ndarray
+
+
+@dataclass(frozen=True)
+class LearnedContents:
+    """What was trained.
+
+    Attributes:
+        neighbours: for collaborative recall.
+        popularity: the prior.
+        tower: the item side of the user tower.
+        canaries: by model.
+    """
+
+    neighbours: NeighbourTable | None = None
+    popularity: PopularItems | None = None
+    tower: TowerItems | None = None
+    canaries: Mapping[str, ModelCanary] = field(default_factory=dict)
+
+
+def read_learned(folder: ReleaseFolder, vectors: np.ndarray) -> LearnedContents:
+    """Reads the trained parts of a release whose digests were verified; blocking.
+
+    Args:
+        folder: the release.
+        vectors: float32[n, d], the catalogue's.
+
+    Raises:
+        ReleaseRejected: a file cannot be read, or does not fit the catalogue or the manifest.
+    """
+    manifest, path = folder.manifest, folder.path
+    try:
+        neighbours = NeighbourTable.load(path / layout.NEIGHBOURS) if layout.NEIGHBOURS in manifest.files else None
+        popularity = PopularItems(_array(path / layout.POPULARITY)) if layout.POPULARITY in manifest.files else None
+        tower = _tower(folder) if "user_tower" in manifest.models else None
+        canaries = _canaries(folder, vectors, tower)
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise ReleaseRejected(f"{path}: {error}; build the release again") from error
+    counts = {layout.NEIGHBOURS: neighbours, layout.POPULARITY: popularity}
+    wrong = [name for name, part in counts.items() if part is not None and len(part) != manifest.item_count]
+    if wrong:
+        raise ReleaseRejected(f"{path}: {', '.join(wrong)} is not about {manifest.item_count} items; build it again")
+    return LearnedContents(neighbours, popularity, tower, canaries)
+
+
+def _tower(folder: ReleaseFolder) -> TowerItems:
+    entry, item_count = folder.manifest.models["user_tower"], folder.manifest.item_count
+    items = TowerItems(_array(folder.path / layout.TOWER_VECTORS), _array(folder.path / layout.TOWER_ROWS))
+    expected = ((item_count, entry.output_width), (item_count,))
+    if (items.vectors.shape, items.rows.shape) != expected or items.vectors.dtype != np.float32:
+        raise ValueError(f"the tower's files hold {items.vectors.shape} and {items.rows.shape}, expected {expected}")
+    if entry.input_width != folder.manifest.dimension:
+        raise ValueError(f"the user tower takes vectors of {entry.input_width}, not {folder.manifest.dimension}")
+    check_unit(items.vectors)
+    return items
+
+
+def _canaries(folder: ReleaseFolder, vectors: np.ndarray, tower: TowerItems | None) -> dict[str, ModelCanary]:
+    if not folder.manifest.models:
+        return {}
+    raw = json.loads((folder.path / layout.CANARY).read_text(encoding="utf-8"))["models"]
+    canaries = {}
+    for name, entry in folder.manifest.models.items():
+        answer = np.asarray(raw[name]["answer"], dtype=np.float32)
+        if tower is not None and name == "user_tower":
+            pasts = [_past(one) for one in raw[name]["histories"]]
+            inputs = tower_input(pasts, vectors, tower.rows, entry.max_length)
+        else:
+            inputs = {"features": np.asarray(raw[name]["features"], dtype=np.float32)}
+        canaries[name] = ModelCanary(inputs, answer)
+    return canaries
+
+
+def _past(raw: Mapping[str, list[float]]) -> PastEvents:
+    rows, kind = (np.asarray(raw[name], dtype=np.int64) for name in ("rows", "kind"))
+    return PastEvents(rows, kind, np.asarray(raw["age_s"], dtype=np.float32))
+
+
+def _array(path: Path) -> np.ndarray:
+    array: np.ndarray = np.load(path, allow_pickle=False)
+    return array

@@ -1,0 +1,59 @@
+"""What training put into a live release: tables in memory, models on Triton. Every part may be absent."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.neighbours import NeighbourTable, PopularItems
+from pipeline.tower_input import PastEvents, tower_input
+from server.deadline import Deadline
+from server.learned_contents import TowerItems
+from server.served_model import ServedModel
+
+
+@dataclass(frozen=True)
+class UserTower:
+    """History -> vector, to be compared with the items' vectors.
+
+    Attributes:
+        model: on Triton.
+        items: the item side.
+        content: float32[n, d], the catalogue's vectors.
+    """
+
+    model: ServedModel
+    items: TowerItems
+    content: np.ndarray
+
+    async def embed(self, past: PastEvents, deadline: Deadline) -> np.ndarray:
+        """Returns a user's vector, float32[e], unit.
+
+        Raises:
+            ModelUnavailable, DeadlineExceeded: as `ServedModel.ask`.
+        """
+        inputs = tower_input([past], self.content, self.items.rows, self.model.loaded.entry.max_length)
+        embeddings = await self.model.ask(inputs, deadline)
+        return np.asarray(embeddings[0])
+
+
+@dataclass(frozen=True)
+class LearnedParts:
+    """The trained parts of a live release.
+
+    Attributes:
+        neighbours: for collaborative recall.
+        popularity: the prior, for callers of whom nothing is known and lists that are too short.
+        tower: the user tower.
+        thresholds: least score of a candidate in a recall source, by the source's name.
+    """
+
+    neighbours: NeighbourTable | None = None
+    popularity: PopularItems | None = None
+    tower: UserTower | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def models(self) -> Iterator[ServedModel]:
+        """Yields every model that runs on Triton."""
+        if self.tower is not None:
+            yield self.tower.model
