@@ -11,6 +11,7 @@ from domain import release_folder as layout
 from domain.errors import ReleaseRejected
 from domain.release_folder import ReleaseFolder
 from pipeline.neighbours import NeighbourTable, PopularItems
+from pipeline.rank_features import FEATURE_NAMES, FeatureScaler
 from pipeline.tower_input import PastEvents, tower_input
 from pipeline.vectors import check_unit
 from server.served_model import ModelCanary
@@ -30,6 +31,21 @@ class TowerItems:
 
 
 @dataclass(frozen=True)
+class RankerFile:
+    """What goes around the ranker's network.
+
+    Attributes:
+        scaler: of its features.
+        slope: of the calibration.
+        intercept: of the calibration.
+    """
+
+    scaler: FeatureScaler
+    slope: float
+    intercept: float
+
+
+@dataclass(frozen=True)
 class LearnedContents:
     """What was trained.
 
@@ -37,12 +53,14 @@ class LearnedContents:
         neighbours: for collaborative recall.
         popularity: the prior.
         tower: the item side of the user tower.
+        ranker: what goes around the ranker's network.
         canaries: by model.
     """
 
     neighbours: NeighbourTable | None = None
     popularity: PopularItems | None = None
     tower: TowerItems | None = None
+    ranker: RankerFile | None = None
     canaries: Mapping[str, ModelCanary] = field(default_factory=dict)
 
 
@@ -61,6 +79,7 @@ def read_learned(folder: ReleaseFolder, vectors: np.ndarray) -> LearnedContents:
         neighbours = NeighbourTable.load(path / layout.NEIGHBOURS) if layout.NEIGHBOURS in manifest.files else None
         popularity = PopularItems(_array(path / layout.POPULARITY)) if layout.POPULARITY in manifest.files else None
         tower = _tower(folder) if "user_tower" in manifest.models else None
+        ranker = _ranker(folder) if "ranker" in manifest.models else None
         canaries = _canaries(folder, vectors, tower)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ReleaseRejected(f"{path}: {error}; build the release again") from error
@@ -68,7 +87,7 @@ def read_learned(folder: ReleaseFolder, vectors: np.ndarray) -> LearnedContents:
     wrong = [name for name, part in counts.items() if part is not None and len(part) != manifest.item_count]
     if wrong:
         raise ReleaseRejected(f"{path}: {', '.join(wrong)} is not about {manifest.item_count} items; build it again")
-    return LearnedContents(neighbours, popularity, tower, canaries)
+    return LearnedContents(neighbours, popularity, tower, ranker, canaries)
 
 
 def _tower(folder: ReleaseFolder) -> TowerItems:
@@ -81,6 +100,18 @@ def _tower(folder: ReleaseFolder) -> TowerItems:
         raise ValueError(f"the user tower takes vectors of {entry.input_width}, not {folder.manifest.dimension}")
     check_unit(items.vectors)
     return items
+
+
+def _ranker(folder: ReleaseFolder) -> RankerFile:
+    entry = folder.manifest.models["ranker"]
+    if entry.feature_names != FEATURE_NAMES:
+        odd = sorted(set(entry.feature_names) ^ set(FEATURE_NAMES))
+        raise ValueError(f"the ranker takes other features than this program makes ({', '.join(odd) or 'their order'})")
+    raw = json.loads((folder.path / layout.SCALER).read_text(encoding="utf-8"))
+    mean, scale = (np.asarray(raw[name], dtype=np.float32) for name in ("mean", "scale"))
+    if mean.shape != (len(FEATURE_NAMES),) or scale.shape != mean.shape or not (scale > 0).all():
+        raise ValueError(f"{layout.SCALER} is not for {len(FEATURE_NAMES)} features")
+    return RankerFile(FeatureScaler(mean, scale), float(raw["slope"]), float(raw["intercept"]))
 
 
 def _canaries(folder: ReleaseFolder, vectors: np.ndarray, tower: TowerItems | None) -> dict[str, ModelCanary]:

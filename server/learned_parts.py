@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pipeline.item_facts import ItemFacts
 from pipeline.neighbours import NeighbourTable, PopularItems
+from pipeline.rank_features import FeatureScaler
 from pipeline.tower_input import PastEvents, tower_input
 from server.deadline import Deadline
 from server.learned_contents import TowerItems
@@ -38,6 +40,37 @@ class UserTower:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """Logit to probability: 1 / (1 + exp(-(slope x logit + intercept))) (Platt 1999)."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    def apply(self, logits: np.ndarray) -> np.ndarray:
+        """Returns float64 probabilities of the same shape."""
+        exponent = np.clip(self.slope * logits.astype(np.float64) + self.intercept, -500, 500)
+        probabilities: np.ndarray = 1 / (1 + np.exp(-exponent))
+        return probabilities
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """Features of candidates -> logits and match probabilities.
+
+    Attributes:
+        model: on Triton.
+        scaler: of its features.
+        calibration: of its logits.
+        facts: what the features are made from.
+    """
+
+    model: ServedModel
+    scaler: FeatureScaler
+    calibration: Calibration
+    facts: ItemFacts
+
+
+@dataclass(frozen=True)
 class LearnedParts:
     """The trained parts of a live release.
 
@@ -45,15 +78,19 @@ class LearnedParts:
         neighbours: for collaborative recall.
         popularity: the prior, for callers of whom nothing is known and lists that are too short.
         tower: the user tower.
+        ranker: the ranker.
         thresholds: least score of a candidate in a recall source, by the source's name.
     """
 
     neighbours: NeighbourTable | None = None
     popularity: PopularItems | None = None
     tower: UserTower | None = None
+    ranker: Ranker | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def models(self) -> Iterator[ServedModel]:
         """Yields every model that runs on Triton."""
         if self.tower is not None:
             yield self.tower.model
+        if self.ranker is not None:
+            yield self.ranker.model

@@ -1,6 +1,7 @@
 """Loads models into Triton: the next free version, exactly that one served, compared with its canary and warm."""
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ import numpy as np
 from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected
 from domain.manifest import ModelEntry
 from domain.release_folder import ReleaseFolder
+from pipeline.item_facts import ItemFacts
 from pipeline.model_repository import install_model
 from pipeline.tower_input import event_buckets
 from pipeline.triton_config import SIGNATURES, model_config
-from server.learned_parts import LearnedParts, UserTower
+from server.learned_parts import Calibration, LearnedParts, Ranker, UserTower
 from server.release_contents import ReleaseContents
 from server.served_model import Inference, LoadedModel, ServedModel
 
@@ -69,7 +71,12 @@ class ModelLoader:
         tower = None
         if "user_tower" in served and learned.tower is not None:
             tower = UserTower(served["user_tower"], learned.tower, contents.index.vectors)
-        return LearnedParts(learned.neighbours, learned.popularity, tower, folder.manifest.thresholds)
+        ranker = None
+        if "ranker" in served and learned.ranker is not None:
+            facts = await asyncio.get_running_loop().run_in_executor(self.workers, _facts, contents)
+            calibration = Calibration(learned.ranker.slope, learned.ranker.intercept)
+            ranker = Ranker(served["ranker"], learned.ranker.scaler, calibration, facts)
+        return LearnedParts(learned.neighbours, learned.popularity, tower, ranker, folder.manifest.thresholds)
 
     async def load_again(self, model: ServedModel) -> None:
         """Has Triton load a model that was live; also after Triton was restarted."""
@@ -141,6 +148,20 @@ class ModelLoader:
 
 def _config_of(entry: ModelEntry) -> Callable[[bool], str]:
     return lambda _: model_config(entry.triton_model, entry.max_batch_size)
+
+
+def _facts(contents: ReleaseContents) -> ItemFacts:
+    """Returns what the ranker's features are made from; reads every item."""
+    items, learned = contents.items, contents.learned
+    return dataclasses.replace(
+        ItemFacts.of_items([items.item(row) for row in range(len(items))]),
+        vectors=contents.index.vectors,
+        mean=contents.mean,
+        tower_vectors=None if learned.tower is None else learned.tower.vectors,
+        neighbour_rows=None if learned.neighbours is None else learned.neighbours.rows,
+        neighbour_weights=None if learned.neighbours is None else learned.neighbours.weights,
+        log_popularity=None if learned.popularity is None else learned.popularity.log_prior,
+    )
 
 
 def _stretched(array: np.ndarray, length: int) -> np.ndarray:

@@ -2,16 +2,20 @@
 
     history -> represent -> recall (and filter) -> rank -> explain
 
+What cannot be done in time is left out in this order: explanations, the ranker, the user tower, the encoder.
+
 Each step takes and returns domain values; `rpc/` turns them from and into protobuf.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
+from domain.errors import DeadlineExceeded, ModelUnavailable
 from domain.item import Item
 from domain.recommendation import (
     Degradation,
@@ -29,14 +33,20 @@ from pipeline.fuse import Candidate, fuse
 from server.deadline import Deadline
 from server.explain import Closeness, Resemblance, explain
 from server.history import History, read_history
+from server.learned_parts import Ranker
 from server.live_release import LiveRelease
-from server.recall import chosen_with, nearest_of_history, recall, similarities, with_fill
+from server.ranker import Ranking, RankInput, ask_ranker, rank_input, ranked
+from server.recall import Recalled, chosen_with, nearest_of_history, recall, similarities, with_fill
 from server.represent import Represented, represent
 
 # With less time left than this the reply goes out without explanations.
 _EXPLAIN_RESERVE_S = 0.005
 # Looking up this many events takes well under a millisecond.
 _INLINE_EVENTS = 50
+# Kept back from the ranker's time; with less left it is not asked.
+_RANK_RESERVE_S = 0.008
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -67,20 +77,49 @@ class Recommender:
             represented = await represent(
                 query, history, release, deadline, times, unreadable_limit=self.unreadable_limit
             )
-        in_time = deadline.remaining_s() > _EXPLAIN_RESERVE_S
-        request = _Request(replace(query, explain=query.explain and in_time), history, represented, release)
-        items = await asyncio.get_running_loop().run_in_executor(self.searchers, _shortlist, request, times)
+        request = _Request(query, history, represented, release)
+        if release.learned.ranker is None or history.past is None:
+            in_time = deadline.remaining_s() > _EXPLAIN_RESERVE_S
+            request = replace(request, query=replace(query, explain=query.explain and in_time))
+            items = await self._in_thread(_shortlist, request, times)
+            left_out: tuple[Degradation, ...] = ()
+        else:
+            items, in_time, left_out = await self._ranked(request, release.learned.ranker, deadline, times)
         if not items and represented.encoder_error is not None:
             raise represented.encoder_error
+        if query.explain and not in_time:
+            left_out = (*left_out, _NOT_EXPLAINED)
         return Recommendation(
             items=tuple(items),
             release_id=release.manifest.release_id,
             stage_times=times,
-            degradations=represented.degradations + (() if in_time or not query.explain else (_NOT_EXPLAINED,)),
+            degradations=represented.degradations + left_out,
             shortfall_count=query.k - len(items),
             unknown_token_share=represented.unknown_token_share,
             unknown_item_ids=history.unknown_item_ids,
         )
+
+    async def _ranked(
+        self, request: "_Request", ranker: Ranker, deadline: Deadline, times: StageTimes
+    ) -> tuple[list[RankedItem], bool, tuple[Degradation, ...]]:
+        """Recalls, asks the ranker, finishes; also returns whether there is time to explain, and what was left out."""
+        recalled, given = await self._in_thread(_candidates, request, ranker, times)
+        ranking: Ranking | None = None
+        left_out: tuple[Degradation, ...] = ()
+        if given is not None:
+            with _clock(times, "rank_s"), _clock(times, "rank_triton_s"):
+                try:
+                    # Explanations go first: they get only what is left after the ranker.
+                    ranking = await ask_ranker(ranker, given, deadline.earlier_by(_RANK_RESERVE_S))
+                except (ModelUnavailable, DeadlineExceeded):
+                    left_out = (_NOT_RANKED,)
+        in_time = deadline.remaining_s() > _EXPLAIN_RESERVE_S
+        request = replace(request, query=replace(request.query, explain=request.query.explain and in_time))
+        ranked_input = None if given is None or ranking is None else (given, ranking)
+        return await self._in_thread(_finished, request, recalled, ranked_input, times), in_time, left_out
+
+    async def _in_thread(self, work: Callable[..., _Result], *arguments: object) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self.searchers, work, *arguments)
 
     async def _history(self, query: RecommendQuery, release: LiveRelease) -> History:
         """Looks the history up; a long one in a worker thread."""
@@ -100,13 +139,29 @@ class _Request:
 
 
 def _shortlist(request: _Request, times: StageTimes) -> list[RankedItem]:
-    """Recalls, ranks, explains and details; runs in a worker thread, so that the event loop never waits."""
-    query, history, represented, release = request.query, request.history, request.represented, request.release
+    """Recalls, fuses, explains and details; runs in a worker thread, so that the event loop never waits."""
     with _clock(times, "recall_s"):
-        recalled = recall(query, history, represented, release)
+        recalled = recall(request.query, request.history, request.represented, request.release)
+    return _finished(request, recalled, None, times)
+
+
+def _candidates(request: _Request, ranker: Ranker, times: StageTimes) -> tuple[Recalled, RankInput | None]:
+    """Recalls and makes the ranker's features; in a worker thread."""
+    with _clock(times, "recall_s"):
+        recalled = recall(request.query, request.history, request.represented, request.release)
     with _clock(times, "rank_s"):
-        candidates = with_fill(fuse(recalled.lists, query.k), recalled, query.k)
-        items = _ranked(candidates, represented, release)
+        return recalled, rank_input(ranker, request.history, request.represented, recalled)
+
+
+def _finished(
+    request: _Request, recalled: Recalled, given: tuple[RankInput, Ranking] | None, times: StageTimes
+) -> list[RankedItem]:
+    """Orders, explains and details; in a worker thread."""
+    query, release = request.query, request.release
+    with _clock(times, "rank_s"):
+        best = fuse(recalled.lists, query.k) if given is None else ranked(*given, recalled.lists, query.k)
+        candidates = with_fill(best, recalled, query.k)
+        items = _items(candidates, request.represented, release, {} if given is None else given[1].probabilities)
     with _clock(times, "explain_s"):
         if query.explain:
             items = _explained(
@@ -118,9 +173,18 @@ def _shortlist(request: _Request, times: StageTimes) -> list[RankedItem]:
 
 
 _NOT_EXPLAINED = Degradation(DegradationReason.EXPLANATION_SKIPPED, "there was no time left to explain the items")
+_NOT_RANKED = Degradation(
+    DegradationReason.RANKER_UNAVAILABLE,
+    "the ranker could not be asked in time; the sources that recalled the items alone gave their order",
+)
 
 
-def _ranked(candidates: Sequence[Candidate], represented: Represented, release: LiveRelease) -> list[RankedItem]:
+def _items(
+    candidates: Sequence[Candidate],
+    represented: Represented,
+    release: LiveRelease,
+    probabilities: Mapping[int, float],
+) -> list[RankedItem]:
     cosines = similarities(represented, [candidate.row for candidate in candidates], release)
     return [
         RankedItem(
@@ -129,6 +193,7 @@ def _ranked(candidates: Sequence[Candidate], represented: Represented, release: 
             score=candidate.score,
             similarity=cosines[place],
             provenance=tuple(SourceRank(Source(view.source), view.rank, view.score) for view in candidate.views),
+            match_probability=probabilities.get(candidate.row),
         )
         for place, candidate in enumerate(candidates)
     ]
