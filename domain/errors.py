@@ -92,6 +92,10 @@ class EncoderNotUsable(ShortlistError):
     """An encoder folder or name cannot be exported."""
 
 
+class ModelNotUsable(ShortlistError):
+    """A model folder cannot become part of a release. The message names the file and what to do."""
+
+
 class ParityFailed(ShortlistError):
     """The exported model does not compute what the trained one does. The message names the case and by how much."""
 

@@ -110,6 +110,15 @@ class PopularItems:
     def __len__(self) -> int:
         return len(self.log_prior)
 
+    @classmethod
+    def load(cls, path: Path) -> "PopularItems":
+        """Reads an `.npy`.
+
+        Raises:
+            OSError, ValueError: the file is none.
+        """
+        return cls(np.load(path, allow_pickle=False))
+
     def remapped(self, target: np.ndarray, item_count: int) -> "PopularItems":
         """Returns the prior of another catalogue; see `NeighbourTable.remapped`. New items count as never chosen."""
         moved = np.full(item_count, self.log_prior.min(), np.float32)

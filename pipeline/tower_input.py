@@ -36,15 +36,12 @@ def event_buckets(most: int) -> tuple[int, ...]:
     return (*buckets, most)
 
 
-def tower_input(
-    pasts: Sequence[PastEvents], vectors: np.ndarray, tower_rows: np.ndarray, most: int
-) -> dict[str, np.ndarray]:
+def tower_input(pasts: Sequence[PastEvents], vectors: np.ndarray, most: int) -> dict[str, np.ndarray]:
     """Returns the arrays of one call: the last events of each user, padded behind to a bucket.
 
     Args:
         pasts: of B users, at least one event each.
         vectors: float32[n, d], the catalogue's content vectors.
-        tower_rows: int64[n], each item's row where the tower was trained; -1 for items it has never seen.
         most: events that the tower looks back on.
 
     Returns:
@@ -61,7 +58,7 @@ def tower_input(
         rows = past.rows[-most:]
         real = slice(0, len(rows))
         content[place, real] = vectors[rows]
-        item_row[place, real] = tower_rows[rows]
+        item_row[place, real] = rows
         kind[place, real] = past.kind[-most:]
         age_s[place, real] = past.age_s[-most:]
         mask[place, real] = 1

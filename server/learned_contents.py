@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -15,19 +14,6 @@ from pipeline.rank_features import FEATURE_NAMES, FeatureScaler
 from pipeline.tower_input import PastEvents, tower_input
 from pipeline.vectors import check_unit
 from server.served_model import ModelCanary
-
-
-@dataclass(frozen=True)
-class TowerItems:
-    """The item side of the user tower.
-
-    Attributes:
-        vectors: float32[n, e], unit.
-        rows: int64[n], each item's row where the tower was trained, -1 for new ones.
-    """
-
-    vectors: np.ndarray
-    rows: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -52,14 +38,14 @@ class LearnedContents:
     Attributes:
         neighbours: for collaborative recall.
         popularity: the prior.
-        tower: the item side of the user tower.
+        tower: float32[n, e], the item side of the user tower.
         ranker: what goes around the ranker's network.
         canaries: by model.
     """
 
     neighbours: NeighbourTable | None = None
     popularity: PopularItems | None = None
-    tower: TowerItems | None = None
+    tower: np.ndarray | None = None
     ranker: RankerFile | None = None
     canaries: Mapping[str, ModelCanary] = field(default_factory=dict)
 
@@ -77,10 +63,10 @@ def read_learned(folder: ReleaseFolder, vectors: np.ndarray) -> LearnedContents:
     manifest, path = folder.manifest, folder.path
     try:
         neighbours = NeighbourTable.load(path / layout.NEIGHBOURS) if layout.NEIGHBOURS in manifest.files else None
-        popularity = PopularItems(_array(path / layout.POPULARITY)) if layout.POPULARITY in manifest.files else None
+        popularity = PopularItems.load(path / layout.POPULARITY) if layout.POPULARITY in manifest.files else None
         tower = _tower(folder) if "user_tower" in manifest.models else None
         ranker = _ranker(folder) if "ranker" in manifest.models else None
-        canaries = _canaries(folder, vectors, tower)
+        canaries = _canaries(folder, vectors)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ReleaseRejected(f"{path}: {error}; build the release again") from error
     counts = {layout.NEIGHBOURS: neighbours, layout.POPULARITY: popularity}
@@ -90,16 +76,16 @@ def read_learned(folder: ReleaseFolder, vectors: np.ndarray) -> LearnedContents:
     return LearnedContents(neighbours, popularity, tower, ranker, canaries)
 
 
-def _tower(folder: ReleaseFolder) -> TowerItems:
+def _tower(folder: ReleaseFolder) -> np.ndarray:
     entry, item_count = folder.manifest.models["user_tower"], folder.manifest.item_count
-    items = TowerItems(_array(folder.path / layout.TOWER_VECTORS), _array(folder.path / layout.TOWER_ROWS))
-    expected = ((item_count, entry.output_width), (item_count,))
-    if (items.vectors.shape, items.rows.shape) != expected or items.vectors.dtype != np.float32:
-        raise ValueError(f"the tower's files hold {items.vectors.shape} and {items.rows.shape}, expected {expected}")
+    vectors = np.load(folder.path / layout.TOWER_VECTORS, allow_pickle=False)
+    if vectors.shape != (item_count, entry.output_width) or vectors.dtype != np.float32:
+        raise ValueError(f"{layout.TOWER_VECTORS} is {vectors.dtype}{list(vectors.shape)}")
     if entry.input_width != folder.manifest.dimension:
         raise ValueError(f"the user tower takes vectors of {entry.input_width}, not {folder.manifest.dimension}")
-    check_unit(items.vectors)
-    return items
+    check_unit(vectors[vectors.any(axis=1)])
+    found: np.ndarray = vectors
+    return found
 
 
 def _ranker(folder: ReleaseFolder) -> RankerFile:
@@ -114,16 +100,16 @@ def _ranker(folder: ReleaseFolder) -> RankerFile:
     return RankerFile(FeatureScaler(mean, scale), float(raw["slope"]), float(raw["intercept"]))
 
 
-def _canaries(folder: ReleaseFolder, vectors: np.ndarray, tower: TowerItems | None) -> dict[str, ModelCanary]:
+def _canaries(folder: ReleaseFolder, vectors: np.ndarray) -> dict[str, ModelCanary]:
     if not folder.manifest.models:
         return {}
     raw = json.loads((folder.path / layout.CANARY).read_text(encoding="utf-8"))["models"]
     canaries = {}
     for name, entry in folder.manifest.models.items():
         answer = np.asarray(raw[name]["answer"], dtype=np.float32)
-        if tower is not None and name == "user_tower":
+        if name == "user_tower":
             pasts = [_past(one) for one in raw[name]["histories"]]
-            inputs = tower_input(pasts, vectors, tower.rows, entry.max_length)
+            inputs = tower_input(pasts, vectors, entry.max_length)
         else:
             inputs = {"features": np.asarray(raw[name]["features"], dtype=np.float32)}
         canaries[name] = ModelCanary(inputs, answer)
@@ -133,8 +119,3 @@ def _canaries(folder: ReleaseFolder, vectors: np.ndarray, tower: TowerItems | No
 def _past(raw: Mapping[str, list[float]]) -> PastEvents:
     rows, kind = (np.asarray(raw[name], dtype=np.int64) for name in ("rows", "kind"))
     return PastEvents(rows, kind, np.asarray(raw["age_s"], dtype=np.float32))
-
-
-def _array(path: Path) -> np.ndarray:
-    array: np.ndarray = np.load(path, allow_pickle=False)
-    return array

@@ -10,7 +10,6 @@ from pipeline.neighbours import NeighbourTable, PopularItems
 from pipeline.rank_features import FeatureScaler
 from pipeline.tower_input import PastEvents, tower_input
 from server.deadline import Deadline
-from server.learned_contents import TowerItems
 from server.served_model import ServedModel
 
 
@@ -20,12 +19,14 @@ class UserTower:
 
     Attributes:
         model: on Triton.
-        items: the item side.
+        item_vectors: float32[n, e], the item side: unit, or zeros for items of which the tower knows nothing.
+        silent: bool[n], the latter.
         content: float32[n, d], the catalogue's vectors.
     """
 
     model: ServedModel
-    items: TowerItems
+    item_vectors: np.ndarray
+    silent: np.ndarray
     content: np.ndarray
 
     async def embed(self, past: PastEvents, deadline: Deadline) -> np.ndarray:
@@ -34,7 +35,7 @@ class UserTower:
         Raises:
             ModelUnavailable, DeadlineExceeded: as `ServedModel.ask`.
         """
-        inputs = tower_input([past], self.content, self.items.rows, self.model.loaded.entry.max_length)
+        inputs = tower_input([past], self.content, self.model.loaded.entry.max_length)
         embeddings = await self.model.ask(inputs, deadline)
         return np.asarray(embeddings[0])
 

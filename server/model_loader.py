@@ -70,7 +70,8 @@ class ModelLoader:
         learned = contents.learned
         tower = None
         if "user_tower" in served and learned.tower is not None:
-            tower = UserTower(served["user_tower"], learned.tower, contents.index.vectors)
+            silent = np.asarray(~learned.tower.any(axis=1))
+            tower = UserTower(served["user_tower"], learned.tower, silent, contents.index.vectors)
         ranker = None
         if "ranker" in served and learned.ranker is not None:
             facts = await asyncio.get_running_loop().run_in_executor(self.workers, _facts, contents)
@@ -157,7 +158,7 @@ def _facts(contents: ReleaseContents) -> ItemFacts:
         ItemFacts.of_items([items.item(row) for row in range(len(items))]),
         vectors=contents.index.vectors,
         mean=contents.mean,
-        tower_vectors=None if learned.tower is None else learned.tower.vectors,
+        tower_vectors=learned.tower,
         neighbour_rows=None if learned.neighbours is None else learned.neighbours.rows,
         neighbour_weights=None if learned.neighbours is None else learned.neighbours.weights,
         log_popularity=None if learned.popularity is None else learned.popularity.log_prior,

@@ -54,7 +54,8 @@ def recall(query: RecommendQuery, history: History, represented: Represented, re
         RecalledList(one.source, *release.index.search(one.vector, depth, meaningless)) for one in represented.queries
     ]
     if represented.user_embedding is not None and learned.tower is not None:
-        found = exact_search(learned.tower.items.vectors, represented.user_embedding, depth, blocked)
+        tower = learned.tower
+        found = exact_search(tower.item_vectors, represented.user_embedding, depth, blocked | tower.silent)
         lists.append(RecalledList(Source.USER_TOWER, *found))
     if learned.neighbours is not None and by_people:
         lists.append(RecalledList(Source.COLLABORATIVE, *learned.neighbours.search(past_rows, depth, blocked)))
