@@ -77,7 +77,7 @@ def export_onnx(source: EncoderSource, out: Path) -> OnnxExport:
         StorageError: `out` can't be written.
     """
     started = time.monotonic()
-    with quiet():
+    with _quiet():
         # eval() on the wrapper: the exporter puts its mode back recursively, and dropout with it.
         encoder = _SentenceEncoder(load_transformer(source, attention=_EXPORTED_ATTENTION)).eval()
         size_bytes = sum(p.numel() * p.element_size() for p in encoder.parameters())
@@ -109,7 +109,7 @@ def load_transformer(source: EncoderSource, *, attention: str) -> Any:  # noqa: 
     Raises:
         EncoderNotUsable: the weights can't be read, or some that the vectors depend on are missing.
     """
-    with quiet():
+    with _quiet():
         try:
             model, info = transformers.AutoModel.from_pretrained(
                 str(source.folder),
@@ -194,7 +194,7 @@ def _write(path: Path, payload: bytes) -> None:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """The libraries' warnings and bars are about their own insides; what the user must know is raised."""
     disabled = logging.root.manager.disable
     bars = transformers.utils.logging.is_progress_bar_enabled()
