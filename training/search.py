@@ -1,0 +1,123 @@
+"""`shortlist train --search N`: tries settings of one part on the validation split and keeps the best (optuna)."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from domain.errors import TrainingRefused
+from training.material import Material
+from training.run import Step
+from training.run_folder import digest, write_json
+
+SEARCH_FILE = "search.json"
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where a setting may lie.
+
+    Attributes:
+        low, high: both included; whole numbers where both are.
+        log: whether orders of magnitude are tried alike.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What is tried for a part.
+
+    Attributes:
+        figure: name of the step's figure that is to be high.
+        spans: by setting, dotted for settings inside settings.
+    """
+
+    figure: str
+    spans: Mapping[str, Span]
+
+
+def search_settings(
+    build: Callable[[object], Step], settings: object, space: SearchSpace, material: Material, trials: int
+) -> object:
+    """Returns the settings with the best validation figure of so many trials, the given settings among them.
+
+    Trials that were done before, by an interrupted search over the same data, count.
+
+    Args:
+        build: makes the step from its settings.
+        settings: where the search starts; also what is not searched.
+        space: what is tried.
+        material: the data.
+        trials: how many.
+
+    Raises:
+        TrainingRefused: the step has nothing to work on, or gives no such figure.
+    """
+    # Heavy, and only a search needs it.
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    step = build(settings)
+    if reason := step.applies(material):
+        raise TrainingRefused(f"{step.name} cannot be searched: {reason}")
+    key = digest(material.key, step.name, dataclasses.asdict(settings), sorted(space.spans))  # type: ignore[call-overload]
+    work = material.out / f".search-{step.name}"
+    work.mkdir(parents=True, exist_ok=True)
+    backend = optuna.storages.journal.JournalFileBackend(str(work / "trials.log"))
+    study = optuna.create_study(
+        study_name=key,
+        storage=optuna.storages.JournalStorage(backend),
+        sampler=optuna.samplers.TPESampler(seed=material.seed, n_startup_trials=min(10, max(1, trials // 2))),
+        direction="maximize",
+        load_if_exists=True,
+    )
+    if not study.trials:
+        study.enqueue_trial({name: _value(settings, name) for name in space.spans})
+
+    def objective(trial: optuna.Trial) -> float:
+        tried = settings
+        for name, span in space.spans.items():
+            tried = _replaced(tried, name, _suggested(trial, name, span))
+        folder = work / f"trial-{trial.number}"
+        folder.mkdir(exist_ok=True)
+        try:
+            figures = build(tried).make(material, folder).figures
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        if space.figure not in figures:
+            raise TrainingRefused(f"{step.name} gives no figure {space.figure}; it gives {', '.join(figures)}")
+        material.observer.step(
+            f"    trial {trial.number + 1}: {trial.params}: {space.figure} {figures[space.figure]:.4f}"
+        )
+        return figures[space.figure]
+
+    done = sum(trial.state.is_finished() for trial in study.trials)
+    study.optimize(objective, n_trials=max(0, trials - done))
+    best = settings
+    for name, value in study.best_params.items():
+        best = _replaced(best, name, value)
+    found = [{"settings": trial.params, space.figure: trial.value} for trial in study.trials if trial.value is not None]
+    write_json(material.out / SEARCH_FILE, {"part": step.name, "best": study.best_params, "trials": found})
+    return best
+
+
+def _suggested(trial: "object", name: str, span: Span) -> float | int:
+    suggest = trial.suggest_int if isinstance(span.low, int) and isinstance(span.high, int) else trial.suggest_float
+    value: float | int = suggest(name, span.low, span.high, log=span.log)
+    return value
+
+
+def _value(settings: object, name: str) -> object:
+    for part in name.split("."):
+        settings = getattr(settings, part)
+    return settings
+
+
+def _replaced(settings: object, name: str, value: object) -> object:
+    head, _, rest = name.partition(".")
+    inner = _replaced(getattr(settings, head), rest, value) if rest else value
+    return dataclasses.replace(settings, **{head: inner})  # type: ignore[type-var]
