@@ -199,6 +199,9 @@ def _meanings(tables: Mapping[str, Mapping]) -> Iterator[tuple[str, str, object]
         for aspect, polarities in tables[table].items():
             for phrase, polarity in _polarities(polarities):
                 yield phrase, name, {aspect: polarity}
+    for aspect, polarities in tables.get("verbs_of", {}).items():
+        for verb, polarity in _polarities(polarities):
+            yield from ((form, "own", {aspect: polarity}) for form in _verb_forms(verb))
     for name, table in (("negation", "negations"), ("intensity", "intensifiers")):
         for phrase, factor in _polarities(tables[table]):
             yield phrase, name, factor
@@ -225,3 +228,13 @@ def _plurals(phrase: str) -> Iterator[str]:
         yield phrase[:-1] + "ies"
     else:
         yield phrase + ("es" if phrase.endswith(("x", "ch", "sh")) else "s")
+
+
+def _verb_forms(verb: str) -> Iterator[str]:
+    """Yields an English verb's regular forms; of doubled and single consonants, both."""
+    word, _, rest = verb.partition(" ")
+    stem = word[:-1] if word.endswith("e") else word
+    forms = [word, word + ("es" if word.endswith(("x", "ch", "sh", "s")) else "s"), stem + "ed", stem + "ing"]
+    if len(word) > 2 and word[-1] not in "aeiouwy" and word[-2] in "aeiou":
+        forms += [word + word[-1] + "ed", word + word[-1] + "ing"]
+    return (f"{form} {rest}".strip() for form in forms)
