@@ -14,6 +14,7 @@ _COMMANDS = {
     "serve": "cli.serve",
     "recommend": "cli.recommend",
     "export": "cli.export",
+    "aspects": "cli.aspects",
     "train": "cli.train",
     "check": "cli.check",
 }

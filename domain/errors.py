@@ -110,3 +110,7 @@ class ConfigurationError(ShortlistError):
 
 class StorageError(ShortlistError):
     """A file could not be written: a full disk, a missing permission."""
+
+
+class ReviewFileError(ShortlistError):
+    """A file of reviews cannot be used. The message names the file and, where one is to blame, the line."""

@@ -1,4 +1,4 @@
-"""The words that aspect rules go by, read from the lexicon files beside this module, and how a text is cut into them."""
+"""The words that aspect rules go by, from the lexicon files beside this module, and how a text is cut into them."""
 
 import re
 import tomllib
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 _FOLDER = Path(__file__).resolve().parent
 _LANGUAGES = ("en", "zh")
@@ -24,6 +25,10 @@ _CONTRACTIONS = (
     (re.compile(r"'(?:s|re|ve|ll|d|m)\b"), ""),
     (re.compile(r"(?<=[a-z])-(?=[a-z])"), " "),
 )
+# Longer adjectives are compared with "more"; of these, the form in -er is another word.
+_LONGEST_COMPARED = 8
+_NOT_COMPARED = frozenset({"late", "numb", "dim", "win", "hate", "love", "bad", "good", "well", "fun", "pad", "lack"})
+
 _TOKEN = re.compile(r"[\u3400-\u9fff]|[^\W\d_\u3400-\u9fff]+|\d+(?:[.,]\d+)*|\n|\S")
 
 
@@ -180,32 +185,38 @@ def tokens(text: str) -> list[str]:
     return _TOKEN.findall(text)
 
 
-def _meanings(tables: Mapping[str, Mapping]) -> Iterator[tuple[str, str, object]]:
+def _meanings(tables: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
     """Yields (phrase, field of Entry, value)."""
     for aspect, phrases in tables["targets"].items():
         for phrase in phrases:
             yield phrase, "target", aspect
             yield from ((plural, "target", aspect) for plural in _plurals(phrase))
-    for aspect, polarities in tables["presence"].items():
-        for phrase, polarity in _polarities(polarities):
-            yield phrase, "target", aspect
-            yield phrase, "presence", polarity
     for phrase, polarity in _polarities(tables["opinions"]):
-        yield phrase, "opinion", polarity
+        yield from ((form, "opinion", polarity) for form in (phrase, *_degrees(phrase)))
     for phrase, polarity in _polarities(tables["overall"]):
         yield phrase, "opinion", polarity
         yield phrase, "overall", True
-    for name, table in (("own", "opinions_of"), ("depending", "depending")):
-        for aspect, polarities in tables[table].items():
-            for phrase, polarity in _polarities(polarities):
-                yield phrase, name, {aspect: polarity}
-    for aspect, polarities in tables.get("verbs_of", {}).items():
-        for verb, polarity in _polarities(polarities):
-            yield from ((form, "own", {aspect: polarity}) for form in _verb_forms(verb))
     for name, table in (("negation", "negations"), ("intensity", "intensifiers")):
-        for phrase, factor in _polarities(tables[table]):
-            yield phrase, name, factor
+        yield from ((phrase, name, factor) for phrase, factor in _polarities(tables[table]))
+    yield from _by_aspect(tables)
     yield from _marks(tables["marks"])
+
+
+def _by_aspect(tables: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
+    for aspect, phrase, polarity in _nested(tables["presence"]):
+        yield phrase, "target", aspect
+        yield phrase, "presence", polarity
+    for name, table in (("own", "opinions_of"), ("depending", "depending")):
+        for aspect, phrase, polarity in _nested(tables[table]):
+            yield from ((form, name, {aspect: polarity}) for form in (phrase, *_degrees(phrase)))
+    for aspect, verb, polarity in _nested(tables.get("verbs_of", {})):
+        yield from ((form, "own", {aspect: polarity}) for form in _verb_forms(verb))
+
+
+def _nested(tables: Mapping[str, Mapping[str, Sequence[str]]]) -> Iterator[tuple[str, str, float]]:
+    """Yields (aspect, phrase, polarity)."""
+    for aspect, table in tables.items():
+        yield from ((aspect, phrase, polarity) for phrase, polarity in _polarities(table))
 
 
 def _marks(marks: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, object]]:
@@ -228,6 +239,23 @@ def _plurals(phrase: str) -> Iterator[str]:
         yield phrase[:-1] + "ies"
     else:
         yield phrase + ("es" if phrase.endswith(("x", "ch", "sh")) else "s")
+
+
+def _degrees(adjective: str) -> Iterator[str]:
+    """Yields an English adjective's comparative and superlative; of words that have none, forms that nobody writes."""
+    if not adjective.isascii() or not adjective.isalpha() or len(adjective) > _LONGEST_COMPARED:
+        return
+    if adjective.endswith(("ed", "ing", "er", "est", "ly", "s")) or adjective in _NOT_COMPARED:
+        return
+    stem = adjective
+    if adjective.endswith("e"):
+        stem = adjective[:-1]
+    elif adjective.endswith("y") and len(adjective) > 3:
+        stem = adjective[:-1] + "i"
+    elif re.fullmatch(r".*[^aeiou][aeiou][^aeiouwxy]", adjective):
+        stem = adjective + adjective[-1]
+    yield stem + "er"
+    yield stem + "est"
 
 
 def _verb_forms(verb: str) -> Iterator[str]:

@@ -153,26 +153,29 @@ class _Sentence:
 
     def _grouped(self) -> Iterator[_Target]:
         group: list[_Word] = []
+        judged_clause = -1
         for place, word in enumerate(self._words):
             if word.entry.target is not None:
-                if group and not self._in_one_breath(group[-1], word):
+                if group and not self._in_one_breath(group[-1], word, praised=judged_clause == group[0].clause):
                     yield from _as_targets(group)
                     group = []
                 group.append(word)
-            elif group and word.entry.judges and self._is_opinion(place):
+            elif word.entry.judges and self._is_opinion(place):
                 yield from _as_targets(group)
-                group = []
+                group, judged_clause = [], word.clause
         yield from _as_targets(group)
 
-    def _in_one_breath(self, first: _Word, second: _Word) -> bool:
+    def _in_one_breath(self, first: _Word, second: _Word, *, praised: bool) -> bool:
+        """Whether one judgement is for both; "bad sound and picture" is, "bad sound, the picture" is not."""
         between = [word for word in self._words if first.end <= word.start < second.start]
-        covered = sum(word.end - word.start for word in between)
-        parted = any(word.entry.boundary is not Boundary.NONE or word.entry.alternative for word in between)
-        plain = all(
-            word.entry.boundary in (Boundary.JOIN, Boundary.CLAUSE) or word.entry.determiner or word.entry.alternative
-            for word in between
-        )
-        return parted and plain and second.start - first.end == covered
+        if second.start - first.end != sum(word.end - word.start for word in between):
+            return False
+        joins = [word for word in between if word.entry.boundary is Boundary.JOIN or word.entry.alternative]
+        commas = [word for word in between if word.entry.boundary is Boundary.CLAUSE]
+        articles = [word for word in between if word.entry.determiner]
+        if len(joins) + len(commas) + len(articles) != len(between) or not (joins or commas):
+            return False
+        return not (praised and (commas or articles))
 
     # --- words that judge
 
@@ -261,7 +264,9 @@ class _Sentence:
     def _new_subject(self, word: _Word) -> bool:
         """Whether the part with the judging word begins with a subject of its own, which is no target."""
         return any(
-            other.entry.determiner and other.start < word.start and (other.clause, other.join) == (word.clause, word.join)
+            other.entry.determiner
+            and other.start < word.start
+            and (other.clause, other.join) == (word.clause, word.join)
             for other in self._words
         )
 
@@ -325,7 +330,9 @@ class _Sentence:
         factor, _ = self._factor(place)
         presence = word.entry.presence
         if factor < 0 and (presence or self._is_denied(place)):
-            return _Evidence(target.aspects[0], -0.5 if not presence else presence * factor * 1.5, _CARRIED, word.contrast)
+            return _Evidence(
+                target.aspects[0], -0.5 if not presence else presence * factor * 1.5, _CARRIED, word.contrast
+            )
         if presence:
             return _Evidence(target.aspects[0], presence * factor, _CARRIED, word.contrast)
         return _Evidence(target.aspects[0], 0.0, _NAMED, word.contrast)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.aspect_profile import aspect_affinity
 from pipeline.fuse import RecalledList
 from pipeline.item_facts import ItemFacts
 from pipeline.vectors import history_query
@@ -61,6 +62,8 @@ class RankHistory:
         age_s: float32[N], seconds before now.
         user_embedding: float32[e], unit, what the user tower says; None without one.
         query: float32[d], unit, a query vector that takes the place of the history's own, for example a text's.
+        aspects: float32[A], what the user's own comments say (`aspect_profile.user_aspects`); None where they say
+            nothing: then what their items are praised for counts.
     """
 
     rows: np.ndarray
@@ -68,6 +71,7 @@ class RankHistory:
     age_s: np.ndarray
     user_embedding: np.ndarray | None = None
     query: np.ndarray | None = None
+    aspects: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,7 @@ def rank_features(
     columns |= _semantic(rows, candidates, facts, history.query)
     columns |= _collaborative(rows, candidates, facts)
     columns |= _attributes(rows, candidates, facts)
+    columns |= _aspects(history, rows, candidates, facts)
     if history.user_embedding is not None and facts.tower_vectors is not None:
         columns["tower"] = facts.tower_vectors[candidates] @ history.user_embedding
     if facts.log_popularity is not None:
@@ -195,9 +200,19 @@ def _attributes(rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -> d
         found["price_distance"] = _distance(facts.log_price[rows, None], facts.log_price[candidates, None])[0]
     if facts.numbers is not None:
         found["number_distance"], found["number_offset"] = _distance(facts.numbers[rows], facts.numbers[candidates])
-    if facts.aspects is not None:
-        found["aspect_affinity"] = facts.aspects[candidates] @ facts.aspects[rows].mean(axis=0)
     return found
+
+
+def _aspects(history: RankHistory, rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -> dict[str, np.ndarray]:
+    if facts.aspects is None:
+        return {}
+    if history.aspects is not None and history.aspects.any():
+        return {"aspect_affinity": aspect_affinity(history.aspects, facts.aspects[candidates])}
+    if not len(rows):
+        return {}
+    # What the history's items are blamed for is not what the user looks for.
+    praised = np.maximum(facts.aspects[rows].mean(axis=0), 0)
+    return {"aspect_affinity": aspect_affinity(praised, facts.aspects[candidates])}
 
 
 def _category_affinity(

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from training.review_profiles import ReviewProfileSettings
 from training.run import Step
+from training.steps.aspects import AspectsStep
 from training.steps.collaborative import CollaborativeSettings, CollaborativeStep
 
 # One table of a preset each; the step of the same name takes it.
 _STEPS: Mapping[str, tuple[type, Any]] = {
     "collaborative": (CollaborativeSettings, CollaborativeStep),
+    "aspects": (ReviewProfileSettings, AspectsStep),
 }
 
 SECTIONS: Mapping[str, type] = {name: settings for name, (settings, _) in _STEPS.items()}
