@@ -59,7 +59,9 @@ def user_profile(texts: Iterable[Sequence[AspectScore]], prior: float = USER_PRI
     """
     weight, signed, unsigned, mentions = _sums(texts)
     total = np.maximum(weight + prior, _TINY)
-    return AspectProfile(_float32(np.where(signed < 0, -unsigned, unsigned) / total), _float32(weight / total), mentions)
+    return AspectProfile(
+        _float32(np.where(signed < 0, -unsigned, unsigned) / total), _float32(weight / total), mentions
+    )
 
 
 def user_aspects(comments: Iterable[str]) -> np.ndarray:

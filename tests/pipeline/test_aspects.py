@@ -116,7 +116,8 @@ ENGLISH = (
     "wooden acting", "a gripping story", "the design is ugly", "poor quality", "the lessons are easy to follow",
 )  # fmt: skip
 CHINESE = (
-    "价格实惠", "音质很差", "服务热情", "物流太慢", "穿着很舒服", "演技浮夸", "剧情紧凑", "外观丑", "质量很好", "讲解通俗易懂",
+    "价格实惠", "音质很差", "服务热情", "物流太慢", "穿着很舒服", "演技浮夸", "剧情紧凑", "外观丑", "质量很好",
+    "讲解通俗易懂",
 )  # fmt: skip
 
 
@@ -153,7 +154,9 @@ def test_an_english_negation_turns_the_sign(aspect, opinion):
         assert signs(f"The {ENGLISH_TARGETS[aspect]} {negated.format(opinion)}.") == {aspect: -plain[aspect]}, negated
 
 
-@pytest.mark.parametrize(("aspect", "opinion"), [*itertools.product(CHINESE_TARGETS, ["好", "出色", "糟糕", "令人满意"])])
+@pytest.mark.parametrize(
+    ("aspect", "opinion"), [*itertools.product(CHINESE_TARGETS, ["好", "出色", "糟糕", "令人满意"])]
+)
 def test_a_chinese_negation_turns_the_sign(aspect, opinion):
     plain = signs(f"{CHINESE_TARGETS[aspect]}很{opinion}")
     for negated in ("不{}", "并不{}", "一点也不{}", "谈不上{}"):

@@ -122,3 +122,15 @@ def test_scaler():
     scaler = FeatureScaler.fitted(features)
     assert scaler.apply(features).tolist() == [[-1, 0], [1, 0]]
     assert scaler.apply(np.array([[1e9, 5]])).tolist() == [[8, 0]]
+
+
+def test_what_the_users_own_comments_say_counts_before_what_their_items_are_praised_for(facts):
+    facts = replace(facts, aspects=np.array([[0.8, -0.8], [0, 0.5], [0.5, 0], [0, 0]], np.float32))
+
+    def affinity(aspects):
+        return column(rank_features(asked(0, aspects=aspects), np.array([1, 2]), facts), "aspect_affinity")
+
+    silent = affinity(None)
+    assert silent[1] > silent[0] == 0  # the history's item is blamed for the second aspect: no reason to look for it
+    assert affinity(np.array([0, -0.6], np.float32))[0] > 0  # but a complaint is
+    np.testing.assert_array_equal(affinity(np.zeros(2, np.float32)), silent)
