@@ -93,7 +93,7 @@ class EncoderNotUsable(ShortlistError):
 
 
 class ModelNotUsable(ShortlistError):
-    """A model folder cannot become part of a release. The message names the file and what to do."""
+    """A trained part cannot be loaded, exported or released. The message names the file and what to do."""
 
 
 class ParityFailed(ShortlistError):
