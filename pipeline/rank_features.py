@@ -11,10 +11,18 @@ from pipeline.item_facts import ItemFacts
 from pipeline.vectors import history_query
 
 # Recall lists whose ranks are features, by the names that `fuse` knows them by.
-RANKED_SOURCES = ("semantic_history", "collaborative", "user_tower", "popular")
+RANKED_SOURCES = ("semantic_history", "collaborative", "user_tower")
 
 # Features that are also given standardised over the request's candidates: a softmax sees differences only.
-STANDARDISED = ("semantic", "semantic_recent", "collaborative", "collaborative_recent", "tower", "log_popularity")
+STANDARDISED = (
+    "semantic",
+    "semantic_recent",
+    "collaborative",
+    "collaborative_recent",
+    "following",
+    "tower",
+    "log_popularity",
+)
 
 _PLAIN_NAMES = (
     "semantic",
@@ -25,6 +33,8 @@ _PLAIN_NAMES = (
     "collaborative",
     "collaborative_recent",
     "collaborative_max",
+    "following",
+    "following_last",
     "log_popularity",
     "category_affinity",
     "brand_affinity",
@@ -45,8 +55,9 @@ FEATURE_NAMES = (
 # Most events that are compared with every candidate one by one; the means take all.
 RECENT_LIMIT = 50
 
-# An event this many places back counts half in the recent features.
+# An event this many places back counts half in the recent features, and in what follows the latest events.
 RECENT_HALF_LIFE = 5.0
+FOLLOWING_HALF_LIFE = 1.5
 
 _RANK_OFFSET = 10
 _DAY_S = 86_400.0
@@ -115,6 +126,7 @@ def rank_features(
     columns = {name: np.zeros(len(candidates), np.float32) for name in FEATURE_NAMES}
     columns |= _semantic(rows, candidates, facts, history.query)
     columns |= _collaborative(rows, candidates, facts)
+    columns |= _following(rows, candidates, facts)
     columns |= _attributes(rows, candidates, facts)
     columns |= _aspects(history, rows, candidates, facts)
     if history.user_embedding is not None and facts.tower_vectors is not None:
@@ -137,9 +149,9 @@ def standardised(scores: np.ndarray) -> np.ndarray:
     return ((scores - scores.mean()) / spread).astype(np.float32) if spread > 1e-6 else np.zeros_like(scores)
 
 
-def recency_weights(count: int) -> np.ndarray:
-    """Returns float32[count], 2^(-places from the end / RECENT_HALF_LIFE), summing to 1."""
-    weights = np.exp2(-np.arange(count)[::-1] / RECENT_HALF_LIFE)
+def recency_weights(count: int, half_life: float = RECENT_HALF_LIFE) -> np.ndarray:
+    """Returns float32[count], 2^(-places from the end / half_life), summing to 1."""
+    weights = np.exp2(-np.arange(count)[::-1] / half_life)
     shares: np.ndarray = weights / weights.sum() if count else weights
     return shares.astype(np.float32)
 
@@ -172,12 +184,8 @@ def _collaborative(rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -
     """Sums the neighbour table's weights by candidate: over all events alike, by recency, and the strongest."""
     if facts.neighbour_rows is None or facts.neighbour_weights is None or not len(rows) or not len(candidates):
         return {}
-    order = np.argsort(candidates, kind="stable")
-    neighbours = facts.neighbour_rows[rows]
-    places = np.minimum(np.searchsorted(candidates[order], neighbours), len(candidates) - 1)
-    hit = candidates[order][places] == neighbours
-    places, weights = order[places[hit]], facts.neighbour_weights[rows][hit]
-    recency = recency_weights(len(rows))[np.nonzero(hit)[0]]
+    places, events, weights = _linked(rows, candidates, facts.neighbour_rows, facts.neighbour_weights)
+    recency = recency_weights(len(rows))[events]
     strongest = np.zeros(len(candidates), np.float32)
     np.maximum.at(strongest, places, weights)
     return {
@@ -185,6 +193,31 @@ def _collaborative(rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -
         "collaborative_recent": np.bincount(places, weights * recency, len(candidates)).astype(np.float32),
         "collaborative_max": strongest,
     }
+
+
+def _following(rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -> dict[str, np.ndarray]:
+    """Sums by candidate how often it came next: after the latest events by recency, and after the last one alone."""
+    if facts.follower_rows is None or facts.follower_weights is None or not len(rows) or not len(candidates):
+        return {}
+    rows = rows[-RECENT_LIMIT:]
+    places, events, weights = _linked(rows, candidates, facts.follower_rows, facts.follower_weights)
+    recency = recency_weights(len(rows), FOLLOWING_HALF_LIFE)[events]
+    last = np.where(events == len(rows) - 1, weights, 0)
+    return {
+        "following": np.bincount(places, weights * recency, len(candidates)).astype(np.float32),
+        "following_last": np.bincount(places, last, len(candidates)).astype(np.float32),
+    }
+
+
+def _linked(
+    rows: np.ndarray, candidates: np.ndarray, neighbour_rows: np.ndarray, neighbour_weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Finds the candidates among the rows' neighbours: places in `candidates`, places in `rows`, weights."""
+    order = np.argsort(candidates, kind="stable")
+    neighbours = neighbour_rows[rows]
+    places = np.minimum(np.searchsorted(candidates[order], neighbours), len(candidates) - 1)
+    hit = candidates[order][places] == neighbours
+    return order[places[hit]], np.nonzero(hit)[0], neighbour_weights[rows][hit]
 
 
 def _attributes(rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -> dict[str, np.ndarray]:

@@ -38,7 +38,7 @@ def ndcg_by_case(scores: np.ndarray, part: Part, depth: int = DEPTH) -> np.ndarr
 def top_places(scores: np.ndarray, count: int) -> np.ndarray:
     """Returns int64[<= count], the best places of float32[n], best first, equal scores by place; -inf never."""
     finite = np.flatnonzero(scores > -np.inf)
-    if len(finite) > count:
+    if len(finite) > count > 0:
         edge = np.partition(scores[finite], len(finite) - count)[len(finite) - count]
         finite = finite[scores[finite] >= edge]
     return finite[np.argsort(-scores[finite], kind="stable")][:count]

@@ -56,7 +56,7 @@ def test_by_hand(facts):
     history = asked(0, 1, user_embedding=np.array([1, 0, 0], np.float32))
     candidates = np.array([3, 2])
     lists = (
-        RecalledList("popular", np.array([2, 0]), np.zeros(2)),
+        RecalledList("user_tower", np.array([2, 0]), np.zeros(2)),
         RecalledList("lexical", np.array([3]), np.zeros(1)),
     )
     features = rank_features(history, candidates, facts, lists)
@@ -84,7 +84,7 @@ def test_by_hand(facts):
         "history_length": [np.log(3)] * 2,
         "last_event_age": [np.log(2)] * 2,
         "collaborative_standardised": [-1, 1],
-        "reciprocal_rank_popular": [0, 1],
+        "reciprocal_rank_user_tower": [0, 1],
         "reciprocal_rank_collaborative": [0, 0],
     }
     for name, values in expected.items():

@@ -1,0 +1,68 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.item_facts import ItemFacts
+from tests.training.histories import history, part, random_histories
+from training.ease import EaseSettings
+from training.hybrid import HybridSettings, fit_hybrid, standardised_rows, with_prior
+from training.recall import RecallRecipe, RecallSettings, fit_recall
+from training.selection import validation_ndcg
+
+
+@pytest.fixture
+def recall():
+    vectors = np.eye(3, dtype=np.float32)[np.arange(13) % 3]
+    facts = replace(ItemFacts(count=13), vectors=vectors, mean=vectors.mean(axis=0))
+    return fit_recall(
+        random_histories(60, 12, 7), RecallRecipe(facts, RecallSettings(ease=EaseSettings(regularisation=5.0)))
+    )
+
+
+def test_t7_prior_and_likelihood():
+    likelihood, prior = np.log([0.2, 0.5, 0.3]), np.log([0.6, 0.1, 0.3])
+    assert np.array_equal(np.argsort(with_prior(likelihood, prior, 0)), np.argsort(likelihood))
+    assert np.array_equal(np.argsort(with_prior(np.zeros(3), prior, 0.5)), np.argsort(prior))
+    posterior = np.exp(with_prior(likelihood, prior, 1))
+    posterior /= posterior.sum()
+    assert np.allclose(posterior, np.array([0.12, 0.05, 0.09]) / 0.26, atol=1e-6)
+
+
+def test_t7_one_order_for_cosine_product_and_distance_on_unit_vectors():
+    rng = np.random.default_rng(0)
+    items = rng.normal(size=(50, 8))
+    items /= np.linalg.norm(items, axis=1, keepdims=True)
+    user = items[0] + rng.normal(size=8)
+    user /= np.linalg.norm(user)
+    product = items @ user
+    cosine = product / (np.linalg.norm(items, axis=1) * np.linalg.norm(user))
+    distance = np.linalg.norm(items - user, axis=1)
+    assert np.array_equal(np.argsort(-product), np.argsort(-cosine))
+    assert np.array_equal(np.argsort(-product), np.argsort(distance))
+    assert np.allclose(distance**2, 2 - 2 * product, atol=1e-6)
+
+
+def test_rows_are_standardised_over_what_is_said():
+    within = np.array([True, True, True, False])
+    found = standardised_rows(np.array([[1.0, 3.0, -np.inf, 5.0], [-np.inf] * 4]), within)
+    assert found[0].tolist() == [-1, 1, -1, 3]
+    assert not found[1].any()
+
+
+def test_weights_gain_on_validation_or_stay_out(recall):
+    validation = part(13, ((0, 3), (6, 9)), ((1, 4), (7, 10)), ((2, 5), (8, 11)))
+    hybrid = fit_hybrid(recall, validation, HybridSettings(least_gain=1e9))
+    assert list(hybrid.weights.values()) == [1.0]
+    better = fit_hybrid(recall, validation)
+    assert validation_ndcg(better, validation) >= validation_ndcg(hybrid, validation)
+
+
+def test_an_empty_history_falls_back_to_the_prior(recall):
+    hybrid = fit_hybrid(recall, part(13))
+    scores = hybrid.scores([history(), history(0, 3)])
+    assert np.array_equal(
+        np.argsort(-scores[0], kind="stable"), np.argsort(-recall.popularity.log_prior, kind="stable")
+    )
+    assert set(np.argsort(-scores[1])[:4]) <= {0, 3, 6, 9}
+    assert np.isfinite(scores).all()

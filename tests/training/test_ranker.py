@@ -1,0 +1,140 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from domain.item import Item
+from pipeline.item_facts import ItemFacts
+from pipeline.rank_features import FEATURE_NAMES
+from tests.training.histories import history, part, random_histories
+from training.ease import EaseSettings
+from training.hybrid import fit_hybrid
+from training.rank_examples import ExampleSettings, candidates_of, cross_fitted_examples, hold_out_of
+from training.ranker import Ranker, RankerSettings, RankModel, train_ranker
+from training.recall import RecallRecipe, RecallSettings, fit_recall
+
+COUNT = 24
+HISTORIES = random_histories(60, COUNT, 11)
+SETTINGS = RecallSettings(ease=EaseSettings(regularisation=5.0))
+QUICK = RankerSettings(hidden=(8,), members=2, epochs=5)
+
+
+@pytest.fixture(scope="module")
+def facts():
+    vectors = np.eye(3, dtype=np.float32)[np.arange(COUNT) % 3] * 0.8
+    vectors = np.hstack([vectors, np.full((COUNT, 1), 0.6, np.float32)])
+    items = [Item(str(n), f"item {n}", "", attributes={"kind": str(n % 3)}) for n in range(COUNT)]
+    return replace(ItemFacts.of_items(items), vectors=vectors, mean=vectors.mean(axis=0))
+
+
+@pytest.fixture(scope="module")
+def examples(facts):
+    return cross_fitted_examples(HISTORIES, RecallRecipe(facts, SETTINGS), ExampleSettings(draws=1), 1)
+
+
+@pytest.fixture(scope="module")
+def model(examples):
+    return train_ranker(examples, QUICK, 1)
+
+
+def test_questions_hide_their_answers(examples):
+    for row in range(len(examples.group)):
+        own = HISTORIES[examples.group[row]].rows
+        asked = examples.rows[row][examples.mask[row]]
+        known = np.setdiff1d(own, asked[examples.chosen[row][examples.mask[row]]])
+        assert not np.isin(asked, known[: len(own) - examples.target_count[row]]).all()
+        assert len(np.unique(asked)) == len(asked)
+    assert np.array_equal(examples.mask, examples.rows >= 0)
+    assert not examples.features[~examples.mask].any()
+    assert (examples.chosen.sum(axis=1) <= examples.target_count).all()
+
+
+def test_sources_are_fitted_without_the_users_asked(facts):
+    """A user with a pair of their own: in-sample sources would link the pair, cross-fitted ones cannot."""
+    loner = history(COUNT - 2, COUNT - 1)
+    others = tuple(replace(one, rows=one.rows[one.rows < COUNT - 2]) for one in HISTORIES)
+    others = tuple(history(*one.rows) for one in others if len(one.rows))
+    asked = cross_fitted_examples((*others, loner), RecallRecipe(facts, SETTINGS), ExampleSettings(draws=1), 3)
+    own = np.flatnonzero(asked.group == len(others))
+    assert not asked.features[own, :, FEATURE_NAMES.index("collaborative")].any()
+
+
+@pytest.mark.parametrize("hold_out", ["random", "last", "items"])
+def test_every_way_of_asking(facts, hold_out):
+    asked = cross_fitted_examples(
+        HISTORIES, RecallRecipe(facts, SETTINGS), ExampleSettings(hold_out=hold_out, draws=2), 1
+    )
+    assert asked.chosen.any()
+    assert np.isfinite(asked.features).all()
+    if hold_out == "last":
+        assert (asked.target_count == 1).all()
+    if hold_out == "items":
+        assert not asked.features[:, :, FEATURE_NAMES.index("collaborative")].any()
+
+
+def test_protocols_have_their_questions():
+    assert [hold_out_of(name) for name in ("warm-users", "cold-items", "next-item", "given")] == [
+        "random",
+        "items",
+        "last",
+        "last",
+    ]
+
+
+def test_candidates_leave_out_the_history_and_what_is_not_allowed(facts):
+    recall = fit_recall(HISTORIES, RecallRecipe(facts, SETTINGS))
+    allowed = np.arange(COUNT) % 2 == 0
+    ((rows, features),) = candidates_of(recall, [history(0, 3)], allowed, 5)
+    assert len(rows) == 5
+    assert features.shape == (5, len(FEATURE_NAMES))
+    assert (rows % 2 == 0).all()
+    assert not set(rows) & {0, 3}
+
+
+def test_the_softmax_of_a_requests_candidates_sums_to_one(model, examples):
+    logits = model.logits(examples.features[0][examples.mask[0]])
+    assert torch.from_numpy(logits).softmax(0).sum().item() == pytest.approx(1, abs=1e-6)
+
+
+def test_training_is_reproducible_and_ranks_own_taste_first(facts, model, examples):
+    again = train_ranker(examples, QUICK, 1)
+    assert np.array_equal(again.logits(examples.features[0]), model.logits(examples.features[0]))
+    validation = part(COUNT, ((0, 3), (6, 9)), ((1, 4), (7, 10)))
+    ranker = Ranker(fit_hybrid(fit_recall(HISTORIES, RecallRecipe(facts, SETTINGS)), validation), model)
+    scores = ranker.scores([history(0, 3), history(1, 4, 7), history()])
+    assert np.isfinite(scores).all()
+    assert (np.argsort(-scores[0])[:3] % 3 == 0).all()
+    allowed = np.zeros(COUNT, bool)
+    allowed[:6] = True
+    assert np.argmax(ranker.among(allowed).scores([history(9, 12)])[0]) in (0, 3)
+
+
+def test_items_beyond_the_candidates_stand_below_in_hybrid_order(facts, model):
+    hybrid = fit_hybrid(fit_recall(HISTORIES, RecallRecipe(facts, SETTINGS)), part(COUNT))
+    ranker = Ranker(hybrid, model, candidate_limit=4)
+    asked = [history(0, 3)]
+    ((candidates, _),) = candidates_of(hybrid.recall, asked, np.ones(COUNT, bool), 4)
+    scores, order = ranker.scores(asked)[0], hybrid.scores(asked)[0]
+    rest = np.setdiff1d(np.arange(COUNT), candidates)
+    assert scores[candidates].min() > scores[rest].max()
+    assert np.array_equal(np.argsort(-scores[rest], kind="stable"), np.argsort(-order[rest], kind="stable"))
+
+
+def test_saved_and_loaded(tmp_path, model, examples):
+    model.save(tmp_path / "ranker")
+    loaded = RankModel.load(tmp_path / "ranker")
+    assert np.array_equal(loaded.logits(examples.features[0]), model.logits(examples.features[0]))
+    assert loaded.calibration == model.calibration
+
+
+def test_probabilities_come_true_on_average(model, examples):
+    probabilities = model.calibration.probabilities(model.logits(examples.features)[examples.mask])
+    assert probabilities.mean() == pytest.approx(examples.chosen[examples.mask].mean(), rel=0.5)
+
+
+def test_nothing_to_learn_from(facts, examples):
+    with pytest.raises(ValueError, match="two and more"):
+        cross_fitted_examples((history(0), history(1)), RecallRecipe(facts, SETTINGS), ExampleSettings(), 1)
+    with pytest.raises(ValueError, match="recall found none"):
+        train_ranker(replace(examples, chosen=np.zeros_like(examples.chosen)), QUICK)

@@ -1,0 +1,123 @@
+"""Hybrid recall: the sources' scores blended by weights from validation; log P(x | i) + beta log P(i) is one (T7)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from training.observer import Observer, Silent
+from training.recall import Recall
+from training.selection import ndcg_by_case
+from training.split import History, Part
+
+PRIOR = "popular"
+
+
+@dataclass(frozen=True)
+class HybridSettings:
+    """How weights are found.
+
+    Attributes:
+        tried: weights that a source may have beside the strongest source's 1.
+        betas: weights of the prior log P(i); negative ones turn towards the unknown.
+        least_gain: relative gain in validation NDCG@100 that another weight must bring, so that noise brings none.
+        rounds: passes over the sources.
+    """
+
+    tried: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0)
+    betas: tuple[float, ...] = (-0.4, -0.2, -0.1, 0.0, 0.1, 0.2, 0.4)
+    least_gain: float = 0.005
+    rounds: int = 2
+
+
+@dataclass(frozen=True)
+class Hybrid:
+    """A weighted blend of the sources, each standardised over the items that it can speak of.
+
+    Attributes:
+        recall: the sources.
+        weights: by source name; the prior's is beta.
+        within: bool[n], rows over which scores are standardised.
+    """
+
+    recall: Recall
+    weights: Mapping[str, float]
+    within: np.ndarray
+
+    def scores(self, histories: Sequence[History]) -> np.ndarray:
+        """Returns float32[B, n]; with an empty history the prior alone decides."""
+        return self.blended(self.recall.source_scores(histories))
+
+    def blended(self, scores: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Returns float32[B, n] of what `Recall.source_scores` gave."""
+        total = np.zeros_like(scores[PRIOR])
+        silent = np.ones(len(total), bool)
+        for source, weight in self.weights.items():
+            if weight and source in scores:
+                standard = standardised_rows(scores[source], self.within)
+                total += np.float32(weight) * standard
+                silent &= (source == PRIOR) | ~standard.any(axis=1)
+        total[silent] = standardised_rows(scores[PRIOR][silent], self.within)
+        return total
+
+
+def standardised_rows(scores: np.ndarray, within: np.ndarray) -> np.ndarray:
+    """Brings each row to zero mean and unit spread over the places `within` that have a score; -inf becomes the least.
+
+    Args:
+        scores: float32[B, n], -inf where a source cannot say.
+        within: bool[n].
+    """
+    said = np.isfinite(scores)
+    counted = said & within
+    counts = np.maximum(counted.sum(axis=1, keepdims=True), 1)
+    least = np.where(said, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    filled = np.where(said, scores, np.where(np.isfinite(least), least, 0)).astype(np.float32)
+    mean = np.where(counted, filled, 0).sum(axis=1, keepdims=True) / counts
+    spread = np.sqrt(np.where(counted, (filled - mean) ** 2, 0).sum(axis=1, keepdims=True) / counts)
+    return np.where(spread > 1e-9, (filled - mean) / np.maximum(spread, 1e-9), 0).astype(np.float32)
+
+
+def with_prior(log_likelihood: np.ndarray, log_prior: np.ndarray, beta: float) -> np.ndarray:
+    """Returns log P(x | i) + beta log P(i), up to a constant log P(i | x) for beta = 1 (Bayes).
+
+    Args:
+        log_likelihood: float[..., n].
+        log_prior: float[n].
+        beta: weight of the prior; 0 leaves the likelihood's order, equal likelihoods leave the prior's.
+    """
+    total: np.ndarray = log_likelihood + beta * log_prior
+    return total
+
+
+def fit_hybrid(
+    recall: Recall, validation: Part, settings: HybridSettings | None = None, observer: Observer | None = None
+) -> Hybrid:
+    """Starts from the best single source and lets others in where validation NDCG@100 gains by them.
+
+    Without validation cases every source counts alike.
+    """
+    settings, observer = settings or HybridSettings(), observer or Silent()
+    scores = recall.source_scores([case.history for case in validation.cases])
+    others = [source for source in scores if source != PRIOR]
+    hybrid = Hybrid(recall, dict.fromkeys(others, 1.0), validation.candidates)
+    if not validation.cases:
+        return hybrid
+    standard = {source: standardised_rows(found, validation.candidates) for source, found in scores.items()}
+
+    def figure(weights: Mapping[str, float]) -> float:
+        blend = sum(np.float32(weight) * standard[source] for source, weight in weights.items() if weight)
+        return float(ndcg_by_case(np.asarray(blend), validation).mean())
+
+    singles = {source: figure({source: 1.0}) for source in standard}
+    first = max(singles, key=lambda source: singles[source])
+    weights, best = {first: 1.0}, singles[first]
+    for _ in range(settings.rounds):
+        for source in (source for source in standard if source != first):
+            tried = settings.betas if source == PRIOR else settings.tried
+            figures = {weight: figure(weights | {source: weight}) for weight in tried}
+            chosen = max(figures, key=lambda weight: (figures[weight], -abs(weight)))
+            if figures[chosen] > best * (1 + settings.least_gain):
+                weights, best = weights | {source: chosen}, figures[chosen]
+    observer.step(f"hybrid recall {weights}: validation NDCG@100 {best:.4f} (best single {first} {singles[first]:.4f})")
+    return replace(hybrid, weights=weights)

@@ -1,0 +1,191 @@
+"""Questions with answers for the ranker, asked of sources that have not seen the answers."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pipeline.rank_features import FEATURE_NAMES, RankHistory, rank_features
+from training.recall import Recall, RecallRecipe, fit_recall
+from training.split import Case, History
+
+HoldOut = Literal["random", "last", "items"]
+
+# Histories scored at once: a compromise between speed and the memory of [batch, n] scores.
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class ExampleSettings:
+    """How questions are made from training histories.
+
+    Attributes:
+        hold_out: what is to be found: a random fifth of a user's events, the last one, or items that nobody touched.
+        folds: parts that the users (or items) are divided into; the sources of a part are fitted on the others.
+        draws: questions asked of each user.
+        case_limit: most questions in all; fewer users are asked above it.
+        candidate_limit: most candidates of a question.
+    """
+
+    hold_out: HoldOut = "random"
+    folds: int = 5
+    draws: int = 2
+    case_limit: int = 4000
+    candidate_limit: int = 400
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Questions ready for the network.
+
+    Attributes:
+        features: float32[B, C, F], zero where there is no candidate.
+        mask: bool[B, C], where there is one.
+        chosen: bool[B, C], what the user chose.
+        rows: int64[B, C], the candidates' rows, -1 where there is none.
+        target_count: int64[B], targets, recalled or not.
+        group: int64[B], which user (or fold of items) a question is about, for honest divisions.
+    """
+
+    features: np.ndarray
+    mask: np.ndarray
+    chosen: np.ndarray
+    rows: np.ndarray
+    target_count: np.ndarray
+    group: np.ndarray
+
+
+def hold_out_of(protocol: str) -> HoldOut:
+    """Returns how training questions are made so that they are like those of the protocol."""
+    return {"warm-users": "random", "cold-items": "items"}.get(protocol, "last")  # type: ignore[return-value]
+
+
+def candidates_of(
+    recall: Recall, histories: Sequence[History], allowed: np.ndarray, limit: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Recalls and describes the candidates of each history.
+
+    Args:
+        recall: the sources.
+        histories: the questions.
+        allowed: bool[n], rows that may be recommended; a history's own rows are left out besides.
+        limit: most candidates; those that several sources rank high stay.
+
+    Returns:
+        For each history the rows int64[C], ascending, and their features float32[C, F].
+    """
+    found = []
+    for start in range(0, len(histories), _BATCH):
+        batch = histories[start : start + _BATCH]
+        scores = recall.source_scores(batch)
+        users = None if recall.tower is None else recall.tower.users(batch)
+        for place, history in enumerate(batch):
+            blocked = ~allowed
+            blocked[history.rows] = True
+            lists = recall.lists(scores, place, blocked)
+            ranks: dict[int, float] = {}
+            for one in lists:
+                for rank, row in enumerate(one.rows.tolist()):
+                    ranks[row] = ranks.get(row, 0.0) + 1 / (60 + rank)
+            rows = np.array(sorted(sorted(ranks, key=lambda row: (-ranks[row], row))[:limit]), np.int64)
+            asked = RankHistory(history.rows, history.kind, history.age_s, None if users is None else users[place])
+            found.append((rows, rank_features(asked, rows, recall.facts, lists)))
+    return found
+
+
+def cross_fitted_examples(
+    histories: Sequence[History], recipe: RecallRecipe, settings: ExampleSettings, seed: int
+) -> Examples:
+    """Divides users (or items) into folds and asks each fold of sources fitted without it.
+
+    Raises:
+        ValueError: no history has two events, so that nothing can be held back.
+    """
+    rng = np.random.default_rng(seed)
+    able = np.array([user for user, history in enumerate(histories) if len(history) > 1], np.int64)
+    if not len(able):
+        raise ValueError("every training history has one event; the ranker needs histories of two and more")
+    asked = rng.permutation(able)[: max(1, settings.case_limit // settings.draws)]
+    fold_count = max(2, min(settings.folds, len(able)))
+    divide = _item_folds if settings.hold_out == "items" else _user_folds
+    cases: list[tuple[int, Case]] = []
+    described: list[tuple[np.ndarray, np.ndarray]] = []
+    for fold in divide(histories, recipe.facts.count, fold_count, rng):
+        own = list(fold.questions(histories, asked, settings, rng))
+        if own and fold.fitted:
+            recall = fit_recall(fold.fitted, recipe)
+            known = [case.history for _, case in own]
+            described += candidates_of(recall, known, fold.allowed, settings.candidate_limit)
+            cases += own
+    return _padded(cases, described)
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """One part: the histories that the sources may see, who is asked (None for all), and what may be recommended."""
+
+    fitted: list[History]
+    users: np.ndarray | None
+    allowed: np.ndarray
+
+    def questions(
+        self, histories: Sequence[History], asked: np.ndarray, settings: ExampleSettings, rng: np.random.Generator
+    ) -> Iterator[tuple[int, Case]]:
+        for user in asked.tolist():
+            if self.users is None:
+                if (case := _without(histories[user], self.allowed)) is not None:
+                    yield user, case
+            elif self.users[user]:
+                for draw in range(settings.draws):
+                    yield user, _question(histories[user], settings.hold_out, draw, rng)
+
+
+def _user_folds(histories: Sequence[History], item_count: int, count: int, rng: np.random.Generator) -> Iterator[_Fold]:
+    fold_of = rng.permutation(len(histories)) % count
+    for fold in range(count):
+        others = [history for history, own in zip(histories, fold_of, strict=True) if own != fold]
+        yield _Fold(others, fold_of == fold, np.ones(item_count, bool))
+
+
+def _item_folds(histories: Sequence[History], item_count: int, count: int, rng: np.random.Generator) -> Iterator[_Fold]:
+    fold_of = rng.permutation(item_count) % count
+    for fold in range(count):
+        hidden = fold_of == fold
+        yield _Fold([kept for one in histories if len(kept := one.take(~hidden[one.rows]))], None, hidden)
+
+
+def _question(history: History, hold_out: HoldOut, draw: int, rng: np.random.Generator) -> Case:
+    """Holds back a random fifth, or one late event: the last, for the next draw the one before, and so on."""
+    if hold_out == "last":
+        place = max(1, len(history) - 1 - draw)
+        return Case("", history.before(place), history.rows[[place]])
+    known = np.zeros(len(history), bool)
+    source = max(1, min(len(history) - 1, round(0.8 * len(history))))
+    known[rng.choice(len(history), source, replace=False)] = True
+    return Case("", history.take(known), history.rows[~known])
+
+
+def _without(history: History, hidden: np.ndarray) -> Case | None:
+    """Returns the question after the hidden items; None where the user has none, or nothing else."""
+    inside = hidden[history.rows]
+    return Case("", history.take(~inside), history.rows[inside]) if inside.any() and not inside.all() else None
+
+
+def _padded(cases: Sequence[tuple[int, Case]], described: Sequence[tuple[np.ndarray, np.ndarray]]) -> Examples:
+    width = max((len(rows) for rows, _ in described), default=0)
+    features = np.zeros((len(cases), width, len(FEATURE_NAMES)), np.float32)
+    all_rows = np.full((len(cases), width), -1, np.int64)
+    chosen = np.zeros((len(cases), width), bool)
+    for place, ((_, case), (rows, found)) in enumerate(zip(cases, described, strict=True)):
+        features[place, : len(rows)] = found
+        all_rows[place, : len(rows)] = rows
+        chosen[place, : len(rows)] = np.isin(rows, case.targets)
+    return Examples(
+        features,
+        all_rows >= 0,
+        chosen,
+        all_rows,
+        np.array([len(case.targets) for _, case in cases], np.int64),
+        np.array([user for user, _ in cases], np.int64),
+    )

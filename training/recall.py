@@ -1,0 +1,159 @@
+"""The recall sources together: what each one scores, and the facts about items that they leave to the ranker."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+
+from pipeline.fuse import RecalledList
+from pipeline.item_facts import ItemFacts
+from training.ease import EaseSettings, fit_ease
+from training.neighbours import NeighbourTable, fit_item_neighbours
+from training.popularity import Popularity, PopularitySettings, fit_popularity
+from training.selection import top_places
+from training.semantic import SemanticScorer
+from training.split import History
+from training.transitions import TransitionSettings, fit_transitions
+
+
+class Tower(Protocol):
+    """A user tower as recall needs it: a score is the inner product of a user and an item."""
+
+    @property
+    def item_vectors(self) -> np.ndarray:
+        """float32[n, e]."""
+
+    def users(self, histories: Sequence[History]) -> np.ndarray:
+        """Returns float32[B, e]."""
+
+
+@dataclass(frozen=True)
+class RecallSettings:
+    """How the sources are fitted and how many items each recalls.
+
+    Attributes:
+        ease: of the collaborative model.
+        side_weight: weight of the content vectors in the collaborative model, in users; 0 leaves them out.
+        popularity: of the prior.
+        transitions: of what follows what.
+        neighbour_count: neighbours kept by item for serving.
+        list_lengths: items that each source recalls, by its name.
+    """
+
+    ease: EaseSettings = field(default_factory=EaseSettings)
+    side_weight: float = 30.0
+    popularity: PopularitySettings = field(default_factory=PopularitySettings)
+    transitions: TransitionSettings = field(default_factory=TransitionSettings)
+    neighbour_count: int = 200
+    list_lengths: Mapping[str, int] = field(
+        default_factory=lambda: {
+            "collaborative": 200,
+            "semantic_history": 100,
+            "user_tower": 200,
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Fitted sources.
+
+    Attributes:
+        facts: item facts with the tables, the prior and the tower's vectors filled in.
+        collaborative: the neighbour table that serving reads.
+        following: the table of what comes next.
+        popularity: the prior.
+        semantic: content vectors; None without texts.
+        tower: None where none was trained.
+        list_lengths: items that each source recalls.
+    """
+
+    facts: ItemFacts
+    collaborative: NeighbourTable
+    following: NeighbourTable
+    popularity: Popularity
+    semantic: SemanticScorer | None
+    tower: Tower | None
+    list_lengths: Mapping[str, int]
+
+    def source_scores(self, histories: Sequence[History]) -> dict[str, np.ndarray]:
+        """Returns float32[B, n] by source name; -inf where a source cannot say."""
+        scores = {
+            "collaborative": _said(self.collaborative.scores(histories)),
+            "following": _said(self.following.scores([history.take(slice(-5, None)) for history in histories])),
+            "popular": self.popularity.scores(histories),
+        }
+        if self.semantic is not None:
+            semantic = self.semantic.scores(histories)
+            scores["semantic_history"] = np.where(semantic.any(axis=1, keepdims=True), semantic, -np.inf)
+        if self.tower is not None:
+            scores["user_tower"] = self.tower.users(histories) @ self.tower.item_vectors.T
+        return scores
+
+    def lists(self, scores: Mapping[str, np.ndarray], place: int, blocked: np.ndarray) -> list[RecalledList]:
+        """Returns what each source recalls for one history.
+
+        Args:
+            scores: as `source_scores` gives them.
+            place: the history's place in them.
+            blocked: bool[n], rows that nobody may recall.
+        """
+        found = []
+        for source, length in self.list_lengths.items():
+            if source not in scores:
+                continue
+            allowed = np.where(blocked, -np.inf, scores[source][place])
+            rows = top_places(allowed, length)
+            found.append(RecalledList(source, rows, allowed[rows]))
+        return found
+
+
+@dataclass(frozen=True)
+class RecallRecipe:
+    """How the sources are fitted on any histories, so that they can be fitted without those that are asked about.
+
+    Attributes:
+        facts: facts that need no training: attributes, content vectors.
+        settings: of the sources.
+        tower_of: trains a user tower on histories, or hands out one that is trained; None for no tower.
+    """
+
+    facts: ItemFacts
+    settings: RecallSettings = field(default_factory=RecallSettings)
+    tower_of: Callable[[Sequence[History]], Tower] | None = None
+
+
+def fit_recall(histories: Sequence[History], recipe: RecallRecipe) -> Recall:
+    """Fits every source on these histories of training users."""
+    facts, settings = recipe.facts, recipe.settings
+    collaborative = collaborative_table(histories, facts, settings)
+    following = fit_transitions(histories, facts.count, settings.transitions)
+    popularity = fit_popularity(histories, facts.count, settings.popularity)
+    tower = None if recipe.tower_of is None else recipe.tower_of(histories)
+    filled = replace(
+        facts,
+        neighbour_rows=collaborative.rows,
+        neighbour_weights=collaborative.weights,
+        follower_rows=following.rows,
+        follower_weights=following.weights,
+        log_popularity=popularity.log_prior,
+        tower_vectors=None if tower is None else tower.item_vectors,
+    )
+    semantic = None if facts.vectors is None else SemanticScorer.of(facts.vectors)
+    return Recall(filled, collaborative, following, popularity, semantic, tower, settings.list_lengths)
+
+
+def collaborative_table(histories: Sequence[History], facts: ItemFacts, settings: RecallSettings) -> NeighbourTable:
+    """Returns EASE's neighbours; for a catalogue too large for the dense inverse those of item-kNN."""
+    known = len(np.unique(np.concatenate([history.rows for history in histories])))
+    if known > settings.ease.item_cap:
+        return fit_item_neighbours(histories, facts.count)
+    side = None if facts.vectors is None or facts.mean is None else facts.vectors - facts.mean
+    model = fit_ease(histories, facts.count, settings.ease, side, settings.side_weight)
+    return model.table(settings.neighbour_count)
+
+
+def _said(scores: np.ndarray) -> np.ndarray:
+    """Returns the scores with -inf for 0: a table says nothing of items that no event leads to."""
+    return np.where(scores != 0, scores, -np.inf).astype(np.float32)
