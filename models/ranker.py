@@ -21,7 +21,7 @@ class RankerShape:
     members: int = 1
 
 
-class RankerNetwork(nn.Module):
+class RankerNetwork(nn.Module):  # type: ignore[misc]  # torch is not type-checked here
     """An ensemble of small perceptrons, each with a straight path from the features to the logit.
 
     The softmax of the logits over a request's candidates is the share of the match that each candidate gets. What makes
@@ -38,7 +38,7 @@ class RankerNetwork(nn.Module):
         return torch.stack([member(features) for member in self.members]).mean(dim=0)
 
 
-class _Member(nn.Module):
+class _Member(nn.Module):  # type: ignore[misc]
     def __init__(self, shape: RankerShape, dropout: float) -> None:
         super().__init__()
         layers: list[nn.Module] = []
