@@ -152,7 +152,9 @@ def _read_settings(path: Path) -> dict[str, Any]:
 def _check(table: StaticTable, dimension: int) -> None:
     shape = table.vectors.shape
     if len(shape) != 2 or shape[1] != dimension or table.vectors.dtype not in (np.float16, np.float32):
-        raise ValueError(f"{TABLE_FILE} is {table.vectors.dtype}{list(shape)}, expected float16 or float32[v, {dimension}]")
+        raise ValueError(
+            f"{TABLE_FILE} is {table.vectors.dtype}{list(shape)}, expected float16 or float32[v, {dimension}]"
+        )
     if table.weights.shape != (shape[0],) or table.constant.shape != (dimension,):
         raise ValueError(f"{WEIGHTS_FILE} or {CONSTANT_FILE} doesn't fit {TABLE_FILE}")
     if not all(np.isfinite(values).all() for values in (table.vectors, table.weights, table.constant)):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from domain.errors import EncoderNotUsable
+
 # Ends of sentences and the joints of a text template, in English and Chinese.
 _JOINT = re.compile(r"(?<=[.!?;\n])\s+|(?<=[。！？；])")
 _WORD = re.compile(r"\S+")
@@ -47,6 +49,41 @@ def cut_fragments(texts: Sequence[str], per_text: float, seed: int) -> Fragments
                 found.append(piece)
                 source.append(place)
     return Fragments(tuple(found), np.asarray(source, np.int64))
+
+
+@dataclass(frozen=True)
+class Material:
+    """Texts to distil from.
+
+    Attributes:
+        texts: whole texts, distinct, then fragments.
+        whole_count: how many whole texts.
+        held: bool[len(texts)], to be left out of training: some whole texts and all fragments of these.
+    """
+
+    texts: list[str]
+    whole_count: int
+    held: np.ndarray
+
+
+def sample_material(
+    texts: Sequence[str], fragments_per_text: float, most_texts: int, held_out: float, seed: int
+) -> Material:
+    """Draws what a student learns from, at most `most_texts` in all, and which share of it is held out.
+
+    Raises:
+        EncoderNotUsable: no text has anything in it.
+    """
+    distinct = sorted({text for text in texts if text.strip()})
+    if not distinct:
+        raise EncoderNotUsable("there are no texts to distil from; expected at least one that is not blank")
+    rng = np.random.default_rng(seed)
+    distinct = [distinct[place] for place in rng.permutation(len(distinct))[:most_texts]]
+    pieces = cut_fragments(distinct, fragments_per_text, seed)
+    kept = np.sort(rng.permutation(len(pieces.texts))[: most_texts - len(distinct)])
+    sources = np.concatenate([np.arange(len(distinct)), pieces.source[kept]])
+    held = sources < round(held_out * len(distinct))
+    return Material(distinct + [pieces.texts[place] for place in kept], len(distinct), held)
 
 
 def text_parts(text: str) -> list[str]:

@@ -2,10 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from scipy.sparse import csr_array
+
+from training.distillation_loss import distillation_loss
+
+if TYPE_CHECKING:
+    from training.static_student import StaticStudentSettings
 
 _CONSTANT_RIDGE = 1e-3
 _TOLERANCE = 1e-7
@@ -92,29 +98,10 @@ def embed_bags(bags: Bags, table: np.ndarray) -> np.ndarray:
     return (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)).astype(np.float32)
 
 
-@dataclass(frozen=True)
-class RankingSettings:
-    """How neighbours are learned.
-
-    Attributes:
-        rate: of Adam.
-        weight: of the ranking's divergence beside 1 - cosine.
-        temperature: of the similarities; the lower, the more the nearest count.
-        batch_size: texts in a step.
-        bank_size: texts among which neighbours are ranked, drawn anew each step.
-    """
-
-    rate: float = 1e-3
-    weight: float = 1.0
-    temperature: float = 0.05
-    batch_size: int = 256
-    bank_size: int = 1_024
-
-
 class RankingFit:
     """Token vectors moved by gradient steps, from where the regression left them."""
 
-    def __init__(self, bags: Bags, targets: np.ndarray, table: np.ndarray, settings: RankingSettings) -> None:
+    def __init__(self, bags: Bags, targets: np.ndarray, table: np.ndarray, settings: "StaticStudentSettings") -> None:
         """Takes X, the teacher's vectors float32[n, d], and the table float32[u + 1, d] to begin from."""
         self._matrix, self._settings = bags.matrix, settings
         self._targets = torch.from_numpy(targets)
@@ -138,34 +125,17 @@ class RankingFit:
     def _step(self, places: np.ndarray, rng: np.random.Generator) -> float:
         bank = rng.choice(len(self._targets), min(self._settings.bank_size, len(self._targets)), replace=False)
         vectors = torch.nn.functional.normalize(_bag_sums(self._matrix[places], self._table), dim=1)
-        loss = distillation_loss(vectors, self._targets[places], self._targets[bank], self._settings)
+        loss = distillation_loss(
+            vectors,
+            self._targets[places],
+            self._targets[bank],
+            ranking_weight=self._settings.ranking_weight,
+            temperature=self._settings.temperature,
+        )
         self._adam.zero_grad()
         loss.backward()
         self._adam.step()
         return float(loss.detach())
-
-
-def distillation_loss(
-    student: torch.Tensor, teacher: torch.Tensor, bank: torch.Tensor, settings: RankingSettings
-) -> torch.Tensor:
-    """Returns mean(1 - cos) + weight * KL(teacher's || student's distribution over the bank).
-
-    The bank holds the teacher's vectors: what the student's vector will search. Subtracting the bank's mean would change
-    nothing, since softmax does not see what all have in common.
-
-    Args:
-        student: float32[B, d], unit.
-        teacher: float32[B, d], unit.
-        bank: float32[M, d], unit.
-        settings: weight and temperature.
-    """
-    away = (1 - (student * teacher).sum(dim=1)).mean()
-    if settings.weight <= 0:
-        return away
-    wanted = torch.log_softmax(teacher @ bank.T / settings.temperature, dim=1)
-    found = torch.log_softmax(student @ bank.T / settings.temperature, dim=1)
-    divergence = torch.nn.functional.kl_div(found, wanted, reduction="batchmean", log_target=True)
-    return away + settings.weight * divergence
 
 
 def _bag_sums(matrix: csr_array, table: torch.Tensor) -> torch.Tensor:
@@ -173,5 +143,3 @@ def _bag_sums(matrix: csr_array, table: torch.Tensor) -> torch.Tensor:
     columns = torch.from_numpy(matrix.indices.astype(np.int64))
     values = torch.from_numpy(matrix.data)
     return torch.nn.functional.embedding_bag(columns, table, offsets, mode="sum", per_sample_weights=values)
-
-

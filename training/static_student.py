@@ -1,8 +1,8 @@
 """Distils an encoder into a table of token vectors: `pipeline.static_encoder`, which answers in microseconds.
 
 Teacher's vectors of single tokens are the start (as in model2vec); a ridge regression on texts and fragments of them
-moves every token that the texts tell something about; then gradient steps on the ranking of neighbours, kept while held-
-out texts get better.
+moves every token that the texts tell something about; then gradient steps on the ranking of neighbours, while texts
+held out get better.
 """
 
 import dataclasses
@@ -18,10 +18,10 @@ from tokenizers import Tokenizer
 from domain.errors import EncoderNotUsable, StorageError
 from pipeline.static_encoder import TOKENIZER_FILE, StaticEncoder, StaticTable, write_static_student
 from pipeline.tokenize import TextTokenizer
-from training.fragments import cut_fragments
+from training.fragments import sample_material
 from training.likeness import Likeness, measure_likeness
 from training.observer import Observer
-from training.static_fit import Bags, RankingFit, RankingSettings, embed_bags, make_bags, solve_ridge
+from training.static_fit import Bags, RankingFit, embed_bags, make_bags, solve_ridge
 from training.teacher_vectors import Encode, teacher_vectors
 
 _MARKERS = ("##", "▁", "Ġ", "</w>")  # how vocabularies mark the insides or the starts of words
@@ -43,7 +43,11 @@ class StaticStudentSettings:
         held_out: share of the texts that figures are measured on, with their fragments.
         epochs: most passes of the ranking stage; 0 leaves it out.
         patience: passes without a better held-out figure before it stops.
-        ranking: its settings.
+        rate: of the ranking stage's Adam.
+        batch_size: texts in one of its steps.
+        ranking_weight: of the ranking of neighbours beside 1 - cosine; 0 leaves it out.
+        temperature: of the similarities in it; the lower, the more the nearest count.
+        bank_size: texts among which neighbours are ranked, drawn anew each step.
     """
 
     max_tokens: int = 256
@@ -57,7 +61,11 @@ class StaticStudentSettings:
     held_out: float = 0.05
     epochs: int = 5
     patience: int = 1
-    ranking: RankingSettings = RankingSettings()
+    rate: float = 1e-3
+    batch_size: int = 256
+    ranking_weight: float = 1.0
+    temperature: float = 0.05
+    bank_size: int = 1_024
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,7 @@ class _Lesson:
     bags: Bags
     targets: np.ndarray
     held: np.ndarray
-    whole: np.ndarray
+    whole_count: int
 
 
 def train_static_student(  # noqa: PLR0913 - the orchestrator's shape, one place
@@ -146,14 +154,14 @@ def train_static_student(  # noqa: PLR0913 - the orchestrator's shape, one place
     settings = settings or StaticStudentSettings()
     tokenizer = TextTokenizer(tokenizer_path, settings.max_tokens)
     rng = np.random.default_rng(seed)
-    texts, sources, held_sources = _materials(texts, settings, rng, seed)
-    token_ids = [tokenized.ids for tokenized in tokenizer.tokenize(texts)]
-    weights = _weights(Tokenizer.from_file(str(tokenizer_path)), token_ids, ~held_sources[sources], settings.rarity)
-    targets = teacher_vectors(teacher_encode, texts, cache, observer)
+    material = sample_material(texts, settings.fragments_per_text, settings.most_texts, settings.held_out, seed)
+    token_ids = [tokenized.ids for tokenized in tokenizer.tokenize(material.texts)]
+    weights = _weights(Tokenizer.from_file(str(tokenizer_path)), token_ids, ~material.held, settings.rarity)
+    targets = teacher_vectors(teacher_encode, material.texts, cache, observer)
     bags = make_bags(token_ids, weights, settings.length_power)
     if not len(bags.tokens):
         raise EncoderNotUsable(f"no text has a token that {tokenizer_path} knows; expected texts in its language")
-    lesson = _Lesson(bags, targets, held_sources[sources], np.arange(len(texts)) < len(held_sources))
+    lesson = _Lesson(bags, targets, material.held, material.whole_count)
     prior = _prior(teacher_encode, tokenizer_path, bags.tokens, weights, settings, cache, observer)
     weights[~prior.any(axis=1) & ~np.isin(np.arange(len(weights)), bags.tokens)] = 0  # never asked, never seen
     start = np.vstack([prior[bags.tokens], targets[~lesson.held].mean(axis=0)])
@@ -164,22 +172,6 @@ def train_static_student(  # noqa: PLR0913 - the orchestrator's shape, one place
         (vectors * weights[:, None]).astype(np.float16), weights, table[-1].astype(np.float32), settings.length_power
     )
     return StaticStudent(finished, tokenizer_path, settings.max_tokens, result)
-
-
-def _materials(
-    texts: Sequence[str], settings: StaticStudentSettings, rng: np.random.Generator, seed: int
-) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Returns whole texts then fragments, the whole text that each comes from, and bool[whole] which are held out."""
-    distinct = sorted({text for text in texts if text.strip()})
-    if not distinct:
-        raise EncoderNotUsable("there are no texts to distil from; expected at least one that is not blank")
-    distinct = [distinct[place] for place in rng.permutation(len(distinct))[: settings.most_texts]]
-    pieces = cut_fragments(distinct, settings.fragments_per_text, seed)
-    kept = np.sort(rng.permutation(len(pieces.texts))[: settings.most_texts - len(distinct)])
-    held = np.zeros(len(distinct), bool)
-    held[: round(settings.held_out * len(distinct))] = True
-    sources = np.concatenate([np.arange(len(distinct)), pieces.source[kept]])
-    return distinct + [pieces.texts[place] for place in kept], sources, held
 
 
 def _weights(tokenizer: Tokenizer, token_ids: Sequence[np.ndarray], used: np.ndarray, rarity: float) -> np.ndarray:
@@ -241,7 +233,7 @@ def _fit(
     table = solve_ridge(bags, targets, start, settings.ridge, settings.solver_steps)
     ridge = best = likeness(table)
     observer.step(f"static student: held-out cosine {prior.cosine:.4f} -> {ridge.cosine:.4f} by regression")
-    fit, kept = RankingFit(bags, targets, table, settings.ranking), 0
+    fit, kept = RankingFit(bags, targets, table, settings), 0
     for epoch in range(1, settings.epochs + 1 if len(held) else 1):
         loss = fit.run_epoch(rng)
         now = likeness(fit.table)
@@ -253,10 +245,10 @@ def _fit(
             break
     if len(held):
         table = solve_ridge(lesson.bags, lesson.targets, start, settings.ridge, settings.solver_steps)
-        fit = RankingFit(lesson.bags, lesson.targets, table, settings.ranking)
+        fit = RankingFit(lesson.bags, lesson.targets, table, settings)
         for _ in range(kept):
             fit.run_epoch(rng)
         table = fit.table
-    whole = int(lesson.whole.sum())
-    result = StaticStudentResult(prior, ridge, best, kept, whole, len(lesson.whole) - whole)
+    fragment_count = len(lesson.held) - lesson.whole_count
+    result = StaticStudentResult(prior, ridge, best, kept, lesson.whole_count, fragment_count)
     return table, result

@@ -47,7 +47,9 @@ def teacher_vectors(encode: Encode, texts: Sequence[str], cache: Path | None, ob
 def _unit(vectors: np.ndarray, count: int) -> np.ndarray:
     vectors = np.asarray(vectors, np.float32)
     if vectors.ndim != 2 or len(vectors) != count:
-        raise EncoderNotUsable(f"the teacher answers shape {list(vectors.shape)} to {count} texts, expected [{count}, d]")
+        raise EncoderNotUsable(
+            f"the teacher answers shape {list(vectors.shape)} to {count} texts, expected [{count}, d]"
+        )
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(vectors).all() or (norms < 1e-6).any():
         raise EncoderNotUsable("the teacher answers a vector that is zero or not finite; it can't teach")
@@ -84,4 +86,6 @@ def _write(path: Path, vectors: np.ndarray) -> None:
         unfinished.replace(path)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
-        raise StorageError(f"{path} can't be written: {error.strerror}; free some space or give another folder") from error
+        raise StorageError(
+            f"{path} can't be written: {error.strerror}; free some space or give another folder"
+        ) from error
