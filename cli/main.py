@@ -17,7 +17,6 @@ _COMMANDS = {
     "aspects": "cli.aspects",
     "train": "cli.train",
     "check": "cli.check",
-    "evaluate": "cli.evaluate",
 }
 
 

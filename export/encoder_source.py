@@ -9,6 +9,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from domain.errors import EncoderNotUsable
+from export.encoder_head import HeadLayer, read_layer
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 DEFAULT_MAX_TOKENS = 256
@@ -19,6 +20,7 @@ TOKENIZER_FILE = "tokenizer.json"
 WEIGHTS_FILE = "model.safetensors"
 _SHARDS_FILE = "model.safetensors.index.json"
 _MODULES_FILE = "modules.json"
+_HEAD_MODULES = ("Normalize", "Dense", "TokenBag")
 
 _CARRIED_NAMES = (DEFAULT_ENCODER, f"sentence-transformers/{DEFAULT_ENCODER}")
 _WANTED = f"give a folder with {CONFIG_FILE}, {TOKENIZER_FILE} and {WEIGHTS_FILE}"
@@ -38,7 +40,8 @@ class EncoderSource:
         max_tokens: the longest text it takes, in tokens with the special ones; longer texts are to be cut.
         pooling: how token vectors become one: "mean".
         pad_token_id: the id that fills rows up to the length of the batch.
-        sha256: hexadecimal digest over config, tokenizer and weights: equal digests compute equal vectors.
+        sha256: hexadecimal digest over config, tokenizer, weights and head: equal digests compute equal vectors.
+        head: what follows the pooling, in order; a last normalisation comes anyway and isn't listed.
     """
 
     name: str
@@ -49,6 +52,7 @@ class EncoderSource:
     pooling: str
     pad_token_id: int
     sha256: str
+    head: tuple[HeadLayer, ...] = ()
 
     @property
     def tokenizer_file(self) -> Path:
@@ -70,7 +74,7 @@ def resolve_encoder(name_or_folder: str | None) -> EncoderSource:
     if not name.strip():
         raise EncoderNotUsable(f"the name of the encoder is blank; {_WANTED}, or leave it out for {DEFAULT_ENCODER}")
     root = _find_folder(name)
-    pooling, folder = _read_modules(root)
+    pooling, folder, modules = _read_modules(root)
     config = _read_json(folder / CONFIG_FILE, dict)
     model_type = config.get("model_type")
     if model_type not in SUPPORTED_FAMILIES:
@@ -80,15 +84,19 @@ def resolve_encoder(name_or_folder: str | None) -> EncoderSource:
     position_count = _positive(config, "max_position_embeddings", folder / CONFIG_FILE)
     weights = _weight_files(folder)
     pad_token_id = _check_tokenizer(folder, config)
+    hidden_size = _positive(config, "hidden_size", folder / CONFIG_FILE)
+    head = _read_head(modules, hidden_size)
+    weights += [path for layer in head for path in layer.files]
     return EncoderSource(
         name=name,
         folder=folder,
         model_type=model_type,
-        dimension=_positive(config, "hidden_size", folder / CONFIG_FILE),
+        dimension=head[-1].width if head else hidden_size,
         max_tokens=_max_tokens(root, folder, position_count),
         pooling=pooling,
         pad_token_id=pad_token_id,
-        sha256=_digest(folder / CONFIG_FILE, folder / TOKENIZER_FILE, *weights),
+        sha256=_digest([folder / CONFIG_FILE, folder / TOKENIZER_FILE, *weights], head),
+        head=head,
     )
 
 
@@ -125,27 +133,43 @@ def _from_hub(name: str) -> Path:
         ) from error
 
 
-def _read_modules(root: Path) -> tuple[str, Path]:
-    """Pooling and the transformer's folder, from sentence-transformers' files; a plain folder means mean pooling.
+def _read_modules(root: Path) -> tuple[str, Path, list[tuple[str, Path]]]:
+    """Pooling, the transformer's folder, and kind and folder of each module after the pooling.
 
-    A missing Normalize module is no matter: vectors leave normalised here, which keeps every cosine.
+    They are of sentence-transformers' files; a plain folder means mean pooling and no head.
     """
     folder, pooling = root, "mean"
+    head: list[tuple[str, Path]] = []
     if not (root / _MODULES_FILE).is_file():
-        return pooling, folder
+        return pooling, folder, head
     for module in _read_json(root / _MODULES_FILE, list):
         if not isinstance(module, dict):
             raise EncoderNotUsable(f"{root / _MODULES_FILE} has an entry that is no module; fetch the encoder again")
         kind = str(module.get("type", "")).rpartition(".")[2]
+        path = root / module.get("path", "")
         if kind == "Transformer":
-            folder = root / module.get("path", "")
+            folder = path
         elif kind == "Pooling":
-            pooling = _read_pooling(root / module.get("path", "") / CONFIG_FILE)
-        elif kind != "Normalize":
+            pooling = _read_pooling(path / CONFIG_FILE)
+        elif kind in _HEAD_MODULES:
+            head.append((kind, path))
+        else:
             raise EncoderNotUsable(
-                f"{root / _MODULES_FILE} has a module {kind!r}; supported: Transformer, Pooling (mean) and Normalize"
+                f"{root / _MODULES_FILE} has a module {kind!r}; supported: Transformer, Pooling (mean), "
+                f"{', '.join(_HEAD_MODULES)}"
             )
-    return pooling, folder
+    return pooling, folder, head
+
+
+def _read_head(modules: list[tuple[str, Path]], width: int) -> tuple[HeadLayer, ...]:
+    """A last normalisation, there or not, is no matter: vectors leave normalised here, which keeps every cosine."""
+    layers: list[HeadLayer] = []
+    for kind, path in modules:
+        layers.append(read_layer(kind, path, width))
+        width = layers[-1].width
+    while layers and layers[-1].kind == "Normalize":
+        layers.pop()
+    return tuple(layers)
 
 
 def _read_pooling(path: Path) -> str:
@@ -226,8 +250,10 @@ def _check_tokenizer(folder: Path, config: dict[str, Any]) -> int:
     return int(pad_token_id)
 
 
-def _digest(*files: Path) -> str:
+def _digest(files: list[Path], head: tuple[HeadLayer, ...]) -> str:
     total = hashlib.sha256()
+    for layer in head:
+        total.update(f"{layer.kind} {layer.width} {layer.activation}\n".encode())
     for path in files:
         with path.open("rb") as file:
             total.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())

@@ -17,6 +17,7 @@ import transformers
 
 from domain.errors import EncoderNotUsable, StorageError
 from export.encoder_source import EncoderSource
+from export.head_layers import Head
 
 OPSET = 20
 INPUT_NAMES = ("input_ids", "attention_mask")
@@ -51,18 +52,19 @@ class OnnxExport:
 
 
 class _SentenceEncoder(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked here
-    """Transformer, mean over the unmasked tokens, unit length."""
+    """Transformer, mean over the unmasked tokens, head, unit length."""
 
-    def __init__(self, transformer: Any) -> None:  # noqa: ANN401
+    def __init__(self, transformer: Any, head: Head) -> None:  # noqa: ANN401
         super().__init__()
         self.transformer = transformer
+        self.head = head
 
     def forward(self, input_ids: Any, attention_mask: Any) -> Any:  # noqa: ANN401
         """int64[B,L], int64[B,L] -> float32[B,d]."""
         states = self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         weights = attention_mask.unsqueeze(-1).to(states.dtype)
         mean = (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-9)
-        return torch.nn.functional.normalize(mean, p=2.0, dim=1)
+        return torch.nn.functional.normalize(self.head(mean, input_ids, attention_mask), p=2.0, dim=1)
 
 
 def export_onnx(source: EncoderSource, out: Path) -> OnnxExport:
@@ -79,8 +81,8 @@ def export_onnx(source: EncoderSource, out: Path) -> OnnxExport:
     started = time.monotonic()
     with _quiet():
         # eval() on the wrapper: the exporter puts its mode back recursively, and dropout with it.
-        encoder = _SentenceEncoder(load_transformer(source, attention=_EXPORTED_ATTENTION)).eval()
-        size_bytes = sum(p.numel() * p.element_size() for p in encoder.parameters())
+        encoder = _SentenceEncoder(load_transformer(source, attention=_EXPORTED_ATTENTION), Head(source.head)).eval()
+        size_bytes = sum(p.numel() * p.element_size() for p in [*encoder.parameters(), *encoder.buffers()])
         if size_bytes > _LARGEST_FILE_BYTES:
             raise EncoderNotUsable(
                 f"{source.name} has {size_bytes / 2**30:.1f} GiB of weights; a single ONNX file holds less than 2 GiB"

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 
 from domain.errors import ParityFailed
 from export.encoder_source import EncoderSource
+from export.head_layers import head_oracle
 from export.onnx_encoder import INPUT_NAMES, OUTPUT_NAME, load_transformer
 
 COSINE_LIMIT = 0.99999
@@ -153,7 +154,7 @@ def _make_rows(source: EncoderSource, lengths: Sequence[int]) -> dict[int, _Rows
         ids = np.stack([draw.row(generator, length, plain=number > 0) for number in range(_ROW_COUNT)])
         with torch.inference_mode():
             states = model(input_ids=torch.from_numpy(ids)).last_hidden_state.numpy()
-        mean = states.mean(axis=1, dtype=np.float64)
+        mean = head_oracle(source.head, states.mean(axis=1, dtype=np.float64), ids)
         oracle = (mean / np.linalg.norm(mean, axis=1, keepdims=True)).astype(np.float32)
         rows[length] = _Rows(ids, oracle, np.full_like(oracle, np.inf), np.full_like(oracle, -np.inf))
     return rows

@@ -56,7 +56,6 @@ class RecallSource(OpenEnum):
     POPULAR = "POPULAR"
     FILL = "FILL"
     USER_TOWER = "USER_TOWER"
-    FOLLOWING = "FOLLOWING"
 
 
 class DegradationReason(OpenEnum):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from domain.errors import EncoderNotUsable, StorageError
+from domain.errors import StorageError
 from training.observer import Observer
 
 _BATCH_SIZE = 32
@@ -42,12 +42,9 @@ def item_vectors(texts: Sequence[str], encoder: Path, max_tokens: int, cache: Pa
 
 def _encoded(texts: Sequence[str], encoder: Path, max_tokens: int, observer: Observer) -> np.ndarray:
     # Heavy, and not needed where the cache has the answer.
-    from sentence_transformers import SentenceTransformer
+    from training.encoder_folder import load_encoder
 
-    try:
-        model = SentenceTransformer(str(encoder), local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise EncoderNotUsable(f"{encoder} cannot be loaded: {error}; give a sentence-transformers folder") from error
+    model = load_encoder(encoder)
     model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
     told = [place for place, text in enumerate(texts) if text.strip()]
     # Longest first: batches of like lengths, and running out of memory shows at once.

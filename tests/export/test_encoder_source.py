@@ -91,11 +91,11 @@ def test_another_pooling_is_refused(small_encoder, put_json, pooling, named):
         resolve_encoder(str(small_encoder))
 
 
-def test_a_dense_module_is_refused(small_encoder, put_json):
-    dense = {"idx": 2, "path": "2_Dense", "type": "sentence_transformers.models.Dense"}
-    put_json(small_encoder / "modules.json", [*MODULES[:2], dense])
+def test_an_unknown_module_is_refused(small_encoder, put_json):
+    layer = {"idx": 2, "path": "2_LSTM", "type": "sentence_transformers.models.LSTM"}
+    put_json(small_encoder / "modules.json", [*MODULES[:2], layer])
     put_json(small_encoder / "1_Pooling/config.json", MEAN)
-    with pytest.raises(EncoderNotUsable, match=r"'Dense'.*supported"):
+    with pytest.raises(EncoderNotUsable, match=r"'LSTM'.*supported.*Dense"):
         resolve_encoder(str(small_encoder))
 
 

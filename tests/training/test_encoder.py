@@ -1,0 +1,99 @@
+import json
+
+import numpy as np
+import pytest
+
+from domain.errors import EncoderNotUsable, NothingToLearnFrom
+from tests.small_encoder import write_encoder
+from tests.training.synthetic import cold_split, history, texts_and_groups
+from training.encoder import EncoderInputs, EncoderSettings, text_may_be_seen, train_encoder
+from training.encoder_folder import load_encoder
+from training.item_vectors import item_vectors
+from training.observer import Silent
+from training.semantic import SemanticScorer
+from training.split import Part, Split
+
+SETTINGS = EncoderSettings(whitening=(0.5,), bag_gain=(0.0, 1.0), taste_gain=(0.0, 0.5), bag_width=24, taste_width=4)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = write_encoder(tmp_path_factory.mktemp("encoder") / "base")
+    texts, groups = texts_and_groups(160)
+    texts[3] = ""
+    vectors = item_vectors(texts, folder, 32, folder.parent / "cache", Silent())
+    return EncoderInputs(texts, vectors, folder, 32, cold_split(groups))
+
+
+@pytest.fixture(scope="module")
+def result(inputs):
+    return train_encoder(inputs, SETTINGS, 0, Silent())
+
+
+def test_the_trained_encoder_finds_new_items_better(inputs, result):
+    assert result.accepted
+    assert result.validation_ndcg[1] > result.validation_ndcg[0]
+    assert result.chosen.endswith("token bag 1, taste 0.5")
+    assert set(result.figures) > {"zero-shot"}
+    part = inputs.split.tests[0]
+
+    def hits(vectors):
+        scores = SemanticScorer.of(vectors).scores([case.history for case in part.cases])
+        scores[:, ~part.candidates] = -np.inf
+        return np.mean([row.argmax() in case.targets for row, case in zip(scores, part.cases, strict=True)])
+
+    assert hits(result.vectors) > hits(inputs.vectors) + 0.1
+
+
+def test_the_saved_folder_computes_the_same_vectors(inputs, result, tmp_path):
+    result.save(tmp_path / "out")
+    result.save(tmp_path / "out")  # over an earlier one
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    again = item_vectors(inputs.texts, tmp_path / "out", 32, tmp_path / "cache", Silent())
+    np.testing.assert_allclose(again, result.vectors, atol=1e-5)
+    assert not again[3].any()
+
+
+def test_training_from_a_trained_folder_puts_a_new_head_upon_the_same_base(inputs, result, tmp_path):
+    result.save(tmp_path / "out")
+    again = train_encoder(
+        EncoderInputs(inputs.texts, inputs.vectors, tmp_path / "out", 32, inputs.split), SETTINGS, 0, Silent()
+    )
+    assert [type(module).__name__ for module in again.model] == [type(module).__name__ for module in result.model]
+    np.testing.assert_allclose(again.vectors, result.vectors, atol=1e-5)
+
+
+def test_texts_of_validation_and_test_items_are_not_seen(inputs):
+    split = inputs.split
+    seen = text_may_be_seen(split)
+    assert not seen[split.validation.candidates].any()
+    assert not seen[split.tests[0].candidates].any()
+    warm = Split("warm-users", split.item_ids, split.train, Part((), split.known), (), split.known)
+    assert text_may_be_seen(warm).all()
+
+
+def test_no_texts_and_no_pairs_are_refused(inputs):
+    few = ["word1"] * 3 + [""] * 157
+    vectors = np.where(np.arange(160)[:, None] < 3, inputs.vectors, 0).astype(np.float32)
+    with pytest.raises(NothingToLearnFrom, match="3 items have a text"):
+        train_encoder(EncoderInputs(few, vectors, inputs.encoder, 32, inputs.split), SETTINGS, 0, Silent())
+    known = inputs.split.known
+    lonely = Split("x", inputs.split.item_ids, (history([1]), history([2])), inputs.split.validation, (), known)
+    with pytest.raises(NothingToLearnFrom, match="no user has two items"):
+        train_encoder(EncoderInputs(inputs.texts, inputs.vectors, inputs.encoder, 32, lonely), SETTINGS, 0, Silent())
+
+
+def test_a_folder_without_tokenizer_or_with_code_of_its_own_is_refused(tmp_path):
+    folder = write_encoder(tmp_path / "e")
+    (folder / "modules.json").write_text(json.dumps([{"idx": 0, "path": "", "type": "strange.Module"}]))
+    with pytest.raises(EncoderNotUsable, match=r"strange\.Module; supported"):
+        load_encoder(folder)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(EncoderNotUsable, match=r"no tokenizer\.json"):
+        load_encoder(folder)
+
+
+@pytest.mark.parametrize("wrong", [{"whitening": ()}, {"whitening": (1.5,)}, {"folds": 6}, {"shrinkage": 0.0}])
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"must|need"):
+        EncoderSettings(**wrong)

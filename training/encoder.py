@@ -1,0 +1,218 @@
+"""The item encoder learned from interactions: candidates are judged on pretended cold items, and the best is kept."""
+
+import itertools
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Dense, Normalize
+
+from domain.errors import NothingToLearnFrom, StorageError
+from training.cold_folds import ColdFigures, ColdFold, cold_folds, mean_figures
+from training.encoder_folder import base_modules, load_encoder
+from training.observer import Observer
+from training.selection import validation_ndcg
+from training.semantic import SemanticScorer
+from training.split import Split, interaction_matrix
+from training.text_map import ItemTexts, MapChoice, MapShape, TextMap, TextMapFit
+from training.token_bag import TokenBag, token_counts
+
+_FEWEST_TEXTS = 10
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """How the encoder is trained.
+
+    Attributes:
+        whitening: of the base vectors, to be tried.
+        bag_gain: lengths of the token bag, to be tried.
+        taste_gain: lengths of the predicted taste, to be tried.
+        bag_width: columns of the token table.
+        taste_width: singular vectors of the interactions that texts are mapped to.
+        shrinkage: ridge penalty, as a share of the mean eigenvalue.
+        dimension: width of the new vectors; 0 for the base encoder's.
+        folds: pretended sets of cold items, a fifth of the known items each.
+    """
+
+    whitening: tuple[float, ...] = (0.5, 0.7)
+    bag_gain: tuple[float, ...] = (0.0, 1.0)
+    taste_gain: tuple[float, ...] = (0.0, 0.25, 0.5)
+    bag_width: int = 512
+    taste_width: int = 64
+    shrinkage: float = 0.1
+    dimension: int = 0
+    folds: int = 3
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if not (self.whitening and self.bag_gain and self.taste_gain):
+            raise ValueError("whitening, bag_gain and taste_gain need a value each")
+        if min(*self.whitening, *self.bag_gain, *self.taste_gain) < 0 or max(self.whitening) > 1:
+            raise ValueError("whitening must be from 0 to 1, bag_gain and taste_gain at least 0")
+        if min(self.bag_width, self.taste_width) < 1 or self.dimension < 0 or not 1 <= self.folds <= 5:
+            raise ValueError("bag_width and taste_width must be at least 1, dimension at least 0, folds from 1 to 5")
+        if self.shrinkage <= 0:
+            raise ValueError("shrinkage must be above 0")
+
+    def shape(self, texts: ItemTexts) -> MapShape:
+        """Returns what every candidate shares."""
+        width = self.dimension or texts.vectors.shape[1]
+        return MapShape(width, self.bag_width, taste_width=self.taste_width, shrinkage=self.shrinkage)
+
+
+@dataclass(frozen=True)
+class EncoderInputs:
+    """What the encoder learns from.
+
+    Attributes:
+        texts: one an item; empty where an item has none.
+        vectors: float32[n, d], the base encoder's vectors of these texts, unit; zero for an empty text.
+        encoder: folder of the base encoder.
+        max_tokens: where texts are cut.
+        split: training histories, and the validation part that has the last word.
+    """
+
+    texts: Sequence[str]
+    vectors: np.ndarray
+    encoder: Path
+    max_tokens: int
+    split: Split
+
+
+@dataclass(frozen=True)
+class EncoderResult:
+    """A trained encoder.
+
+    Attributes:
+        model: base encoder, token bag, head, unit length.
+        vectors: float32[n, e], its vectors of the items' texts; zero for an empty text.
+        figures: on pretended cold items, by candidate; "zero-shot" is the base encoder, centred.
+        chosen: name of the candidate that was kept.
+        validation_ndcg: NDCG@100 on the split's own validation part: base encoder, then this one.
+        accepted: whether it beats the base encoder on both.
+    """
+
+    model: SentenceTransformer
+    vectors: np.ndarray
+    figures: dict[str, ColdFigures]
+    chosen: str
+    validation_ndcg: tuple[float, float]
+    accepted: bool
+
+    def save(self, folder: Path) -> None:
+        """Writes a sentence-transformers folder; it appears complete or not at all.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        work = folder.with_name(f".{folder.name}-{os.getpid()}")
+        try:
+            self.model.save(str(work), create_model_card=False)
+            if folder.exists():
+                shutil.rmtree(folder)
+            work.rename(folder)
+        except OSError as error:
+            raise StorageError(f"the encoder cannot be written to {folder}: {error.strerror or error}") from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def train_encoder(inputs: EncoderInputs, settings: EncoderSettings, seed: int, observer: Observer) -> EncoderResult:
+    """Maps text into collaborative space, its settings chosen on items taken out of the training histories.
+
+    Args:
+        inputs: texts, vectors and interactions.
+        settings: what is tried.
+        seed: of folds and decompositions.
+        observer: hears of every candidate.
+
+    Raises:
+        NothingToLearnFrom: too few texts, or no user with two items that have text.
+        EncoderNotUsable: the base encoder's folder cannot be loaded.
+    """
+    model = load_encoder(inputs.encoder)
+    texts = ItemTexts(inputs.vectors, token_counts(inputs.texts, inputs.encoder / "tokenizer.json", inputs.max_tokens))
+    consumed = interaction_matrix(inputs.split.train, len(inputs.texts))
+    folds = _checked_folds(texts, consumed, settings, seed)
+    seen = text_may_be_seen(inputs.split)
+    figures = {"zero-shot": mean_figures([fold.figures(inputs.vectors) for fold in folds])}
+    observer.step(f"zero-shot: {figures['zero-shot']}")
+    found = _try_choices(texts, folds, seen, settings, seed)
+    for choice, result in found.items():
+        figures[str(choice)] = result
+        observer.step(f"{choice}: {result}")
+    chosen = max(found, key=lambda choice: found[choice].ndcg_at_100)
+    text_map = TextMapFit(texts, consumed, seen, settings.shape(texts), seed).fit(chosen)
+    vectors = text_map.vectors(texts)
+    before, after = _validation(inputs, inputs.vectors), _validation(inputs, vectors)
+    observer.step(f"chosen: {chosen}; validation NDCG@100 {before:.4f} before, {after:.4f} now")
+    accepted = found[chosen].ndcg_at_100 > figures["zero-shot"].ndcg_at_100 and after >= before
+    trained = with_head(model, text_map, inputs.max_tokens)
+    return EncoderResult(trained, vectors, figures, str(chosen), (before, after), accepted)
+
+
+def text_may_be_seen(split: Split) -> np.ndarray:
+    """Returns bool[n]: all items but those that only validation or test ask for.
+
+    Statistics of a text need no interactions; to take them from items that stand for new ones would flatter the figure.
+    """
+    asked = np.zeros(len(split.item_ids), bool)
+    for part in (split.validation, *split.tests):
+        asked |= part.candidates
+    return split.known | ~asked
+
+
+def with_head(model: SentenceTransformer, text_map: TextMap, max_tokens: int) -> SentenceTransformer:
+    """Returns the base encoder with the map put upon it; an earlier head is left behind."""
+    weight, bias = text_map.affine.weight, text_map.affine.bias
+    head = Dense(
+        *weight.shape,
+        activation_function=torch.nn.Identity(),
+        init_weight=torch.from_numpy(np.ascontiguousarray(weight.T, np.float32)),
+        init_bias=torch.from_numpy(bias.astype(np.float32)),
+    )
+    bag = [] if text_map.table is None else [TokenBag.of(text_map.table)]
+    trained = SentenceTransformer(modules=[*base_modules(model), *bag, head, Normalize()], device=str(model.device))
+    trained.max_seq_length = max_tokens
+    return trained
+
+
+def _checked_folds(texts: ItemTexts, consumed: csr_array, settings: EncoderSettings, seed: int) -> list[ColdFold]:
+    told = int(texts.told.sum())
+    if told < _FEWEST_TEXTS:
+        raise NothingToLearnFrom(f"{told} items have a text; an encoder is trained from {_FEWEST_TEXTS} at least")
+    folds = cold_folds(consumed, texts.told, settings.folds, seed)
+    folds = [fold for fold in folds if fold.cases.shape[0]]
+    if not folds:
+        raise NothingToLearnFrom(
+            "no user has two items with a text, so nothing tells which texts belong together; "
+            "leave the encoder out, or adapt it to the texts alone"
+        )
+    return folds
+
+
+def _try_choices(
+    texts: ItemTexts, folds: list[ColdFold], seen: np.ndarray, settings: EncoderSettings, seed: int
+) -> dict[MapChoice, ColdFigures]:
+    choices = [
+        MapChoice(*values) for values in itertools.product(settings.whitening, settings.bag_gain, settings.taste_gain)
+    ]
+    found: dict[MapChoice, list[ColdFigures]] = {choice: [] for choice in choices}
+    for fold in folds:
+        rest = seen.copy()
+        rest[fold.held] = False
+        fit = TextMapFit(texts, fold.consumed, rest, settings.shape(texts), seed)
+        for choice in choices:
+            found[choice].append(fold.figures(fit.vectors(choice)))
+    return {choice: mean_figures(figures) for choice, figures in found.items()}
+
+
+def _validation(inputs: EncoderInputs, vectors: np.ndarray) -> float:
+    return validation_ndcg(SemanticScorer.of(vectors), inputs.split.validation)

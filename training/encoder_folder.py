@@ -1,0 +1,57 @@
+"""Sentence-transformers folders as this project writes them: transformer, pooling, token bag, head, unit length."""
+
+import json
+from pathlib import Path
+
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
+
+from domain.errors import EncoderNotUsable
+from training.token_bag import TokenBag
+
+_MODULES_FILE = "modules.json"
+# By the last part of a type's name, so that older and newer libraries' folders read alike. No other code is run: a
+# folder that names a module of its own is not this project's.
+_MODULES = {kind.__name__: kind for kind in (Transformer, Pooling, Normalize, Dense, TokenBag)}
+
+
+def load_encoder(folder: Path) -> SentenceTransformer:
+    """Returns the encoder of a folder, of sentence-transformers or plain transformers, on the best device.
+
+    Raises:
+        EncoderNotUsable: a file is missing or unreadable, or a module is of no known kind.
+    """
+    if not (folder / "tokenizer.json").is_file() and not list(folder.glob("*/tokenizer.json")):
+        raise EncoderNotUsable(
+            f"{folder} has no tokenizer.json, without which no text can be read; save the encoder with its tokenizer"
+        )
+    try:
+        if not (folder / _MODULES_FILE).is_file():
+            transformer = Transformer(str(folder), model_kwargs={"local_files_only": True})
+            pooling = Pooling(transformer.get_embedding_dimension(), "mean")
+            return SentenceTransformer(modules=[transformer, pooling, Normalize()])
+        entries = json.loads((folder / _MODULES_FILE).read_text(encoding="utf-8"))
+        return SentenceTransformer(modules=[_module(folder, entry) for entry in entries])
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise EncoderNotUsable(f"{folder} cannot be loaded: {reason}; give a sentence-transformers folder") from error
+
+
+def base_modules(model: SentenceTransformer) -> list[torch.nn.Module]:
+    """Returns transformer, pooling and normalisation: what a new head is put upon, an old one left behind."""
+    transformer = next(module for module in model if isinstance(module, Transformer))
+    pooling = next((module for module in model if isinstance(module, Pooling)), None)
+    return [transformer, pooling or Pooling(transformer.get_embedding_dimension(), "mean"), Normalize()]
+
+
+def _module(folder: Path, entry: dict[str, str]) -> torch.nn.Module:
+    kind = _MODULES.get(str(entry["type"]).rpartition(".")[2])
+    if kind is None:
+        raise EncoderNotUsable(
+            f"{folder / _MODULES_FILE} names a module {entry['type']}; supported: {', '.join(_MODULES)}"
+        )
+    path = entry.get("path", "")
+    if kind is Normalize and not (folder / path / "config.json").is_file():
+        return Normalize()
+    return kind.load(str(folder), subfolder=path, local_files_only=True)
