@@ -17,6 +17,7 @@ _COMMANDS = {
     "aspects": "cli.aspects",
     "train": "cli.train",
     "check": "cli.check",
+    "evaluate": "cli.evaluate",
 }
 
 

@@ -1,4 +1,4 @@
-"""`shortlist release build|list|show|promote`: releases on disk."""
+"""`shortlist release build|list|show|promote|rollback`: releases on disk."""
 
 import argparse
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from domain.manifest import Manifest
     from domain.release_folder import ReleaseFolder
 
 HELP = "build, list and show releases"
@@ -23,6 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help="attributes told in the item texts (default: those of year, category, genres, brand, tags that occur)",
     )
+    build.add_argument("--model", type=Path, metavar="DIR", help="what `shortlist train` made: packed with its figures")
+    build.add_argument(
+        "--accept-worse", action="store_true", help="take the model although the current release has better figures"
+    )
     build.add_argument("--no-promote", action="store_true", help="don't make it the current release")
     build.add_argument(
         "--cache", type=Path, default=Path(".cache/export"), metavar="DIR", help="exported encoders (%(default)s)"
@@ -33,7 +38,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--json", action="store_true", help="print the manifest")
     promote = actions.add_parser("promote", help="make a release the current one", description=_promote.__doc__)
     promote.add_argument("release", help="its id")
-    for action, run_action in ((build, _build), (listing, _list), (show, _show), (promote, _promote)):
+    rollback = actions.add_parser(
+        "rollback", help="make the release before the current one current", description=_rollback.__doc__
+    )
+    for action, run_action in (
+        (build, _build),
+        (listing, _list),
+        (show, _show),
+        (promote, _promote),
+        (rollback, _rollback),
+    ):
         action.add_argument(
             "--out", type=Path, default=Path("releases"), metavar="DIR", help="folder of releases (%(default)s)"
         )
@@ -59,13 +73,25 @@ def _build(args: argparse.Namespace) -> int:
 
     progress.step(f"checking {args.items}")
     catalogue = read_items(args.items)
+    from export.model_folder import ENCODER, open_model_folder
+
+    model = open_model_folder(args.model) if args.model else None
     progress.step("loading the encoder")
     from export.encoder_source import resolve_encoder
     from export.release import ReleaseRequest, build_release
 
     attributes = tuple(args.text_attributes.split(",")) if args.text_attributes else None
-    encoder = resolve_encoder(args.encoder)
-    request = ReleaseRequest(catalogue, args.out, encoder, args.cache, attributes, promote=not args.no_promote)
+    trained = args.model / ENCODER if model is not None and model.has(ENCODER) else None
+    request = ReleaseRequest(
+        catalogue=catalogue,
+        releases=args.out,
+        encoder=resolve_encoder(args.encoder or (str(trained) if trained else None)),
+        cache=args.cache,
+        text_attributes=attributes,
+        promote=not args.no_promote,
+        model=model,
+        accept_worse=args.accept_worse,
+    )
     release = build_release(request, progress)
     _print_release(console, release)
     console.print("\nserve it:  ", end="")
@@ -131,6 +157,22 @@ def _promote(args: argparse.Namespace) -> int:
     return 0
 
 
+def _rollback(args: argparse.Namespace) -> int:
+    """Makes the newest release that is older than the current one current."""
+    from domain.errors import NoRelease
+    from domain.release_folder import current_release_id, list_releases, promote
+
+    current = current_release_id(args.out)
+    if current is None:
+        raise NoRelease(f"{args.out} has no current release; `shortlist release list` shows what is there")
+    older = [one.manifest.release_id for one in list_releases(args.out) if one.manifest.release_id < current]
+    if not older:
+        raise NoRelease(f"{args.out} has no release older than the current one, {current}")
+    promote(args.out, older[-1])
+    print(f"{older[-1]} is current, was {current}")
+    return 0
+
+
 def _print_release(console: "Console", release: "ReleaseFolder") -> None:
     from rich.markup import escape
     from rich.table import Table
@@ -151,8 +193,32 @@ def _print_release(console: "Console", release: "ReleaseFolder") -> None:
         ("unreadable", f"{manifest.text.unreadable_item_count:,} items are found by shared words only"),
         ("graph", f"recall@10 {manifest.graph.recall_at_10:.4f} at ef {manifest.graph.ef_search}"),
         ("parity", f"worst cosine to torch {manifest.encoder.parity_worst_cosine:.7f}"),
+        *_learned_rows(manifest),
         ("size", f"{size / 1e6:,.1f} MB in {len(manifest.files)} files"),
     )
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     console.print(table)
+
+
+def _learned_rows(manifest: "Manifest") -> list[tuple[str, str]]:
+    """Says which parts were trained, their thresholds, and the figures they were accepted with."""
+    from domain import release_folder as layout
+
+    tables = {
+        layout.NEIGHBOURS: "neighbours",
+        layout.FOLLOWERS: "followers",
+        layout.POPULARITY: "popularity",
+        layout.ASPECTS: "aspects",
+    }
+    names = [title for name, title in tables.items() if name in manifest.files]
+    names += ["student"] if any(name.startswith(f"{layout.STUDENT}/") for name in manifest.files) else []
+    rows = [("tables", ", ".join(names))] if names else []
+    for name, model in manifest.models.items():
+        parity = f"largest difference to torch {model.parity_worst_difference:.1e}"
+        rows.append((name.replace("_", " "), f"{model.input_width} -> {model.output_width} numbers, {parity}"))
+    if manifest.thresholds:
+        rows.append(("alpha", ", ".join(f"{source} {alpha:.4g}" for source, alpha in manifest.thresholds.items())))
+    for name, value in sorted(manifest.quality.items()):
+        rows.append((name, f"{value:.4f} on validation, {manifest.quality_protocol or 'protocol unnamed'}"))
+    return rows

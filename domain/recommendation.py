@@ -14,6 +14,7 @@ class Source(StrEnum):
     SEMANTIC_HISTORY = "semantic_history"
     LEXICAL = "lexical"
     COLLABORATIVE = "collaborative"
+    FOLLOWING = "following"
     USER_TOWER = "user_tower"
     POPULAR = "popular"
     FILL = "fill"

@@ -18,6 +18,7 @@ THRESHOLDS = "thresholds.json"
 ASPECTS = "aspects.json"
 ITEMS = "collaborative/items.json"
 NEIGHBOURS = "collaborative/neighbours.npz"
+FOLLOWERS = "collaborative/followers.npz"
 POPULARITY = "collaborative/popularity.npy"
 ENCODER = "encoder"
 STUDENT = "student"
@@ -40,6 +41,7 @@ class ModelFolder:
         quality: the figures it was accepted with; None where it has none.
         thresholds: least score in a recall source, by its name.
         neighbours: for collaborative recall.
+        followers: what often comes next, as neighbours.
         popularity: the prior.
     """
 
@@ -50,6 +52,7 @@ class ModelFolder:
     quality: Quality | None
     thresholds: Mapping[str, float] = field(default_factory=dict)
     neighbours: NeighbourTable | None = None
+    followers: NeighbourTable | None = None
     popularity: PopularItems | None = None
 
     def has(self, name: str) -> bool:
@@ -81,9 +84,11 @@ def open_model_folder(path: Path) -> ModelFolder:
         quality=read_quality(path / QUALITY) if (path / QUALITY).exists() else None,
         thresholds=_thresholds(path / THRESHOLDS),
         neighbours=_table(path / NEIGHBOURS, NeighbourTable.load),
+        followers=_table(path / FOLLOWERS, NeighbourTable.load),
         popularity=_table(path / POPULARITY, PopularItems.load),
     )
-    for name, table in ((NEIGHBOURS, folder.neighbours), (POPULARITY, folder.popularity)):
+    named = ((NEIGHBOURS, folder.neighbours), (FOLLOWERS, folder.followers), (POPULARITY, folder.popularity))
+    for name, table in named:
         if table is not None and len(table) != len(item_ids):
             raise ModelNotUsable(
                 f"{path / name} is about {len(table)} items, {ITEMS} names {len(item_ids)}; train again"

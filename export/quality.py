@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from domain.errors import ModelNotUsable
@@ -20,29 +20,37 @@ class Quality:
     Attributes:
         protocol: by which they were measured.
         metrics: by name.
-        raw: all that the file says.
+        intervals: their 95 % intervals, where known.
     """
 
     protocol: str
     metrics: Mapping[str, float]
-    raw: Mapping[str, object]
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def read_quality(path: Path) -> Quality:
-    """Reads quality.json: `protocol` and `metrics`, each metric a number or an object with `value`.
+    """Reads quality.json: `protocol` and `metrics`, each metric a number or an object with `value`, `low` and `high`.
 
     Raises:
         ModelNotUsable: it cannot be read or says something else.
     """
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        metrics = dict(_flat("", raw.get("metrics", {})))
+        named = dict(_flat("", raw.get("metrics", {})))
         protocol = raw.get("protocol", "")
         if not isinstance(protocol, str):
             raise ValueError("protocol must be a string")
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise ModelNotUsable(f"{path} cannot be read ({error}); train again, or restore it") from error
-    return Quality(protocol, metrics, raw)
+    return Quality(
+        protocol,
+        {name: figure[0] for name, figure in named.items()},
+        {
+            name: (figure[1], figure[2])
+            for name, figure in named.items()
+            if figure[1] is not None and figure[2] is not None
+        },
+    )
 
 
 def worse_figures(new: Quality, old: Quality) -> tuple[str, ...]:
@@ -64,14 +72,20 @@ def _less_is_better(name: str) -> bool:
     return any(word in name.lower() for word in _LESS_IS_BETTER)
 
 
-def _flat(prefix: str, value: object) -> list[tuple[str, float]]:
-    """Returns (name, number) pairs; inner names after a dot."""
-    if isinstance(value, bool):
-        return []
-    if isinstance(value, int | float):
-        return [(prefix, float(value))] if math.isfinite(value) else []
-    if not isinstance(value, dict):
-        return []
-    if isinstance(value.get("value"), int | float):
-        return _flat(prefix, value["value"])
-    return [pair for key, inner in value.items() for pair in _flat(f"{prefix}.{key}" if prefix else key, inner)]
+_Figure = tuple[float, float | None, float | None]
+
+
+def _flat(prefix: str, value: object) -> list[tuple[str, _Figure]]:
+    """Returns (name, (number, low, high)) pairs; inner names after a dot."""
+    if isinstance(value, dict) and _number(value.get("value")) is not None:
+        return [(prefix, (float(value["value"]), _number(value.get("low")), _number(value.get("high"))))]
+    if isinstance(value, dict):
+        return [pair for key, inner in value.items() for pair in _flat(f"{prefix}.{key}" if prefix else key, inner)]
+    number = _number(value)
+    return [] if number is None else [(prefix, (number, None, None))]
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)

@@ -6,7 +6,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -23,7 +23,11 @@ from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate, item_text
 from export.embed import embed, open_session
 from export.encoder import PreparedEncoder, prepare_encoder
 from export.encoder_source import EncoderSource
+from export.model_card import model_card
+from export.model_folder import ModelFolder
+from export.model_parts import PackedParts, Target, pack_parts, release_rows, with_canaries
 from export.progress import Progress
+from export.quality import read_quality, worse_figures
 from pipeline.graph_file import EF_CONSTRUCTION, EF_SEARCH, M, VectorIndex, build_graph, save_graph
 from pipeline.lexical import LexicalIndex, lexical_text
 from pipeline.tokenize import UNREADABLE_LIMIT, TextTokenizer, TokenizedText
@@ -62,6 +66,8 @@ class ReleaseRequest:
         text_attributes: attributes told in an item's text; None takes the common ones that occur.
         max_batch_size: most rows in one Triton call.
         promote: whether it becomes the current release.
+        model: what was trained; None where the encoder serves alone.
+        accept_worse: whether a model is taken whose figures are worse than the current release's.
     """
 
     catalogue: Catalogue
@@ -71,6 +77,8 @@ class ReleaseRequest:
     text_attributes: tuple[str, ...] | None = None
     max_batch_size: int = 32
     promote: bool = True
+    model: ModelFolder | None = None
+    accept_worse: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,12 +93,18 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
     """Builds a release and returns it; on any failure nothing is left behind.
 
     Raises:
-        EncoderNotUsable, ParityFailed: the encoder cannot be exported.
-        ReleaseRejected: a gate failed.
+        EncoderNotUsable, ParityFailed: the encoder, or a trained model, cannot be exported.
+        ModelNotUsable: the model folder doesn't fit the items or the encoder.
+        ReleaseRejected: a gate failed, for one that the model's figures are worse than those of the current release.
         StorageError: the disk is full or the folder cannot be written.
     """
-    catalogue = request.catalogue
+    catalogue, model = request.catalogue, request.model
     template = _template(request, catalogue)
+    item_ids = [item.id for item in catalogue.items]
+    parents: tuple[str, ...] = ()
+    if model is not None:
+        release_rows(model, item_ids)
+        parents = _checked_against_current(request, model, progress)
     release_id = layout.new_release_id()
     with _workplace(request.releases, release_id) as folder:
         encoder = prepare_encoder(
@@ -101,6 +115,11 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
         vectors = _embed(texts, encoder, request, folder, progress)
         graph = _index(vectors, folder, progress)
         _write_catalogue(catalogue, folder)
+        parts = PackedParts()
+        if model is not None:
+            parts = pack_parts(model, Target(item_ids, vectors, folder), progress)
+            with_canaries(folder / layout.CANARY, parts.canaries)
+        quality = None if model is None else model.quality
         manifest = Manifest(
             schema_version=SCHEMA_VERSION,
             release_id=release_id,
@@ -123,12 +142,42 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
             template=template,
             attribute_types=catalogue.attribute_types,
             files=_digests(folder),
+            quality={} if quality is None else quality.metrics,
+            parents=parents,
             built_with={name: metadata.version(name) for name in ("onnxruntime", "tokenizers", "hnswlib", "numpy")},
+            models=parts.models,
+            thresholds={} if model is None else model.thresholds,
+            quality_protocol="" if quality is None else quality.protocol,
         )
+        (folder / layout.CARD).write_text(model_card(manifest, model), encoding="utf-8")
+        manifest = replace(manifest, files=_digests(folder))
         (folder / layout.MANIFEST).write_text(manifest_to_json(manifest), encoding="utf-8")
     if request.promote:
         layout.promote(request.releases, release_id)
     return layout.open_release(request.releases / release_id)
+
+
+def _checked_against_current(request: ReleaseRequest, model: ModelFolder, progress: Progress) -> tuple[str, ...]:
+    """Returns the id of the release that this one would replace.
+
+    Raises:
+        ReleaseRejected: that one's figures, by the same protocol, are better, and nobody said that worse will do.
+    """
+    current = layout.current_release_id(request.releases)
+    if current is None:
+        return ()
+    path = request.releases / current / layout.QUALITY
+    if not path.exists() or model.quality is None:
+        return (current,)
+    worse = worse_figures(model.quality, read_quality(path))
+    if worse and not request.accept_worse:
+        raise ReleaseRejected(
+            f"{model.path} is worse than the current release {current} ({model.quality.protocol}, validation): "
+            f"{'; '.join(worse)}. Train further, or say --accept-worse"
+        )
+    if worse:
+        progress.step(f"accepted although worse than {current}: {'; '.join(worse)}")
+    return (current,)
 
 
 @contextmanager

@@ -48,18 +48,42 @@ def fuse(lists: Sequence[RecalledList], count: int) -> list[Candidate]:
     One list keeps its own order and scores. Several are joined by reciprocal rank: score = sum over lists of
     1 / (60 + rank), since their own scores have no common scale. Equal scores are ordered by row.
     """
-    views: dict[int, list[SourceView]] = {}
+    lists = [found for found in lists if len(found.rows)]
+    if not lists:
+        return []
+    if len(lists) == 1:
+        (found,) = lists
+        order = np.lexsort((found.rows, -found.scores))[:count]
+        return [
+            Candidate(row, score, (SourceView(found.source, place, score),))
+            for row, score, place in zip(
+                found.rows[order].tolist(), found.scores[order].tolist(), (order + 1).tolist(), strict=True
+            )
+        ]
+    return candidates_of(lists, *best_rows(lists, count))
+
+
+def best_rows(lists: Sequence[RecalledList], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the rows int64[m] with the largest sums of reciprocal ranks, and the sums, float64[m], best first."""
+    rows = np.concatenate([found.rows for found in lists])
+    shares = np.concatenate([1.0 / (RANK_OFFSET + 1 + np.arange(len(found.rows))) for found in lists])
+    distinct, places = np.unique(rows, return_inverse=True)
+    totals = np.bincount(places, shares)
+    order = np.lexsort((distinct, -totals))[:count]
+    return distinct[order], totals[order]
+
+
+def candidates_of(lists: Sequence[RecalledList], rows: np.ndarray, scores: np.ndarray) -> list[Candidate]:
+    """Returns these rows, int64[m], with these final scores, and everybody who recalled each, best rank first."""
+    # Only what is returned gets its provenance: lists are long, and views are dear.
+    views: dict[int, list[SourceView]] = {row: [] for row in rows.tolist()}
     for found in lists:
-        for place, (row, score) in enumerate(zip(found.rows.tolist(), found.scores.tolist(), strict=True), start=1):
-            views.setdefault(row, []).append(SourceView(found.source, place, score))
-    single = sum(len(found.rows) > 0 for found in lists) == 1
-    candidates = [
-        Candidate(
-            row,
-            seen[0].score if single else sum(1.0 / (RANK_OFFSET + view.rank) for view in seen),
-            tuple(sorted(seen, key=lambda view: view.rank)),
-        )
-        for row, seen in views.items()
+        places = np.flatnonzero(np.isin(found.rows, rows))
+        for place, row, score in zip(
+            places.tolist(), found.rows[places].tolist(), found.scores[places].tolist(), strict=True
+        ):
+            views[row].append(SourceView(found.source, place + 1, score))
+    return [
+        Candidate(row, score, tuple(sorted(views[row], key=lambda view: view.rank)))
+        for row, score in zip(rows.tolist(), scores.tolist(), strict=True)
     ]
-    candidates.sort(key=lambda candidate: (-candidate.score, candidate.row))
-    return candidates[:count]

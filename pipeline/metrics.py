@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 UNREACHED = np.iinfo(np.int64).max
-_CELLS_AT_ONCE = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -109,20 +108,16 @@ def rank_targets(scores: np.ndarray, allowed: np.ndarray, targets: Sequence[np.n
     scores = np.where(allowed, scores, -np.inf)
     counts = np.array([len(rows) for rows in targets], np.int64)
     case, row = np.repeat(np.arange(len(targets)), counts), np.concatenate([*targets, np.empty(0, np.int64)])
-    above = np.empty(len(case), np.int64)
-    equal, earlier = above.copy(), above.copy()
-    step = max(1, _CELLS_AT_ONCE // max(1, scores.shape[1]))
-    for start in range(0, len(case), step):
-        part = slice(start, start + step)
-        rivals, own = scores[case[part]], scores[case[part], row[part]][:, None]
-        above[part] = (rivals > own).sum(axis=1)
-        same = rivals == own
-        equal[part] = (same & allowed[case[part]]).sum(axis=1)
-        earlier[part] = (same & (places < places[row[part]][:, None])).sum(axis=1)
-    reached = scores[case, row] > -np.inf
-    rank = np.where(reached, 1 + above + earlier, UNREACHED)
-    # Mann-Whitney: the pairs of two targets, which each count once, are taken off.
+    own = scores[case, row]
+    above, equal = _standing(scores, targets)
+    earlier = np.zeros(len(case), np.int64)
+    for place in np.flatnonzero((equal > 1) & (own > -np.inf)):
+        tied = scores[case[place]] == own[place]
+        earlier[place] = (places[tied] < places[row[place]]).sum()
     rivals_count = allowed.sum(axis=1)
+    equal = np.where(own > -np.inf, equal, rivals_count[case] - above)
+    rank = np.where(own > -np.inf, 1 + above + earlier, UNREACHED)
+    # Mann-Whitney: the pairs of two targets, which each count once, are taken off.
     wins = np.where(allowed[case, row], rivals_count[case] - above - equal + 0.5 * (equal - 1), 0.0)
     reachable = np.bincount(case, allowed[case, row], minlength=len(targets))
     others = rivals_count - reachable
@@ -130,6 +125,17 @@ def rank_targets(scores: np.ndarray, allowed: np.ndarray, targets: Sequence[np.n
     with np.errstate(divide="ignore", invalid="ignore"):
         auc = np.where(others > 0, won / (counts * others), np.nan)
     return Ranking(case, rank.astype(np.int64), auc)
+
+
+def _standing(scores: np.ndarray, targets: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns int64[M] twice: how many rows of its case stand above each target, and how many equal it."""
+    ascending = np.sort(scores, axis=1)
+    above, equal = [], []
+    for case, rows in enumerate(targets):
+        first, last = (np.searchsorted(ascending[case], scores[case, rows], side) for side in ("left", "right"))
+        above.append(scores.shape[1] - last)
+        equal.append(last - first)
+    return np.concatenate([*above, np.empty(0, np.int64)]), np.concatenate([*equal, np.empty(0, np.int64)])
 
 
 def top_rows(scores: np.ndarray, allowed: np.ndarray, places: np.ndarray, k: int) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Collaborative recall: which items were chosen by the same people, read from a table of each item's neighbours."""
 
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +41,11 @@ class NeighbourTable:
         Raises:
             OSError, ValueError, KeyError: the file is none.
         """
-        with np.load(path, allow_pickle=False) as arrays:
-            return cls(arrays["rows"], arrays["weights"].astype(np.float32))
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return cls(arrays["rows"], arrays["weights"].astype(np.float32))
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise ValueError(f"{path.name} is no whole .npz file") from error
 
     def save(self, path: Path) -> None:
         """Writes what `load` reads."""

@@ -105,8 +105,10 @@ def _last_resorts(sources: set[str]) -> list[str]:
     reasons = []
     if Source.USER_TOWER in sources:
         reasons.append("it is what often follows such a history")
-    if Source.POPULAR in sources:
-        reasons.append("it was chosen by many, and fewer others exist than were asked for")
+    if Source.FOLLOWING in sources:
+        reasons.append("it is often chosen soon after the last items of the history")
+    if not reasons and Source.POPULAR in sources:
+        reasons.append("it was chosen by many")
     if reasons:
         return reasons
     if Source.SEMANTIC_TEXT in sources:

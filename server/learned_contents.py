@@ -17,18 +17,24 @@ from server.served_model import ModelCanary
 
 
 @dataclass(frozen=True)
-class RankerFile:
+class RankScaling:
     """What goes around the ranker's network.
 
     Attributes:
         scaler: of its features.
-        slope: of the calibration.
-        intercept: of the calibration.
+        slope: with `intercept`, logit to probability: 1 / (1 + exp(-(slope x logit + intercept))) (Platt 1999).
+        intercept: see there.
     """
 
     scaler: FeatureScaler
     slope: float
     intercept: float
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Returns float64 probabilities of the same shape."""
+        exponent = np.clip(self.slope * logits.astype(np.float64) + self.intercept, -500, 500)
+        found: np.ndarray = 1 / (1 + np.exp(-exponent))
+        return found
 
 
 @dataclass(frozen=True)
@@ -37,16 +43,18 @@ class LearnedContents:
 
     Attributes:
         neighbours: for collaborative recall.
+        followers: what often comes next, as neighbours.
         popularity: the prior.
         tower: float32[n, e], the item side of the user tower.
-        ranker: what goes around the ranker's network.
+        scaling: of the ranker's features and logits.
         canaries: by model.
     """
 
     neighbours: NeighbourTable | None = None
+    followers: NeighbourTable | None = None
     popularity: PopularItems | None = None
     tower: np.ndarray | None = None
-    ranker: RankerFile | None = None
+    scaling: RankScaling | None = None
     canaries: Mapping[str, ModelCanary] = field(default_factory=dict)
 
 
@@ -62,18 +70,21 @@ def read_learned(folder: ReleaseFolder, vectors: np.ndarray) -> LearnedContents:
     """
     manifest, path = folder.manifest, folder.path
     try:
-        neighbours = NeighbourTable.load(path / layout.NEIGHBOURS) if layout.NEIGHBOURS in manifest.files else None
+        neighbours, followers = (
+            NeighbourTable.load(path / name) if name in manifest.files else None
+            for name in (layout.NEIGHBOURS, layout.FOLLOWERS)
+        )
         popularity = PopularItems.load(path / layout.POPULARITY) if layout.POPULARITY in manifest.files else None
         tower = _tower(folder) if "user_tower" in manifest.models else None
-        ranker = _ranker(folder) if "ranker" in manifest.models else None
+        scaling = _scaling(folder) if "ranker" in manifest.models else None
         canaries = _canaries(folder, vectors)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ReleaseRejected(f"{path}: {error}; build the release again") from error
-    counts = {layout.NEIGHBOURS: neighbours, layout.POPULARITY: popularity}
+    counts = {layout.NEIGHBOURS: neighbours, layout.FOLLOWERS: followers, layout.POPULARITY: popularity}
     wrong = [name for name, part in counts.items() if part is not None and len(part) != manifest.item_count]
     if wrong:
         raise ReleaseRejected(f"{path}: {', '.join(wrong)} is not about {manifest.item_count} items; build it again")
-    return LearnedContents(neighbours, popularity, tower, ranker, canaries)
+    return LearnedContents(neighbours, followers, popularity, tower, scaling, canaries)
 
 
 def _tower(folder: ReleaseFolder) -> np.ndarray:
@@ -88,7 +99,7 @@ def _tower(folder: ReleaseFolder) -> np.ndarray:
     return found
 
 
-def _ranker(folder: ReleaseFolder) -> RankerFile:
+def _scaling(folder: ReleaseFolder) -> RankScaling:
     entry = folder.manifest.models["ranker"]
     if entry.feature_names != FEATURE_NAMES:
         odd = sorted(set(entry.feature_names) ^ set(FEATURE_NAMES))
@@ -97,7 +108,7 @@ def _ranker(folder: ReleaseFolder) -> RankerFile:
     mean, scale = (np.asarray(raw[name], dtype=np.float32) for name in ("mean", "scale"))
     if mean.shape != (len(FEATURE_NAMES),) or scale.shape != mean.shape or not (scale > 0).all():
         raise ValueError(f"{layout.SCALER} is not for {len(FEATURE_NAMES)} features")
-    return RankerFile(FeatureScaler(mean, scale), float(raw["slope"]), float(raw["intercept"]))
+    return RankScaling(FeatureScaler(mean, scale), float(raw["slope"]), float(raw["intercept"]))
 
 
 def _canaries(folder: ReleaseFolder, vectors: np.ndarray) -> dict[str, ModelCanary]:

@@ -7,9 +7,9 @@ import numpy as np
 
 from pipeline.item_facts import ItemFacts
 from pipeline.neighbours import NeighbourTable, PopularItems
-from pipeline.rank_features import FeatureScaler
 from pipeline.tower_input import PastEvents, tower_input
 from server.deadline import Deadline
+from server.learned_contents import RankScaling
 from server.served_model import ServedModel
 
 
@@ -41,33 +41,17 @@ class UserTower:
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """Logit to probability: 1 / (1 + exp(-(slope x logit + intercept))) (Platt 1999)."""
-
-    slope: float = 1.0
-    intercept: float = 0.0
-
-    def apply(self, logits: np.ndarray) -> np.ndarray:
-        """Returns float64 probabilities of the same shape."""
-        exponent = np.clip(self.slope * logits.astype(np.float64) + self.intercept, -500, 500)
-        probabilities: np.ndarray = 1 / (1 + np.exp(-exponent))
-        return probabilities
-
-
-@dataclass(frozen=True)
 class Ranker:
     """Features of candidates -> logits and match probabilities.
 
     Attributes:
         model: on Triton.
-        scaler: of its features.
-        calibration: of its logits.
+        scaling: of its features and logits.
         facts: what the features are made from.
     """
 
     model: ServedModel
-    scaler: FeatureScaler
-    calibration: Calibration
+    scaling: RankScaling
     facts: ItemFacts
 
 
@@ -77,6 +61,7 @@ class LearnedParts:
 
     Attributes:
         neighbours: for collaborative recall.
+        followers: what often comes next, as neighbours.
         popularity: the prior, for callers of whom nothing is known and lists that are too short.
         tower: the user tower.
         ranker: the ranker.
@@ -84,6 +69,7 @@ class LearnedParts:
     """
 
     neighbours: NeighbourTable | None = None
+    followers: NeighbourTable | None = None
     popularity: PopularItems | None = None
     tower: UserTower | None = None
     ranker: Ranker | None = None

@@ -17,7 +17,7 @@ from pipeline.item_facts import ItemFacts
 from pipeline.model_repository import install_model
 from pipeline.tower_input import event_buckets
 from pipeline.triton_config import SIGNATURES, model_config
-from server.learned_parts import Calibration, LearnedParts, Ranker, UserTower
+from server.learned_parts import LearnedParts, Ranker, UserTower
 from server.release_contents import ReleaseContents
 from server.served_model import Inference, LoadedModel, ServedModel
 
@@ -73,11 +73,17 @@ class ModelLoader:
             silent = np.asarray(~learned.tower.any(axis=1))
             tower = UserTower(served["user_tower"], learned.tower, silent, contents.index.vectors)
         ranker = None
-        if "ranker" in served and learned.ranker is not None:
+        if "ranker" in served and learned.scaling is not None:
             facts = await asyncio.get_running_loop().run_in_executor(self.workers, _facts, contents)
-            calibration = Calibration(learned.ranker.slope, learned.ranker.intercept)
-            ranker = Ranker(served["ranker"], learned.ranker.scaler, calibration, facts)
-        return LearnedParts(learned.neighbours, learned.popularity, tower, ranker, folder.manifest.thresholds)
+            ranker = Ranker(served["ranker"], learned.scaling, facts)
+        return LearnedParts(
+            neighbours=learned.neighbours,
+            followers=learned.followers,
+            popularity=learned.popularity,
+            tower=tower,
+            ranker=ranker,
+            thresholds=folder.manifest.thresholds,
+        )
 
     async def load_again(self, model: ServedModel) -> None:
         """Has Triton load a model that was live; also after Triton was restarted."""

@@ -1,18 +1,19 @@
 """Orders a request's candidates by the ranker on Triton: features here, logits there, probabilities here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from domain.recommendation import Source
-from pipeline.fuse import Candidate, RecalledList, fuse
+from pipeline.fuse import Candidate, RecalledList, best_rows, candidates_of
 from pipeline.rank_features import RankHistory, rank_features
 from pipeline.tower_input import event_buckets
+from pipeline.vectors import top_rows
 from server.deadline import Deadline
 from server.history import History
 from server.learned_parts import Ranker
-from server.recall import Recalled
+from server.recall import RECALL_DEPTHS, Recalled
 from server.represent import Represented
 
 # Sources that go by the request's text; their order is theirs, the ranker orders what a history recalled.
@@ -24,11 +25,13 @@ class RankInput:
     """Candidates ready to be ranked.
 
     Attributes:
-        pool: the candidates with everybody who recalled them.
-        features: float32[1, C, F], scaled; C is a bucket, the places beyond the pool are zero.
+        lists: what each source recalled, what is popular among them.
+        rows: int64[C], the candidates.
+        features: float32[1, W, F], scaled; W is a bucket, the places beyond C are zero.
     """
 
-    pool: tuple[Candidate, ...]
+    lists: tuple[RecalledList, ...]
+    rows: np.ndarray
     features: np.ndarray
 
 
@@ -37,30 +40,29 @@ class Ranking:
     """What the ranker said.
 
     Attributes:
-        logits: by row.
+        logits: float32[C].
         probabilities: by row, 0 to 1.
     """
 
-    logits: Mapping[int, float]
+    logits: np.ndarray
     probabilities: Mapping[int, float]
 
 
 def rank_input(ranker: Ranker, history: History, represented: Represented, recalled: Recalled) -> RankInput | None:
     """Makes the features of the candidates; None where there is no history to rank by, or nothing was recalled."""
-    if history.past is None:
+    popular, depth = recalled.popular, RECALL_DEPTHS[Source.POPULAR]
+    lists = (*recalled.lists, RecalledList(popular.source, popular.rows[:depth], popular.scores[:depth]))
+    if history.past is None or not any(len(found.rows) for found in lists):
         return None
     most = ranker.model.loaded.entry.max_length
-    pool = tuple(fuse(recalled.lists, most))
-    if not pool:
-        return None
+    rows, _ = best_rows(lists, most)
     past = history.past
-    rows = np.asarray([candidate.row for candidate in pool], dtype=np.int64)
     user = RankHistory(past.rows, past.kind, past.age_s, represented.user_embedding)
-    features = ranker.scaler.apply(rank_features(user, rows, ranker.facts, recalled.lists))
+    features = ranker.scaling.scaler.apply(rank_features(user, rows, ranker.facts, lists))
     width = next(bucket for bucket in event_buckets(most) if bucket >= len(rows))
     padded = np.zeros((1, width, features.shape[1]), np.float32)
     padded[0, : len(rows)] = features
-    return RankInput(pool, padded)
+    return RankInput(lists, rows, padded)
 
 
 async def ask_ranker(ranker: Ranker, given: RankInput, deadline: Deadline) -> Ranking:
@@ -69,31 +71,22 @@ async def ask_ranker(ranker: Ranker, given: RankInput, deadline: Deadline) -> Ra
     Raises:
         ModelUnavailable, DeadlineExceeded: as `ServedModel.ask`.
     """
-    logits = (await ranker.model.ask({"features": given.features}, deadline))[0, : len(given.pool)]
-    rows = [candidate.row for candidate in given.pool]
-    return Ranking(
-        dict(zip(rows, logits.tolist(), strict=True)),
-        dict(zip(rows, ranker.calibration.apply(logits).tolist(), strict=True)),
-    )
+    logits = (await ranker.model.ask({"features": given.features}, deadline))[0, : len(given.rows)]
+    probabilities = ranker.scaling.probabilities(logits).tolist()
+    return Ranking(logits, dict(zip(given.rows.tolist(), probabilities, strict=True)))
 
 
-def ranked(given: RankInput, ranking: Ranking, lists: Sequence[RecalledList], count: int) -> list[Candidate]:
+def ranked(given: RankInput, ranking: Ranking, count: int) -> list[Candidate]:
     """Returns the best candidates: the ranker's order where only a history speaks.
 
     Where a text speaks too, its lists and the ranked history's are joined by reciprocal rank: how well an item fits the
     text is not among the ranker's features.
     """
-    ordered = sorted(given.pool, key=lambda candidate: (-ranking.logits[candidate.row], candidate.row))
-    by_text = [found for found in lists if found.source in _TEXT_SOURCES and len(found.rows)]
+    rows, logits = top_rows(ranking.logits, given.rows, len(given.rows))
+    by_text = [found for found in given.lists if found.source in _TEXT_SOURCES and len(found.rows)]
     if not by_text:
-        return [_scored(candidate, ranking.logits[candidate.row]) for candidate in ordered[:count]]
-    by_history = [one for one in ordered if any(view.source not in _TEXT_SOURCES for view in one.views)]
-    rows = np.asarray([candidate.row for candidate in by_history], dtype=np.int64)
-    scores = np.asarray([ranking.logits[row] for row in rows.tolist()], dtype=np.float32)
-    views = {candidate.row: candidate.views for candidate in given.pool}
-    joined = fuse([*by_text, RecalledList("history", rows, scores)], count)
-    return [Candidate(one.row, one.score, views.get(one.row, one.views)) for one in joined]
-
-
-def _scored(candidate: Candidate, score: float) -> Candidate:
-    return Candidate(candidate.row, score, candidate.views)
+        return candidates_of(given.lists, rows[:count], logits[:count])
+    recalled = np.concatenate([found.rows for found in given.lists if found.source not in _TEXT_SOURCES])
+    of_history = np.isin(rows, recalled)
+    history = RecalledList("history", rows[of_history], logits[of_history])
+    return candidates_of(given.lists, *best_rows([*by_text, history], count))

@@ -1,7 +1,8 @@
 """Looks for candidates in every source that applies. Runs in a worker thread: the indexes release the GIL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from domain.recommendation import RecommendQuery, Source
 from pipeline.fuse import Candidate, RecalledList, SourceView, fuse
 from pipeline.vectors import exact_search
 from server.history import History
+from server.learned_parts import UserTower
 from server.live_release import LiveRelease
 from server.represent import Represented
 
@@ -16,6 +18,15 @@ from server.represent import Represented
 _DEPTH_FACTOR = 4
 _DEPTH_LEAST = 100
 _FILL_STEP = 1e-6
+# As many as training took: the ranker has learned from candidates of this depth.
+RECALL_DEPTHS = {
+    Source.COLLABORATIVE: 200,
+    Source.SEMANTIC_HISTORY: 100,
+    Source.USER_TOWER: 200,
+    Source.FOLLOWING: 100,
+    Source.POPULAR: 50,
+}
+_LAST_EVENTS = 5
 
 
 @dataclass(frozen=True)
@@ -44,29 +55,50 @@ def recall(query: RecommendQuery, history: History, represented: Represented, re
         InvalidRequest: a condition does not fit the catalogue's attributes.
     """
     blocked = _blocked(query, history, release)
-    learned, past_rows = release.learned, history.past_rows
-    by_people = learned.neighbours is not None and len(past_rows) > 0
-    by_tower = represented.user_embedding is not None
-    source_count = len(represented.queries) + bool(represented.lexical_text) + by_people + by_tower
-    depth = query.k if source_count == 1 else max(_DEPTH_FACTOR * query.k, _DEPTH_LEAST)
-    meaningless = blocked | release.unreadable
-    lists = [
-        RecalledList(one.source, *release.index.search(one.vector, depth, meaningless)) for one in represented.queries
-    ]
-    if represented.user_embedding is not None and learned.tower is not None:
-        tower = learned.tower
-        found = exact_search(tower.item_vectors, represented.user_embedding, depth, blocked | tower.silent)
-        lists.append(RecalledList(Source.USER_TOWER, *found))
-    if learned.neighbours is not None and by_people:
-        lists.append(RecalledList(Source.COLLABORATIVE, *learned.neighbours.search(past_rows, depth, blocked)))
+    searches = _searches(history, represented, release)
+    single = len(searches) + bool(represented.lexical_text) == 1
+    wide = max(_DEPTH_FACTOR * query.k, _DEPTH_LEAST)
+    lists = []
+    for source, search in searches:
+        depth = query.k if single else max(wide, RECALL_DEPTHS.get(source, 0))
+        lists.append(RecalledList(source, *search(depth, blocked)))
     matched: dict[int, tuple[str, ...]] = {}
     if represented.lexical_text:
-        matches = release.lexical.search(represented.lexical_text, depth, blocked)
+        matches = release.lexical.search(represented.lexical_text, query.k if single else wide, blocked)
         lists.append(RecalledList(Source.LEXICAL, matches.rows, matches.scores))
         matched = dict(zip(matches.rows.tolist(), matches.matched_terms, strict=True))
     fill = release.unreadable & ~blocked if represented.queries else np.zeros_like(blocked)
-    strong, weak = _divided(lists, learned.thresholds)
+    strong, weak = _divided(lists, release.learned.thresholds)
     return Recalled(strong, matched, weak, _popular(release, query.k, blocked), np.flatnonzero(fill))
+
+
+def _searches(
+    history: History, represented: Represented, release: LiveRelease
+) -> list[tuple[Source, Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]]]:
+    """Returns what to ask for candidates, by source: (how many, what is blocked) -> rows and scores."""
+    learned, past_rows = release.learned, history.past_rows
+    searches: list[tuple[Source, Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]]] = [
+        (one.source, partial(_nearest, release, one.vector)) for one in represented.queries
+    ]
+    tower = learned.tower
+    if tower is not None and represented.user_embedding is not None:
+        searches.append((Source.USER_TOWER, partial(_nearest_of_tower, tower, represented.user_embedding)))
+    if len(past_rows) and learned.neighbours is not None:
+        searches.append((Source.COLLABORATIVE, partial(learned.neighbours.search, past_rows)))
+    if history.past is not None and learned.followers is not None:
+        last = np.unique(history.past.rows[-_LAST_EVENTS:])
+        searches.append((Source.FOLLOWING, partial(learned.followers.search, last)))
+    return searches
+
+
+def _nearest(release: LiveRelease, query: np.ndarray, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return release.index.search(query, count, blocked | release.unreadable)
+
+
+def _nearest_of_tower(
+    tower: UserTower, user: np.ndarray, count: int, blocked: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    return exact_search(tower.item_vectors, user, count, blocked | tower.silent)
 
 
 def with_fill(candidates: list[Candidate], recalled: Recalled, count: int) -> list[Candidate]:
@@ -107,7 +139,7 @@ def _popular(release: LiveRelease, count: int, blocked: np.ndarray) -> RecalledL
     popularity = release.learned.popularity
     if popularity is None:
         return RecalledList(Source.POPULAR, np.empty(0, np.int64), np.empty(0, np.float32))
-    return RecalledList(Source.POPULAR, *popularity.search(2 * count, blocked))
+    return RecalledList(Source.POPULAR, *popularity.search(max(2 * count, RECALL_DEPTHS[Source.POPULAR]), blocked))
 
 
 def _divided(

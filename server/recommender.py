@@ -159,7 +159,7 @@ def _finished(
     """Orders, explains and details; in a worker thread."""
     query, release = request.query, request.release
     with _clock(times, "rank_s"):
-        best = fuse(recalled.lists, query.k) if given is None else ranked(*given, recalled.lists, query.k)
+        best = fuse(recalled.lists, query.k) if given is None else ranked(*given, query.k)
         candidates = with_fill(best, recalled, query.k)
         items = _items(candidates, request.represented, release, {} if given is None else given[1].probabilities)
     with _clock(times, "explain_s"):

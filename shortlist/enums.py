@@ -56,6 +56,7 @@ class RecallSource(OpenEnum):
     POPULAR = "POPULAR"
     FILL = "FILL"
     USER_TOWER = "USER_TOWER"
+    FOLLOWING = "FOLLOWING"
 
 
 class DegradationReason(OpenEnum):

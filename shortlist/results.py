@@ -46,7 +46,7 @@ class Provenance:
         source: which source recalled it.
         rank: its place in that source's list, from 1.
         score: its score there: cosine for semantic sources and the user tower, BM25 for the lexical one, the sum of
-            weights for the collaborative one, log P for the popular one.
+            weights for the collaborative and the following one, log P for the popular one.
     """
 
     source: RecallSource

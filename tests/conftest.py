@@ -4,14 +4,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from domain.release_folder import ReleaseFolder
 from shortlist import Client
 from tests.running import ROOT, RunningGateway, shortlist, start_gateway
+
+if TYPE_CHECKING:
+    from tests.learned import Workshop
 
 TRITON_ENV = ROOT / ".venv-triton"
 
@@ -80,6 +85,19 @@ def certificate(tmp_path: Path) -> Certificate:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return files
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> "Workshop":
+    """A small catalogue with a trained model; `learned_release` is its first release."""
+    from tests.learned import make_workshop
+
+    return make_workshop(tmp_path_factory.mktemp("workshop"))
+
+
+@pytest.fixture(scope="session")
+def learned_release(workshop: "Workshop") -> "ReleaseFolder":
+    return workshop.build(workshop.model)
 
 
 @pytest.fixture

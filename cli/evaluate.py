@@ -1,0 +1,127 @@
+"""`shortlist evaluate`: baselines and a trained model judged by the same questions."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from training.judge import Plan
+    from training.material import BaseEncoder
+
+_LOG_WIDTH = 120
+HELP = "judge baselines, and a trained model, by a protocol or by a split of one's own"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `shortlist evaluate` takes."""
+    asked = parser.add_argument_group("what to judge by")
+    asked.add_argument("--items", type=Path, metavar="FILE", help="as in `shortlist release build`; none: ids alone")
+    asked.add_argument("--interactions", type=Path, metavar="FILE", help=".csv, .csv.gz, .jsonl, .jsonl.gz or .parquet")
+    asked.add_argument("--protocol", choices=("cold-items", "warm-users", "next-item"), help="how to divide them")
+    asked.add_argument("--seed", type=int, default=42, help="of the division (%(default)s)")
+    asked.add_argument("--train-interactions", type=Path, metavar="FILE", help="a division of one's own: what is known")
+    asked.add_argument("--test-interactions", type=Path, metavar="FILE", help="and what is to be found")
+    asked.add_argument(
+        "--candidates",
+        choices=("catalogue", "test-items"),
+        default="catalogue",
+        help="of a division of one's own: what may be recommended (%(default)s)",
+    )
+    asked.add_argument(
+        "--positive-rating", type=float, metavar="R", help="least rating that counts (default: 80 %% of the highest)"
+    )
+    rows = parser.add_argument_group("what to judge")
+    rows.add_argument("--model", type=Path, metavar="DIR", help="a model folder of `shortlist train` with this split")
+    rows.add_argument("--rows", metavar="A,B", help="only these rows, for example popularity,ease,semantic-zero-shot")
+    rows.add_argument("--untuned", action="store_true", help="baselines with their default settings")
+    rows.add_argument("--encoder", metavar="NAME|DIR", help="of the zero-shot row (default: all-MiniLM-L6-v2)")
+    rows.add_argument(
+        "--cache",
+        type=Path,
+        default=Path(".cache/vectors"),
+        metavar="DIR",
+        help="item vectors of earlier runs (%(default)s)",
+    )
+    told = parser.add_argument_group("where to tell it")
+    told.add_argument("--json", type=Path, metavar="FILE", help="write all figures and curves there")
+    told.add_argument("--report", type=Path, metavar="FILE.html", help="write a page with plots there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Judges, prints the tables, writes what was asked for; returns 0."""
+    from rich.console import Console
+
+    from domain.errors import StorageError
+    from training.evaluation_report import evaluation_to_json, terminal_report
+    from training.judge import judge
+    from training.question import Asked, load_question
+    from training.run_folder import write_json
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_LOG_WIDTH)
+    asked = Asked(
+        args.items,
+        args.interactions,
+        args.protocol,
+        args.train_interactions,
+        args.test_interactions,
+        args.candidates,
+        args.seed,
+        args.positive_rating,
+    )
+    for path in (args.json, args.report):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise StorageError(f"{path} could not be written: there is no folder {path.parent}; make it first")
+    question = load_question(asked)
+    report = judge(question, _plan(args), _Told(console))
+    console.print()
+    console.print(terminal_report(report))
+    try:
+        if args.json is not None:
+            write_json(args.json, evaluation_to_json(report))
+        if args.report is not None:
+            from training.evaluation_page import write_page
+
+            write_page(report, args.report)
+    except OSError as error:
+        raise StorageError(f"the report could not be written: {error.strerror or error}") from error
+    for path in (args.json, args.report):
+        if path is not None:
+            console.print(f"wrote {path}", markup=False, highlight=False)
+    return 0
+
+
+def _plan(args: argparse.Namespace) -> "Plan":
+    from training.judge import Plan
+
+    return Plan(args.model, args.rows, lambda: _base_encoder(args.encoder), args.cache, args.seed, not args.untuned)
+
+
+def _base_encoder(name: str | None) -> "BaseEncoder":
+    """Finds the encoder; imported late, since it brings torch along."""
+    from transformers.utils import logging
+
+    from export.encoder_source import resolve_encoder
+    from training.material import BaseEncoder
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    source = resolve_encoder(name)
+    return BaseEncoder(source.folder, source.name, source.max_tokens)
+
+
+class _Told:
+    """Prints steps dimly."""
+
+    def __init__(self, console: "Console") -> None:
+        self._console = console
+
+    def step(self, message: str) -> None:
+        """Prints a line."""
+        self._console.print(message, style="dim", highlight=False, markup=False)
+
+    def metric(self, name: str, step: int, value: float) -> None:
+        """Keeps figures of searches to itself."""

@@ -1,0 +1,147 @@
+"""A model folder becomes part of a release, or is refused with the file and the reason."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from domain import release_folder as layout
+from domain.errors import ModelNotUsable, ReleaseRejected
+from domain.release_folder import current_release_id, verify
+from export.model_folder import open_model_folder
+from export.quality import Quality, worse_figures
+from pipeline.neighbours import NeighbourTable, PopularItems
+from pipeline.rank_features import FEATURE_NAMES
+from tests.learned import COUNT, WIDTH, item_ids
+from tests.small_model import write_model
+
+
+@pytest.fixture
+def copy(workshop, tmp_path):
+    """A model folder to be damaged."""
+    return shutil.copytree(workshop.model, tmp_path / "model")
+
+
+def test_every_part_is_packed_with_its_figures(learned_release):
+    verify(learned_release)
+    manifest = learned_release.manifest
+    assert set(manifest.models) == {"user_tower", "ranker"}
+    assert manifest.models["ranker"].feature_names == FEATURE_NAMES
+    assert manifest.models["user_tower"].input_width == WIDTH
+    assert all(model.parity_worst_difference <= 1e-5 for model in manifest.models.values())
+    assert (manifest.quality_protocol, manifest.quality) == ("warm-users", {"recall_at_20": 0.2})
+    assert manifest.thresholds == {"semantic_history": -1.0}
+    vectors = np.load(learned_release.path / layout.TOWER_VECTORS)
+    assert vectors.shape == (COUNT, 16)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    card = (learned_release.path / layout.CARD).read_text()
+    for told in ("warm-users", "recall_at_20 | 0.2000 | 0.1800 to 0.2200", "interactions: 1234", "Who may use it"):
+        assert told in card
+
+
+def test_a_release_without_a_model_has_no_such_parts(workshop, learned_release):
+    plain = workshop.build(None, promote=False)
+    assert (plain.manifest.models, plain.manifest.quality, plain.manifest.thresholds) == ({}, {}, {})
+    assert not (plain.path / layout.NEIGHBOURS).exists()
+    assert (plain.path / layout.CARD).is_file()
+
+
+def test_a_worse_model_is_refused_unless_told_so(workshop, learned_release, tmp_path):
+    worse = write_model(tmp_path / "worse", item_ids(), dimension=WIDTH, recall=0.1, parts=("collaborative",))
+    before = sorted(workshop.releases.iterdir())
+    with pytest.raises(ReleaseRejected, match=r"recall_at_20 0\.1000, was 0\.2000.*--accept-worse"):
+        workshop.build(worse)
+    assert sorted(workshop.releases.iterdir()) == before
+    taken = workshop.build(worse, accept_worse=True, promote=False)
+    assert taken.manifest.parents == (learned_release.manifest.release_id,)
+    assert current_release_id(workshop.releases) == learned_release.manifest.release_id
+
+
+@pytest.mark.parametrize(
+    ("name", "now", "before", "worse"),
+    [
+        ("recall_at_20", 0.2, 0.2, False),
+        ("recall_at_20", 0.19, 0.2, True),
+        ("brier", 0.19, 0.2, False),
+        ("brier", 0.21, 0.2, True),
+    ],
+)
+def test_more_is_better_but_for_errors(name, now, before, worse):
+    assert bool(worse_figures(Quality("p", {name: now}), Quality("p", {name: before}))) is worse
+    assert worse_figures(Quality("another", {name: now}), Quality("p", {name: before})) == ()
+    assert worse_figures(Quality("p", {}), Quality("p", {name: before})) == ()
+
+
+def test_tables_move_to_the_rows_of_the_release(workshop, tmp_path):
+    """Trained on the catalogue backwards, without its first ten items and with ten that are gone."""
+    trained = [*reversed(item_ids()[10:]), *(f"gone-{number}" for number in range(10))]
+    model = write_model(tmp_path / "model", trained, dimension=WIDTH, parts=("collaborative",))
+    release = workshop.build(model, promote=False)
+    table = NeighbourTable.load(release.path / layout.NEIGHBOURS)
+    assert (table.rows[:10] == -1).all()
+    assert table.rows[59, :5].tolist() == [58, 57, 56, 55, 54]
+    # The neighbours of the catalogue's tenth item are all gone.
+    assert (table.rows[10] == -1).all()
+    assert (table.rows[12, :2].tolist(), table.rows[12, 2]) == ([11, 10], -1)
+    prior = PopularItems.load(release.path / layout.POPULARITY)
+    assert prior.search(3, np.zeros(COUNT, bool))[0].tolist() == [59, 58, 57]
+
+
+class TestRefused:
+    def refusal(self, folder, workshop=None):
+        with pytest.raises(ModelNotUsable) as caught:
+            if workshop is None:
+                open_model_folder(folder)
+            else:
+                workshop.build(folder)
+        return str(caught.value)
+
+    @pytest.mark.parametrize("name", ["run.json", "quality.json", "thresholds.json", "collaborative/items.json"])
+    def test_a_broken_file_is_named(self, copy, name):
+        (copy / name).write_text("{", encoding="utf-8")
+        assert name in self.refusal(copy)
+
+    def test_a_missing_file_is_named(self, copy):
+        (copy / "collaborative/items.json").unlink()
+        assert "items.json is missing" in self.refusal(copy)
+
+    @pytest.mark.parametrize("name", ["collaborative/neighbours.npz", "collaborative/popularity.npy"])
+    def test_a_cut_off_table_is_named(self, copy, name):
+        content = (copy / name).read_bytes()
+        (copy / name).write_bytes(content[: len(content) // 2])
+        assert name in self.refusal(copy)
+
+    def test_no_model_folder(self, tmp_path):
+        assert "shortlist train" in self.refusal(tmp_path)
+
+    def test_an_interrupted_training(self, copy):
+        (copy / ".unfinished-ranker").mkdir()
+        assert "interrupted in the step ranker" in self.refusal(copy)
+
+    @pytest.mark.parametrize("name", ["user_tower/model.safetensors", "ranker/model.safetensors"])
+    def test_damaged_weights_leave_nothing_behind(self, workshop, learned_release, copy, name):
+        (copy / name).write_bytes(b"no weights")
+        before = sorted(workshop.releases.iterdir())
+        assert name in self.refusal(copy, workshop)
+        assert sorted(workshop.releases.iterdir()) == before
+
+    def test_a_damaged_scaler(self, workshop, copy):
+        shutil.rmtree(copy / "user_tower")
+        (copy / "ranker/scaler.json").write_text('{"mean": []}')
+        assert "scaler.json" in self.refusal(copy, workshop)
+
+    def test_other_features(self, workshop, copy):
+        shutil.rmtree(copy / "user_tower")
+        settings = json.loads((copy / "ranker/settings.json").read_text())
+        settings["feature_names"][0] = "phase_of_the_moon"
+        (copy / "ranker/settings.json").write_text(json.dumps(settings))
+        assert "other features" in self.refusal(copy, workshop)
+
+    def test_other_items(self, workshop, tmp_path):
+        other = write_model(tmp_path / "other", [f"x{n}" for n in range(8)], dimension=WIDTH)
+        assert "trained on other items" in self.refusal(other, workshop)
+
+    def test_other_dimensions(self, workshop, tmp_path):
+        other = write_model(tmp_path / "other", item_ids(), dimension=WIDTH + 1, parts=("user_tower",))
+        assert f"takes vectors of {WIDTH + 1} numbers, the encoder gives {WIDTH}" in self.refusal(other, workshop)

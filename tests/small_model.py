@@ -1,0 +1,71 @@
+"""A model folder as `shortlist train` leaves one: random weights over a given catalogue, all but size is real."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from domain.event import EventKind
+from models.folder import save_network, save_user_tower
+from models.ranker import RankerNetwork, RankerShape
+from models.user_tower import UserTowerNetwork, UserTowerShape
+from pipeline.rank_features import FEATURE_NAMES
+
+
+def write_model(
+    folder: Path,
+    item_ids: Sequence[str],
+    *,
+    dimension: int,
+    recall: float = 0.2,
+    parts: Sequence[str] = ("collaborative", "user_tower", "ranker"),
+    seed: int = 0,
+) -> Path:
+    """Writes the folder: each item's neighbours are the next ones in the list, the first items are the popular ones."""
+    folder.mkdir(parents=True)
+    count = len(item_ids)
+    _json(folder / "run.json", {"seed": seed, "settings": {"user_tower": {"width": 16}}, "steps": {}})
+    _json(folder / "data.json", {"interactions": 1234, "users": 56})
+    figures = {"recall_at_20": {"value": recall, "low": recall - 0.02, "high": recall + 0.02}}
+    _json(folder / "quality.json", {"protocol": "warm-users", "metrics": figures})
+    _json(folder / "thresholds.json", {"semantic_history": -1.0})
+    tables = folder / "collaborative"
+    tables.mkdir()
+    _json(tables / "items.json", list(item_ids))
+    if "collaborative" in parts:
+        width = min(5, count - 1)
+        rows = (np.arange(count)[:, None] + np.arange(1, width + 1)) % count
+        weights = np.tile(np.linspace(1.0, 0.5, width, dtype=np.float32), (count, 1))
+        np.savez(tables / "neighbours.npz", rows=rows.astype(np.int32), weights=weights)
+        chosen = np.maximum(1.0, 50.0 - np.arange(count))
+        np.save(tables / "popularity.npy", np.log(chosen / chosen.sum()).astype(np.float32))
+    if "user_tower" in parts:
+        torch.manual_seed(seed)
+        shape = UserTowerShape(
+            item_count=count,
+            content_dimension=dimension,
+            width=16,
+            heads=2,
+            length=8,
+            kind_count=len(EventKind),
+            inner_width=16,
+        )
+        save_user_tower(folder / "user_tower", UserTowerNetwork(shape), settings={})
+    if "ranker" in parts:
+        torch.manual_seed(seed + 1)
+        width = len(FEATURE_NAMES)
+        network = RankerNetwork(RankerShape(width, (8,)))
+        settings = {
+            "feature_names": list(FEATURE_NAMES),
+            "shape": {"feature_count": width, "hidden": [8], "members": 1},
+        }
+        save_network(folder / "ranker", network, settings)
+        scaler = {"mean": [0.1] * width, "scale": [2.0] * width, "slope": 0.7, "intercept": -1.0}
+        _json(folder / "ranker" / "scaler.json", scaler)
+    return folder
+
+
+def _json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value), encoding="utf-8")

@@ -1,0 +1,87 @@
+"""The rows of a model folder, and the proof that it was not trained on what it is to be judged by."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from domain.errors import SplitRefused, TrainingRefused
+from training.baseline_rows import ZeroShot
+from training.neighbours import NeighbourTable
+from training.run_folder import read_run
+from training.semantic import SemanticScorer
+from training.split import Scorer, Split
+
+FINE_TUNED = "semantic, fine-tuned"
+COLLABORATIVE = "neighbour table"
+TRAINED = (FINE_TUNED, COLLABORATIVE)
+
+
+@dataclass(frozen=True)
+class ModelInputs:
+    """What trained rows work on.
+
+    Attributes:
+        split: they are judged by.
+        texts: of the items; None where there are none.
+        encode: an encoder folder and the items' texts to float32[n, d], unit; kept on disk.
+        read: an encoder folder and lines about users to float32[B, d], unit; loads the encoder once.
+    """
+
+    split: Split
+    texts: Sequence[str] | None
+    encode: Callable[[Path, Sequence[str]], np.ndarray]
+    read: Callable[[Path, Sequence[str]], np.ndarray]
+
+
+def check_same_split(model: Path, wanted: Mapping[str, object]) -> None:
+    """Compares the split a model was trained on with the one that it is to be judged by.
+
+    Args:
+        model: the model folder.
+        wanted: `protocol`, `seed`, `interactions_sha256` and whatever else of run.json's "split" must agree.
+
+    Raises:
+        SplitRefused: they differ, so that a test item may be in training.
+        TrainingRefused: no model folder.
+    """
+    trained = read_run(model).get("split")
+    if not isinstance(trained, dict):
+        raise TrainingRefused(f"{model}: run.json does not say what the model was trained on; train it again")
+    if trained.get("protocol") is None:
+        raise SplitRefused(
+            f"{model} was trained on all interactions, so every test item is in its training; train one to be judged: "
+            f"shortlist train ... --protocol {wanted['protocol']} --seed {wanted['seed']}"
+        )
+    differing = [name for name in wanted if trained.get(name) != wanted[name]]
+    if differing:
+        told = ", ".join(f"{name} {trained.get(name)} (asked: {wanted[name]})" for name in differing)
+        raise SplitRefused(
+            f"{model} was trained on another split: {told}. Test items may be in its training. Judge it by the split "
+            "that it was trained for, or train one with this --protocol, --seed and --interactions"
+        )
+
+
+def trained_rows(model: Path, inputs: ModelInputs) -> dict[str, Scorer]:
+    """Loads the parts of a model folder that stand as rows of their own.
+
+    Raises:
+        TrainingRefused: a part belongs to another catalogue.
+    """
+    rows: dict[str, Scorer] = {}
+    if (model / "encoder").is_dir() and inputs.texts is not None:
+        vectors = inputs.encode(model / "encoder", inputs.texts)
+        rows[FINE_TUNED] = ZeroShot(SemanticScorer.of(vectors), partial(inputs.read, model / "encoder"))
+    collaborative = model / "collaborative"
+    if (collaborative / "neighbours.npz").is_file():
+        _check_items(collaborative / "items.json", inputs.split)
+        rows[COLLABORATIVE] = NeighbourTable.load(collaborative)
+    return rows
+
+
+def _check_items(path: Path, split: Split) -> None:
+    if tuple(json.loads(path.read_text(encoding="utf-8"))) != split.item_ids:
+        raise TrainingRefused(f"{path} lists other items than the item file given; give the one it was trained with")
