@@ -10,7 +10,7 @@ from scipy.sparse import csr_array, vstack
 from training.neighbours import NeighbourTable
 from training.observer import Observer
 from training.selection import best_setting
-from training.split import History, Part, interaction_matrix
+from training.split import History, Part, interaction_matrix, met_matrix
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,13 @@ class EaseSettings:
 
     Attributes:
         regularisation: lambda of the ridge, in users.
+        weak_weight: what an item met but not chosen counts (see `History.weak`); 0 leaves them out.
         tried: lambdas that `choose_ease` compares.
         item_cap: items that take part, the most popular first; the dense inverse takes 4 item_cap^2 bytes twice.
     """
 
     regularisation: float = 300.0
+    weak_weight: float = 0.5
     tried: tuple[float, ...] = field(default=(30.0, 100.0, 300.0, 1000.0, 3000.0), repr=False)
     item_cap: int = 12_000
 
@@ -84,9 +86,8 @@ def fit_ease(
     settings = settings or EaseSettings()
     if settings.regularisation <= 0:
         raise ValueError(f"regularisation is {settings.regularisation}; give a number above 0")
-    matrix = interaction_matrix(histories, item_count)
-    rows = _taking_part(matrix, settings.item_cap)
-    matrix = matrix[:, rows]
+    rows = _taking_part(interaction_matrix(histories, item_count), settings.item_cap)
+    matrix = met_matrix(histories, item_count, settings.weak_weight)[:, rows]
     if side is not None and side_weight > 0:
         matrix = vstack([matrix, csr_array(_side_rows(side[rows], side_weight))]).tocsr()
     return Ease(rows, ease_weights(matrix, settings.regularisation), item_count)

@@ -62,15 +62,15 @@ class NeighbourTable:
         chosen = interaction_matrix(histories, len(self.rows))
         return (chosen @ self._matrix).toarray().astype(np.float32)
 
-    def save(self, folder: Path) -> None:
-        """Writes `neighbours.npz` with `rows` and `weights`."""
+    def save(self, folder: Path, name: str = "neighbours") -> None:
+        """Writes `NAME.npz` with `rows` and `weights`."""
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / "neighbours.npz", rows=self.rows, weights=self.weights)
+        np.savez(folder / f"{name}.npz", rows=self.rows, weights=self.weights)
 
     @classmethod
-    def load(cls, folder: Path) -> "NeighbourTable":
+    def load(cls, folder: Path, name: str = "neighbours") -> "NeighbourTable":
         """Reads what `save` wrote."""
-        with np.load(folder / "neighbours.npz", allow_pickle=False) as arrays:
+        with np.load(folder / f"{name}.npz", allow_pickle=False) as arrays:
             return cls(arrays["rows"], arrays["weights"])
 
 

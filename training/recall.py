@@ -10,10 +10,11 @@ from pipeline.fuse import RecalledList
 from pipeline.item_facts import ItemFacts
 from training.ease import EaseSettings, fit_ease
 from training.neighbours import NeighbourTable, fit_item_neighbours
+from training.observer import Observer
 from training.popularity import Popularity, PopularitySettings, fit_popularity
-from training.selection import top_places
+from training.selection import best_setting, top_places
 from training.semantic import SemanticScorer
-from training.split import History
+from training.split import History, Part
 from training.transitions import TransitionSettings, fit_transitions
 
 
@@ -35,6 +36,8 @@ class RecallSettings:
     Attributes:
         ease: of the collaborative model.
         side_weight: weight of the content vectors in the collaborative model, in users; 0 leaves them out.
+        side_tried: weights of content that `choose_recall` compares.
+        weak_tried: weights of what was met but not chosen that it compares.
         popularity: of the prior.
         transitions: of what follows what.
         neighbour_count: neighbours kept by item for serving.
@@ -43,6 +46,8 @@ class RecallSettings:
 
     ease: EaseSettings = field(default_factory=EaseSettings)
     side_weight: float = 30.0
+    side_tried: tuple[float, ...] = (0.0, 30.0, 100.0)
+    weak_tried: tuple[float, ...] = (0.0, 0.5)
     popularity: PopularitySettings = field(default_factory=PopularitySettings)
     transitions: TransitionSettings = field(default_factory=TransitionSettings)
     neighbour_count: int = 200
@@ -142,6 +147,26 @@ def fit_recall(histories: Sequence[History], recipe: RecallRecipe) -> Recall:
     )
     semantic = None if facts.vectors is None else SemanticScorer.of(facts.vectors)
     return Recall(filled, collaborative, following, popularity, semantic, tower, settings.list_lengths)
+
+
+def choose_recall(
+    histories: Sequence[History], validation: Part, recipe: RecallRecipe, observer: Observer | None = None
+) -> RecallSettings:
+    """Chooses lambda, then the weight of content, then that of what was met but not chosen, by validation NDCG@100."""
+    settings = recipe.settings
+    lambdas = [replace(settings, ease=replace(settings.ease, regularisation=one)) for one in settings.ease.tried]
+
+    def build(one: RecallSettings) -> NeighbourTable:
+        return collaborative_table(histories, recipe.facts, one)
+
+    settings = best_setting(lambdas, build, validation, observer)
+    if recipe.facts.vectors is not None:
+        weights = [replace(settings, side_weight=one) for one in settings.side_tried]
+        settings = best_setting(weights, build, validation, observer)
+    if any(len(history.weak) for history in histories):
+        weak = [replace(settings, ease=replace(settings.ease, weak_weight=one)) for one in settings.weak_tried]
+        settings = best_setting(weak, build, validation, observer)
+    return settings
 
 
 def collaborative_table(histories: Sequence[History], facts: ItemFacts, settings: RecallSettings) -> NeighbourTable:

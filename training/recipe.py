@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from training.recall import RecallSettings
 from training.review_profiles import ReviewProfileSettings
 from training.run import Step
 from training.steps.aspects import AspectsStep
-from training.steps.collaborative import CollaborativeSettings, CollaborativeStep
+from training.steps.collaborative import CollaborativeStep
+from training.steps.ranking import RankingSettings, RankingStep
 
 # One table of a preset each; the step of the same name takes it.
 _STEPS: Mapping[str, tuple[type, Any]] = {
-    "collaborative": (CollaborativeSettings, CollaborativeStep),
+    "collaborative": (RecallSettings, CollaborativeStep),
     "aspects": (ReviewProfileSettings, AspectsStep),
+    "ranker": (RankingSettings, RankingStep),
 }
 
 SECTIONS: Mapping[str, type] = {name: settings for name, (settings, _) in _STEPS.items()}

@@ -1,7 +1,7 @@
 """What every model trains on and is judged by: histories, cases, splits, and the one question asked of all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -16,11 +16,14 @@ class History:
         rows: int64[N], items by their row in the catalogue.
         kind: int64[N], places in `list(domain.event.EventKind)`.
         age_s: float32[N], seconds before the moment that the history is looked at; 0 where no times are known.
+        weak: int64[W], items that the user met but did not choose, such as those rated low; training histories may have
+            them, and models may learn from them who meets what. A part of a history has none.
     """
 
     rows: np.ndarray
     kind: np.ndarray
     age_s: np.ndarray
+    weak: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -97,3 +100,15 @@ def interaction_matrix(histories: Sequence[History], item_count: int) -> csr_arr
     ends = np.cumsum([0, *(len(found) for found in rows)])
     columns = np.concatenate(rows) if rows else np.empty(0, np.int64)
     return csr_array((np.ones(len(columns), np.float32), columns, ends), shape=(len(rows), item_count))
+
+
+def met_matrix(histories: Sequence[History], item_count: int, weak_weight: float) -> csr_array:
+    """Returns float32[users, items], 1 for what the user chose, `weak_weight` for what they met without choosing it."""
+    chosen = interaction_matrix(histories, item_count)
+    if weak_weight <= 0:
+        return chosen
+    rows = [np.setdiff1d(history.weak, history.rows) for history in histories]
+    ends = np.cumsum([0, *(len(found) for found in rows)])
+    columns = np.concatenate(rows) if rows else np.empty(0, np.int64)
+    weights = np.full(len(columns), weak_weight, np.float32)
+    return csr_array(chosen + csr_array((weights, columns, ends), shape=chosen.shape))

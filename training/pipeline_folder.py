@@ -1,0 +1,76 @@
+"""The whole pipeline in a model folder: tables, prior, hybrid weights and ranker, as the release packs them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.item_facts import ItemFacts
+from training.hybrid import Hybrid
+from training.neighbours import NeighbourTable
+from training.popularity import Popularity
+from training.ranker import Ranker, RankModel
+from training.recall import Recall, RecallSettings, Tower
+from training.semantic import SemanticScorer
+
+COLLABORATIVE = "collaborative"
+RANKER = "ranker"
+_FOLLOWERS = "followers"
+_HYBRID = "hybrid.json"
+
+
+def save_recall(recall: Recall, item_ids: Sequence[str], folder: Path) -> None:
+    """Writes `neighbours.npz`, `followers.npz`, `popularity.npy` and the item ids that their rows stand for."""
+    recall.collaborative.save(folder)
+    recall.following.save(folder, _FOLLOWERS)
+    recall.popularity.save(folder)
+    (folder / "items.json").write_text(json.dumps(list(item_ids), ensure_ascii=False), encoding="utf-8")
+
+
+def load_recall(folder: Path, facts: ItemFacts, tower: Tower | None = None) -> Recall:
+    """Reads what `save_recall` wrote, for the same catalogue.
+
+    Args:
+        folder: `collaborative/` of a model folder.
+        facts: of the items: attributes and content vectors.
+        tower: the model folder's user tower, where it has one.
+    """
+    collaborative, following = NeighbourTable.load(folder), NeighbourTable.load(folder, _FOLLOWERS)
+    popularity = Popularity.load(folder)
+    filled = replace(
+        facts,
+        neighbour_rows=collaborative.rows,
+        neighbour_weights=collaborative.weights,
+        follower_rows=following.rows,
+        follower_weights=following.weights,
+        log_popularity=popularity.log_prior,
+        tower_vectors=None if tower is None else tower.item_vectors,
+    )
+    semantic = None if facts.vectors is None else SemanticScorer.of(facts.vectors)
+    lengths = RecallSettings().list_lengths
+    return Recall(filled, collaborative, following, popularity, semantic, tower, lengths)
+
+
+def save_hybrid(hybrid: Hybrid, folder: Path) -> None:
+    """Writes the weights as `hybrid.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _HYBRID).write_text(json.dumps(dict(hybrid.weights), indent=1), encoding="utf-8")
+
+
+def load_hybrid(folder: Path, recall: Recall, within: np.ndarray) -> Hybrid:
+    """Reads what `save_hybrid` wrote; scores are standardised over the rows bool[n] `within`."""
+    weights = json.loads((folder / _HYBRID).read_text(encoding="utf-8"))
+    return Hybrid(recall, {str(name): float(weight) for name, weight in weights.items()}, within)
+
+
+def load_pipeline(model: Path, facts: ItemFacts, within: np.ndarray, tower: Tower | None = None) -> Ranker:
+    """Reads hybrid recall and the ranker of a model folder.
+
+    Raises:
+        OSError: a part is missing.
+        ValueError: the ranker was trained on other features than this program makes.
+    """
+    recall = load_recall(model / COLLABORATIVE, facts, tower)
+    return Ranker(load_hybrid(model / RANKER, recall, within), RankModel.load(model / RANKER))

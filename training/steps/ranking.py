@@ -1,0 +1,88 @@
+"""Hybrid recall, the ranker over what it returns, and the recall thresholds."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from training.hybrid import HybridSettings, fit_hybrid
+from training.item_facts import item_facts
+from training.material import Material
+from training.pipeline_folder import COLLABORATIVE, RANKER, load_recall, save_hybrid
+from training.rank_examples import ExampleSettings, cross_fitted_examples, hold_out_of
+from training.ranker import Ranker, RankerSettings, train_ranker
+from training.recall import Recall, RecallRecipe, RecallSettings
+from training.run_folder import StepRecord
+from training.selection import validation_ndcg
+from training.split import Scorer
+from training.thresholds import ThresholdSettings, save_thresholds, validation_thresholds
+
+_THRESHOLDS = "thresholds.json"
+
+
+@dataclass(frozen=True)
+class RankingSettings:
+    """How candidates are blended and ranked.
+
+    Attributes:
+        recall: of the sources while questions are made; what the collaborative step chose is not looked up.
+        hybrid: of the blend.
+        examples: of the questions.
+        ranker: of the network.
+        thresholds: of recall.
+    """
+
+    recall: RecallSettings = field(default_factory=RecallSettings)
+    hybrid: HybridSettings = field(default_factory=HybridSettings)
+    examples: ExampleSettings = field(default_factory=ExampleSettings)
+    ranker: RankerSettings = field(default_factory=RankerSettings)
+    thresholds: ThresholdSettings = field(default_factory=ThresholdSettings)
+
+
+class RankingStep:
+    """Writes `ranker/` and `thresholds.json`."""
+
+    name = "ranker"
+    outputs = (RANKER, _THRESHOLDS)
+    uses = ("encoder", "collaborative")
+
+    def __init__(self, settings: RankingSettings) -> None:
+        self._settings = settings
+
+    def applies(self, material: Material) -> str:
+        """Needs the collaborative tables."""
+        return "" if (material.out / COLLABORATIVE).is_dir() else "collaborative/ is not there; train it first"
+
+    def settings(self, material: Material) -> RankingSettings:
+        """Returns the settings."""
+        return self._settings
+
+    def make(self, material: Material, work: Path) -> StepRecord:
+        """Trains on cross-fitted questions; the ranker stays where it beats hybrid recall on validation."""
+        settings, split = self._settings, material.split
+        facts = item_facts(material)
+        recall = load_recall(material.out / COLLABORATIVE, facts)
+        hybrid = fit_hybrid(recall, split.validation, settings.hybrid, material.observer)
+        asked = replace(settings.examples, hold_out=hold_out_of(split.protocol))
+        material.observer.step("questions for the ranker from sources fitted without those asked")
+        recipe = RecallRecipe(facts, settings.recall)
+        examples = cross_fitted_examples(split.train, recipe, asked, material.seed)
+        model = train_ranker(examples, settings.ranker, material.seed, material.observer)
+        ranker = Ranker(hybrid, model, settings.ranker.candidate_limit, split.validation.candidates)
+        figures = {
+            "ndcg_at_100": validation_ndcg(ranker, split.validation),
+            "hybrid_ndcg_at_100": validation_ndcg(hybrid, split.validation),
+        }
+        model.save(work / RANKER)
+        save_hybrid(hybrid, work / RANKER)
+        chosen = validation_thresholds(_sources(recall), split.validation, settings.thresholds)
+        save_thresholds(chosen, work / _THRESHOLDS)
+        accepted = figures["ndcg_at_100"] > figures["hybrid_ndcg_at_100"]
+        weights = ", ".join(f"{name} {weight:g}" for name, weight in hybrid.weights.items() if weight)
+        return StepRecord(0, "", accepted, figures, [f"hybrid recall: {weights}"])
+
+
+def _sources(recall: Recall) -> dict[str, Scorer]:
+    """Returns the sources that have a threshold, by the names that serving knows."""
+    sources: dict[str, Scorer] = {"collaborative": recall.collaborative}
+    if recall.semantic is not None:
+        sources["semantic_history"] = recall.semantic
+    return sources
