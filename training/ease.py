@@ -25,7 +25,7 @@ class EaseSettings:
     """
 
     regularisation: float = 300.0
-    weak_weight: float = 0.5
+    weak_weight: float = 0.0
     tried: tuple[float, ...] = field(default=(30.0, 100.0, 300.0, 1000.0, 3000.0), repr=False)
     item_cap: int = 12_000
 

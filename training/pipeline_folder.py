@@ -19,6 +19,7 @@ COLLABORATIVE = "collaborative"
 RANKER = "ranker"
 _FOLLOWERS = "followers"
 _HYBRID = "hybrid.json"
+_CHOSEN = "settings.json"
 
 
 def save_recall(recall: Recall, item_ids: Sequence[str], folder: Path) -> None:
@@ -27,6 +28,25 @@ def save_recall(recall: Recall, item_ids: Sequence[str], folder: Path) -> None:
     recall.following.save(folder, _FOLLOWERS)
     recall.popularity.save(folder)
     (folder / "items.json").write_text(json.dumps(list(item_ids), ensure_ascii=False), encoding="utf-8")
+
+
+def save_chosen(settings: RecallSettings, folder: Path) -> None:
+    """Writes what was chosen on validation as `settings.json`, so that later steps fit their sources alike."""
+    chosen = {
+        "regularisation": settings.ease.regularisation,
+        "weak_weight": settings.ease.weak_weight,
+        "side_weight": settings.side_weight,
+    }
+    (folder / _CHOSEN).write_text(json.dumps(chosen, indent=1), encoding="utf-8")
+
+
+def with_chosen(settings: RecallSettings, folder: Path) -> RecallSettings:
+    """Returns the settings with what `save_chosen` wrote, where it did."""
+    if not (folder / _CHOSEN).exists():
+        return settings
+    raw = json.loads((folder / _CHOSEN).read_text(encoding="utf-8"))
+    ease = replace(settings.ease, regularisation=raw["regularisation"], weak_weight=raw["weak_weight"])
+    return replace(settings, ease=ease, side_weight=raw["side_weight"])
 
 
 def load_recall(folder: Path, facts: ItemFacts, tower: Tower | None = None) -> Recall:

@@ -1,7 +1,7 @@
 """Which interactions count as a choice, laid over the rows of a catalogue user by user."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ _MOST_UNKNOWN = 0.5
 # Tops of scales in use; the rare rating above the one that nearly all keep to is a mistake.
 _SCALE_TOPS = (1.0, 5.0, 10.0, 20.0, 100.0)
 _RARE = 0.01
+_NO_ROWS = np.empty(0, np.int64)
 _LIKE = KINDS.index(EventKind.LIKE)
 _DISLIKE = KINDS.index(EventKind.DISLIKE)
 
@@ -47,6 +48,8 @@ class Positives:
         ordered: whether a time or position, not the file, put the events in order, and they differ.
         rule: what counted.
         unknown_count: interactions left out since the catalogue lacks their item.
+        weak: int64[W] by user id, rows that the user met but did not choose: rated low, disliked. Users without are
+            not in it.
     """
 
     item_ids: tuple[str, ...]
@@ -58,6 +61,7 @@ class Positives:
     ordered: bool
     rule: PositiveRule
     unknown_count: int
+    weak: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -72,19 +76,25 @@ class Positives:
         for place in np.flatnonzero(self.counts >= min_events):
             part = slice(self.starts[place], self.starts[place + 1])
             times = None if self.time_s is None else self.time_s[part]
-            yield self.user_ids[place], Chosen(self.rows[part], self.kind[part], times)
+            weak = self.weak.get(self.user_ids[place], _NO_ROWS)
+            yield self.user_ids[place], Chosen(self.rows[part], self.kind[part], times, weak)
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """One user's choices, oldest first: rows int64[N], kind int64[N], time_s float64[N] or None."""
+    """One user's choices, oldest first: rows int64[N], kind int64[N], time_s float64[N] or None; weak int64[W] rows."""
 
     rows: np.ndarray
     kind: np.ndarray
     time_s: np.ndarray | None
+    weak: np.ndarray = field(default_factory=lambda: _NO_ROWS)
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def whole(self) -> History:
+        """Returns all events, with what the user met but did not choose: for training only."""
+        return replace(self.history(slice(None)), weak=self.weak)
 
     def history(self, kept: np.ndarray | slice, now_s: float | None = None) -> History:
         """Returns the events kept, with ages measured from a moment, or from the last event kept."""
@@ -135,7 +145,17 @@ def read_positives(
         bool(np.ptp(interactions.order[kept]) > 0),
         rule,
         int((chosen & (row < 0)).sum()),
+        _weak_by_user(interactions, row, ~chosen & (row >= 0)),
     )
+
+
+def _weak_by_user(interactions: Interactions, row: np.ndarray, weak: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the distinct rows of the weak interactions by user id."""
+    places = np.flatnonzero(weak)
+    places = places[np.argsort(interactions.user[places], kind="stable")]
+    users, starts = np.unique(interactions.user[places], return_index=True)
+    parts = np.split(row[places], starts[1:]) if len(users) else []
+    return {interactions.user_ids[user]: np.unique(part) for user, part in zip(users, parts, strict=True)}
 
 
 def positive_rows(interactions: Interactions, positive_rating: float | None = None) -> tuple[np.ndarray, PositiveRule]:

@@ -98,7 +98,7 @@ def warm_users(
     rng = np.random.default_rng(seed)
     test, validation = _drawn(rng, np.array(sorted(users)), f"users with at least {min_events} choices")
     held_out = {*test, *validation}
-    train = [user.history(slice(None)) for user_id, user in users.items() if user_id not in held_out]
+    train = [user.whole() for user_id, user in users.items() if user_id not in held_out]
     known = _known(positives, train)
 
     def drawn(user_ids: np.ndarray) -> Part:
@@ -235,7 +235,7 @@ def _hold_events(
         if user_id in drawn:
             source = _source_count(len(user))
             asked.append((user_id, user, source))
-        train.append(user.history(slice(source)))
+        train.append(user.history(slice(source)) if user_id in drawn else user.whole())
     cases = []
     for user_id, user, source in asked:
         now_s = None if user.time_s is None else float(user.time_s[source])

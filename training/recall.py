@@ -44,7 +44,7 @@ class RecallSettings:
         list_lengths: items that each source recalls, by its name.
     """
 
-    ease: EaseSettings = field(default_factory=EaseSettings)
+    ease: EaseSettings = field(default_factory=lambda: EaseSettings(100.0, weak_weight=0.5))
     side_weight: float = 30.0
     side_tried: tuple[float, ...] = (0.0, 30.0, 100.0)
     weak_tried: tuple[float, ...] = (0.0, 0.5)

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.training.histories import history, part, random_histories
 from training.ease import EaseSettings, choose_ease, ease_weights, fit_ease, inverse_gram
 from training.selection import validation_ndcg
-from training.split import interaction_matrix
+from training.split import interaction_matrix, met_matrix
 
 
 def weights_of_each_column(matrix, regularisation):
@@ -66,3 +68,20 @@ def test_one_user_one_item_and_nothing():
         fit_ease((history(),), 3)
     with pytest.raises(ValueError, match="above 0"):
         fit_ease((history(0),), 1, EaseSettings(regularisation=0))
+
+
+def test_what_was_met_counts_by_its_weight():
+    met = replace(history(0, 1), weak=np.array([1, 2]))
+    matrix = met_matrix((met, history(2)), 3, 0.5)
+    assert matrix.toarray().tolist() == [[1, 1, 0.5], [0, 0, 1]]
+    assert met_matrix((met,), 3, 0).toarray().tolist() == [[1, 1, 0]]
+    histories = (met, history(2), history(0, 1))
+    assert fit_ease(histories, 3, EaseSettings(1.0, 0.5)).scores([history(0)])[0, 2] > 0
+    assert fit_ease(histories, 3, EaseSettings(1.0)).scores([history(0)])[0, 2] <= 0
+
+
+def test_content_links_items_that_nobody_chose_together():
+    histories = (history(0), history(1), history(2))
+    side = np.array([[1, 0], [0.9, 0.1], [-1, 0]], np.float32)
+    scores = fit_ease(histories, 3, EaseSettings(1.0), side, 5.0).scores([history(0)])[0]
+    assert scores[1] > 0 > scores[2]

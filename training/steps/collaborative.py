@@ -1,11 +1,11 @@
-"""Item-item neighbours from EASE, what follows what, and the popularity prior: what people who chose this also chose."""
+"""Item-item neighbours from EASE, what follows what, and the popularity prior: what people chose together."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from training.item_facts import item_facts
 from training.material import Material
-from training.pipeline_folder import COLLABORATIVE, save_recall
+from training.pipeline_folder import COLLABORATIVE, save_chosen, save_recall
 from training.popularity import fit_popularity
 from training.recall import RecallRecipe, RecallSettings, choose_recall, fit_recall
 from training.run_folder import StepRecord
@@ -45,6 +45,7 @@ class CollaborativeStep:
         if warm is not material.split:
             recall = fit_recall(material.split.train, recipe)
         save_recall(recall, material.split.item_ids, work / COLLABORATIVE)
+        save_chosen(chosen, work / COLLABORATIVE)
         accepted = figures["ndcg_at_100"] > figures["popularity_ndcg_at_100"]
         ease = chosen.ease
         note = f"EASE lambda {ease.regularisation:g}, content {chosen.side_weight:g}, met {ease.weak_weight:g}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from training.hybrid import HybridSettings, fit_hybrid
 from training.item_facts import item_facts
 from training.material import Material
-from training.pipeline_folder import COLLABORATIVE, RANKER, load_recall, save_hybrid
+from training.pipeline_folder import COLLABORATIVE, RANKER, load_recall, save_hybrid, with_chosen
 from training.rank_examples import ExampleSettings, cross_fitted_examples, hold_out_of
 from training.ranker import Ranker, RankerSettings, train_ranker
 from training.recall import Recall, RecallRecipe, RecallSettings
@@ -23,7 +23,7 @@ class RankingSettings:
     """How candidates are blended and ranked.
 
     Attributes:
-        recall: of the sources while questions are made; what the collaborative step chose is not looked up.
+        recall: of the sources while questions are made; what the collaborative step chose wins.
         hybrid: of the blend.
         examples: of the questions.
         ranker: of the network.
@@ -63,7 +63,7 @@ class RankingStep:
         hybrid = fit_hybrid(recall, split.validation, settings.hybrid, material.observer)
         asked = replace(settings.examples, hold_out=hold_out_of(split.protocol))
         material.observer.step("questions for the ranker from sources fitted without those asked")
-        recipe = RecallRecipe(facts, settings.recall)
+        recipe = RecallRecipe(facts, with_chosen(settings.recall, material.out / COLLABORATIVE))
         examples = cross_fitted_examples(split.train, recipe, asked, material.seed)
         model = train_ranker(examples, settings.ranker, material.seed, material.observer)
         ranker = Ranker(hybrid, model, settings.ranker.candidate_limit, split.validation.candidates)

@@ -1,0 +1,74 @@
+"""The collaborative step and the ranker's, over files as people bring them."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from pipeline.item_facts import ItemFacts
+from tests.training.histories import history
+from training.ease import EaseSettings
+from training.item_facts import item_facts
+from training.load import DataRequest, load_data
+from training.observer import Silent
+from training.pipeline_folder import load_pipeline, with_chosen
+from training.rank_examples import ExampleSettings
+from training.ranker import RankerSettings
+from training.recall import RecallSettings
+from training.run import run_steps
+from training.run_folder import RunFolder
+from training.steps.collaborative import CollaborativeStep
+from training.steps.ranking import RankingSettings, RankingStep
+
+ITEMS = 18
+QUICK = RankingSettings(examples=ExampleSettings(draws=1), ranker=RankerSettings(hidden=(4,), members=1, epochs=2))
+
+
+@pytest.fixture(params=["warm-users", "next-item", None])
+def request_for(tmp_path, request):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "interactions.csv"
+    with path.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["user_id", "item_id", "rating", "timestamp"])
+        for user in range(60):
+            liked = np.arange(user % 3, ITEMS, 3)
+            for place, item in enumerate(rng.permutation(liked)):
+                writer.writerow([f"u{user}", f"i{item:02d}", 5, 1000 * user + place])
+            writer.writerow([f"u{user}", f"i{(user + 1) % ITEMS:02d}", 2, 1000 * user + 99])
+    return DataRequest(None, path, request.param, 42, None)
+
+
+def test_a_run_leaves_a_pipeline_that_recommends(tmp_path, request_for):
+    out = tmp_path / "model"
+    steps = (CollaborativeStep(RecallSettings(ease=EaseSettings(tried=(1.0, 10.0)))), RankingStep(QUICK))
+    with RunFolder(out).open() as run:
+        loaded = load_data(request_for, lambda: None, out, tmp_path / "cache", Silent())
+        run_steps(steps, loaded.material, run, (), lambda line: None)
+        record = run.steps["ranker"]
+    material = loaded.material
+    assert set(record.figures) == {"ndcg_at_100", "hybrid_ndcg_at_100"}
+    assert with_chosen(RecallSettings(), out / "collaborative").ease.regularisation in (1.0, 10.0)
+    assert "collaborative" in json.loads((out / "thresholds.json").read_text())
+    ranker = load_pipeline(out, item_facts(material), material.split.known)
+    scores = ranker.scores([history(0, 3), history()])
+    assert np.isfinite(scores).all()
+    assert (np.argsort(-scores[0])[:3] % 3 == 0).all()
+
+
+def test_without_a_catalogue_there_are_no_facts(tmp_path, request_for):
+    material = load_data(request_for, lambda: None, tmp_path, tmp_path, Silent()).material
+    assert item_facts(material) == ItemFacts(count=ITEMS)
+
+
+def test_low_ratings_are_met_not_chosen(tmp_path, request_for):
+    split = load_data(request_for, lambda: None, tmp_path, tmp_path, Silent()).material.split
+    weak = [one for one in split.train if len(one.weak)]
+    if split.protocol == "next-item":
+        assert not weak
+    else:
+        assert weak
+        assert all(len(one.weak) == 1 for one in weak)
+    cases = [case for part in (split.validation, *split.tests) for case in part.cases]
+    assert not any(len(case.history.weak) for case in cases)
