@@ -25,10 +25,6 @@ _CONTRACTIONS = (
     (re.compile(r"'(?:s|re|ve|ll|d|m)\b"), ""),
     (re.compile(r"(?<=[a-z])-(?=[a-z])"), " "),
 )
-# Longer adjectives are compared with "more"; of these, the form in -er is another word.
-_LONGEST_COMPARED = 8
-_NOT_COMPARED = frozenset({"late", "numb", "dim", "win", "hate", "love", "bad", "good", "well", "fun", "pad", "lack"})
-
 _TOKEN = re.compile(r"[\u3400-\u9fff]|[^\W\d_\u3400-\u9fff]+|\d+(?:[.,]\d+)*|\n|\S")
 
 
@@ -130,6 +126,9 @@ class Lexicon:
                         known.setdefault(aspect, polarity)  # type: ignore[attr-defined]
                 else:
                     meaning.setdefault(name, value)
+            for adjective in tables["marks"].get("compared", ()):
+                for form in _degrees(adjective):
+                    meanings.setdefault((form,), meanings[(adjective,)])
         entries = {phrase: Entry(**meaning) for phrase, meaning in meanings.items()}  # type: ignore[arg-type]
         return cls(entries, simplified)
 
@@ -192,7 +191,7 @@ def _meanings(tables: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
             yield phrase, "target", aspect
             yield from ((plural, "target", aspect) for plural in _plurals(phrase))
     for phrase, polarity in _polarities(tables["opinions"]):
-        yield from ((form, "opinion", polarity) for form in (phrase, *_degrees(phrase)))
+        yield phrase, "opinion", polarity
     for phrase, polarity in _polarities(tables["overall"]):
         yield phrase, "opinion", polarity
         yield phrase, "overall", True
@@ -208,7 +207,7 @@ def _by_aspect(tables: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
         yield phrase, "presence", polarity
     for name, table in (("own", "opinions_of"), ("depending", "depending")):
         for aspect, phrase, polarity in _nested(tables[table]):
-            yield from ((form, name, {aspect: polarity}) for form in (phrase, *_degrees(phrase)))
+            yield phrase, name, {aspect: polarity}
     for aspect, verb, polarity in _nested(tables.get("verbs_of", {})):
         yield from ((form, "own", {aspect: polarity}) for form in _verb_forms(verb))
 
@@ -241,21 +240,17 @@ def _plurals(phrase: str) -> Iterator[str]:
         yield phrase + ("es" if phrase.endswith(("x", "ch", "sh")) else "s")
 
 
-def _degrees(adjective: str) -> Iterator[str]:
-    """Yields an English adjective's comparative and superlative; of words that have none, forms that nobody writes."""
-    if not adjective.isascii() or not adjective.isalpha() or len(adjective) > _LONGEST_COMPARED:
-        return
-    if adjective.endswith(("ed", "ing", "er", "est", "ly", "s")) or adjective in _NOT_COMPARED:
-        return
-    stem = adjective
+def _degrees(adjective: str) -> tuple[str, str]:
+    """Returns an English adjective's comparative and superlative."""
     if adjective.endswith("e"):
         stem = adjective[:-1]
-    elif adjective.endswith("y") and len(adjective) > 3:
+    elif adjective.endswith("y"):
         stem = adjective[:-1] + "i"
-    elif re.fullmatch(r".*[^aeiou][aeiou][^aeiouwxy]", adjective):
+    elif re.fullmatch(r"(.*[^aeiou])?[aeiou][^aeiouwxy]", adjective) and len(adjective) < 5:
         stem = adjective + adjective[-1]
-    yield stem + "er"
-    yield stem + "est"
+    else:
+        stem = adjective
+    return stem + "er", stem + "est"
 
 
 def _verb_forms(verb: str) -> Iterator[str]:

@@ -66,5 +66,6 @@ def training_reviews(interactions: Interactions, split: Split) -> Iterator[Revie
     rows = catalogue_rows(interactions, split.item_ids)
     for place in np.argsort(interactions.order, kind="stable"):
         row, user_id = int(rows[interactions.item[place]]), interactions.user_ids[interactions.user[place]]
-        if row >= 0 and split.known[row] and (user_id, row) not in asked:
+        told = interactions.text[place].strip()
+        if told and row >= 0 and split.known[row] and (user_id, row) not in asked:
             yield Review(user_id, split.item_ids[row], interactions.text[place])
