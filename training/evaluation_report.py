@@ -20,9 +20,8 @@ HEADLINES: Mapping[str, tuple[str, ...]] = {
     "next-item": ("recall@10", "ndcg@10"),
 }
 _OTHER_HEADLINES = ("recall@10", "recall@20", "ndcg@10", "ndcg@100")
-_MORE = ("auc", "precision@10", "f1@10", "hit@10", "mrr", "diversity@10", "novelty@10")
+MORE_METRICS = ("auc", "precision@10", "f1@10", "hit@10", "mrr", "diversity@10", "novelty@10")
 _SHORT = {"precision@10": "P@10", "hit@10": "hit@10", "diversity@10": "diverse", "novelty@10": "novel"}
-_COLD_METRIC = "recall@20"
 _NOTHING = "-"
 
 
@@ -148,6 +147,11 @@ def _row_to_json(table: Evaluation, row: Row) -> dict[str, object] | None:
     return {"metrics": metrics, **own, **curves}
 
 
+def cold_metric(report: EvaluationReport) -> str:
+    """Returns the metric by which cold users are told: the protocol's first."""
+    return report.headlines[0]
+
+
 def least_row(evaluation: Evaluation) -> str | None:
     """Returns what a cold user is measured against: popularity, else chance where every candidate is new."""
     answered = [row.name for row in evaluation.answered()]
@@ -189,11 +193,11 @@ def _headline_table(report: EvaluationReport) -> Table:
 
 def _more_table(evaluation: Evaluation) -> Table:
     table = _table("row")
-    for name in (*(_SHORT.get(metric, metric_label(metric)) for metric in _MORE), "covered", "Brier", "s"):
+    for name in (*(_SHORT.get(metric, metric_label(metric)) for metric in MORE_METRICS), "covered", "Brier", "s"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in evaluation.rows:
         digits = [4, 4, 4, 4, 4, 3, 2]
-        means = [evaluation.mean(row.name, metric).point for metric in _MORE]
+        means = [evaluation.mean(row.name, metric).point for metric in MORE_METRICS]
         cells = [figure(mean, count) for mean, count in zip(means, digits, strict=True)]
         cells.append(figure(row.coverage, 3) if row.answered else _NOTHING)
         table.add_row(escape(row.name), *cells, figure(row.brier), f"{row.seconds:.1f}")
@@ -207,17 +211,18 @@ def _table(first: str) -> Table:
 
 
 def _cold_table(report: EvaluationReport) -> Table:
-    table = _table(f"cold user, {metric_label(_COLD_METRIC)}")
+    metric = cold_metric(report)
+    table = _table(f"cold user, {metric_label(metric)}")
     for evaluation in report.cold:
         table.add_column(evaluation.name, justify="right", no_wrap=True)
         table.add_column(f"x {least_row(evaluation) or '-'}", justify="right", no_wrap=True)
     for row in report.cold[0].rows:
         cells = []
         for evaluation in report.cold:
-            cells.append(with_margin(evaluation.mean(row.name, _COLD_METRIC)))
+            cells.append(with_margin(evaluation.mean(row.name, metric)))
             least = least_row(evaluation)
             paired = least is not None and row.name != least and evaluation.row(row.name).answered
-            ratio = evaluation.ratio(row.name, least, _COLD_METRIC) if paired and least else None
+            ratio = evaluation.ratio(row.name, least, metric) if paired and least else None
             cells.append(with_interval(ratio, 2) if ratio else _NOTHING)
         table.add_row(escape(row.name), *cells)
     return table

@@ -92,7 +92,7 @@ class UserNeighbours:
         if count < likeness.shape[1]:
             edge = np.partition(likeness, -count, axis=1)[:, -count]
             likeness[likeness < edge[:, None]] = 0
-        return np.asarray(csr_array(likeness) @ self._matrix.toarray(), dtype=np.float32)
+        return (csr_array(likeness) @ self._matrix).toarray().astype(np.float32)
 
 
 def fit_item_neighbours(
