@@ -76,7 +76,9 @@ def judge(question: Question, plan: Plan, observer: Observer) -> EvaluationRepor
         if ZERO_SHOT in wanted:
             rows[ZERO_SHOT] = ZeroShot(SemanticScorer.of(vectors), partial(read, base.folder))
     if plan.model is not None:
-        trained = trained_rows(plan.model, ModelInputs(split, texts if base else None, encode, read))
+        items, folder = question.items, None if base is None else base.folder
+        inputs = ModelInputs(split, items, vectors, texts if base else None, encode, read, folder)
+        trained = trained_rows(plan.model, inputs)
         rows |= {name: row for name, row in trained.items() if name in wanted}
     setting = Setting.of(split, vectors, plan.seed)
     table = evaluate(rows, split.protocol, split.tests, setting, observer)

@@ -30,6 +30,7 @@ class RankerSettings:
         epochs: most passes over the questions.
         patience: passes without a better figure on held-out questions before it stops.
         batch_size: questions in a step.
+        negatives: candidates of a question, besides what was chosen, that a step looks at.
         learning_rate: of AdamW.
         weight_decay: of AdamW.
         dropout: in the hidden layers.
@@ -37,11 +38,12 @@ class RankerSettings:
         candidate_limit: most candidates that are ranked.
     """
 
-    hidden: tuple[int, ...] = (64, 32)
+    hidden: tuple[int, ...] = (32, 16)
     members: int = 3
-    epochs: int = 40
-    patience: int = 6
-    batch_size: int = 32
+    epochs: int = 25
+    patience: int = 4
+    batch_size: int = 16
+    negatives: int = 100
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     dropout: float = 0.2
@@ -133,6 +135,15 @@ class Ranker:
                 row[candidates] = logits
         return scores
 
+    def probabilities(self, histories: Sequence[History]) -> np.ndarray:
+        """Returns float64[B, n], how likely each candidate is to be chosen; NaN for what is not ranked."""
+        told = np.full((len(histories), self.hybrid.recall.facts.count), np.nan)
+        allowed = np.ones(told.shape[1], bool) if self.allowed is None else self.allowed
+        found = candidates_of(self.hybrid.recall, histories, allowed, self.candidate_limit)
+        for row, (candidates, features) in zip(told, found, strict=True):
+            row[candidates] = self.model.calibration.probabilities(self.model.logits(features))
+        return told
+
 
 def train_ranker(
     examples: Examples, settings: RankerSettings | None = None, seed: int = 42, observer: Observer | None = None
@@ -155,7 +166,7 @@ def train_ranker(
     held = np.isin(examples.group, users[: max(1, int(settings.held_out * len(users)))])
     if not (answered & held).any() or not (answered & ~held).any():
         held[:] = False
-    data = _Data(scaler, examples, settings)
+    data = _Data(scaler, examples, settings, seed)
     train = np.flatnonzero(answered & ~held)
     judged = np.flatnonzero(answered & held) if held.any() else train
     shape = RankerShape(examples.features.shape[2], settings.hidden, settings.members)
@@ -177,19 +188,33 @@ def train_ranker(
 class _Data:
     """Examples as tensors, a batch at a time."""
 
-    def __init__(self, scaler: FeatureScaler, examples: Examples, settings: RankerSettings) -> None:
-        self._scaler = scaler
+    def __init__(self, scaler: FeatureScaler, examples: Examples, settings: RankerSettings, seed: int) -> None:
+        self._features = scaler.apply(examples.features)
         self._examples = examples
+        self._rng = np.random.default_rng(seed)
         self.settings = settings
 
     def features(self, places: np.ndarray) -> Tensor:
-        return torch.from_numpy(self._scaler.apply(self._examples.features[places]))
+        """Returns float32[len(places), C, F], scaled."""
+        return torch.from_numpy(self._features[places])
+
+    def sampled_loss(self, network: RankerNetwork, places: np.ndarray) -> Tensor:
+        """Returns the loss over what was chosen and a few other candidates, drawn anew each time."""
+        mask, chosen = self._examples.mask[places], self._examples.chosen[places]
+        count = min(mask.shape[1], int(chosen.sum(axis=1).max()) + self.settings.negatives)
+        keys = np.where(mask, self._rng.random(mask.shape, dtype=np.float32) + 2 * chosen, -1)
+        kept = np.argpartition(-keys, count - 1, axis=1)[:, :count]
+        taken = self._features[places[:, None], kept]
+        return self._loss(network, taken, *(np.take_along_axis(part, kept, axis=1) for part in (mask, chosen)))
 
     def loss(self, network: RankerNetwork, places: np.ndarray) -> Tensor:
-        """Returns the mean over questions of the listwise cross-entropy."""
-        logits = network(self.features(places))
-        logits = logits.masked_fill(torch.from_numpy(~self._examples.mask[places]), -torch.inf)
-        chosen = torch.from_numpy(self._examples.chosen[places])
+        """Returns the mean over questions of the listwise cross-entropy over all candidates."""
+        return self._loss(network, self._features[places], self._examples.mask[places], self._examples.chosen[places])
+
+    @staticmethod
+    def _loss(network: RankerNetwork, features: np.ndarray, mask: np.ndarray, chosen_places: np.ndarray) -> Tensor:
+        logits = network(torch.from_numpy(features)).masked_fill(torch.from_numpy(~mask), -torch.inf)
+        chosen = torch.from_numpy(chosen_places)
         shares = torch.where(chosen, logits.log_softmax(dim=1), 0.0)
         return -(shares.sum(dim=1) / chosen.sum(dim=1)).mean()
 
@@ -206,7 +231,7 @@ def _trained_member(
         order = torch.randperm(len(train)).numpy()
         for start in range(0, len(order), settings.batch_size):
             optimiser.zero_grad()
-            loss = data.loss(network, train[order[start : start + settings.batch_size]])
+            loss = data.sampled_loss(network, train[order[start : start + settings.batch_size]])
             loss.backward()
             optimiser.step()
         network.eval()

@@ -2,22 +2,29 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from domain.errors import SplitRefused, TrainingRefused
+from domain.item import Item
+from pipeline.item_facts import ItemFacts
 from training.baseline_rows import ZeroShot
 from training.neighbours import NeighbourTable
+from training.pipeline_folder import load_pipeline
+from training.pipeline_rows import HybridReader, RankedReader
+from training.recall import Tower
 from training.run_folder import read_run
 from training.semantic import SemanticScorer
 from training.split import Scorer, Split
 
 FINE_TUNED = "semantic, fine-tuned"
 COLLABORATIVE = "neighbour table"
-TRAINED = (FINE_TUNED, COLLABORATIVE)
+HYBRID = "hybrid recall"
+RANKED = "hybrid + ranker"
+TRAINED = (FINE_TUNED, COLLABORATIVE, HYBRID, RANKED)
 
 
 @dataclass(frozen=True)
@@ -26,15 +33,23 @@ class ModelInputs:
 
     Attributes:
         split: they are judged by.
+        items: the catalogue; None where there is none.
+        vectors: float32[n, d], content vectors by the base encoder; None without texts.
         texts: of the items; None where there are none.
         encode: an encoder folder and the items' texts to float32[n, d], unit; kept on disk.
         read: an encoder folder and lines about users to float32[B, d], unit; loads the encoder once.
+        base: folder of the base encoder.
+        tower: the model's user tower, where it has one.
     """
 
     split: Split
+    items: Sequence[Item] | None
+    vectors: np.ndarray | None
     texts: Sequence[str] | None
     encode: Callable[[Path, Sequence[str]], np.ndarray]
     read: Callable[[Path, Sequence[str]], np.ndarray]
+    base: Path | None = None
+    tower: Tower | None = None
 
 
 def check_same_split(model: Path, wanted: Mapping[str, object]) -> None:
@@ -72,14 +87,31 @@ def trained_rows(model: Path, inputs: ModelInputs) -> dict[str, Scorer]:
         TrainingRefused: a part belongs to another catalogue.
     """
     rows: dict[str, Scorer] = {}
+    content: ZeroShot | None = None
+    if inputs.vectors is not None and inputs.base is not None:
+        content = ZeroShot(SemanticScorer.of(inputs.vectors), partial(inputs.read, inputs.base))
     if (model / "encoder").is_dir() and inputs.texts is not None:
         vectors = inputs.encode(model / "encoder", inputs.texts)
-        rows[FINE_TUNED] = ZeroShot(SemanticScorer.of(vectors), partial(inputs.read, model / "encoder"))
+        content = rows[FINE_TUNED] = ZeroShot(SemanticScorer.of(vectors), partial(inputs.read, model / "encoder"))
     collaborative = model / "collaborative"
     if (collaborative / "neighbours.npz").is_file():
         _check_items(collaborative / "items.json", inputs.split)
         rows[COLLABORATIVE] = NeighbourTable.load(collaborative)
+    if (model / "ranker" / "hybrid.json").is_file():
+        rows |= _pipeline_rows(model, inputs, content)
     return rows
+
+
+def _pipeline_rows(model: Path, inputs: ModelInputs, content: ZeroShot | None) -> dict[str, Scorer]:
+    facts = ItemFacts(len(inputs.split.item_ids)) if inputs.items is None else ItemFacts.of_items(inputs.items)
+    if content is not None:
+        facts = replace(facts, vectors=content.scorer.vectors, mean=content.scorer.mean)
+    parts = (inputs.split.validation, *inputs.split.tests)
+    candidates = np.logical_or.reduce([part.candidates for part in parts])
+    ranker = load_pipeline(model, facts, inputs.split.known, inputs.tower).among(candidates)
+    if content is None:
+        return {HYBRID: ranker.hybrid, RANKED: ranker}
+    return {HYBRID: HybridReader(ranker.hybrid, content.encode), RANKED: RankedReader(ranker, content.encode)}
 
 
 def _check_items(path: Path, split: Split) -> None:
