@@ -87,27 +87,39 @@ def _typed(name: str, kind: object, value: object) -> object:
     """Takes a whole number for a number and a list for a tuple; everything else must be of the type itself."""
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     for option in options:
-        origin = typing.get_origin(option)
-        if origin is tuple and isinstance(value, list):
-            inner = typing.get_args(option)
-            kinds = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
-            if len(kinds) == len(value):
-                return tuple(_typed(name, one, entry) for one, entry in zip(kinds, value, strict=True))
-        if dataclasses.is_dataclass(option) and isinstance(value, dict):
-            return _checked(name, typing.cast("type", option), value)
-        if origin is typing.Literal and value in typing.get_args(option):
-            return value
-        if option is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
-        if isinstance(option, type) and isinstance(value, option) and isinstance(value, bool) == (option is bool):
-            return value
-        if isinstance(option, type) and issubclass(option, str) and isinstance(value, str):  # an enum
-            try:
-                return option(value)
-            except ValueError:
-                continue
+        found = _plain(option, value)
+        if found is None:
+            found = _composed(name, option, value)
+        if found is not None:
+            return found
     wanted = " or ".join(getattr(option, "__name__", str(option)) for option in options)
     raise ConfigurationError(f"{name} is {value!r}; expected {wanted}")
+
+
+def _plain(option: object, value: object) -> object | None:
+    """Returns a value that fits a single type, None where it does not."""
+    if typing.get_origin(option) is typing.Literal:
+        return value if value in typing.get_args(option) else None
+    if option is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(option, type) and isinstance(value, option) and isinstance(value, bool) == (option is bool):
+        return value
+    return None
+
+
+def _composed(name: str, option: object, value: object) -> object | None:
+    """Returns a value made of others, None where it does not fit."""
+    origin = typing.get_origin(option)
+    if origin is tuple and isinstance(value, list):
+        inner = typing.get_args(option)
+        kinds = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
+        if len(kinds) == len(value):
+            return tuple(_typed(name, one, entry) for one, entry in zip(kinds, value, strict=True))
+    elif origin is Mapping and isinstance(value, dict):
+        return {key: _typed(f"{name}.{key}", typing.get_args(option)[1], entry) for key, entry in value.items()}
+    elif dataclasses.is_dataclass(option) and isinstance(value, dict):
+        return _checked(name, typing.cast("type", option), value)
+    return None
 
 
 def settings_to_json(settings: Mapping[str, object]) -> dict[str, dict[str, object]]:

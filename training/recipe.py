@@ -3,17 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
+from training.encoder import EncoderSettings
 from training.recall import RecallSettings
 from training.review_profiles import ReviewProfileSettings
 from training.run import Step
 from training.steps.aspects import AspectsStep
 from training.steps.collaborative import CollaborativeStep
+from training.steps.encoder import EncoderStep
 from training.steps.ranking import RankingSettings, RankingStep
 
 # One table of a preset each; the step of the same name takes it.
 _STEPS: Mapping[str, tuple[type, Any]] = {
-    "collaborative": (RecallSettings, CollaborativeStep),
     "aspects": (ReviewProfileSettings, AspectsStep),
+    "encoder": (EncoderSettings, EncoderStep),
+    "collaborative": (RecallSettings, CollaborativeStep),
     "ranker": (RankingSettings, RankingStep),
 }
 

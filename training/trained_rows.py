@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from domain.errors import SplitRefused, TrainingRefused
 from domain.item import Item
-from pipeline.item_facts import ItemFacts
 from training.baseline_rows import ZeroShot
+from training.item_facts import ASPECTS, content_facts
 from training.neighbours import NeighbourTable
-from training.pipeline_folder import load_pipeline
+from training.pipeline_folder import load_hybrid, load_pipeline, load_recall
 from training.pipeline_rows import HybridReader, RankedReader
 from training.recall import Tower
 from training.run_folder import read_run
@@ -103,11 +103,14 @@ def trained_rows(model: Path, inputs: ModelInputs) -> dict[str, Scorer]:
 
 
 def _pipeline_rows(model: Path, inputs: ModelInputs, content: ZeroShot | None) -> dict[str, Scorer]:
-    facts = ItemFacts(len(inputs.split.item_ids)) if inputs.items is None else ItemFacts.of_items(inputs.items)
-    if content is not None:
-        facts = replace(facts, vectors=content.scorer.vectors, mean=content.scorer.mean)
+    vectors = None if content is None else content.scorer.vectors
+    facts = content_facts(len(inputs.split.item_ids), inputs.items, vectors, model / ASPECTS)
     parts = (inputs.split.validation, *inputs.split.tests)
     candidates = np.logical_or.reduce([part.candidates for part in parts])
+    if not (model / "ranker" / "model.safetensors").is_file():  # it was no better than hybrid recall
+        recall = load_recall(model / "collaborative", facts, inputs.tower)
+        hybrid = load_hybrid(model / "ranker", recall, inputs.split.known)
+        return {HYBRID: hybrid if content is None else HybridReader(hybrid, content.encode)}
     ranker = load_pipeline(model, facts, inputs.split.known, inputs.tower).among(candidates)
     if content is None:
         return {HYBRID: ranker.hybrid, RANKED: ranker}

@@ -12,12 +12,13 @@ from training.ease import EaseSettings
 from training.item_facts import item_facts
 from training.load import DataRequest, load_data
 from training.observer import Silent
-from training.pipeline_folder import load_pipeline, with_chosen
+from training.pipeline_folder import load_hybrid, load_pipeline, load_recall, with_chosen
 from training.rank_examples import ExampleSettings
 from training.ranker import RankerSettings
 from training.recall import RecallSettings
 from training.run import run_steps
 from training.run_folder import RunFolder
+from training.split import Scorer
 from training.steps.collaborative import CollaborativeStep
 from training.steps.ranking import RankingSettings, RankingStep
 
@@ -51,10 +52,15 @@ def test_a_run_leaves_a_pipeline_that_recommends(tmp_path, request_for):
     assert set(record.figures) == {"ndcg_at_100", "hybrid_ndcg_at_100"}
     assert with_chosen(RecallSettings(), out / "collaborative").ease.regularisation in (1.0, 10.0)
     assert "collaborative" in json.loads((out / "thresholds.json").read_text())
-    ranker = load_pipeline(out, item_facts(material), material.split.known)
-    scores = ranker.scores([history(0, 3), history()])
-    assert np.isfinite(scores).all()
-    assert (np.argsort(-scores[0])[:3] % 3 == 0).all()
+    facts, known = item_facts(material), material.split.known
+    rows: list[Scorer] = [load_hybrid(out / "ranker", load_recall(out / "collaborative", facts), known)]
+    assert (out / "ranker" / "model.safetensors").exists() == record.accepted, "only what is better is kept"
+    if record.accepted:
+        rows.append(load_pipeline(out, facts, known))
+    for row in rows:
+        scores = row.scores([history(0, 3), history()])
+        assert np.isfinite(scores).all()
+        assert (np.argsort(-scores[0])[:3] % 3 == 0).all()
 
 
 def test_without_a_catalogue_there_are_no_facts(tmp_path, request_for):

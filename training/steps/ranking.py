@@ -42,7 +42,7 @@ class RankingStep:
 
     name = "ranker"
     outputs = (RANKER, _THRESHOLDS)
-    uses = ("encoder", "collaborative")
+    uses = ("encoder", "collaborative", "user_tower", "aspects")
 
     def __init__(self, settings: RankingSettings) -> None:
         self._settings = settings
@@ -71,11 +71,12 @@ class RankingStep:
             "ndcg_at_100": validation_ndcg(ranker, split.validation),
             "hybrid_ndcg_at_100": validation_ndcg(hybrid, split.validation),
         }
-        model.save(work / RANKER)
+        accepted = figures["ndcg_at_100"] > figures["hybrid_ndcg_at_100"]
         save_hybrid(hybrid, work / RANKER)
+        if accepted:
+            model.save(work / RANKER)
         chosen = validation_thresholds(_sources(recall), split.validation, settings.thresholds)
         save_thresholds(chosen, work / _THRESHOLDS)
-        accepted = figures["ndcg_at_100"] > figures["hybrid_ndcg_at_100"]
         weights = ", ".join(f"{name} {weight:g}" for name, weight in hybrid.weights.items() if weight)
         return StepRecord(0, "", accepted, figures, [f"hybrid recall: {weights}"])
 

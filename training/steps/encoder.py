@@ -1,0 +1,45 @@
+"""The text encoder, learned from who chose what; kept only if it finds new items better than the one it began with."""
+
+from pathlib import Path
+
+from training.encoder import EncoderInputs, EncoderSettings, train_encoder
+from training.material import Material
+from training.run_folder import StepRecord
+
+ENCODER = "encoder"
+
+
+class EncoderStep:
+    """Writes `encoder/`, a sentence-transformers folder, if it was accepted."""
+
+    name = ENCODER
+    outputs = (ENCODER,)
+    uses = ()
+
+    def __init__(self, settings: EncoderSettings) -> None:
+        self._settings = settings
+
+    def applies(self, material: Material) -> str:
+        """Needs texts."""
+        return "" if material.encoder is not None else "no item has a text"
+
+    def settings(self, material: Material) -> EncoderSettings:
+        """Returns the settings."""
+        return self._settings
+
+    def make(self, material: Material, work: Path) -> StepRecord:
+        """Trains, and judges on pretended new items and on validation."""
+        base, texts, vectors = material.encoder, material.texts, material.vectors
+        assert base is not None and texts is not None and vectors is not None
+        inputs = EncoderInputs(texts, vectors, base.folder, base.max_tokens, material.split)
+        result = train_encoder(inputs, self._settings, material.seed, material.observer)
+        if result.accepted:
+            result.save(work / ENCODER)
+        before, after = result.figures["zero-shot"], result.figures[result.chosen]
+        figures = {
+            "cold_ndcg_at_100": after.ndcg_at_100,
+            "zero_shot_cold_ndcg_at_100": before.ndcg_at_100,
+            "validation_ndcg_at_100": result.validation_ndcg[1],
+            "zero_shot_validation_ndcg_at_100": result.validation_ndcg[0],
+        }
+        return StepRecord(0, "", result.accepted, figures, [result.chosen])
