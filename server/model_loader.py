@@ -167,6 +167,8 @@ def _facts(contents: ReleaseContents) -> ItemFacts:
         tower_vectors=learned.tower,
         neighbour_rows=None if learned.neighbours is None else learned.neighbours.rows,
         neighbour_weights=None if learned.neighbours is None else learned.neighbours.weights,
+        follower_rows=None if learned.followers is None else learned.followers.rows,
+        follower_weights=None if learned.followers is None else learned.followers.weights,
         log_popularity=None if learned.popularity is None else learned.popularity.log_prior,
     )
 

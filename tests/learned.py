@@ -53,7 +53,7 @@ class Workshop:
 def make_workshop(folder: Path) -> Workshop:
     write_encoder(folder / "encoder", positions=32)
     lines = [
-        {"id": item_id, "title": f"word{number} word{(7 * number) % 90}", "category": f"c{number % 4}", "price": number}
+        {"id": item_id, "title": f"word{number} word{(7 * number) % 90}", "category": f"word{number % 4}", "price": number}
         for number, item_id in enumerate(item_ids())
     ]
     (folder / "items.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from domain.errors import ModelUnavailable
+from domain.errors import EncoderUnavailable, ModelUnavailable
 from export.ranker import load_ranker
 from models.folder import for_catalogue, load_user_tower
 from models.user_tower import UserTowerServing
@@ -34,7 +34,10 @@ class TorchTriton:
         return ()
 
     async def encode(self, input_ids, attention_mask, *, version, timeout_s):
-        await self._wait("encoder", timeout_s)
+        try:
+            await self._wait("encoder", timeout_s)
+        except ModelUnavailable as error:
+            raise EncoderUnavailable(str(error)) from error
         return self.encoder.run(None, {"input_ids": input_ids, "attention_mask": attention_mask})[0]
 
     async def infer(self, model, version, inputs, *, output, timeout_s):

@@ -1,0 +1,189 @@
+"""The pipeline over a release with trained parts, with a Triton of torch that can be told to fail or to be slow."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from domain.errors import NothingToGoOn
+from domain.event import Event, EventKind
+from domain.recommendation import DegradationReason, RecommendQuery, Source, StageTimes
+from server.deadline import Deadline
+from server.live_release import ReleaseLoader
+from server.metrics import Metrics
+from server.recommender import Recommender
+from tests.learned import COUNT
+from tests.torch_triton import TorchTriton
+
+HISTORY = (
+    Event("item-03", EventKind.BUY, 1_700_000_000.0),
+    Event("item-20", EventKind.VIEW, 1_700_100_000.0),
+    Event("item-31", EventKind.LIKE, 1_700_200_000.0),
+)
+REASONS = DegradationReason
+
+
+class Served:
+    """A recommender over the release."""
+
+    def __init__(self, release, triton, searchers):
+        self.release = release
+        self.triton = triton
+        self.recommender = Recommender(lambda: self.release, searchers, 0.3)
+
+    async def ask(self, deadline_s=10.0, **query):
+        return await self.recommender.recommend(RecommendQuery(**query), Deadline.after(deadline_s), StageTimes())
+
+    def without(self, **parts):
+        """The same release, but for these parts."""
+        self.release = replace(self.release, learned=replace(self.release.learned, **parts))
+
+
+@pytest.fixture
+async def served(workshop, learned_release, tmp_path):
+    triton = TorchTriton(workshop.model, learned_release.path / "models/encoder.onnx", np.arange(COUNT))
+    with ThreadPoolExecutor(2) as workers:
+        loader = ReleaseLoader(triton, tmp_path / "models", workers, Metrics(), 0.3, shared=False)
+        release = await loader.load(learned_release)
+        yield Served(release, triton, workers)
+        await release.encoder.batcher.aclose()
+
+
+def sources(answer):
+    return {view.source for item in answer.items for view in item.provenance}
+
+
+def reasons(answer):
+    return [one.reason for one in answer.degradations]
+
+
+async def test_a_history_is_ranked_and_every_source_is_named(served):
+    answer = await served.ask(events=HISTORY, explain=True)
+    assert reasons(answer) == []
+    assert sources(answer) >= {Source.COLLABORATIVE, Source.USER_TOWER, Source.SEMANTIC_HISTORY, Source.FOLLOWING}
+    scores = [item.score for item in answer.items]
+    assert scores == sorted(scores, reverse=True)
+    logistic = 1 / (1 + np.exp(-(0.7 * np.array(scores) - 1.0)))
+    assert [item.match_probability for item in answer.items] == pytest.approx(logistic.tolist(), abs=1e-6)
+    assert not {"item-03", "item-20", "item-31"} & {item.id for item in answer.items}
+    chosen = [item for item in answer.items if item.id in ("item-04", "item-21", "item-32")]
+    assert chosen
+    for item in chosen:
+        before = f"item-{int(item.id[-2:]) - 1:02}"
+        assert f'chosen by people who chose "{before}"' in item.explanation.text
+    assert answer.stage_times.rank_triton_s > 0
+
+
+async def test_a_text_alone_is_answered_as_without_trained_parts(served):
+    before = len(served.triton.asked)
+    answer = await served.ask(text="word3 word21")
+    assert served.triton.asked[before:] == ["encoder"]
+    assert sources(answer) == {Source.SEMANTIC_TEXT}
+    assert {item.match_probability for item in answer.items} == {None}
+    served.without(neighbours=None, followers=None, popularity=None, tower=None, ranker=None)
+    assert (await served.ask(text="word3 word21")).items == answer.items
+
+
+async def test_a_text_and_a_history_are_joined(served):
+    answer = await served.ask(text="word3 word21", events=HISTORY, k=20)
+    assert sources(answer) >= {Source.SEMANTIC_TEXT, Source.COLLABORATIVE}
+    assert all(0 <= item.match_probability <= 1 for item in answer.items)
+    assert answer.items[0].score <= 2 / 61
+
+
+async def test_a_told_history_is_read_as_text_and_not_ranked(served):
+    answer = await served.ask(events=HISTORY, tell_history=True)
+    assert not sources(answer) & {Source.COLLABORATIVE, Source.FOLLOWING, Source.USER_TOWER}
+    assert {item.match_probability for item in answer.items} == {None}
+
+
+@pytest.mark.parametrize(
+    "events", [(Event("unknown", EventKind.BUY),), (Event("item-02", EventKind.DISLIKE),)], ids=["unknown", "disliked"]
+)
+async def test_a_caller_of_whom_nothing_is_known_gets_what_is_popular(served, events):
+    answer = await served.ask(events=events, explain=True, k=5)
+    expected = [f"item-{row:02}" for row in range(6) if f"item-{row:02}" != events[0].item_id][:5]
+    assert [item.id for item in answer.items] == expected
+    assert sources(answer) == {Source.POPULAR}
+    assert [item.score for item in answer.items] == sorted((item.score for item in answer.items), reverse=True)
+    assert answer.items[0].explanation.text == "It was chosen by many."
+    served.without(popularity=None)
+    with pytest.raises(NothingToGoOn):
+        await served.ask(events=events)
+
+
+async def test_a_threshold_keeps_weak_candidates_behind_what_is_popular(served):
+    served.without(neighbours=None, followers=None, tower=None, ranker=None, thresholds={"semantic_history": 2.0})
+    answer = await served.ask(events=HISTORY, k=COUNT)
+    found = [item.provenance[0].source for item in answer.items]
+    popular = found.count(Source.POPULAR)
+    # Nothing is as alike as 2, so all is weak; the least popular items, which nobody chose, are filled in by it.
+    assert found == [Source.POPULAR] * popular + [Source.SEMANTIC_HISTORY] * (len(found) - popular)
+    assert 0 < popular < len(found) == COUNT - 3
+    served.without(thresholds={})
+    assert (await served.ask(events=HISTORY, k=5)).items[0].provenance[0].source is Source.SEMANTIC_HISTORY
+
+
+class TestDegraded:
+    @pytest.mark.parametrize(
+        ("away", "reason"), [("ranker", REASONS.RANKER_UNAVAILABLE), ("user_tower", REASONS.USER_TOWER_UNAVAILABLE)]
+    )
+    async def test_a_model_that_is_away_is_done_without(self, served, away, reason):
+        served.triton.away = {away}
+        answer = await served.ask(events=HISTORY)
+        assert reasons(answer) == [reason]
+        assert len(answer.items) == 10
+        assert (answer.items[0].match_probability is None) == (away == "ranker")
+        assert (Source.USER_TOWER in sources(answer)) == (away == "ranker")
+
+    async def test_all_models_are_away(self, served):
+        served.triton.away = {"encoder", "ranker", "user_tower"}
+        answer = await served.ask(text="word3", events=HISTORY)
+        assert len(answer.items) == 10
+        assert set(reasons(answer)) == {
+            REASONS.ENCODER_UNAVAILABLE,
+            REASONS.USER_TOWER_UNAVAILABLE,
+            REASONS.RANKER_UNAVAILABLE,
+        }
+        # A text that shares no word with any item: what is popular is better than an error.
+        answer = await served.ask(text="word91")
+        assert sources(answer) == {Source.POPULAR}
+        assert reasons(answer) == [REASONS.ENCODER_UNAVAILABLE]
+
+    async def test_a_slow_ranker_leaves_time_for_an_answer(self, served):
+        served.triton.slow_s = {"ranker": 60}
+        answer = await served.ask(deadline_s=1.0, events=HISTORY)
+        assert REASONS.RANKER_UNAVAILABLE in reasons(answer)
+        assert len(answer.items) == 10
+
+    async def test_a_slow_tower_is_given_up_before_the_ranker(self, served):
+        served.triton.slow_s = {"user_tower": 60}
+        answer = await served.ask(deadline_s=2.0, events=HISTORY)
+        assert REASONS.USER_TOWER_UNAVAILABLE in reasons(answer)
+        assert len(answer.items) == 10
+
+    async def test_a_model_that_is_held_is_not_asked(self, served):
+        for model in served.release.learned.models():
+            model.hold(RuntimeError("another model"))
+        before = len(served.triton.asked)
+        answer = await served.ask(events=HISTORY)
+        assert served.triton.asked[before:] == []
+        assert len(answer.items) == 10
+
+    async def test_calls_do_not_pile_up(self, served):
+        served.triton.slow_s = {"ranker": 0.3}
+        answers = await asyncio.gather(*(served.ask(events=HISTORY) for _ in range(70)))
+        refused = [answer for answer in answers if REASONS.RANKER_UNAVAILABLE in reasons(answer)]
+        assert 0 < len(refused) <= 6
+        assert served.triton.asked.count("ranker") >= 64
+
+
+async def test_a_triton_with_other_weights_is_noticed(served):
+    (tower, ranker) = served.release.learned.models()
+    assert await tower.probe(5) is None
+    assert await ranker.probe(5) is None
+    with_others = served.triton.networks["ranker"]
+    next(with_others.parameters()).data.add_(1.0)
+    assert "answers a canary differently" in str(await ranker.probe(5))
