@@ -55,9 +55,15 @@ class ModelFolder:
     followers: NeighbourTable | None = None
     popularity: PopularItems | None = None
 
-    def has(self, name: str) -> bool:
-        """Whether the folder has this file or folder."""
-        return (self.path / name).exists()
+    def has(self, part: str) -> bool:
+        """Whether the folder has this file or folder, and training did not find it worse than what stood."""
+        return (self.path / part).exists() and part not in self.rejected()
+
+    def rejected(self) -> tuple[str, ...]:
+        """Returns the steps whose results training did not accept."""
+        steps = self.run.get("steps")
+        records = steps.items() if isinstance(steps, dict) else ()
+        return tuple(name for name, one in records if isinstance(one, dict) and one.get("accepted") is False)
 
 
 def open_model_folder(path: Path) -> ModelFolder:

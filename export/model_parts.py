@@ -24,6 +24,13 @@ from models.user_tower import UserTowerServing
 from pipeline.tower_input import PastEvents, tower_input
 
 _BATCH_SIZE = 32
+_COPIED = {
+    model_folder.THRESHOLDS: layout.THRESHOLDS,
+    model_folder.QUALITY: layout.QUALITY,
+    model_folder.ASPECTS: layout.ASPECTS,
+}
+# Packed in any case: the ranker has learned from what they recall.
+_TABLES = ("collaborative", "aspects")
 _CANARY_LENGTHS = (1, 4, 9)
 _DAY_S = 86_400.0
 
@@ -84,8 +91,11 @@ def pack_parts(model: ModelFolder, target: Target, progress: Progress) -> Packed
     known = int((rows >= 0).sum())
     if len(rows):
         progress.step(f"{known:,} of {len(target.item_ids):,} items were there when the model was trained")
+    left_out = [name for name in model.rejected() if (model.path / name).exists() and name not in _TABLES]
+    if left_out:
+        progress.step(f"left out, since training did not find them better: {', '.join(left_out)}")
     _pack_tables(model, rows, target)
-    for name, packed in ((model_folder.THRESHOLDS, layout.THRESHOLDS), (model_folder.QUALITY, layout.QUALITY)):
+    for name, packed in _COPIED.items():
         if model.has(name):
             shutil.copyfile(model.path / name, target.folder / packed)
     if model.has(model_folder.STUDENT):

@@ -44,11 +44,13 @@ class Closeness:
         history: None where no history spoke for the candidate.
         chosen_with: the history's item that was chosen by the same people, with the cosine to it; None where that is
             not why the candidate is here.
+        aspect: what reviews praise the candidate for and the caller's comments care about; empty where there is none.
     """
 
     text: float | None
     history: Resemblance | None
     chosen_with: tuple[str, float] | None = None
+    aspect: str = ""
 
 
 def explain(
@@ -97,6 +99,8 @@ def _reasons(sources: set[str], close: Closeness, terms: tuple[str, ...]) -> lis
         )
     if close.chosen_with is not None:
         reasons.append(f'it was chosen by people who chose "{close.chosen_with[0]}" of the history')
+    if close.aspect:
+        reasons.append(f"reviews praise its {close.aspect}, which the comments care about")
     return reasons
 
 

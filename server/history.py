@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from domain.errors import FieldViolation, NothingToGoOn
 from domain.event import Event, EventKind, in_order
 from domain.recommendation import RecommendQuery
 from domain.text import history_text
+from pipeline.aspect_profile import user_aspects
 from pipeline.tower_input import PastEvents
 from server.live_release import LiveRelease
 
@@ -29,6 +31,7 @@ class History:
         unknown_item_ids: ids that the catalogue does not have and that carry no title, in the order given.
         past: every event on an item of the catalogue that was not disliked, readable or not: what trained models go
             by. None where the history is told, for then the caller wants it read as text.
+        comments: what the caller said of items, oldest first; read only where the release knows what reviews say.
     """
 
     rows: tuple[int, ...]
@@ -38,6 +41,13 @@ class History:
     told_titles: str
     unknown_item_ids: tuple[str, ...]
     past: PastEvents | None = None
+    comments: tuple[str, ...] = ()
+
+    @cached_property
+    def aspects(self) -> np.ndarray | None:
+        """float32[A], what the comments say by aspect; None where they say nothing."""
+        said = user_aspects(self.comments) if self.comments else None
+        return said if said is not None and said.any() else None
 
     @property
     def past_rows(self) -> np.ndarray:
@@ -73,6 +83,7 @@ def read_history(query: RecommendQuery, release: LiveRelease) -> History:
         told=history_text(told, titles, release.manifest.template),
         told_titles="\n".join(dict.fromkeys(title for title in titles.values() if title)),
         unknown_item_ids=unknown,
+        comments=tuple(event.comment for event in events if event.comment),
         past=None if query.tell_history else _past(speaking, known),
     )
     if not (query.text or history.rows or history.told or release.learned.popularity is not None):

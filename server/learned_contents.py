@@ -1,7 +1,7 @@
 """Reads what was trained into a release, and checks that it fits the catalogue. Every part may be absent."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from domain import release_folder as layout
 from domain.errors import ReleaseRejected
 from domain.release_folder import ReleaseFolder
+from pipeline.aspect_profile import AspectTable
 from pipeline.neighbours import NeighbourTable, PopularItems
 from pipeline.rank_features import FEATURE_NAMES, FeatureScaler
 from pipeline.tower_input import PastEvents, tower_input
@@ -45,6 +46,7 @@ class LearnedContents:
         neighbours: for collaborative recall.
         followers: what often comes next, as neighbours.
         popularity: the prior.
+        aspects: float32[n, A], what reviews say of each item, in the order of `pipeline.aspects.ASPECTS`.
         tower: float32[n, e], the item side of the user tower.
         scaling: of the ranker's features and logits.
         canaries: by model.
@@ -53,17 +55,19 @@ class LearnedContents:
     neighbours: NeighbourTable | None = None
     followers: NeighbourTable | None = None
     popularity: PopularItems | None = None
+    aspects: np.ndarray | None = None
     tower: np.ndarray | None = None
     scaling: RankScaling | None = None
     canaries: Mapping[str, ModelCanary] = field(default_factory=dict)
 
 
-def read_learned(folder: ReleaseFolder, vectors: np.ndarray) -> LearnedContents:
+def read_learned(folder: ReleaseFolder, vectors: np.ndarray, item_ids: Sequence[str]) -> LearnedContents:
     """Reads the trained parts of a release whose digests were verified; blocking.
 
     Args:
         folder: the release.
         vectors: float32[n, d], the catalogue's.
+        item_ids: its ids by row.
 
     Raises:
         ReleaseRejected: a file cannot be read, or does not fit the catalogue or the manifest.
@@ -75,6 +79,7 @@ def read_learned(folder: ReleaseFolder, vectors: np.ndarray) -> LearnedContents:
             for name in (layout.NEIGHBOURS, layout.FOLLOWERS)
         )
         popularity = PopularItems.load(path / layout.POPULARITY) if layout.POPULARITY in manifest.files else None
+        aspects = AspectTable.load(path / layout.ASPECTS).matrix(item_ids) if layout.ASPECTS in manifest.files else None
         tower = _tower(folder) if "user_tower" in manifest.models else None
         scaling = _scaling(folder) if "ranker" in manifest.models else None
         canaries = _canaries(folder, vectors)
@@ -84,7 +89,7 @@ def read_learned(folder: ReleaseFolder, vectors: np.ndarray) -> LearnedContents:
     wrong = [name for name, part in counts.items() if part is not None and len(part) != manifest.item_count]
     if wrong:
         raise ReleaseRejected(f"{path}: {', '.join(wrong)} is not about {manifest.item_count} items; build it again")
-    return LearnedContents(neighbours, followers, popularity, tower, scaling, canaries)
+    return LearnedContents(neighbours, followers, popularity, aspects, tower, scaling, canaries)
 
 
 def _tower(folder: ReleaseFolder) -> np.ndarray:

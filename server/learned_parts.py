@@ -63,6 +63,7 @@ class LearnedParts:
         neighbours: for collaborative recall.
         followers: what often comes next, as neighbours.
         popularity: the prior, for callers of whom nothing is known and lists that are too short.
+        aspects: float32[n, A], what reviews say of each item.
         tower: the user tower.
         ranker: the ranker.
         thresholds: least score of a candidate in a recall source, by the source's name.
@@ -71,6 +72,7 @@ class LearnedParts:
     neighbours: NeighbourTable | None = None
     followers: NeighbourTable | None = None
     popularity: PopularItems | None = None
+    aspects: np.ndarray | None = None
     tower: UserTower | None = None
     ranker: Ranker | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)

@@ -80,6 +80,7 @@ class ModelLoader:
             neighbours=learned.neighbours,
             followers=learned.followers,
             popularity=learned.popularity,
+            aspects=learned.aspects,
             tower=tower,
             ranker=ranker,
             thresholds=folder.manifest.thresholds,
@@ -169,6 +170,7 @@ def _facts(contents: ReleaseContents) -> ItemFacts:
         neighbour_weights=None if learned.neighbours is None else learned.neighbours.weights,
         follower_rows=None if learned.followers is None else learned.followers.rows,
         follower_weights=None if learned.followers is None else learned.followers.weights,
+        aspects=learned.aspects,
         log_popularity=None if learned.popularity is None else learned.popularity.log_prior,
     )
 

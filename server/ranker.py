@@ -57,7 +57,8 @@ def rank_input(ranker: Ranker, history: History, represented: Represented, recal
     most = ranker.model.loaded.entry.max_length
     rows, _ = best_rows(lists, most)
     past = history.past
-    user = RankHistory(past.rows, past.kind, past.age_s, represented.user_embedding)
+    aspects = None if ranker.facts.aspects is None else history.aspects
+    user = RankHistory(past.rows, past.kind, past.age_s, represented.user_embedding, aspects=aspects)
     features = ranker.scaling.scaler.apply(rank_features(user, rows, ranker.facts, lists))
     width = next(bucket for bucket in event_buckets(most) if bucket >= len(rows))
     padded = np.zeros((1, width, features.shape[1]), np.float32)

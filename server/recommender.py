@@ -29,6 +29,7 @@ from domain.recommendation import (
     SourceRank,
     StageTimes,
 )
+from pipeline.aspect_profile import strongest_shared_aspect
 from pipeline.fuse import Candidate, fuse
 from server.deadline import Deadline
 from server.explain import Closeness, Resemblance, explain
@@ -207,9 +208,22 @@ def _closeness(items: Sequence[RankedItem], candidates: Sequence[Candidate], req
     nearest = nearest_of_history(request.history, [candidate.row for candidate in candidates], request.release)
     partners = chosen_with(request.history, candidates, request.release)
     return [
-        Closeness(item.similarity if by_text else None, _resemblance(candidate, found, request.release), partner)
+        Closeness(
+            text=item.similarity if by_text else None,
+            history=_resemblance(candidate, found, request.release),
+            chosen_with=partner,
+            aspect=_aspect(candidate, request),
+        )
         for item, candidate, found, partner in zip(items, candidates, nearest, partners, strict=True)
     ]
+
+
+def _aspect(candidate: Candidate, request: _Request) -> str:
+    """Returns what reviews praise the item for and the caller's comments care about; empty where there is nothing."""
+    aspects = request.release.learned.aspects
+    if aspects is None or request.history.aspects is None:
+        return ""
+    return strongest_shared_aspect(request.history.aspects, aspects[candidate.row]) or ""
 
 
 def _resemblance(candidate: Candidate, nearest: tuple[int, float] | None, release: LiveRelease) -> Resemblance | None:

@@ -87,7 +87,7 @@ def read_contents(folder: ReleaseFolder) -> ReleaseContents:
     except ValueError as error:
         raise ReleaseRejected(f"{path}: {error}; build it again") from error
     index = VectorIndex.load(path / layout.GRAPH, vectors, manifest.graph)
-    learned = read_learned(folder, vectors)
+    learned = read_learned(folder, vectors, items.ids)
     return ReleaseContents(tokenizer, canaries, items, index, lexical, mean, unreadable_share, learned)
 
 

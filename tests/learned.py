@@ -41,7 +41,7 @@ class Workshop:
             releases=self.releases,
             encoder=resolve_encoder(str(self.folder / "encoder")),
             cache=self.folder / "cache",
-            max_batch_size=4,
+            max_batch_size=8,
             model=None if model is None else open_model_folder(model),
         )
         return replace(request, **changes)
@@ -53,7 +53,12 @@ class Workshop:
 def make_workshop(folder: Path) -> Workshop:
     write_encoder(folder / "encoder", positions=32)
     lines = [
-        {"id": item_id, "title": f"word{number} word{(7 * number) % 90}", "category": f"word{number % 4}", "price": number}
+        {
+            "id": item_id,
+            "title": f"word{number} word{7 * number % 90}",
+            "category": f"word{number % 4}",
+            "price": number,
+        }
         for number, item_id in enumerate(item_ids())
     ]
     (folder / "items.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -14,7 +14,8 @@ from models.user_tower import UserTowerServing
 
 
 class TorchTriton:
-    """Serves everything at once. `away` names models that fail, `slow_s` makes each call of a model wait."""
+    """Serves everything at once. `away` names models that fail, `slow_s` makes each call of a model wait, and while
+    `open` is clear the ranker does not answer at all."""
 
     def __init__(self, model: Path, encoder: Path, item_rows: np.ndarray):
         tower = for_catalogue(load_user_tower(model / "user_tower"), torch.from_numpy(item_rows))
@@ -23,6 +24,8 @@ class TorchTriton:
         self.away = set()
         self.slow_s = {}
         self.asked = []
+        self.open = asyncio.Event()
+        self.open.set()
 
     async def load(self, model, config_text, versions, timeout_s):
         pass
@@ -42,6 +45,8 @@ class TorchTriton:
 
     async def infer(self, model, version, inputs, *, output, timeout_s):
         await self._wait(model, timeout_s)
+        if model == "ranker":
+            await self.open.wait()
         with torch.inference_mode():
             return self.networks[model](**{name: torch.from_numpy(array) for name, array in inputs.items()}).numpy()
 
