@@ -4,7 +4,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +15,18 @@ from sentence_transformers.sentence_transformer.modules import Dense, Normalize
 
 from domain.errors import NothingToLearnFrom, StorageError
 from training.cold_folds import ColdFigures, ColdFold, cold_folds, mean_figures
+from training.contrastive import ContrastiveSettings
 from training.encoder_folder import base_modules, load_encoder
+from training.encoder_tuning import MapGround, Tuning, encode_texts, tune_base
 from training.observer import Observer
 from training.selection import validation_ndcg
 from training.semantic import SemanticScorer
 from training.split import Split, interaction_matrix
-from training.text_map import ItemTexts, MapChoice, MapShape, TextMap, TextMapFit
+from training.text_map import ItemTexts, MapChoice, MapShape, TextMap
 from training.token_bag import TokenBag, token_counts
+
+ZERO_SHOT = "zero-shot"
+FINE_TUNED = "fine-tuned, with the map"
 
 _FEWEST_TEXTS = 10
 
@@ -39,6 +44,7 @@ class EncoderSettings:
         shrinkage: ridge penalty, as a share of the mean eigenvalue.
         dimension: width of the new vectors; 0 for the base encoder's.
         folds: pretended sets of cold items, a fifth of the known items each.
+        contrastive: how the transformer itself is fine-tuned, below the map.
     """
 
     whitening: tuple[float, ...] = (0.5, 0.7)
@@ -49,6 +55,7 @@ class EncoderSettings:
     shrinkage: float = 0.1
     dimension: int = 0
     folds: int = 3
+    contrastive: ContrastiveSettings = field(default_factory=ContrastiveSettings)
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
@@ -61,9 +68,9 @@ class EncoderSettings:
         if self.shrinkage <= 0:
             raise ValueError("shrinkage must be above 0")
 
-    def shape(self, texts: ItemTexts) -> MapShape:
-        """Returns what every candidate shares."""
-        width = self.dimension or texts.vectors.shape[1]
+    def shape(self, vectors: np.ndarray) -> MapShape:
+        """Returns what every candidate shares, given the base encoder's vectors."""
+        width = self.dimension or vectors.shape[1]
         return MapShape(width, self.bag_width, taste_width=self.taste_width, shrinkage=self.shrinkage)
 
 
@@ -77,6 +84,8 @@ class EncoderInputs:
         encoder: folder of the base encoder.
         max_tokens: where texts are cut.
         split: training histories, and the validation part that has the last word.
+        titles: one an item, for histories told as sentences; empty for the first part of each text.
+        work: folder of checkpoints, from which an interrupted fine-tuning goes on; None for a temporary one.
     """
 
     texts: Sequence[str]
@@ -84,6 +93,8 @@ class EncoderInputs:
     encoder: Path
     max_tokens: int
     split: Split
+    titles: Sequence[str] = ()
+    work: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,8 @@ class EncoderResult:
         model: base encoder, token bag, head, unit length.
         vectors: float32[n, e], its vectors of the items' texts; zero for an empty text.
         figures: on pretended cold items, by candidate; "zero-shot" is the base encoder, centred.
-        chosen: name of the candidate that was kept.
+        chosen: the map that was kept, by its name in `figures`.
+        fine_tuned: whether it stands upon a fine-tuned transformer.
         validation_ndcg: NDCG@100 on the split's own validation part: base encoder, then this one.
         accepted: whether it beats the base encoder on both.
     """
@@ -103,6 +115,7 @@ class EncoderResult:
     vectors: np.ndarray
     figures: dict[str, ColdFigures]
     chosen: str
+    fine_tuned: bool
     validation_ndcg: tuple[float, float]
     accepted: bool
 
@@ -138,24 +151,38 @@ def train_encoder(inputs: EncoderInputs, settings: EncoderSettings, seed: int, o
         EncoderNotUsable: the base encoder's folder cannot be loaded.
     """
     model = load_encoder(inputs.encoder)
-    texts = ItemTexts(inputs.vectors, token_counts(inputs.texts, inputs.encoder / "tokenizer.json", inputs.max_tokens))
+    base = SentenceTransformer(modules=base_modules(model), device=str(model.device))
+    base.max_seq_length = inputs.max_tokens
+    # A trained folder's vectors are those of its head, which is left behind.
+    vectors = inputs.vectors if len(model) <= len(base) else encode_texts(base, inputs.texts)
+    counts = token_counts(inputs.texts, inputs.encoder / "tokenizer.json", inputs.max_tokens)
+    ground = MapGround(ItemTexts(vectors, counts), text_may_be_seen(inputs.split), settings.shape(vectors), seed)
     consumed = interaction_matrix(inputs.split.train, len(inputs.texts))
-    folds = _checked_folds(texts, consumed, settings, seed)
-    seen = text_may_be_seen(inputs.split)
-    figures = {"zero-shot": mean_figures([fold.figures(inputs.vectors) for fold in folds])}
-    observer.step(f"zero-shot: {figures['zero-shot']}")
-    found = _try_choices(texts, folds, seen, settings, seed)
+    folds = _checked_folds(ground.texts, consumed, settings, seed)
+    figures = {ZERO_SHOT: mean_figures([fold.figures(inputs.vectors) for fold in folds])}
+    observer.step(f"{ZERO_SHOT}: {figures[ZERO_SHOT]}")
+    found = _try_choices(ground, folds, settings)
     for choice, result in found.items():
         figures[str(choice)] = result
         observer.step(f"{choice}: {result}")
     chosen = max(found, key=lambda choice: found[choice].ndcg_at_100)
-    text_map = TextMapFit(texts, consumed, seen, settings.shape(texts), seed).fit(chosen)
-    vectors = text_map.vectors(texts)
-    before, after = _validation(inputs, inputs.vectors), _validation(inputs, vectors)
-    observer.step(f"chosen: {chosen}; validation NDCG@100 {before:.4f} before, {after:.4f} now")
-    accepted = found[chosen].ndcg_at_100 > figures["zero-shot"].ndcg_at_100 and after >= before
-    trained = with_head(model, text_map, inputs.max_tokens)
-    return EncoderResult(trained, vectors, figures, str(chosen), (before, after), accepted)
+    better = found[chosen].ndcg_at_100 > figures[ZERO_SHOT].ndcg_at_100
+    fine_tuned = False
+    if settings.contrastive.resolved_mode() != "off":
+        tuning = Tuning(inputs.texts, inputs.titles, chosen, settings.contrastive, inputs.work)
+        verdict = tune_base(base, ground, consumed, tuning, observer)
+        if verdict is not None:
+            figures |= {"map, on the items held from fine-tuning": verdict.before, FINE_TUNED: verdict.after}
+            if verdict.after.ndcg_at_100 > verdict.before.ndcg_at_100:
+                base, ground, fine_tuned = verdict.model, verdict.ground, True
+    text_map = ground.fit(consumed).fit(chosen)
+    mapped = text_map.vectors(ground.texts)
+    before, after = _validation(inputs, inputs.vectors), _validation(inputs, mapped)
+    observer.step(
+        f"chosen: {chosen}{', fine-tuned' * fine_tuned}; validation NDCG@100 {before:.4f} before, {after:.4f} now"
+    )
+    trained = with_head(base, text_map, inputs.max_tokens)
+    return EncoderResult(trained, mapped, figures, str(chosen), fine_tuned, (before, after), better and after >= before)
 
 
 def text_may_be_seen(split: Split) -> np.ndarray:
@@ -198,17 +225,13 @@ def _checked_folds(texts: ItemTexts, consumed: csr_array, settings: EncoderSetti
     return folds
 
 
-def _try_choices(
-    texts: ItemTexts, folds: list[ColdFold], seen: np.ndarray, settings: EncoderSettings, seed: int
-) -> dict[MapChoice, ColdFigures]:
+def _try_choices(ground: MapGround, folds: list[ColdFold], settings: EncoderSettings) -> dict[MapChoice, ColdFigures]:
     choices = [
         MapChoice(*values) for values in itertools.product(settings.whitening, settings.bag_gain, settings.taste_gain)
     ]
     found: dict[MapChoice, list[ColdFigures]] = {choice: [] for choice in choices}
     for fold in folds:
-        rest = seen.copy()
-        rest[fold.held] = False
-        fit = TextMapFit(texts, fold.consumed, rest, settings.shape(texts), seed)
+        fit = ground.fit(fold.consumed, fold.held)
         for choice in choices:
             found[choice].append(fold.figures(fit.vectors(choice)))
     return {choice: mean_figures(figures) for choice, figures in found.items()}

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -6,10 +7,12 @@ import pytest
 from domain.errors import EncoderNotUsable, NothingToLearnFrom
 from tests.small_encoder import write_encoder
 from tests.training.synthetic import cold_split, history, texts_and_groups
-from training.encoder import EncoderInputs, EncoderSettings, text_may_be_seen, train_encoder
+from training.contrastive import ContrastiveSettings
+from training.encoder import FINE_TUNED, EncoderInputs, EncoderSettings, text_may_be_seen, train_encoder
 from training.encoder_folder import load_encoder
 from training.item_vectors import item_vectors
 from training.observer import Silent
+from training.pair_draws import PairSettings
 from training.semantic import SemanticScorer
 from training.split import Part, Split
 
@@ -56,8 +59,9 @@ def test_the_saved_folder_computes_the_same_vectors(inputs, result, tmp_path):
 
 def test_training_from_a_trained_folder_puts_a_new_head_upon_the_same_base(inputs, result, tmp_path):
     result.save(tmp_path / "out")
+    vectors = item_vectors(inputs.texts, tmp_path / "out", 32, tmp_path / "cache", Silent())
     again = train_encoder(
-        EncoderInputs(inputs.texts, inputs.vectors, tmp_path / "out", 32, inputs.split), SETTINGS, 0, Silent()
+        EncoderInputs(inputs.texts, vectors, tmp_path / "out", 32, inputs.split), SETTINGS, 0, Silent()
     )
     assert [type(module).__name__ for module in again.model] == [type(module).__name__ for module in result.model]
     np.testing.assert_allclose(again.vectors, result.vectors, atol=1e-5)
@@ -97,3 +101,17 @@ def test_a_folder_without_tokenizer_or_with_code_of_its_own_is_refused(tmp_path)
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=r"must|need"):
         EncoderSettings(**wrong)
+
+
+@pytest.mark.parametrize("rate", [1e-3, 30.0])
+def test_a_fine_tuned_transformer_stays_only_if_it_beats_the_map(inputs, tmp_path, rate):
+    contrastive = ContrastiveSettings(
+        "full", steps=6, batch_size=32, max_tokens=32, learning_rate=rate, judgements=1,
+        pairs=PairSettings(history_share=0.0, hard_negatives=False),
+    )  # fmt: skip
+    result = train_encoder(inputs, dataclasses.replace(SETTINGS, contrastive=contrastive), 0, Silent())
+    before, after = (result.figures[name] for name in ("map, on the items held from fine-tuning", FINE_TUNED))
+    assert result.fine_tuned == (after.ndcg_at_100 > before.ndcg_at_100)
+    result.save(tmp_path / "out")
+    again = item_vectors(inputs.texts, tmp_path / "out", 32, tmp_path / "cache", Silent())
+    np.testing.assert_allclose(again, result.vectors, atol=1e-5)

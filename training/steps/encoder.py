@@ -31,7 +31,10 @@ class EncoderStep:
         """Trains, and judges on pretended new items and on validation."""
         base, texts, vectors = material.encoder, material.texts, material.vectors
         assert base is not None and texts is not None and vectors is not None
-        inputs = EncoderInputs(texts, vectors, base.folder, base.max_tokens, material.split)
+        titles = [item.title for item in material.items or ()]
+        inputs = EncoderInputs(
+            texts, vectors, base.folder, base.max_tokens, material.split, titles, work / "fine_tuning"
+        )
         result = train_encoder(inputs, self._settings, material.seed, material.observer)
         if result.accepted:
             result.save(work / ENCODER)
@@ -42,4 +45,6 @@ class EncoderStep:
             "validation_ndcg_at_100": result.validation_ndcg[1],
             "zero_shot_validation_ndcg_at_100": result.validation_ndcg[0],
         }
-        return StepRecord(0, "", result.accepted, figures, [result.chosen])
+        return StepRecord(
+            0, "", result.accepted, figures, [result.chosen + ", on a fine-tuned transformer" * result.fine_tuned]
+        )

@@ -1,0 +1,280 @@
+"""Fine-tunes the encoder itself: what one user chose shall lie together, told as a history's sentence or as an item.
+
+Both towers are the same encoder. In-batch negatives without those that the anchor's user chose as well, hard negatives,
+cached gradients (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup") and
+several widths at once (Kusupati et al. 2022, "Matryoshka Representation Learning").
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from datasets import Dataset
+from scipy.sparse import csr_array
+from sentence_transformers import (
+    SentenceTransformer,
+    SentenceTransformerTrainer,
+    SentenceTransformerTrainingArguments,
+)
+from sentence_transformers.base.losses.gradcache import CachedLossMixin
+from sentence_transformers.util import all_gather, all_gather_with_grad, get_rank
+from torch import Tensor
+
+from domain.errors import NothingToLearnFrom
+from training.encoder_folder import base_modules
+from training.observer import Observer
+from training.pair_draws import Pairs, PairSettings, PairSource, draw_pairs
+from training.tuning_watch import TuningPace, TuningWatch
+
+
+@dataclass(frozen=True)
+class ContrastiveSettings:
+    """How the encoder is fine-tuned.
+
+    Attributes:
+        mode: "off"; "full" weights; "lora", low-rank updates merged afterwards; "auto": "full" on a GPU, else "off":
+            two CPU cores do not get far enough in the time to beat the map (docs of the figures).
+        max_seconds: training stops then, whatever the step.
+        steps: at most.
+        batch_size: pairs whose items are negatives of one another, on each device.
+        mini_batch_size: texts that pass the transformer at once.
+        accumulation: batches to a step.
+        max_tokens: where texts are cut while training.
+        learning_rate: at its highest, after a tenth of the steps.
+        weight_decay: of AdamW.
+        temperature: of the softmax over negatives.
+        widths: shares of the dimensions that are trained to stand alone.
+        lora_rank: of the updates.
+        judgements: how often validation is asked; the best state is kept.
+        patience: judgements without a gain before it stops.
+        pairs: how examples are drawn.
+    """
+
+    mode: Literal["auto", "off", "full", "lora"] = "auto"
+    max_seconds: float = 900.0
+    steps: int = 600
+    batch_size: int = 128
+    mini_batch_size: int = 32
+    accumulation: int = 1
+    max_tokens: int = 64
+    learning_rate: float = 3e-5
+    weight_decay: float = 0.01
+    temperature: float = 0.07
+    widths: tuple[float, ...] = (1.0, 0.3334)
+    lora_rank: int = 16
+    judgements: int = 4
+    patience: int = 2
+    pairs: PairSettings = field(default_factory=PairSettings)
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        sizes = (self.steps, self.batch_size, self.mini_batch_size, self.accumulation, self.lora_rank, self.judgements)
+        if min(*sizes, self.patience) < 1 or self.max_tokens < 3 or self.batch_size < 2:
+            raise ValueError("steps, sizes, ranks and judgements must be at least 1, a batch 2, max_tokens 3")
+        if min(self.temperature, self.learning_rate, self.max_seconds) <= 0 or self.weight_decay < 0:
+            raise ValueError("temperature, learning_rate and max_seconds must be above 0, weight_decay at least 0")
+        if not self.widths or not all(0 < share <= 1 for share in self.widths):
+            raise ValueError("widths must be shares above 0 and at most 1")
+
+    def resolved_mode(self) -> Literal["off", "full", "lora"]:
+        """Returns the mode on this machine."""
+        if self.mode == "auto":
+            return "full" if torch.cuda.is_available() else "off"
+        return self.mode
+
+    def pace(self) -> TuningPace:
+        """Returns when the judge is asked and when training ends."""
+        between = max(1, self.steps // self.judgements)
+        return TuningPace(between, self.max_seconds / self.judgements, self.max_seconds, self.patience)
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """What fine-tuning came to.
+
+    Attributes:
+        model: transformer, pooling, unit length, in the best state that was judged.
+        score: the judge's highest answer.
+        steps: that were made.
+        seconds: they took, judging included.
+    """
+
+    model: SentenceTransformer
+    score: float
+    steps: int
+    seconds: float
+
+
+def fine_tune(
+    model: SentenceTransformer,
+    source: PairSource,
+    judge: Callable[[SentenceTransformer], float],
+    settings: ContrastiveSettings,
+    run: "TuningRun",
+) -> FineTuned:
+    """Trains a copy of the encoder's base; blocking. Under `torchrun` every process calls it alike.
+
+    Args:
+        model: whose transformer and pooling are the start; it stays as it is.
+        source: training interactions and texts. Items that the judge asks for must not be consumed in it.
+        judge: higher is better; asked some times, and at the end.
+        settings: how.
+        run: where and with which seed.
+
+    Raises:
+        NothingToLearnFrom: no user has two items with text.
+    """
+    started = time.monotonic()
+    base = base_modules(copy.deepcopy(model))
+    tuned = SentenceTransformer(modules=base, device=str(model.device))
+    tuned.max_seq_length = settings.max_tokens
+    use_lora = settings.resolved_mode() == "lora"
+    if use_lora:
+        _add_lora(tuned, settings.lora_rank)
+    pairs = draw_pairs(source, settings.steps * settings.batch_size * settings.accumulation, settings.pairs, run.seed)
+    if not pairs.anchors:
+        raise NothingToLearnFrom("no user has two items with a text, so there is no pair to fine-tune an encoder on")
+    watch = TuningWatch(tuned, judge, settings.pace(), run.observer)
+    trainer = SentenceTransformerTrainer(
+        model=tuned,
+        args=_arguments(settings, run),
+        train_dataset=_dataset(pairs),
+        loss=CoConsumptionLoss(tuned, pairs, source.consumed, settings),
+        callbacks=[watch],
+    )
+    last = _last_checkpoint(run.checkpoint)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    watch.finish(trainer.state)
+    if use_lora:
+        tuned[0].model = tuned[0].model.merge_and_unload()
+    tuned.max_seq_length = model.max_seq_length
+    return FineTuned(tuned.eval(), watch.best, trainer.state.global_step, time.monotonic() - started)
+
+
+@dataclass(frozen=True)
+class TuningRun:
+    """Where a fine-tuning happens.
+
+    Attributes:
+        checkpoint: folder of its checkpoints; an interrupted run goes on from the last one there.
+        seed: of pairs, their order and dropout.
+        observer: hears of losses and judgements.
+    """
+
+    checkpoint: Path
+    seed: int
+    observer: Observer
+
+
+class CoConsumptionLoss(CachedLossMixin, torch.nn.Module):
+    """Softmax over all items of the batch, without those the anchor's user is known to have chosen."""
+
+    def __init__(
+        self, model: SentenceTransformer, pairs: Pairs, consumed: csr_array, settings: ContrastiveSettings
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.mini_batch_size = settings.mini_batch_size
+        self.mini_batch_num_tokens = None
+        self.show_progress_bar = False
+        self._pairs, self._consumed = pairs, consumed
+        self._temperature, self._widths = settings.temperature, settings.widths
+
+    def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
+        """The labels are numbers of pairs, int64[B]."""
+        return self.forward_cached(list(sentence_features), labels)
+
+    def calculate_loss(
+        self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False
+    ) -> Tensor:
+        """Takes vectors by column in mini-batches: anchors, positives and maybe negatives."""
+        columns = [torch.cat(parts) for parts in reps]
+        anchors, candidates = columns[0], columns[1:]
+        offset, everyone = 0, labels
+        if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
+            candidates = [all_gather_with_grad(column) for column in candidates]
+            everyone = all_gather(labels)
+            offset = get_rank() * len(anchors)
+        items = torch.cat(candidates)
+        false = self.false_negatives(labels, everyone, offset).to(anchors.device)
+        aim = torch.arange(len(anchors), device=anchors.device) + offset
+        loss = anchors.new_zeros(())
+        for share in self._widths:
+            width = max(1, math.ceil(share * anchors.shape[1]))
+            left = torch.nn.functional.normalize(anchors[:, :width], dim=-1)
+            right = torch.nn.functional.normalize(items[:, :width], dim=-1)
+            logits = (left @ right.T / self._temperature).masked_fill(false, -torch.inf)
+            loss = loss + torch.nn.functional.cross_entropy(logits.float(), aim) / len(self._widths)
+        if with_backward:
+            loss.backward()
+            loss = loss.detach()
+        return loss
+
+    def false_negatives(self, labels: Tensor, everyone: Tensor, offset: int) -> Tensor:
+        """Returns bool[B, candidates]: chosen by the anchor's user, and not the pair's own positive.
+
+        Args:
+            labels: int64[B], the pairs of this device.
+            everyone: int64[W], the pairs of all devices; candidates are their positives, then their negatives.
+            offset: where this device's pairs begin among them.
+        """
+        mine, all_pairs = labels.cpu().numpy(), everyone.cpu().numpy()
+        rows = self._pairs.positive_rows[all_pairs]
+        if len(self._pairs.negative_rows):
+            rows = [*rows, *self._pairs.negative_rows[all_pairs]]
+        false = self._consumed[self._pairs.users[mine]][:, rows].toarray() > 0
+        places = range(len(mine))
+        false[places, [place + offset for place in places]] = False
+        return torch.from_numpy(false)
+
+    def get_config_dict(self) -> dict[str, float]:
+        """For the library's records."""
+        return {"temperature": self._temperature}
+
+
+def _arguments(settings: ContrastiveSettings, run: TuningRun) -> SentenceTransformerTrainingArguments:
+    on_gpu = torch.cuda.is_available()
+    return SentenceTransformerTrainingArguments(
+        output_dir=str(run.checkpoint),
+        max_steps=settings.steps,
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warmup_steps=max(1, settings.steps // 10),
+        bf16=on_gpu and torch.cuda.is_bf16_supported(),
+        use_cpu=not on_gpu,
+        seed=run.seed,
+        save_steps=max(1, settings.steps // (2 * settings.judgements)),
+        save_total_limit=1,
+        logging_steps=max(1, settings.steps // 50),
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_drop_last=True,
+        dataloader_pin_memory=on_gpu,
+    )
+
+
+def _dataset(pairs: Pairs) -> Dataset:
+    columns: dict[str, list[object]] = {"anchor": list(pairs.anchors), "positive": list(pairs.positives)}
+    if pairs.negatives:
+        columns["negative"] = list(pairs.negatives)
+    return Dataset.from_dict({**columns, "label": list(range(len(pairs.anchors)))})
+
+
+def _last_checkpoint(folder: Path) -> Path | None:
+    """The latest that was written to its end; the library writes the trainer's state last."""
+    complete = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
+    return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def _add_lora(model: SentenceTransformer, rank: int) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.05, target_modules="all-linear")
+    model[0].model = get_peft_model(model[0].model, config)

@@ -1,0 +1,92 @@
+"""Watches a fine-tuning: asks a judge now and then, keeps the best state, and ends it when time or patience is over."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from sentence_transformers import SentenceTransformer
+from torch import Tensor
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from training.observer import Observer
+
+
+@dataclass(frozen=True)
+class TuningPace:
+    """When to ask, and when to stop.
+
+    Attributes:
+        steps_between: two questions at most.
+        seconds_between: two questions at most.
+        max_seconds: in all.
+        patience: questions without a gain before it stops.
+    """
+
+    steps_between: int
+    seconds_between: float
+    max_seconds: float
+    patience: int
+
+
+class TuningWatch(TrainerCallback):
+    """Asks the judge now and then, keeps the best state, and stops when time or patience is over."""
+
+    def __init__(
+        self,
+        model: SentenceTransformer,
+        judge: Callable[[SentenceTransformer], float],
+        pace: "TuningPace",
+        observer: Observer,
+    ) -> None:
+        self.best = -math.inf
+        self._model, self._judge, self._pace, self._observer = model, judge, pace, observer
+        self._state: dict[str, Tensor] = {}
+        self._started = self._judged = time.monotonic()
+        self._judged_step, self._in_vain = -1, 0
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
+        """Called by the trainer."""
+        pace = self._pace
+        due = state.global_step % pace.steps_between == 0
+        if _agreed(due or time.monotonic() - self._judged > pace.seconds_between):
+            self._ask(state)
+        over = time.monotonic() - self._started > pace.max_seconds
+        if _agreed(over or self._in_vain >= pace.patience):
+            control.should_training_stop = True
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object) -> None:
+        """Called by the trainer."""
+        logs = kwargs.get("logs")
+        if isinstance(logs, dict) and "loss" in logs:
+            self._observer.metric("encoder/contrastive_loss", state.global_step, float(logs["loss"]))
+
+    def finish(self, state: TrainerState) -> None:
+        """Judges the last state too, and puts the best one back."""
+        if state.global_step != self._judged_step:
+            self._ask(state)
+        self._model.load_state_dict(self._state)
+
+    def _ask(self, state: TrainerState) -> None:
+        self._model.eval()
+        score = self._judge(self._model)
+        self._model.train()
+        self._observer.metric("encoder/validation_ndcg_at_100", state.global_step, score)
+        self._observer.step(f"fine-tuning, step {state.global_step}: NDCG@100 {score:.4f}")
+        self._in_vain += 1
+        if score > self.best:
+            self.best, self._in_vain = score, 0
+            self._state = {name: value.detach().cpu().clone() for name, value in self._model.state_dict().items()}
+        self._judged, self._judged_step = time.monotonic(), state.global_step
+
+
+def _agreed(answer: bool) -> bool:
+    """The first process's answer, for all: clocks differ, and one that stops alone leaves the others waiting."""
+    if not (torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1):
+        return answer
+    shared = [answer]
+    torch.distributed.broadcast_object_list(shared, src=0)
+    return shared[0]
