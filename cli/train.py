@@ -60,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
     from domain.errors import TrainingRefused
     from training.load import DataRequest, load_data
     from training.preset import read_preset, settings_to_json
-    from training.recipe import SECTIONS, steps_of
-    from training.run import run_steps
+    from training.recipe import SECTIONS, searched, steps_of
+    from training.run import quality_of, run_steps
     from training.run_folder import RunFolder, write_json
     from training.run_log import RunLog
 
@@ -78,7 +78,12 @@ def run(args: argparse.Namespace) -> int:
         write_json(args.out / "data.json", dataclasses.asdict(loaded.report))
         folder.facts = {**loaded.facts(request), "settings": settings_to_json(settings)}
         folder.write()
+        if args.search:
+            settings = searched(settings, only, loaded.material, args.search)
+            folder.facts["settings"] = settings_to_json(settings)
+            folder.write()
         summary = run_steps(steps_of(settings), loaded.material, folder, only, _say)
+        write_json(args.out / "quality.json", quality_of(summary, request.protocol))
     kept = [name for name, record in summary.steps.items() if record.accepted]
     _say(f"{args.out}: kept {', '.join(kept) or 'nothing'}")
     return 0

@@ -1,12 +1,15 @@
 """Which steps a run has, in their order, and the settings each takes from a preset."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from domain.errors import TrainingRefused
 from training.encoder import EncoderSettings
+from training.material import Material
 from training.recall import RecallSettings
 from training.review_profiles import ReviewProfileSettings
 from training.run import Step
+from training.search import SearchSpace, Span, search_settings
 from training.steps.aspects import AspectsStep
 from training.steps.collaborative import CollaborativeStep
 from training.steps.encoder import EncoderStep
@@ -21,6 +24,37 @@ _STEPS: Mapping[str, tuple[type, Any]] = {
 }
 
 SECTIONS: Mapping[str, type] = {name: settings for name, (settings, _) in _STEPS.items()}
+
+
+# What `--search` tries of a part, and the figure that is to be high.
+_SPACES: Mapping[str, SearchSpace] = {
+    "encoder": SearchSpace("cold_ndcg_at_100", {"shrinkage": Span(0.01, 1.0, log=True), "taste_width": Span(16, 128)}),
+    "ranker": SearchSpace(
+        "ndcg_at_100",
+        {
+            "ranker.learning_rate": Span(3e-4, 1e-2, log=True),
+            "ranker.dropout": Span(0.0, 0.5),
+            "ranker.weight_decay": Span(1e-4, 1e-1, log=True),
+        },
+    ),
+}
+
+
+def searched(settings: Mapping[str, object], only: Sequence[str], material: Material, trials: int) -> dict[str, object]:
+    """Returns the settings with those of the parts named, or of all that have something to search, at their best.
+
+    Raises:
+        TrainingRefused: a part named has nothing to search.
+    """
+    unknown = sorted(set(only) - set(_SPACES))
+    if unknown:
+        raise TrainingRefused(f"nothing to search in {', '.join(unknown)}; parts with a search: {', '.join(_SPACES)}")
+    found = dict(settings)
+    for name in only or _SPACES:
+        step = _STEPS[name][1]
+        if only or not step(settings[name]).applies(material):
+            found[name] = search_settings(step, settings[name], _SPACES[name], material, trials)
+    return found
 
 
 def steps_of(settings: Mapping[str, object]) -> tuple[Step, ...]:

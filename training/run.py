@@ -95,6 +95,24 @@ def step_key(step: Step, material: Material, run: RunFolder) -> str:
     return digest(_FORMAT, step.name, material.key, asdict(step.settings(material)), used)  # type: ignore[call-overload]
 
 
+def quality_of(summary: RunSummary, protocol: str | None) -> dict[str, object]:
+    """Returns what quality.json says: the validation figures that each kept part was accepted with.
+
+    Figures of what a part had to beat are left out: a release compares models by what they do.
+    """
+    kept = {name: record for name, record in summary.steps.items() if record.accepted}
+    return {
+        "protocol": f"validation, {protocol or 'last events of a tenth of the users'}",
+        "metrics": {name: record.figures[figure] for name, record in kept.items() if (figure := _main(record))},
+        "parts": {name: asdict(record) for name, record in summary.steps.items()},
+    }
+
+
+def _main(record: StepRecord) -> str:
+    """The first figure is the one that a part is judged by."""
+    return next(iter(record.figures), "")
+
+
 def _outcome(record: StepRecord) -> str:
     verdict = {None: "", True: "accepted; ", False: "not kept; "}[record.accepted]
     figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in record.figures.items())
