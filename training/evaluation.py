@@ -12,9 +12,11 @@ from training.bootstrap import Interval, Resampled
 from training.cold_users import ColdPart
 from training.observer import Observer
 from training.split import Part, Scorer
-from training.tally import Setting, Tally
+from training.tally import METRICS, Setting, Tally
 
 _CHUNK = 256
+# A row that has not answered any of so many cases is not asked further.
+_SILENT_CASES = 512
 
 
 @runtime_checkable
@@ -118,11 +120,9 @@ def evaluate(
     asked = [part if isinstance(part, ColdPart) else _whole(part) for part in parts]
     users = sorted({case.user_id for part in asked for case in part.part.cases})
     rows, columns = [], []
-    metrics: tuple[str, ...] = ()
     for row_name, scorer in scorers.items():
         row, figures = _judged(row_name, scorer, asked, setting, users)
         rows.append(row)
-        metrics = tuple(figures)
         columns.extend(figures.values())
         observer.step(f"{name}: {row_name} judged in {row.seconds:.1f} s" if row.answered else f"{name}: {row_name} -")
     values = np.stack(columns, axis=1) if columns else np.empty((len(users), 0))
@@ -133,7 +133,7 @@ def evaluate(
         int(asked[0].part.candidates.sum()),
         len(asked),
         tuple(rows),
-        metrics,
+        METRICS,
         Resampled(values, setting.seed),
     )
 
@@ -147,44 +147,43 @@ def _judged(
     name: str, scorer: Scorer, asked: Sequence[ColdPart], setting: Setting, users: Sequence[str]
 ) -> tuple[Row, dict[str, np.ndarray]]:
     """Returns the row, and float64[users] by metric: each user's mean over the draws."""
-    place_of = {user_id: place for place, user_id in enumerate(users)}
-    tallies = [Tally(part, setting) for part in asked]
+    # Curves are of the first draw, and not of cold users.
+    tallies = [Tally(part, setting, curves=not place and not part.name) for place, part in enumerate(asked)]
     started_s = time.monotonic()
-    for tally in tallies:
-        for chunk, scores, allowed in _chunks(scorer, tally.asked):
-            tally.add(chunk, scores, allowed, scorer)
+    _ask(scorer, tallies)
     seconds = time.monotonic() - started_s
+    if not any(tally.answered for tally in tallies):
+        return Row(name, False, {}, 0.0, None, None, None, seconds), dict.fromkeys(METRICS, np.full(len(users), np.nan))
     figures = [tally.figures() for tally in tallies]
-    answered = any(tally.answered for tally in tallies)
+    place_of = {user_id: place for place, user_id in enumerate(users)}
     case_user = np.concatenate([[place_of[case.user_id] for case in part.part.cases] for part in asked])
     by_user = {}
-    for metric in figures[0]:
+    for metric in METRICS:
         values = np.concatenate([figure[metric] for figure in figures])
         told = ~np.isnan(values)
         with np.errstate(invalid="ignore", divide="ignore"):
             sums = np.bincount(case_user, np.where(told, values, 0), minlength=len(users))
             by_user[metric] = sums / np.bincount(case_user, told, minlength=len(users))
-        if not answered:
-            by_user[metric] = np.full(len(users), np.nan)
     spread = {}
-    if len(asked) > 1 and answered:
+    if len(asked) > 1:
         spread = {
             metric: float(np.std([np.nanmean(figure[metric]) for figure in figures], ddof=1))
-            for metric in figures[0]
+            for metric in METRICS
             if not all(np.isnan(figure[metric]).all() for figure in figures)
         }
     top = np.concatenate([tally.top() for tally in tallies])
     first = tallies[0]
-    return Row(
-        name,
-        answered,
-        spread,
-        coverage(top, asked[0].part.candidates),
-        first.brier() if answered else None,
-        first.reliability() if answered else None,
-        first.threshold() if answered else None,
-        seconds,
-    ), by_user
+    covered = coverage(top, asked[0].part.candidates)
+    return Row(name, True, spread, covered, first.brier(), first.reliability(), first.threshold(), seconds), by_user
+
+
+def _ask(scorer: Scorer, tallies: Sequence[Tally]) -> None:
+    """Asks part by part; gives up where the first cases of all show that nothing can be said."""
+    for tally in tallies:
+        for chunk, scores, allowed in _chunks(scorer, tally.asked):
+            tally.add(chunk, scores, allowed, scorer)
+            if tally is tallies[0] and not tally.answered and chunk.stop >= _SILENT_CASES:
+                return
 
 
 def _chunks(scorer: Scorer, asked: ColdPart) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:

@@ -9,6 +9,8 @@ from training.observer import Observer, Silent
 from training.split import Part, Scorer
 
 DEPTH = 100
+# Cases scored at once: a score for every item each.
+_CHUNK = 512
 
 _Setting = TypeVar("_Setting")
 
@@ -48,7 +50,11 @@ def validation_ndcg(scorer: Scorer, part: Part) -> float:
     """Returns the mean NDCG@100 over the part's cases; 0 where there are none."""
     if not part.cases:
         return 0.0
-    return float(ndcg_by_case(scorer.scores([case.history for case in part.cases]), part).mean())
+    found = []
+    for start in range(0, len(part.cases), _CHUNK):
+        chunk = Part(part.cases[start : start + _CHUNK], part.candidates)
+        found.append(ndcg_by_case(scorer.scores([case.history for case in chunk.cases]), chunk))
+    return float(np.concatenate(found).mean())
 
 
 def best_setting(

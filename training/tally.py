@@ -25,6 +25,16 @@ from training.split import Scorer, Split
 
 CUTS = (1, 5, 10, 20, 50, 100)
 LIST_LENGTH = 10
+_SHORT_CUTS = (10, 20)
+METRICS = (
+    *(f"recall@{k}" for k in CUTS),
+    *(f"ndcg@{k}" for k in CUTS),
+    *(f"{name}@{k}" for k in _SHORT_CUTS for name in ("precision", "f1", "hit")),
+    "mrr",
+    "auc",
+    f"novelty@{LIST_LENGTH}",
+    f"diversity@{LIST_LENGTH}",
+)
 # Curves need not see every case of a large test.
 _CURVE_CASES = 2_048
 _CURVE_STEPS = 80
@@ -74,10 +84,11 @@ class Tally:
         answered: whether any case had candidates with different scores.
     """
 
-    def __init__(self, asked: ColdPart, setting: Setting) -> None:
+    def __init__(self, asked: ColdPart, setting: Setting, *, curves: bool) -> None:
         self.asked = asked
         self.answered = False
         self._setting = setting
+        self._curve_cases = _CURVE_CASES if curves else 0
         self._rankings: list[Ranking] = []
         self._top: list[np.ndarray] = []
         self._edges: np.ndarray | None = None
@@ -94,19 +105,19 @@ class Tally:
         self.answered |= bool((sayable.max(axis=1) > lowest).any())
         self._rankings.append(rank_targets(scores, allowed, targets, self._setting.places))
         self._top.append(top_rows(scores, allowed, self._setting.places, LIST_LENGTH))
-        if chunk.start < _CURVE_CASES:
+        if chunk.start < self._curve_cases:
             self._add_histogram(sayable, targets)
             if isinstance(scorer, ProbabilityScorer):
                 self._add_probabilities(scorer.probabilities([case.history for case in cases]), allowed, targets)
 
     def figures(self) -> dict[str, np.ndarray]:
-        """Returns float64[cases] by metric."""
+        """Returns float64[cases] by metric, all of `METRICS`."""
         rankings = self._rankings
         found: dict[str, np.ndarray] = {}
         for k in CUTS:
             found[f"recall@{k}"] = np.concatenate([ranking.recall(k) for ranking in rankings])
             found[f"ndcg@{k}"] = np.concatenate([ranking.ndcg(k) for ranking in rankings])
-        for k in (10, 20):
+        for k in _SHORT_CUTS:
             found[f"precision@{k}"] = np.concatenate([ranking.precision(k) for ranking in rankings])
             found[f"f1@{k}"] = np.concatenate([ranking.f1(k) for ranking in rankings])
             found[f"hit@{k}"] = np.concatenate([ranking.hit_rate(k) for ranking in rankings])

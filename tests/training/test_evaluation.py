@@ -69,6 +69,20 @@ def test_a_row_that_says_nothing_is_no_row_of_chance():
     assert math.isnan(table.mean("flat", "recall@1").point)
 
 
+def test_a_silent_row_is_not_asked_to_the_end():
+    class Counting(_Fixed):
+        asked = 0
+
+        def scores(self, histories):
+            self.asked += len(histories)
+            return super().scores(histories)
+
+    part = Part(tuple(_case(f"u{place}", [3], [0]) for place in range(2_000)), np.array([True] * 4))
+    silent, speaking = Counting([0.0] * 4), Counting([4, 3, 2, 1])
+    evaluate({"silent": silent, "speaking": speaking}, "t", [part], _setting(), Silent())
+    assert (silent.asked, speaking.asked) == (512, 2_000)
+
+
 def test_draws_are_averaged_by_user_and_their_spread_is_told():
     other = Part((_case("u", [3], [2]), _case("v", [0], [2, 1])), np.array([True] * 4))
     table = evaluate({"down": _Fixed([4, 3, 2, 1])}, "t", [_PART, other], _setting(), Silent())
