@@ -46,8 +46,8 @@ class RecallSettings:
 
     ease: EaseSettings = field(default_factory=lambda: EaseSettings(100.0, weak_weight=0.5))
     side_weight: float = 30.0
-    side_tried: tuple[float, ...] = (0.0, 30.0, 100.0)
-    weak_tried: tuple[float, ...] = (0.0, 0.5)
+    side_tried: tuple[float, ...] = field(default=(0.0, 30.0, 100.0), repr=False)
+    weak_tried: tuple[float, ...] = field(default=(0.0, 0.5), repr=False)
     popularity: PopularitySettings = field(default_factory=PopularitySettings)
     transitions: TransitionSettings = field(default_factory=TransitionSettings)
     neighbour_count: int = 200
