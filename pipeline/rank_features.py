@@ -60,6 +60,7 @@ RECENT_HALF_LIFE = 5.0
 FOLLOWING_HALF_LIFE = 1.5
 
 _RANK_OFFSET = 10
+_SILENT_SCALE = 1e9
 _DAY_S = 86_400.0
 
 
@@ -99,10 +100,13 @@ class FeatureScaler:
 
     @classmethod
     def fitted(cls, features: np.ndarray) -> "FeatureScaler":
-        """Takes float32[m, F]; a feature that never varies keeps scale 1."""
+        """Takes float32[m, F]. A feature that never varies gets a scale that makes it 0 whatever it is later on.
+
+        The network knows nothing of it: a source that was absent in training must not steer what is served.
+        """
         scale = features.std(axis=0, dtype=np.float64)
         mean = features.mean(axis=0, dtype=np.float64)
-        return cls(mean.astype(np.float32), np.where(scale > 1e-6, scale, 1.0).astype(np.float32))
+        return cls(mean.astype(np.float32), np.where(scale > 1e-6, scale, _SILENT_SCALE).astype(np.float32))
 
     def apply(self, features: np.ndarray) -> np.ndarray:
         """Returns float32[..., F], at most 8 spreads from the mean: no odd value may rule the network."""

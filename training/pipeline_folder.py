@@ -66,7 +66,7 @@ def load_recall(folder: Path, facts: ItemFacts, tower: Tower | None = None) -> R
         follower_rows=following.rows,
         follower_weights=following.weights,
         log_popularity=popularity.log_prior,
-        tower_vectors=None if tower is None else tower.item_vectors,
+        tower_vectors=None if tower is None else tower.item_vectors(),
     )
     semantic = None if facts.vectors is None else SemanticScorer.of(facts.vectors)
     lengths = RecallSettings().list_lengths

@@ -79,7 +79,7 @@ def candidates_of(
     for start in range(0, len(histories), _BATCH):
         batch = histories[start : start + _BATCH]
         scores = recall.source_scores(batch)
-        users = None if recall.tower is None else recall.tower.users(batch)
+        users = None if recall.tower is None else recall.tower.user_vectors(batch)
         for place, history in enumerate(batch):
             blocked = ~allowed
             blocked[history.rows] = True

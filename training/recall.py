@@ -21,12 +21,11 @@ from training.transitions import TransitionSettings, fit_transitions
 class Tower(Protocol):
     """A user tower as recall needs it: a score is the inner product of a user and an item."""
 
-    @property
     def item_vectors(self) -> np.ndarray:
-        """float32[n, e]."""
+        """Returns float32[n, e], unit; zeros for an item that it knows nothing of."""
 
-    def users(self, histories: Sequence[History]) -> np.ndarray:
-        """Returns float32[B, e]."""
+    def user_vectors(self, histories: Sequence[History]) -> np.ndarray:
+        """Returns float32[B, e], unit; zeros for an empty history."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +91,11 @@ class Recall:
         if self.semantic is not None:
             semantic = self.semantic.scores(histories)
             scores["semantic_history"] = np.where(semantic.any(axis=1, keepdims=True), semantic, -np.inf)
-        if self.tower is not None:
-            scores["user_tower"] = self.tower.users(histories) @ self.tower.item_vectors.T
+        if self.tower is not None and self.facts.tower_vectors is not None:
+            items = self.facts.tower_vectors
+            found = self.tower.user_vectors(histories) @ items.T
+            found[:, ~items.any(axis=1)] = -np.inf
+            scores["user_tower"] = found
         return scores
 
     def lists(self, scores: Mapping[str, np.ndarray], place: int, blocked: np.ndarray) -> list[RecalledList]:
@@ -143,7 +145,7 @@ def fit_recall(histories: Sequence[History], recipe: RecallRecipe) -> Recall:
         follower_rows=following.rows,
         follower_weights=following.weights,
         log_popularity=popularity.log_prior,
-        tower_vectors=None if tower is None else tower.item_vectors,
+        tower_vectors=None if tower is None else tower.item_vectors(),
     )
     semantic = None if facts.vectors is None else SemanticScorer.of(facts.vectors)
     return Recall(filled, collaborative, following, popularity, semantic, tower, settings.list_lengths)

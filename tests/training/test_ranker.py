@@ -138,3 +138,29 @@ def test_nothing_to_learn_from(facts, examples):
         cross_fitted_examples((history(0), history(1)), RecallRecipe(facts, SETTINGS), ExampleSettings(), 1)
     with pytest.raises(ValueError, match="recall found none"):
         train_ranker(replace(examples, chosen=np.zeros_like(examples.chosen)), QUICK)
+
+
+class ByTaste:
+    """A tower that knows items by their taste."""
+
+    def item_vectors(self):
+        return np.eye(3, dtype=np.float32)[np.arange(COUNT) % 3]
+
+    def user_vectors(self, histories):
+        items = self.item_vectors()
+        return np.stack([items[one.rows].mean(axis=0) if len(one) else np.zeros(3, np.float32) for one in histories])
+
+
+def test_a_tower_recalls_and_is_a_feature(facts):
+    recipe = RecallRecipe(facts, SETTINGS, lambda histories: ByTaste())
+    recall = fit_recall(HISTORIES, recipe)
+    assert np.argmax(recall.source_scores([history(1)])["user_tower"][0]) % 3 == 1
+    ((_, features),) = candidates_of(recall, [history(1)], np.ones(COUNT, bool), 9)
+    assert features[:, FEATURE_NAMES.index("tower")].max() == 1
+    assert features[:, FEATURE_NAMES.index("reciprocal_rank_user_tower")].max() == 1
+
+
+def test_what_was_absent_in_training_does_not_steer(model, examples):
+    asked = examples.features[:1].copy()
+    asked[:, :, FEATURE_NAMES.index("tower")] = np.random.default_rng(0).normal(size=asked.shape[1])
+    assert np.allclose(model.logits(asked), model.logits(examples.features[:1]), atol=1e-5)
