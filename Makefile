@@ -5,7 +5,7 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup setup-system demo serve test lint bench-main proto proto-baseline clean
+.PHONY: help setup setup-system demo serve test lint bench-main quality proto proto-baseline clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,9 @@ lint: setup  ## ruff, mypy, import directions
 
 bench-main: setup  ## figures of the main job on movielens-small (five minutes)
 	$(BIN)/python -m bench.main_job
+
+quality: setup  ## every quality table from raw files, training included (hours)
+	$(BIN)/python -m bench.quality
 
 proto: setup  ## regenerate the committed stubs in shortlist/v1
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m cli.generate_stubs

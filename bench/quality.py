@@ -1,0 +1,119 @@
+"""All quality tables again, from raw files: trains a model for every protocol, judges it, and prints the goals' rows.
+
+python -m bench.quality [--data DIR] [--out DIR] [--only movielens-small:cold-items,...] [--seed N]
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+SETS = ("movielens-small", "online-retail", "amazon-beauty-sequences")
+PROTOCOLS = ("cold-items", "warm-users", "next-item")
+# The figures by which each protocol is told.
+HEADLINES: Mapping[str, tuple[str, ...]] = {
+    "cold-items": ("recall@20", "recall@50", "ndcg@100"),
+    "warm-users": ("recall@20", "ndcg@100"),
+    "next-item": ("recall@10", "ndcg@10"),
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One data set by one protocol."""
+
+    data: str
+    protocol: str
+
+    @property
+    def name(self) -> str:
+        """For files and people."""
+        return f"{self.data}:{self.protocol}"
+
+
+def main() -> int:
+    """Runs what was asked for; returns 0, or 1 where a run failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=DATA, metavar="DIR")
+    parser.add_argument("--out", type=Path, default=Path("var/quality"), metavar="DIR")
+    parser.add_argument("--only", metavar="DATA:PROTOCOL,...", help="some of the tables")
+    parser.add_argument("--seed", type=int, default=42)
+    args = parser.parse_args()
+    tasks = [Task(data, protocol) for data in SETS for protocol in PROTOCOLS if _applies(args.data / data, protocol)]
+    if args.only:
+        tasks = [task for task in tasks if task.name in args.only.split(",")]
+    if not tasks:
+        sys.stderr.write(f"nothing to do: no data under {args.data}, or --only names no table\n")
+        return 1
+    failed = [task.name for task in tasks if not _run(task, args.data / task.data, args.out, args.seed)]
+    for task in tasks:
+        path = _json(args.out, task)
+        if path.is_file():
+            print("\n".join(table_lines(task, json.loads(path.read_text(encoding="utf-8")))))
+    if failed:
+        sys.stderr.write(f"failed: {', '.join(failed)}\n")
+    return 1 if failed else 0
+
+
+def _applies(folder: Path, protocol: str) -> bool:
+    """Sets of ids alone are for the next item only."""
+    return folder.is_dir() and (protocol == "next-item" or (folder / "items.jsonl").is_file())
+
+
+def _run(task: Task, data: Path, out: Path, seed: int) -> bool:
+    model = out / task.name.replace(":", "-")
+    out.mkdir(parents=True, exist_ok=True)
+    files = ["--interactions", str(data / "interactions.csv.gz")]
+    if (data / "items.jsonl").is_file():
+        files += ["--items", str(data / "items.jsonl")]
+    split = ["--protocol", task.protocol, "--seed", str(seed)]
+    told = ["--json", str(_json(out, task)), "--report", str(_json(out, task).with_suffix(".html"))]
+    for words in (
+        ["train", *files, *split, "--out", str(model)],
+        ["evaluate", *files, *split, "--model", str(model), *told],
+    ):
+        started_s = time.monotonic()
+        print(f"== shortlist {' '.join(words)}", flush=True)
+        if subprocess.run([sys.executable, "-m", "cli.main", *words], check=False).returncode:
+            return False
+        print(f"== {time.monotonic() - started_s:.0f} s", flush=True)
+    return True
+
+
+def _json(out: Path, task: Task) -> Path:
+    return out / f"{task.name.replace(':', '-')}.json"
+
+
+def table_lines(task: Task, report: Mapping[str, Any]) -> Sequence[str]:
+    """Returns a Markdown table of one evaluation: figures with 95 % intervals, and the ratio to the reference row."""
+    metrics = HEADLINES[task.protocol]
+    reference = report["reference"]
+    lines = [
+        "",
+        f"### {task.data}, {task.protocol}",
+        "",
+        f"| row | {' | '.join(metrics)} | {metrics[0]} over {reference} |",
+        f"|---|{'---|' * (len(metrics) + 1)}",
+    ]
+    for name, row in report["table"]["rows"].items():
+        if row is None:
+            lines.append(f"| {name} |{' - |' * (len(metrics) + 1)}")
+            continue
+        cells = [_told(row["metrics"][metric]) for metric in metrics]
+        ratio = report["ratios_to_reference"].get(name, {}).get(metrics[0])
+        lines.append(f"| {name} | {' | '.join(cells)} | {_told(ratio) if ratio else ''} |")
+    return lines
+
+
+def _told(interval: Mapping[str, float]) -> str:
+    return f"{interval['point']:.4f} ({interval['low']:.4f}-{interval['high']:.4f})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
