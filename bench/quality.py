@@ -55,7 +55,7 @@ def main() -> int:
     for task in tasks:
         path = _json(args.out, task)
         if path.is_file():
-            print("\n".join(table_lines(task, json.loads(path.read_text(encoding="utf-8")))))
+            _say("\n".join(table_lines(task, json.loads(path.read_text(encoding="utf-8")))))
     if failed:
         sys.stderr.write(f"failed: {', '.join(failed)}\n")
     return 1 if failed else 0
@@ -79,11 +79,16 @@ def _run(task: Task, data: Path, out: Path, seed: int) -> bool:
         ["evaluate", *files, *split, "--model", str(model), *told],
     ):
         started_s = time.monotonic()
-        print(f"== shortlist {' '.join(words)}", flush=True)
+        _say(f"== shortlist {' '.join(words)}")
         if subprocess.run([sys.executable, "-m", "cli.main", *words], check=False).returncode:
             return False
-        print(f"== {time.monotonic() - started_s:.0f} s", flush=True)
+        _say(f"== {time.monotonic() - started_s:.0f} s")
     return True
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def _json(out: Path, task: Task) -> Path:
