@@ -147,7 +147,7 @@ def fine_tune(
         loss=CoConsumptionLoss(tuned, pairs, source.consumed, settings),
         callbacks=[watch],
     )
-    last = _last_checkpoint(run.checkpoint)
+    last = last_checkpoint(run.checkpoint)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     watch.finish(trainer.state)
     if use_lora:
@@ -267,8 +267,8 @@ def _dataset(pairs: Pairs) -> Dataset:
     return Dataset.from_dict({**columns, "label": list(range(len(pairs.anchors)))})
 
 
-def _last_checkpoint(folder: Path) -> Path | None:
-    """The latest that was written to its end; the library writes the trainer's state last."""
+def last_checkpoint(folder: Path) -> Path | None:
+    """Returns the latest that was written to its end (the state comes last); None without one."""
     complete = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
     return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
