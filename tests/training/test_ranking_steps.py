@@ -49,7 +49,7 @@ def test_a_run_leaves_a_pipeline_that_recommends(tmp_path, request_for):
         run_steps(steps, loaded.material, run, (), lambda line: None)
         record = run.steps["ranker"]
     material = loaded.material
-    assert set(record.figures) == {"ndcg_at_100", "hybrid_ndcg_at_100"}
+    assert set(record.figures) == {"ndcg_at_100", "hybrid_ndcg_at_100", "source_ndcg_at_100"}
     assert with_chosen(RecallSettings(), out / "collaborative").ease.regularisation in (1.0, 10.0)
     assert "collaborative" in json.loads((out / "thresholds.json").read_text())
     facts, known = item_facts(material), material.split.known
