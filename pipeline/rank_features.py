@@ -176,12 +176,24 @@ def _semantic(
     recent = told[-RECENT_LIMIT:]
     centred = facts.vectors[recent] - facts.mean
     latest = _unit(recency_weights(len(recent)) @ centred)
-    likeness = _unit(vectors - facts.mean) @ _unit(centred).T
+    likeness = _centred_likeness(vectors, _unit(centred), facts.mean)
     return found | {
         "semantic_recent": vectors @ latest,
         "semantic_max": likeness.max(axis=1),
         "semantic_last": likeness[:, -1],
     }
+
+
+def _centred_likeness(vectors: np.ndarray, events: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Returns float32[C, N], cosines of v - mean to the events, float32[N, d] unit, without making v - mean.
+
+    (v - mean) e = v e - mean e, and |v - mean|^2 = v v - 2 v mean + mean mean: in serving, subtracting and scaling
+    hundreds of vectors took longer than all other features together.
+    """
+    squares = np.einsum("cd,cd->c", vectors, vectors) - 2 * (vectors @ mean) + mean @ mean
+    norms = np.sqrt(np.maximum(squares, 1e-12))
+    likeness: np.ndarray = (vectors @ events.T - events @ mean) / norms[:, None]
+    return likeness
 
 
 def _collaborative(rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -> dict[str, np.ndarray]:
@@ -217,11 +229,12 @@ def _linked(
     rows: np.ndarray, candidates: np.ndarray, neighbour_rows: np.ndarray, neighbour_weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Finds the candidates among the rows' neighbours: places in `candidates`, places in `rows`, weights."""
-    order = np.argsort(candidates, kind="stable")
-    neighbours = neighbour_rows[rows]
-    places = np.minimum(np.searchsorted(candidates[order], neighbours), len(candidates) - 1)
-    hit = candidates[order][places] == neighbours
-    return order[places[hit]], np.nonzero(hit)[0], neighbour_weights[rows][hit]
+    # The place after the last row is that of -1, no neighbour.
+    place_of = np.full(len(neighbour_rows) + 1, -1, np.int32)
+    place_of[candidates] = np.arange(len(candidates))
+    places = place_of[neighbour_rows[rows]]
+    hit = places >= 0
+    return places[hit], np.nonzero(hit)[0], neighbour_weights[rows][hit]
 
 
 def _attributes(rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -> dict[str, np.ndarray]:
