@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from domain import release_folder as layout
-from domain.errors import ModelNotUsable
+from domain.errors import ModelNotUsable, ReleaseRejected
 from domain.event import EventKind
 from domain.manifest import ModelEntry
 from export import model_folder
@@ -21,6 +21,8 @@ from export.run_model import run_model
 from export.torch_models import export_tower_network
 from models.folder import WEIGHTS_FILE, for_catalogue, load_user_tower, tower_vectors
 from models.user_tower import UserTowerServing
+from pipeline import static_encoder
+from pipeline.static_encoder import StaticEncoder
 from pipeline.tower_input import PastEvents, tower_input
 
 _BATCH_SIZE = 32
@@ -31,6 +33,13 @@ _COPIED = {
 }
 # Packed in any case: the ranker has learned from what they recall.
 _TABLES = ("collaborative", "aspects")
+_STUDENT_FILES = (
+    static_encoder.TABLE_FILE,
+    static_encoder.WEIGHTS_FILE,
+    static_encoder.CONSTANT_FILE,
+    static_encoder.SETTINGS_FILE,
+    static_encoder.TOKENIZER_FILE,
+)
 _CANARY_LENGTHS = (1, 4, 9)
 _DAY_S = 86_400.0
 
@@ -99,7 +108,7 @@ def pack_parts(model: ModelFolder, target: Target, progress: Progress) -> Packed
         if model.has(name):
             shutil.copyfile(model.path / name, target.folder / packed)
     if model.has(model_folder.STUDENT):
-        shutil.copytree(model.path / model_folder.STUDENT, target.folder / layout.STUDENT)
+        _pack_student(model.path / model_folder.STUDENT, target)
     parts = PackedParts()
     if model.has(model_folder.USER_TOWER):
         progress.step("exporting the user tower")
@@ -108,6 +117,21 @@ def pack_parts(model: ModelFolder, target: Target, progress: Progress) -> Packed
         progress.step("exporting the ranker")
         parts = _with(parts, "ranker", *pack_ranker(model.path / model_folder.RANKER, target.folder))
     return parts
+
+
+def _pack_student(folder: Path, target: Target) -> None:
+    try:
+        student = StaticEncoder.load(folder)
+    except ReleaseRejected as error:
+        raise ModelNotUsable(str(error)) from error
+    if student.dimension != target.vectors.shape[1]:
+        raise ModelNotUsable(
+            f"{folder} gives vectors of {student.dimension} numbers, the encoder {target.vectors.shape[1]}: it is the "
+            "student of another encoder"
+        )
+    (target.folder / layout.STUDENT).mkdir()
+    for name in _STUDENT_FILES:
+        shutil.copyfile(folder / name, target.folder / layout.STUDENT / name)
 
 
 def _pack_tables(model: ModelFolder, rows: np.ndarray, target: Target) -> None:

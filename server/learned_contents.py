@@ -12,6 +12,7 @@ from domain.release_folder import ReleaseFolder
 from pipeline.aspect_profile import AspectTable
 from pipeline.neighbours import NeighbourTable, PopularItems
 from pipeline.rank_features import FEATURE_NAMES, FeatureScaler
+from pipeline.static_encoder import StaticEncoder
 from pipeline.tower_input import PastEvents, tower_input
 from pipeline.vectors import check_unit
 from server.served_model import ModelCanary
@@ -47,6 +48,7 @@ class LearnedContents:
         followers: what often comes next, as neighbours.
         popularity: the prior.
         aspects: float32[n, A], what reviews say of each item, in the order of `pipeline.aspects.ASPECTS`.
+        student: reads texts while the encoder is away.
         tower: float32[n, e], the item side of the user tower.
         scaling: of the ranker's features and logits.
         canaries: by model.
@@ -56,6 +58,7 @@ class LearnedContents:
     followers: NeighbourTable | None = None
     popularity: PopularItems | None = None
     aspects: np.ndarray | None = None
+    student: StaticEncoder | None = None
     tower: np.ndarray | None = None
     scaling: RankScaling | None = None
     canaries: Mapping[str, ModelCanary] = field(default_factory=dict)
@@ -80,6 +83,7 @@ def read_learned(folder: ReleaseFolder, vectors: np.ndarray, item_ids: Sequence[
         )
         popularity = PopularItems.load(path / layout.POPULARITY) if layout.POPULARITY in manifest.files else None
         aspects = AspectTable.load(path / layout.ASPECTS).matrix(item_ids) if layout.ASPECTS in manifest.files else None
+        student = _student(folder)
         tower = _tower(folder) if "user_tower" in manifest.models else None
         scaling = _scaling(folder) if "ranker" in manifest.models else None
         canaries = _canaries(folder, vectors)
@@ -89,7 +93,16 @@ def read_learned(folder: ReleaseFolder, vectors: np.ndarray, item_ids: Sequence[
     wrong = [name for name, part in counts.items() if part is not None and len(part) != manifest.item_count]
     if wrong:
         raise ReleaseRejected(f"{path}: {', '.join(wrong)} is not about {manifest.item_count} items; build it again")
-    return LearnedContents(neighbours, followers, popularity, aspects, tower, scaling, canaries)
+    return LearnedContents(neighbours, followers, popularity, aspects, student, tower, scaling, canaries)
+
+
+def _student(folder: ReleaseFolder) -> StaticEncoder | None:
+    if not any(name.startswith(f"{layout.STUDENT}/") for name in folder.manifest.files):
+        return None
+    student = StaticEncoder.load(folder.path / layout.STUDENT)
+    if student.dimension != folder.manifest.dimension:
+        raise ValueError(f"the student gives {student.dimension} numbers, not {folder.manifest.dimension}")
+    return student
 
 
 def _tower(folder: ReleaseFolder) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 
 from pipeline.item_facts import ItemFacts
 from pipeline.neighbours import NeighbourTable, PopularItems
+from pipeline.static_encoder import StaticEncoder
 from pipeline.tower_input import PastEvents, tower_input
 from server.deadline import Deadline
 from server.learned_contents import RankScaling
@@ -64,6 +65,7 @@ class LearnedParts:
         followers: what often comes next, as neighbours.
         popularity: the prior, for callers of whom nothing is known and lists that are too short.
         aspects: float32[n, A], what reviews say of each item.
+        student: reads texts while the encoder is away.
         tower: the user tower.
         ranker: the ranker.
         thresholds: least score of a candidate in a recall source, by the source's name.
@@ -73,6 +75,7 @@ class LearnedParts:
     followers: NeighbourTable | None = None
     popularity: PopularItems | None = None
     aspects: np.ndarray | None = None
+    student: StaticEncoder | None = None
     tower: UserTower | None = None
     ranker: Ranker | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)

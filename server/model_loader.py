@@ -81,6 +81,7 @@ class ModelLoader:
             followers=learned.followers,
             popularity=learned.popularity,
             aspects=learned.aspects,
+            student=learned.student,
             tower=tower,
             ranker=ranker,
             thresholds=folder.manifest.thresholds,

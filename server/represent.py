@@ -70,10 +70,11 @@ class _Utterance:
 
 @dataclass(frozen=True)
 class _Encoded:
-    """The vectors of some utterances and, where there are none, why."""
+    """The vectors of some utterances; where the encoder gave none, why, and whether its student did."""
 
     vectors: dict[Source, np.ndarray]
     error: EncoderUnavailable | None
+    by_student: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
         queries=_queries(encoded.vectors, history, release),
         lexical_text="\n".join(one.words for one in left),
         unknown_token_share=_unknown_share(said),
-        degradations=_degradations(said, understood, encoded.error) + ((_NO_TOWER,) if embedded.failed else ()),
+        degradations=_degradations(said, understood, encoded) + ((_NO_TOWER,) if embedded.failed else ()),
         encoder_error=encoded.error,
         user_embedding=embedded.vector,
     )
@@ -156,12 +157,22 @@ async def _encode(
             [one.tokenized for one in utterances], deadline.earlier_by(reserve_s), times
         )
     except EncoderUnavailable as error:
-        return _Encoded({}, error)
+        return _by_student(utterances, release, error)
     except DeadlineExceeded as error:
         if deadline.remaining_s() <= 0:
             raise
-        return _Encoded({}, EncoderUnavailable(str(error)))
+        return _by_student(utterances, release, EncoderUnavailable(str(error)))
     return _Encoded({one.source: vector for one, vector in zip(utterances, vectors, strict=True)}, None)
+
+
+def _by_student(utterances: list[_Utterance], release: LiveRelease, error: EncoderUnavailable) -> _Encoded:
+    """What the encoder's student makes of the texts: a look-up of microseconds that needs no Triton."""
+    student = release.learned.student
+    if student is None:
+        return _Encoded({}, error)
+    read = {one.source: student.vector(one.text) for one in utterances}
+    vectors = {source: vector for source, vector in read.items() if vector is not None}
+    return _Encoded(vectors, error, by_student=bool(vectors))
 
 
 def _queries(encoded: dict[Source, np.ndarray], history: History, release: LiveRelease) -> tuple[VectorQuery, ...]:
@@ -187,9 +198,7 @@ def _unknown_share(said: list[_Utterance]) -> float:
     return sum(one.tokenized.unknown_count for one in said) / own if own else 0.0
 
 
-def _degradations(
-    said: list[_Utterance], understood: list[_Utterance], error: EncoderUnavailable | None
-) -> tuple[Degradation, ...]:
+def _degradations(said: list[_Utterance], understood: list[_Utterance], encoded: _Encoded) -> tuple[Degradation, ...]:
     found = []
     if len(understood) < len(said):
         share = max(one.tokenized.unreadable_share for one in said if one not in understood)
@@ -200,13 +209,14 @@ def _degradations(
                 "it was matched by shared words or characters, not by meaning",
             )
         )
-    if error is not None:
+    if encoded.error is not None:
+        instead = (
+            "a small student of it read the text instead, less exactly"
+            if encoded.by_student
+            else "the text was matched by shared words or characters, not by meaning"
+        )
         found.append(
-            Degradation(
-                DegradationReason.ENCODER_UNAVAILABLE,
-                "the encoder could not be asked in time; the text was matched by shared words or characters, not by "
-                "meaning",
-            )
+            Degradation(DegradationReason.ENCODER_UNAVAILABLE, f"the encoder could not be asked in time; {instead}")
         )
     if any(one.tokenized.truncated for one in understood):
         found.append(

@@ -62,5 +62,5 @@ def make_workshop(folder: Path) -> Workshop:
         for number, item_id in enumerate(item_ids())
     ]
     (folder / "items.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    write_model(folder / "model", item_ids(), dimension=WIDTH)
+    write_model(folder / "model", item_ids(), dimension=WIDTH, encoder=folder / "encoder")
     return Workshop(folder)

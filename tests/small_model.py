@@ -1,6 +1,7 @@
 """A model folder as `shortlist train` leaves one: random weights over a given catalogue, all but size is real."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from models.folder import save_network, save_user_tower
 from models.ranker import RankerNetwork, RankerShape
 from models.user_tower import UserTowerNetwork, UserTowerShape
 from pipeline.rank_features import FEATURE_NAMES
+from pipeline.static_encoder import StaticTable, write_static_student
 
 
 def write_model(
@@ -20,10 +22,14 @@ def write_model(
     *,
     dimension: int,
     recall: float = 0.2,
-    parts: Sequence[str] = ("collaborative", "user_tower", "ranker"),
+    parts: Sequence[str] = ("collaborative", "user_tower", "ranker", "student"),
     seed: int = 0,
+    encoder: Path | None = None,
 ) -> Path:
-    """Writes the folder: each item's neighbours are the next ones in the list, the first items are the popular ones."""
+    """Writes the folder: each item's neighbours are the next ones in the list, the first items are the popular ones.
+
+    `encoder` is the folder whose tokenizer the student takes; without one there is no student.
+    """
     folder.mkdir(parents=True)
     count = len(item_ids)
     _json(folder / "run.json", {"seed": seed, "settings": {"user_tower": {"width": 16}}, "steps": {}})
@@ -42,6 +48,8 @@ def write_model(
         np.savez(tables / "followers.npz", rows=rows[:, :2].astype(np.int32), weights=weights[:, :2])
         chosen = np.maximum(1.0, 50.0 - np.arange(count))
         np.save(tables / "popularity.npy", np.log(chosen / chosen.sum()).astype(np.float32))
+    if "student" in parts and encoder is not None:
+        _student(folder / "student", dimension, encoder)
     if "user_tower" in parts:
         torch.manual_seed(seed)
         shape = UserTowerShape(
@@ -66,6 +74,17 @@ def write_model(
         scaler = {"mean": [0.1] * width, "scale": [2.0] * width, "slope": 0.7, "intercept": -1.0}
         _json(folder / "ranker" / "scaler.json", scaler)
     return folder
+
+
+def _student(folder: Path, dimension: int, encoder: Path) -> None:
+    """A table of random vectors for the encoder's tokens; the special ones say nothing."""
+    draw = np.random.default_rng(3)
+    vectors = draw.standard_normal((100, dimension)).astype(np.float32)
+    weights = np.ones(100, np.float32)
+    weights[:5] = 0
+    table = StaticTable(vectors * weights[:, None], weights, np.zeros(dimension, np.float32), 1.0)
+    write_static_student(folder, table, {"max_tokens": 32})
+    shutil.copyfile(encoder / "tokenizer.json", folder / "tokenizer.json")
 
 
 def _json(path: Path, value: object) -> None:

@@ -147,7 +147,20 @@ class TestDegraded:
             REASONS.USER_TOWER_UNAVAILABLE,
             REASONS.RANKER_UNAVAILABLE,
         }
-        # A text that shares no word with any item: what is popular is better than an error.
+
+    async def test_without_the_encoder_its_student_reads_the_text(self, served):
+        served.triton.away = {"encoder"}
+        answer = await served.ask(text="word3 word21")
+        assert sources(answer) == {Source.SEMANTIC_TEXT}
+        assert reasons(answer) == [REASONS.ENCODER_UNAVAILABLE]
+        assert "student" in answer.degradations[0].detail
+        expected = served.release.learned.student.vector("word3 word21")
+        best = int(np.argmax(served.release.index.vectors @ expected))
+        assert answer.items[0].id == f"item-{best:02}"
+
+    async def test_without_student_and_shared_words_what_is_popular_is_better_than_an_error(self, served):
+        served.triton.away = {"encoder"}
+        served.without(student=None)
         answer = await served.ask(text="word91")
         assert sources(answer) == {Source.POPULAR}
         assert reasons(answer) == [REASONS.ENCODER_UNAVAILABLE]
