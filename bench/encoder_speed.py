@@ -1,0 +1,80 @@
+"""How fast encoders are beside one another: the same texts, one thread, rounds interleaved."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from export.embed import embed
+from export.encoder import prepare_encoder
+from export.encoder_source import EncoderSource
+from pipeline.tokenize import TextTokenizer
+
+Encode = Callable[[Sequence[str]], np.ndarray]
+
+_MAX_BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Texts a second of one encoder on some texts.
+
+    Attributes:
+        rate: median over the rounds.
+        ratio: median over the rounds of its rate over the first encoder's in the same round.
+        lowest: of these ratios.
+        highest: of these ratios.
+    """
+
+    rate: float
+    ratio: float
+    lowest: float
+    highest: float
+
+
+def onnx_encode(source: EncoderSource, cache: Path, say: Callable[[str], None]) -> Encode:
+    """Returns the encoder as ONNX Runtime runs it on one thread: text in, batches of like lengths, vectors out."""
+    prepared = prepare_encoder(source, cache, max_batch_size=_MAX_BATCH_SIZE, on_step=say)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(prepared.onnx.path), options, providers=["CPUExecutionProvider"])
+    tokenizer = TextTokenizer(source.tokenizer_file, source.max_tokens)
+
+    def encode(texts: Sequence[str]) -> np.ndarray:
+        return embed(session, tokenizer.tokenize(texts), source.pad_token_id, _MAX_BATCH_SIZE)
+
+    return encode
+
+
+def compare_speed(encoders: Mapping[str, Encode], texts: Sequence[str], rounds: int) -> dict[str, Speed]:
+    """Times every encoder in every round; the first of them is what the others are compared with.
+
+    An encoder that is done quickly repeats the texts, so that no round is shorter than the clock can tell.
+    """
+    rates: dict[str, list[float]] = {name: [] for name in encoders}
+    repeats = {name: _repeats(encode, texts) for name, encode in encoders.items()}
+    for _ in range(rounds):
+        for name, encode in encoders.items():
+            began = time.perf_counter()
+            for _ in range(repeats[name]):
+                encode(texts)
+            rates[name].append(repeats[name] * len(texts) / (time.perf_counter() - began))
+    first = np.asarray(next(iter(rates.values())))
+    speeds = {}
+    for name, found in rates.items():
+        ratios = np.asarray(found) / first
+        speeds[name] = Speed(
+            float(np.median(found)), float(np.median(ratios)), float(ratios.min()), float(ratios.max())
+        )
+    return speeds
+
+
+def _repeats(encode: Encode, texts: Sequence[str], least_s: float = 0.1) -> int:
+    encode(texts)  # warm
+    began = time.perf_counter()
+    encode(texts)
+    return max(1, round(least_s / (time.perf_counter() - began)))
