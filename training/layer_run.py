@@ -115,7 +115,7 @@ class LayerRun:
         best = self._resume() or best
         step_total = self._settings.epochs * len(list(self._batches(0)))
         batches = (batch for epoch in range(self._settings.epochs) for batch in self._batches(epoch))
-        saved, validated = time.monotonic(), self._stage(step_total)
+        saved, validated, validated_at = time.monotonic(), self._stage(step_total), 0
         for batch in itertools.islice(batches, self.step_count, None):
             if self.seconds >= self._settings.time_budget_s:
                 break
@@ -123,10 +123,12 @@ class LayerRun:
             due = self._stage(step_total) > validated
             if due:
                 best, validated = self._validate(best), self._stage(step_total)
+                validated_at = self.step_count
             if due or time.monotonic() - saved > _CHECKPOINT_EVERY_S:
                 self._keep(best)
                 saved = time.monotonic()
-        best = self._validate(best)
+        if self.step_count != validated_at:
+            best = self._validate(best)
         self._student.load_state_dict(self._best, strict=False)
         return start, best
 

@@ -1,0 +1,37 @@
+"""Training state on disk that a kill never leaves half written."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from domain.errors import StorageError
+
+
+def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Writes tensors and plain values, one of them under "key"; the file appears whole or not at all.
+
+    Raises:
+        StorageError: the disk is full or the folder can't be written; what was there before stays.
+    """
+    temporary = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
+        temporary.unlink(missing_ok=True)
+        raise StorageError(f"{path} can't be written ({error}); free some space, or give another folder") from error
+
+
+def read_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
+    """Returns the state, or None where there is none, it is of another training (another key), or it can't be read."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # whatever torch's unpickler meets in a broken file
+        return None
+    return state if isinstance(state, dict) and state.get("key") == key else None
