@@ -107,7 +107,11 @@ class Chosen:
 
 
 def read_positives(
-    interactions: Interactions, item_ids: Sequence[str] | None = None, positive_rating: float | None = None
+    interactions: Interactions,
+    item_ids: Sequence[str] | None = None,
+    positive_rating: float | None = None,
+    *,
+    least: int = 2,
 ) -> Positives:
     """Keeps the choices among interactions.
 
@@ -116,9 +120,10 @@ def read_positives(
         item_ids: the catalogue's, in its order; None where there is no catalogue: then those of the interactions,
             sorted as strings.
         positive_rating: the least rating that counts, where the 0.8 of the scale's top does not fit.
+        least: users and items that must be left; two to learn from, one to be asked about.
 
     Raises:
-        NothingToLearnFrom: one user, one item, or no choice at all.
+        NothingToLearnFrom: too few users or items, or no choice at all.
         SplitRefused: most interactions name items that the catalogue lacks.
     """
     chosen, rule = positive_rows(interactions, positive_rating)
@@ -130,7 +135,7 @@ def read_positives(
     ids = tuple(interactions.item_ids if item_ids is None else item_ids)
     row = catalogue_rows(interactions, ids)[interactions.item]
     kept = np.flatnonzero(chosen & (row >= 0))
-    _check_enough(interactions.user[kept], row[kept])
+    _check_enough(interactions.user[kept], row[kept], least)
     kept = kept[np.lexsort((kept, interactions.order[kept], interactions.user[kept]))]
     kept = kept[_first_of_pairs(interactions.user[kept], row[kept])]
     user_places, counts = np.unique(interactions.user[kept], return_counts=True)
@@ -214,17 +219,17 @@ def catalogue_rows(interactions: Interactions, item_ids: Sequence[str]) -> np.nd
     if unknown > _MOST_UNKNOWN:
         example = interactions.item_ids[int(np.flatnonzero(rows < 0)[0])]
         raise SplitRefused(
-            f'{unknown:.0%} of the interactions name items that the item file lacks, for example "{example}"; its '
+            f'{unknown:.0%} of the interactions name items that the catalogue lacks, for example "{example}"; its '
             f'first item is "{item_ids[0]}". Give the item file that belongs to these interactions'
         )
     return rows
 
 
-def _check_enough(user: np.ndarray, row: np.ndarray) -> None:
+def _check_enough(user: np.ndarray, row: np.ndarray, least: int) -> None:
     users, items = len(np.unique(user)), len(np.unique(row))
-    if users < 2 or items < 2:
+    if users < least or items < least:
         raise NothingToLearnFrom(
-            f"{users:,} user(s) and {items:,} item(s) have positive interactions; at least 2 of each are needed"
+            f"{users:,} user(s) and {items:,} item(s) have positive interactions; at least {least} of each are needed"
         )
 
 

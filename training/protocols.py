@@ -181,16 +181,18 @@ def read_given(
 ) -> tuple[Positives, Positives]:
     """Lays training and test over one catalogue, with one rule of what is positive.
 
+    Without a catalogue the training's items are all there is: nothing is known of others.
+
     Raises:
         SplitRefused: a user has the same item in training and in the test; or most items are unknown.
         NothingToLearnFrom: no positives on one side.
     """
-    ids = tuple(item_ids) if item_ids is not None else tuple(sorted({*train.item_ids, *test.item_ids}))
+    ids = train.item_ids if item_ids is None else tuple(item_ids)
     _check_disjoint(train, test, ids)
     train_positives = read_positives(train, ids, positive_rating)
     if train_positives.rule.rating is not None:
         positive_rating = train_positives.rule.rating
-    return train_positives, read_positives(test, ids, positive_rating)
+    return train_positives, read_positives(test, ids, positive_rating, least=1)
 
 
 def _check_disjoint(train: Interactions, test: Interactions, item_ids: Sequence[str]) -> None:

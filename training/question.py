@@ -108,9 +108,10 @@ def load_question(asked: Asked) -> Question:
 
 
 def _identity(asked: Asked, protocol: str, interactions: Path) -> dict[str, object]:
+    """A model for a given split was trained on all of its training file; no draw of ours divided that."""
+    own: dict[str, object] = {"protocol": None} if protocol == GIVEN else {"protocol": protocol, "seed": asked.seed}
     return {
-        "protocol": protocol,
-        "seed": asked.seed,
+        **own,
         "positive_rating": asked.positive_rating,
         "interactions_sha256": digest(interactions),
         "items_sha256": None if asked.items is None else digest(asked.items),
@@ -127,5 +128,9 @@ def _facts(asked: Asked, split: Split, positives: Positives, left_out: int) -> d
         "test": f"{len(test.cases):,} users, {int(test.candidates.sum()):,} candidates{draws}",
     }
     if left_out:
-        told["left out"] = f"{left_out:,} interactions with items that the item file lacks"
+        told["left out"] = f"{left_out:,} interactions with items that {_where(asked)} lacks"
     return told
+
+
+def _where(asked: Asked) -> str:
+    return "the training file" if asked.items is None else "the item file"

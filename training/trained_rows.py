@@ -57,7 +57,8 @@ def check_same_split(model: Path, wanted: Mapping[str, object]) -> None:
 
     Args:
         model: the model folder.
-        wanted: `protocol`, `seed`, `interactions_sha256` and whatever else of run.json's "split" must agree.
+        wanted: what of run.json's "split" must agree, such as `protocol`, `seed` and `interactions_sha256`; a protocol
+            of None stands for a model trained on the whole training file of a division that somebody brings.
 
     Raises:
         SplitRefused: they differ, so that a test item may be in training.
@@ -66,17 +67,19 @@ def check_same_split(model: Path, wanted: Mapping[str, object]) -> None:
     trained = read_run(model).get("split")
     if not isinstance(trained, dict):
         raise TrainingRefused(f"{model}: run.json does not say what the model was trained on; train it again")
-    if trained.get("protocol") is None:
+    if trained.get("protocol") is None and wanted["protocol"] is not None:
         raise SplitRefused(
             f"{model} was trained on all interactions, so every test item is in its training; train one to be judged: "
             f"shortlist train ... --protocol {wanted['protocol']} --seed {wanted['seed']}"
         )
     differing = [name for name in wanted if trained.get(name) != wanted[name]]
     if differing:
-        told = ", ".join(f"{name} {trained.get(name)} (asked: {wanted[name]})" for name in differing)
+        told = ", ".join(
+            f"{name} {trained.get(name) or 'none'} (asked: {wanted[name] or 'none'})" for name in differing
+        )
         raise SplitRefused(
             f"{model} was trained on another split: {told}. Test items may be in its training. Judge it by the split "
-            "that it was trained for, or train one with this --protocol, --seed and --interactions"
+            "that it was trained for, or train one on what this one trains on"
         )
 
 

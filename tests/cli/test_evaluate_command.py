@@ -106,6 +106,25 @@ def test_a_model_is_judged_only_by_the_split_it_was_trained_for(tmp_path, capsys
     assert main([*words, "--rows", "popularity"]) == 0
 
 
+def test_a_model_of_a_training_file_is_judged_by_what_was_held_back_from_it(tmp_path, capsys):
+    train, test, model = tmp_path / "train.csv", tmp_path / "test.csv", tmp_path / "model"
+    lines = _interactions(tmp_path).read_text().splitlines()
+    held = [line for line in lines[1:] if int(line.rsplit(",", 1)[1]) % 1000 >= 8]
+    train.write_text("\n".join(line for line in lines if line not in held))
+    test.write_text("\n".join([lines[0], *held]))
+    assert main(["train", "--interactions", str(train), "--out", str(model), "--only", "collaborative"]) == 0
+    words = ["--train-interactions", str(train), "--test-interactions", str(test), "--model", str(model)]
+    found = _figures(tmp_path, *words, "--rows", "random,neighbour-table")
+    rows = found["table"]["rows"]
+    assert rows["neighbour table"]["metrics"]["recall@10"]["low"] > rows["random"]["metrics"]["recall@10"]["high"]
+    words[1] = str(_interactions(tmp_path, seed=1))
+    assert main(["evaluate", *words]) == 1
+    capsys.readouterr()
+    protocol = ["--interactions", str(train), "--protocol", "next-item", "--model", str(model)]
+    assert main(["evaluate", *protocol]) == 1
+    assert "every test item is in its training" in capsys.readouterr().err
+
+
 def test_no_figure_is_nan_in_the_file(tmp_path):
     found = _figures(tmp_path, "--interactions", str(_interactions(tmp_path)), "--protocol", "next-item")
 

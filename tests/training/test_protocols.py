@@ -96,7 +96,7 @@ def test_too_little_is_refused_before_anything_is_trained(tmp_path):
     for interactions, message in cases:
         with pytest.raises(NothingToLearnFrom, match=message):
             read_positives(interactions)
-    with pytest.raises(SplitRefused, match=r"67% .*item file lacks"):
+    with pytest.raises(SplitRefused, match=r"67% .*catalogue lacks"):
         read_positives(_file(tmp_path, ["a,x,1", "b,y,2", "b,z,3"]), ["x", "q"])
     with pytest.raises(NothingToLearnFrom, match="same timestamp"):
         next_item(read_positives(_file(tmp_path, [f"u{i},i{j},7" for i in range(5) for j in range(5)])))
@@ -173,13 +173,13 @@ def test_a_given_split_asks_what_somebody_held_back(tmp_path):
         mine = np.flatnonzero(everything.user == user)
         late[mine[np.argsort(everything.order[mine])[-2:]]] = True
     train, test = everything.take(~late), everything.take(late)
-    split = given(*read_given(train, test))
+    split = given(*read_given(train, test, everything.item_ids))
     assert split.tests[0].candidates.all()
     assert sum(len(case.targets) for case in split.tests[0].cases) == late.sum()
     assert len(split.validation.cases) == 4
     held = {(case.user_id, row) for case in split.validation.cases for row in case.targets}
     assert sum(len(history) for history in split.train) == (~late).sum() - len(held)
-    narrow = given(*read_given(train, test), candidates="test-items")
+    narrow = given(*read_given(train, test, everything.item_ids), candidates="test-items")
     assert narrow.tests[0].candidates.sum() == len(test.item_ids)
     with pytest.raises(SplitRefused, match=r'1 interaction.*occur in training too, for example user "u\d+" with item'):
         both = test.take(np.arange(len(test)))
@@ -189,10 +189,13 @@ def test_a_given_split_asks_what_somebody_held_back(tmp_path):
 def test_a_given_split_of_new_items_is_validated_on_new_items(tmp_path):
     everything = _random_file(tmp_path)
     new = everything.item < 12
-    split = given(*read_given(everything.take(~new), everything.take(new)), candidates="test-items")
+    parts = everything.take(~new), everything.take(new)
+    split = given(*read_given(*parts, everything.item_ids), candidates="test-items")
     assert not split.known[_rows_of(split.tests[0])].any()
     assert not split.known[_rows_of(split.validation)].any()
     assert split.validation.candidates.sum() == 4
+    with pytest.raises(SplitRefused, match="catalogue lacks"):
+        read_given(*parts)
 
 
 def test_a_given_split_without_common_users_is_refused(tmp_path):
