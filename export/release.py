@@ -1,11 +1,9 @@
 """Builds a release: items -> texts -> vectors -> graph -> one immutable, self-contained folder."""
 
 import json
-import os
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -14,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from domain import release_folder as layout
-from domain.errors import ReleaseRejected, StorageError
+from domain.errors import ReleaseRejected
 from domain.item import Item, item_to_json
 from domain.item_file import Catalogue
 from domain.manifest import SCHEMA_VERSION, EncoderEntry, FileEntry, GraphEntry, Manifest, TextEntry, manifest_to_json
@@ -28,6 +26,7 @@ from export.model_folder import ModelFolder
 from export.model_parts import PackedParts, Target, pack_parts, release_rows, with_canaries
 from export.progress import Progress
 from export.quality import read_quality, worse_figures
+from export.workplace import workplace
 from pipeline.graph_file import EF_CONSTRUCTION, EF_SEARCH, M, VectorIndex, build_graph, save_graph
 from pipeline.lexical import LexicalIndex, lexical_text
 from pipeline.tokenize import UNREADABLE_LIMIT, TextTokenizer, TokenizedText
@@ -36,7 +35,6 @@ from pipeline.vectors import exact_search, recall_at_k
 RECALL_GATE = 0.99
 _RECALL_QUERIES = 500
 _WIDEST_EF = 4_096
-_BUILDING = ".building-"
 
 # Encoded through Triton before a release serves: they differ in length, script and meaning, so that another model,
 # another tokenizer or another precision shows.
@@ -106,7 +104,7 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
         release_rows(model, item_ids)
         parents = _checked_against_current(request, model, progress)
     release_id = layout.new_release_id()
-    with _workplace(request.releases, release_id) as folder:
+    with workplace(request.releases, release_id) as folder:
         encoder = prepare_encoder(
             request.encoder, request.cache, max_batch_size=request.max_batch_size, on_step=progress.step
         )
@@ -178,55 +176,6 @@ def _checked_against_current(request: ReleaseRequest, model: ModelFolder, progre
     if worse:
         progress.step(f"accepted although worse than {current}: {'; '.join(worse)}")
     return (current,)
-
-
-@contextmanager
-def _workplace(releases: Path, release_id: str) -> Iterator[Path]:
-    """A folder that becomes the release when the block succeeds and vanishes when it fails."""
-    building = releases / f"{_BUILDING}{os.getpid()}-{release_id}"
-    try:
-        _remove_abandoned(releases)
-        (building / "models").mkdir(parents=True)
-        yield building
-        _sync(building)
-        building.rename(releases / release_id)
-        layout.sync_folder(releases)
-    except OSError as error:
-        raise StorageError(
-            f"the release could not be written to {releases}: {error.strerror or error}; "
-            "free some space or choose another folder with --out. Nothing was left behind"
-        ) from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-
-
-def _remove_abandoned(releases: Path) -> None:
-    """Removes what builds left that were killed: their process, named in the folder's name, is gone."""
-    for folder in releases.glob(f"{_BUILDING}*"):
-        builder = folder.name.removeprefix(_BUILDING).partition("-")[0]
-        if builder.isdecimal() and not _is_alive(int(builder)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
-
-
-def _sync(folder: Path) -> None:
-    """Makes all that is in a folder durable, so that the rename after it never shows a release cut off."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb+") as stream:
-                os.fsync(stream.fileno())
-        else:
-            layout.sync_folder(path)
-    layout.sync_folder(folder)
 
 
 def _template(request: ReleaseRequest, catalogue: Catalogue) -> TextTemplate:

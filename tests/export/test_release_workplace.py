@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from export.release import _workplace
+from export.workplace import workplace
 
 
 def test_everything_is_durable_before_it_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,7 +19,7 @@ def test_everything_is_durable_before_it_gets_its_name(tmp_path: Path, monkeypat
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", noted)
-    with _workplace(tmp_path, "r1") as folder:
+    with workplace(tmp_path, "r1") as folder:
         for name in ("models/encoder.onnx", "items.jsonl", "manifest.json"):
             (folder / name).write_text(name)
         assert folder.name == f".building-{os.getpid()}-r1"
@@ -37,6 +37,6 @@ def test_what_a_killed_build_left_is_removed(tmp_path: Path) -> None:
     # The last one: as folders were named before they named their process.
     for name in (alive, f".building-{gone.pid}-r2", ".building-20261121-232321-5b74f5"):
         (tmp_path / name / "models").mkdir(parents=True)
-    with _workplace(tmp_path, "r3"):
+    with workplace(tmp_path, "r3"):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == [alive, "r3"]
