@@ -7,7 +7,22 @@ import pytest
 
 from domain.event import EventKind
 from domain.recommendation import DegradationReason
-from domain.release_folder import MANIFEST, REQUIRED
+from domain.release_folder import (
+    ASPECTS,
+    CARD,
+    FOLLOWERS,
+    MANIFEST,
+    NEIGHBOURS,
+    POPULARITY,
+    QUALITY,
+    RANKER,
+    REQUIRED,
+    SCALER,
+    STUDENT,
+    THRESHOLDS,
+    TOWER_VECTORS,
+    USER_TOWER,
+)
 from server.metrics import Metrics
 from server.settings import Settings
 from shortlist.v1 import recommender_pb2 as pb
@@ -64,7 +79,10 @@ def test_every_reason_and_event_kind_stands_in_the_contract_page():
 
 def test_every_file_of_a_release_stands_on_the_page():
     found = set(re.findall(r"^\| `([\w./]+)`", section(page("concepts.md"), "A release"), re.MULTILINE))
-    assert found == {MANIFEST, *REQUIRED}
+    assert found == {MANIFEST, CARD, *REQUIRED}
+    trained = set(re.findall(r"`([\w./]+)`", section(page("concepts.md"), "One request, top to bottom")))
+    assert trained >= {NEIGHBOURS, FOLLOWERS, POPULARITY, USER_TOWER, TOWER_VECTORS, RANKER, SCALER, THRESHOLDS}
+    assert trained >= {f"{STUDENT}/", ASPECTS, QUALITY}
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
