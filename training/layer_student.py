@@ -59,7 +59,7 @@ class LayerStudentSettings:
     tokens_per_step: int = 2_048
     most_rows: int = 64
     epochs: int = 3
-    time_budget_s: float = 900.0
+    time_budget_s: float = 600.0
     rate: float = 3e-4
     weight_decay: float = 0.01
     held_out: float = 0.04
@@ -122,7 +122,7 @@ def train_layer_student(  # noqa: PLR0913 - the orchestrator's shape
     torch.manual_seed(seed)
     teacher = load_encoder(teacher_folder).eval()
     _check_layers(len(_layers(teacher)), settings)
-    tokenizer_path = _tokenizer_path(teacher_folder)
+    tokenizer_path = tokenizer_file(teacher_folder)
     lesson = _lesson(teacher, tokenizer_path, texts, settings, seed, observer, cache)
     kept = choose_layers(teacher, lesson, settings)
     student = with_layers(teacher, kept)
@@ -207,7 +207,12 @@ def _layers(model: SentenceTransformer) -> torch.nn.ModuleList:
     )
 
 
-def _tokenizer_path(folder: Path) -> Path:
+def tokenizer_file(folder: Path) -> Path:
+    """Returns where an encoder folder keeps its tokenizer.json.
+
+    Raises:
+        EncoderNotUsable: it has none.
+    """
     for path in (folder / "tokenizer.json", *sorted(folder.glob("*/tokenizer.json"))):
         if path.is_file():
             return path

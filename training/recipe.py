@@ -14,6 +14,7 @@ from training.steps.aspects import AspectsStep
 from training.steps.collaborative import CollaborativeStep
 from training.steps.encoder import EncoderStep
 from training.steps.ranking import RankingSettings, RankingStep
+from training.steps.students import StudentEncoderSettings, StudentEncoderStep, StudentSettings, StudentStep
 
 # One table of a preset each; the step of the same name takes it.
 _STEPS: Mapping[str, tuple[type, Any]] = {
@@ -21,6 +22,8 @@ _STEPS: Mapping[str, tuple[type, Any]] = {
     "encoder": (EncoderSettings, EncoderStep),
     "collaborative": (RecallSettings, CollaborativeStep),
     "ranker": (RankingSettings, RankingStep),
+    "student": (StudentSettings, StudentStep),
+    "student_encoder": (StudentEncoderSettings, StudentEncoderStep),
 }
 
 SECTIONS: Mapping[str, type] = {name: settings for name, (settings, _) in _STEPS.items()}

@@ -1,0 +1,201 @@
+"""Students of the encoder: a table that stands in for it while it is away, and an encoder with fewer layers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.tokenize import TextTokenizer
+from training.item_facts import item_facts
+from training.layer_run import encode_tokens
+from training.layer_student import LayerStudentSettings, tokenizer_file, train_layer_student
+from training.material import Material
+from training.run_folder import StepRecord
+from training.selection import validation_ndcg
+from training.semantic import SemanticScorer
+from training.split import History
+from training.static_student import StaticStudentSettings, train_static_student
+from training.teacher_vectors import Encode
+
+STUDENT = "student"
+STUDENT_ENCODER = "student_encoder"
+_TOKENS_AT_ONCE = 4_096
+
+
+@dataclass(frozen=True)
+class StudentSettings:
+    """How the static student is made.
+
+    Attributes:
+        least_kept: it is kept where its histories, searching the teacher's items, reach this share of the teacher's
+            own NDCG@100 on validation.
+        static: the distillation.
+    """
+
+    least_kept: float = 0.8
+    static: StaticStudentSettings = field(default_factory=StaticStudentSettings)
+
+
+@dataclass(frozen=True)
+class StudentEncoderSettings:
+    """How the student of fewer layers is made.
+
+    Attributes:
+        least_kept: it is kept where it reaches this share of the teacher's NDCG@100 on validation by itself.
+        layers: the distillation.
+    """
+
+    least_kept: float = 0.95
+    layers: LayerStudentSettings = field(default_factory=LayerStudentSettings)
+
+
+class StudentStep:
+    """Writes `student/`, which the gateway asks while Triton is away, if it was accepted."""
+
+    name = STUDENT
+    outputs = (STUDENT,)
+    uses = ("encoder",)
+
+    def __init__(self, settings: StudentSettings) -> None:
+        self._settings = settings
+
+    def applies(self, material: Material) -> str:
+        """Needs texts."""
+        return "" if material.encoder is not None else "no item has a text"
+
+    def settings(self, material: Material) -> StudentSettings:
+        """Returns the settings."""
+        return self._settings
+
+    def make(self, material: Material, work: Path) -> StepRecord:
+        """Distils from item texts, and judges by histories that search the teacher's items."""
+        teacher, texts = _Teacher(material), material.texts
+        assert texts is not None
+        student = train_static_student(
+            teacher.encode,
+            tokenizer_file(teacher.folder),
+            texts,
+            self._settings.static,
+            material.seed,
+            observer=material.observer,
+            cache=work / "teacher_vectors",
+        )
+        theirs, own = _scores(material, teacher.items, student.encoder().encode(texts))
+        final = student.result.final
+        accepted = own >= self._settings.least_kept * theirs
+        if accepted:
+            student.save(work / STUDENT)
+        figures = {
+            "ndcg_at_100": own,
+            "teacher_ndcg_at_100": theirs,
+            "held_out_cosine": final.cosine,
+            "held_out_overlap_at_10": final.overlap_at_10,
+        }
+        return StepRecord(0, "", accepted, figures, [f"{student.result.fragment_count:,} fragments beside the texts"])
+
+
+class StudentEncoderStep:
+    """Writes `student_encoder/`, an encoder of its own that a release can be built with, if it was accepted."""
+
+    name = STUDENT_ENCODER
+    outputs = (STUDENT_ENCODER,)
+    uses = ("encoder",)
+
+    def __init__(self, settings: StudentEncoderSettings) -> None:
+        self._settings = settings
+
+    def applies(self, material: Material) -> str:
+        """Needs texts."""
+        return "" if material.encoder is not None else "no item has a text"
+
+    def settings(self, material: Material) -> StudentEncoderSettings:
+        """Returns the settings."""
+        return self._settings
+
+    def make(self, material: Material, work: Path) -> StepRecord:
+        """Distils from item texts, and judges by histories and items told by the student alone."""
+        teacher, texts = _Teacher(material), material.texts
+        assert texts is not None
+        folder = work / STUDENT_ENCODER
+        result = train_layer_student(
+            teacher.folder,
+            texts,
+            folder,
+            self._settings.layers,
+            material.seed,
+            observer=material.observer,
+            checkpoint=work / "layer_student.pt",
+            cache=work / "teacher_vectors",
+        )
+        vectors = encoder_of(folder, teacher.max_tokens)(texts)
+        vectors[~teacher.items.any(axis=1)] = 0  # a text that says nothing
+        theirs, _ = _scores(material, teacher.items, vectors)
+        own = validation_ndcg(SemanticScorer.of(vectors), material.split.validation)
+        figures = {
+            "ndcg_at_100": own,
+            "teacher_ndcg_at_100": theirs,
+            "held_out_cosine": result.final.cosine,
+            "held_out_overlap_at_10": result.final.overlap_at_10,
+        }
+        accepted = own >= self._settings.least_kept * theirs
+        if not accepted:
+            folder.rename(work / "refused")
+        return StepRecord(0, "", accepted, figures, [f"began as layers {', '.join(map(str, result.layers))}"])
+
+
+class _Teacher:
+    """The run's own encoder where one was accepted, else the base."""
+
+    def __init__(self, material: Material) -> None:
+        base, own = material.encoder, material.out / "encoder"
+        assert base is not None
+        self.folder = own if (own / "modules.json").is_file() else base.folder
+        self.max_tokens = base.max_tokens
+        vectors = item_facts(material).vectors
+        assert vectors is not None and material.texts is not None
+        self.items = vectors
+        self._known = dict(zip(material.texts, vectors, strict=True))
+        self._encode: Encode | None = None
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Returns float32[n, d], unit; items' own texts were encoded before."""
+        missing = [text for text in texts if text not in self._known]
+        if missing:
+            self._encode = self._encode or encoder_of(self.folder, self.max_tokens)
+        found = iter(self._encode(missing) if missing and self._encode else ())
+        return np.stack([self._known[text] if text in self._known else next(found) for text in texts])
+
+
+def encoder_of(folder: Path, max_tokens: int) -> Encode:
+    """Returns what encodes texts with an encoder folder, cut and tokenised as serving does it.
+
+    Raises:
+        EncoderNotUsable: the folder can't be loaded.
+    """
+    from training.encoder_folder import load_encoder
+
+    model, tokenizer = load_encoder(folder), TextTokenizer(tokenizer_file(folder), max_tokens)
+
+    def encode(texts: Sequence[str]) -> np.ndarray:
+        return encode_tokens(model, [tokenized.ids for tokenized in tokenizer.tokenize(texts)], _TOKENS_AT_ONCE)
+
+    return encode
+
+
+@dataclass(frozen=True)
+class _StudentQueries:
+    """Histories told by the student search the teacher's items."""
+
+    student: SemanticScorer
+    items: np.ndarray
+
+    def scores(self, histories: Sequence[History]) -> np.ndarray:
+        return self.student.queries(histories) @ self.items.T
+
+
+def _scores(material: Material, teacher: np.ndarray, student: np.ndarray) -> tuple[float, float]:
+    """Returns validation NDCG@100 of the teacher, and of the student's queries on the teacher's items."""
+    part = material.split.validation
+    queries = _StudentQueries(SemanticScorer.of(student), teacher)
+    return validation_ndcg(SemanticScorer.of(teacher), part), validation_ndcg(queries, part)
