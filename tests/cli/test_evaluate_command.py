@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from cli.main import main
+from tests.small_encoder import write_encoder
 from training.run_folder import digest
 
 
@@ -123,6 +124,22 @@ def test_a_model_of_a_training_file_is_judged_by_what_was_held_back_from_it(tmp_
     protocol = ["--interactions", str(train), "--protocol", "next-item", "--model", str(model)]
     assert main(["evaluate", *protocol]) == 1
     assert "every test item is in its training" in capsys.readouterr().err
+
+
+def test_items_with_texts_have_a_semantic_row_also_for_a_line_of_text(tmp_path):
+    encoder = write_encoder(tmp_path / "encoder")
+    items = tmp_path / "items.jsonl"
+    # Even and odd items, and so the two tastes, are told in different words.
+    told = [{"id": f"i{item}", "title": f"word{item % 2} word{item % 2 + 2}", "text": "a"} for item in range(40)]
+    items.write_text("\n".join(json.dumps(item) for item in told))
+    words = ["--items", str(items), "--interactions", str(_interactions(tmp_path)), "--encoder", str(encoder)]
+    words += ["--cache", str(tmp_path / "cache"), "--report", str(tmp_path / "r.html")]
+    found = _figures(tmp_path, *words, "--protocol", "cold-items", "--rows", "random,semanticzeroshot")
+    for table in (found["table"], *found["cold_users"]):
+        auc = {name: row["metrics"]["auc"] for name, row in table["rows"].items()}
+        assert auc["semantic, zero-shot"]["low"] > auc["random"]["high"], table["name"]
+    assert [table["name"] for table in found["cold_users"]] == ["1 event", "3 events", "a line of text"]
+    assert "a line of text" in (tmp_path / "r.html").read_text()
 
 
 def test_no_figure_is_nan_in_the_file(tmp_path):
