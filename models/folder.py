@@ -123,7 +123,7 @@ def tower_vectors(network: UserTowerNetwork, content: torch.Tensor | None) -> to
         content: float32[n, d] as the encoder gives them, None where items have none.
     """
     with torch.no_grad():
-        return network.eval().item_vectors(content, torch.arange(network.shape.item_count))
+        return network.eval().unit_items(content, torch.arange(network.shape.item_count))
 
 
 def _put(temporary: Path, path: Path) -> None:

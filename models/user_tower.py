@@ -2,8 +2,13 @@
 
 Attention sees how many events, and how much time, lie between two events of a history, never a position counted from an
 end or an age counted from now. So a state never changes when later events come, and one that is updated event by event
-(keys and values kept, oldest dropped) equals the one computed at once. One block only, because with more the second
-would remember what the window has dropped.
+(models.user_tower_state) equals the one computed at once. One block only, because with more the second would remember
+what the window has dropped.
+
+Training compares by inner product, since an item's length says how common it is. Serving needs unit vectors, so one
+number is added (Bachrach et al., "Speeding Up the Xbox Recommender System Using a Euclidean Transformation", 2014): the
+item becomes [r / R, sqrt(1 - |r / R|^2)] with R the longest item's length, the user [s / |s|, 0]. The order of items by
+inner product stays the same.
 """
 
 import math
@@ -14,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 GAP_BUCKETS = 28
-UNKNOWN_ITEM = -1
+ITEM_DEVIATION = 0.02
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class UserTowerShape:
     Attributes:
         item_count: n, rows of the catalogue that have an id embedding.
         content_dimension: width of the content vectors, 0 where items have none.
-        width: of states and item vectors (e in the release's signature).
+        width: of states; served vectors have one number more (e in the release's signature).
         heads: of attention.
         length: N, events that a state looks back on, itself included.
         kind_count: kinds of events.
@@ -47,61 +52,68 @@ class TowerDropout:
     Attributes:
         hidden: of a number inside the block.
         event: of a number of an event's vector.
-        item_id: of a known item's id embedding as a whole, so that content alone must do.
+        candidate: of a number of an item's vector, as a candidate.
+        item_id: of a known item's id embedding as a whole where there is content, so that content alone must do.
     """
 
     hidden: float = 0.0
     event: float = 0.0
+    candidate: float = 0.0
     item_id: float = 0.0
 
 
 class UserTowerNetwork(nn.Module):  # type: ignore[misc]  # torch is not type-checked here
-    """Events -> states; items -> unit vectors; score = inner product / temperature."""
+    """Events -> states, items -> vectors; the logit of an item is their inner product."""
 
     def __init__(self, shape: UserTowerShape, dropout: TowerDropout | None = None) -> None:
         super().__init__()
         self.shape, self.dropout = shape, dropout or TowerDropout()
         width = shape.width
         self.ids = nn.Embedding(shape.item_count, width)
-        nn.init.normal_(self.ids.weight, std=width**-0.5)
         self.kinds = nn.Embedding(shape.kind_count, width)
-        nn.init.normal_(self.kinds.weight, std=0.02)
         if shape.content_dimension:
             self.content = nn.Linear(shape.content_dimension, width, bias=False)
             self.register_buffer("content_mean", torch.zeros(shape.content_dimension))
+        self.register_buffer("radius", torch.ones(()))
         self.steps_back = nn.Parameter(torch.zeros(shape.heads, shape.length))
         self.gaps = nn.Parameter(torch.zeros(shape.heads, GAP_BUCKETS))
         self.event_norm, self.inner_norm, self.last_norm = (nn.LayerNorm(width) for _ in range(3))
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
         self.wide, self.narrow = nn.Linear(width, shape.inner_width), nn.Linear(shape.inner_width, width)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_normal_(parameter)
+        nn.init.normal_(self.ids.weight, std=ITEM_DEVIATION)
+        nn.init.zeros_(self.kinds.weight)
+        nn.init.zeros_(self.steps_back)
+        nn.init.zeros_(self.gaps)
+        if shape.content_dimension:
+            nn.init.normal_(self.content.weight, std=ITEM_DEVIATION)
 
-    def item_sum(self, vectors: Tensor | None, item_row: Tensor) -> Tensor:
+    def items(self, vectors: Tensor | None, item_row: Tensor) -> Tensor:
         """Returns [..., width]: projected content plus id embedding; the latter is 0 for rows that training never saw.
 
         Args:
-            vectors: float32[..., content_dimension], None or ignored where the shape has no content.
+            vectors: float32[..., content_dimension], zeros for an item without; ignored where the shape has no content.
             item_row: int64[...].
         """
         known = ((item_row >= 0) & (item_row < self.shape.item_count)).unsqueeze(-1)
         ids = self.ids(item_row.clamp(0, self.shape.item_count - 1)) * known
-        if self.training and self.dropout.item_id and self.shape.content_dimension:
-            ids = ids * (torch.rand(ids.shape[:-1]) >= self.dropout.item_id).unsqueeze(-1)
-        if not self.shape.content_dimension or vectors is None:
+        if vectors is None or not self.shape.content_dimension:
             return ids
-        # A vector of zeros says that the item has none: then its projection is nothing, too.
+        if self.training and self.dropout.item_id:
+            ids = ids * (torch.rand(ids.shape[:-1]) >= self.dropout.item_id).unsqueeze(-1)
         present = (vectors != 0).any(-1, keepdim=True)
         return ids + self.content((vectors - self.content_mean) * present)
 
-    def item_vectors(self, vectors: Tensor | None, item_row: Tensor) -> Tensor:
-        """Returns unit vectors [..., width]."""
-        return F.normalize(self.item_sum(vectors, item_row), dim=-1)
+    def candidates(self, vectors: Tensor | None, item_row: Tensor) -> Tensor:
+        """Returns [..., width], what states are multiplied with."""
+        return F.dropout(self.items(vectors, item_row), self.dropout.candidate, self.training)
 
     def events(self, vectors: Tensor | None, item_row: Tensor, kind: Tensor) -> Tensor:
         """Returns the block's input [..., width]: each event by itself."""
-        items = F.normalize(self.item_sum(vectors, item_row), dim=-1) * math.sqrt(self.shape.width)
         kinds = self.kinds(kind.clamp(0, self.shape.kind_count - 1))
-        return F.dropout(items + kinds, self.dropout.event, self.training)
+        return F.dropout(self.items(vectors, item_row) + kinds, self.dropout.event, self.training)
 
     def keys_values(self, events: Tensor) -> tuple[Tensor, Tensor]:
         """Returns what later events attend to, each [..., L, width]."""
@@ -119,7 +131,7 @@ class UserTowerNetwork(nn.Module):  # type: ignore[misc]  # torch is not type-ch
         return near.movedim(0, -3) + time.movedim(0, -3)
 
     def attend(self, events: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
-        """Returns states, unit vectors [..., Q, width]; bias holds -inf where a query may not look."""
+        """Returns states [..., Q, width]; bias holds -inf where a query may not look."""
         normal = self.event_norm(events)
         query, key, value = (
             part.unflatten(-1, (self.shape.heads, -1)).transpose(-3, -2) for part in (self.query(normal), keys, values)
@@ -128,8 +140,25 @@ class UserTowerNetwork(nn.Module):  # type: ignore[misc]  # torch is not type-ch
         mixed = F.dropout(weights, self.dropout.hidden, self.training) @ value
         inner = normal + F.dropout(self.out(mixed.transpose(-3, -2).flatten(-2)), self.dropout.hidden, self.training)
         wide = F.dropout(F.gelu(self.wide(self.inner_norm(inner))), self.dropout.hidden, self.training)
-        state = inner + F.dropout(self.narrow(wide), self.dropout.hidden, self.training)
-        return F.normalize(self.last_norm(state), dim=-1)
+        return self.last_norm(inner + F.dropout(self.narrow(wide), self.dropout.hidden, self.training))
+
+    def unit_items(self, vectors: Tensor | None, item_row: Tensor) -> Tensor:
+        """Returns what is served, unit vectors [..., width + 1]; zeros for an item with neither id nor content."""
+        items = self.items(vectors, item_row)
+        length = items.norm(dim=-1, keepdim=True)
+        scaled = items / torch.maximum(length, self.radius)
+        rest = (1 - scaled.square().sum(-1, keepdim=True)).clamp(min=0).sqrt()
+        return torch.cat([scaled, rest], dim=-1) * (length > 0)
+
+
+def unit_states(states: Tensor) -> Tensor:
+    """Returns what is served for states [..., width]: unit vectors [..., width + 1]."""
+    return F.pad(F.normalize(states, dim=-1), (0, 1))
+
+
+def gap_bucket(gap_s: Tensor) -> Tensor:
+    """Returns int64, 0 for no time, then one bucket per doubling, from a second to four years."""
+    return torch.log2(gap_s.clamp(min=0) + 1).ceil().long().clamp(max=GAP_BUCKETS - 1)
 
 
 class UserTowerServing(nn.Module):  # type: ignore[misc]
@@ -161,9 +190,4 @@ class UserTowerServing(nn.Module):  # type: ignore[misc]
         seen = real & (steps < network.shape.length)
         bias = network.bias(steps[:, None, :], gap_s[:, None, :])
         bias = bias.masked_fill(~seen[:, None, None, :], -1e9)
-        return network.attend(query, keys, values, bias).squeeze(1) * last.amax(1)
-
-
-def gap_bucket(gap_s: Tensor) -> Tensor:
-    """Returns int64, 0 for no time, then one bucket per doubling, from a second to four years."""
-    return torch.log2(gap_s.clamp(min=0) + 1).ceil().long().clamp(max=GAP_BUCKETS - 1)
+        return unit_states(network.attend(query, keys, values, bias).squeeze(1)) * last.amax(1)

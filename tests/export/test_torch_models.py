@@ -39,7 +39,7 @@ def test_user_tower_keeps_the_served_signature_and_parity(tmp_path, content_dime
         "mask": np.array([[1, 1, 1], [0, 0, 0]]),
     }
     (found,) = session.run(["user_embedding"], feed)
-    assert found.shape == (2, 8)
+    assert found.shape == (2, 9)
     assert np.linalg.norm(found, axis=1) == pytest.approx([1, 0], abs=1e-6)
 
 

@@ -1,0 +1,125 @@
+"""The epochs of a sequence model: validation picks the best, patience ends it, a kill loses nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.checkpoint import read_checkpoint, write_checkpoint
+from training.observer import Observer
+from training.sequence_validation import RankingFigures
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """How long.
+
+    Attributes:
+        name: of the curves.
+        epochs: at most.
+        patience: epochs without a better validation before it ends.
+        validate_every: epochs between validations.
+    """
+
+    name: str
+    epochs: int
+    patience: int
+    validate_every: int = 1
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """What is trained.
+
+    Attributes:
+        network: gets the best epoch's weights back in the end.
+        optimizer: of its parameters.
+        train_epoch: trains once over everything with this randomness and returns the mean loss.
+        validate: returns the validation figures.
+    """
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    train_epoch: Callable[[np.random.Generator], float]
+    validate: Callable[[], RankingFigures]
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Where a training goes on after a kill; a file of other settings or another seed is ignored.
+
+    Attributes:
+        seed: every epoch's randomness follows from it and the epoch's number, so a resumed training equals another.
+        key: what must be the same for the file to be of this training.
+        path: None keeps nothing.
+    """
+
+    seed: int
+    key: str
+    path: Path | None
+
+
+@dataclass
+class _Progress:
+    best: RankingFigures
+    best_epoch: int
+    best_network: dict[str, Tensor]
+    epoch: int = 0
+
+
+def fit(trainee: Trainee, plan: FitPlan, resume: Resume, observer: Observer) -> RankingFigures:
+    """Trains, leaves the network with its best epoch's weights, and returns that epoch's validation figures."""
+    progress = _read(trainee, plan, resume, observer)
+    while progress.epoch < plan.epochs and progress.epoch - progress.best_epoch < plan.patience:
+        epoch = progress.epoch = progress.epoch + 1
+        rng = np.random.default_rng((resume.seed, epoch))
+        torch.manual_seed(int(rng.integers(2**62)))
+        trainee.network.train()
+        observer.metric(f"{plan.name}/loss", epoch, trainee.train_epoch(rng))
+        if epoch % plan.validate_every and epoch != plan.epochs:
+            continue
+        trainee.network.eval()
+        found = trainee.validate()
+        observer.metric(f"{plan.name}/validation_recall_at_10", epoch, found.recall)
+        observer.metric(f"{plan.name}/validation_ndcg_at_10", epoch, found.ndcg)
+        if found.choice > progress.best.choice:
+            progress.best, progress.best_epoch, progress.best_network = found, epoch, _copied(trainee.network)
+        if resume.path is not None:
+            _write(resume.path, trainee, resume, progress)
+    trainee.network.load_state_dict(progress.best_network)
+    trainee.network.eval()
+    observer.step(
+        f"{plan.name}: {progress.epoch} epochs, best {progress.best_epoch}, "
+        f"validation R@10 {progress.best.recall:.4f}, NDCG@10 {progress.best.ndcg:.4f}"
+    )
+    return progress.best
+
+
+def _read(trainee: Trainee, plan: FitPlan, resume: Resume, observer: Observer) -> _Progress:
+    saved = None if resume.path is None else read_checkpoint(resume.path, resume.key)
+    if saved is None:
+        return _Progress(RankingFigures(-1, -1), 0, _copied(trainee.network))
+    trainee.network.load_state_dict(saved["network"])
+    trainee.optimizer.load_state_dict(saved["optimizer"])
+    observer.step(f"{plan.name}: goes on after epoch {saved['epoch']}")
+    return _Progress(RankingFigures(*saved["best"]), saved["best_epoch"], saved["best_network"], saved["epoch"])
+
+
+def _write(path: Path, trainee: Trainee, resume: Resume, progress: _Progress) -> None:
+    state = {
+        "key": resume.key,
+        "network": trainee.network.state_dict(),
+        "optimizer": trainee.optimizer.state_dict(),
+        "epoch": progress.epoch,
+        "best": (progress.best.recall, progress.best.ndcg),
+        "best_epoch": progress.best_epoch,
+        "best_network": progress.best_network,
+    }
+    write_checkpoint(path, state)
+
+
+def _copied(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}
