@@ -1,6 +1,6 @@
 """GPT-2 with mean pooling and a linear item head: a baseline row, a language model's body put to item sequences.
 
-The body is a small GPT-2 (Radford et al., 2019) with random weights over item ids; the mean of its states up to an event
+The body is a small GPT-2 (Radford et al., 2019), random weights, over item ids; the mean of its states up to an event
 goes through one linear layer to a logit an item.
 """
 

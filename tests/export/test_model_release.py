@@ -33,7 +33,7 @@ def test_every_part_is_packed_with_its_figures(learned_release):
     assert (manifest.quality_protocol, manifest.quality) == ("warm-users", {"recall_at_20": 0.2})
     assert manifest.thresholds == {"semantic_history": -1.0}
     vectors = np.load(learned_release.path / layout.TOWER_VECTORS)
-    assert vectors.shape == (COUNT, 16)
+    assert vectors.shape == (COUNT, 17)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     card = (learned_release.path / layout.CARD).read_text()
     for told in ("warm-users", "recall_at_20 | 0.2000 | 0.1800 to 0.2200", "interactions: 1234", "Who may use it"):
