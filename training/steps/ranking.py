@@ -64,23 +64,27 @@ class RankingStep:
         asked = replace(settings.examples, hold_out=hold_out_of(split.protocol))
         material.observer.step("questions for the ranker from sources fitted without those asked")
         recipe = RecallRecipe(facts, with_chosen(settings.recall, material.out / COLLABORATIVE))
-        examples = cross_fitted_examples(split.train, recipe, asked, material.seed)
-        model = train_ranker(examples, settings.ranker, material.seed, material.observer)
-        ranker = Ranker(hybrid, model, settings.ranker.candidate_limit, split.validation.candidates)
-        figures = {
-            "ndcg_at_100": validation_ndcg(ranker, split.validation),
-            "hybrid_ndcg_at_100": validation_ndcg(hybrid, split.validation),
-            "source_ndcg_at_100": _best_source(recall, split.validation),
-        }
-        # Hybrid recall's own figure is no measure here: its weights were chosen on these very cases.
-        accepted = figures["ndcg_at_100"] > figures["source_ndcg_at_100"]
         save_hybrid(hybrid, work / RANKER)
-        if accepted:
-            model.save(work / RANKER)
         chosen = validation_thresholds(_sources(recall), split.validation, settings.thresholds)
         save_thresholds(chosen, work / _THRESHOLDS)
         weights = ", ".join(f"{name} {weight:g}" for name, weight in hybrid.weights.items() if weight)
-        return StepRecord(0, "", accepted, figures, [f"hybrid recall: {weights}"])
+        notes = [f"hybrid recall: {weights}"]
+        figures = {
+            "hybrid_ndcg_at_100": validation_ndcg(hybrid, split.validation),
+            "source_ndcg_at_100": _best_source(recall, split.validation),
+        }
+        try:
+            examples = cross_fitted_examples(split.train, recipe, asked, material.seed)
+            model = train_ranker(examples, settings.ranker, material.seed, material.observer)
+        except ValueError as error:
+            return StepRecord(0, "", False, figures, [*notes, f"no ranker: {error}"])
+        ranker = Ranker(hybrid, model, settings.ranker.candidate_limit, split.validation.candidates)
+        figures = {"ndcg_at_100": validation_ndcg(ranker, split.validation)} | figures
+        # Hybrid recall's own figure is no measure here: its weights were chosen on these very cases.
+        accepted = figures["ndcg_at_100"] > figures["source_ndcg_at_100"]
+        if accepted:
+            model.save(work / RANKER)
+        return StepRecord(0, "", accepted, figures, notes)
 
 
 def _best_source(recall: Recall, validation: Part) -> float:
