@@ -16,6 +16,10 @@ ITEM_PRIOR = 2.0
 # An aspect is worth naming to a user who cares this much about it, for an item praised this much for it.
 _SHARED_FROM = 0.1
 
+# The ranker sees an aspect of an item from this many mentions on. With fewer, that one is known at all would tell a
+# training question's answer: the user asked about may have written the one review.
+OFTEN_SAID = 5
+
 _TINY = 1e-9
 
 _PLACE = {aspect: place for place, aspect in enumerate(ASPECTS)}
@@ -162,6 +166,15 @@ class AspectTable:
     def matrix(self, ids: Sequence[str]) -> np.ndarray:
         """Returns float32[n, A] for these ids; zeros where nothing is known."""
         return aspect_matrix(ids, self.scores)
+
+    def often_said(self, ids: Sequence[str]) -> np.ndarray:
+        """Returns float32[n, A] for these ids; zeros of aspects that fewer than `OFTEN_SAID` texts name."""
+        often = {
+            key: np.where(mentions >= OFTEN_SAID, self.scores[key], 0).astype(np.float32)
+            for key, mentions in self.mentions.items()
+            if key in self.scores
+        }
+        return aspect_matrix(ids, often)
 
 
 def aspect_matrix(ids: Sequence[str], scores: Mapping[str, np.ndarray]) -> np.ndarray:

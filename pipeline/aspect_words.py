@@ -13,7 +13,7 @@ _SHARED_WITHIN = 4
 # Of the tie between two nouns beside a Chinese adjective, the one before it wins.
 _AFTER_COST = 1.5
 # A sentence longer than this many found phrases is read in pieces, so that no text takes long.
-_LONGEST = 100
+_LONGEST = 40
 
 
 @dataclass(frozen=True, slots=True)

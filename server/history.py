@@ -13,6 +13,7 @@ from domain.recommendation import RecommendQuery
 from domain.text import history_text
 from pipeline.aspect_profile import user_aspects
 from pipeline.tower_input import PastEvents
+from server.aspects import comments_of
 from server.live_release import LiveRelease
 
 _KIND_PLACES = {kind: place for place, kind in enumerate(EventKind)}
@@ -31,7 +32,7 @@ class History:
         unknown_item_ids: ids that the catalogue does not have and that carry no title, in the order given.
         past: every event on an item of the catalogue that was not disliked, readable or not: what trained models go
             by. None where the history is told, for then the caller wants it read as text.
-        comments: what the caller said of items, oldest first; read only where the release knows what reviews say.
+        comments: what the caller said of items, newest first; none where the release does not know what reviews say.
     """
 
     rows: tuple[int, ...]
@@ -83,7 +84,7 @@ def read_history(query: RecommendQuery, release: LiveRelease) -> History:
         told=history_text(told, titles, release.manifest.template),
         told_titles="\n".join(dict.fromkeys(title for title in titles.values() if title)),
         unknown_item_ids=unknown,
-        comments=tuple(event.comment for event in events if event.comment),
+        comments=() if release.learned.aspects is None else comments_of(events),
         past=None if query.tell_history else _past(speaking, known),
     )
     if not (query.text or history.rows or history.told or release.learned.popularity is not None):

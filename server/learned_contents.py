@@ -49,6 +49,7 @@ class LearnedContents:
         popularity: the prior.
         aspects: float32[n, A], what reviews say of each item, in the order of `pipeline.aspects.ASPECTS`.
         student: reads texts while the encoder is away.
+        ranked_aspects: float32[n, A], of them what was said often enough for the ranker.
         tower: float32[n, e], the item side of the user tower.
         scaling: of the ranker's features and logits.
         canaries: by model.
@@ -59,6 +60,7 @@ class LearnedContents:
     popularity: PopularItems | None = None
     aspects: np.ndarray | None = None
     student: StaticEncoder | None = None
+    ranked_aspects: np.ndarray | None = None
     tower: np.ndarray | None = None
     scaling: RankScaling | None = None
     canaries: Mapping[str, ModelCanary] = field(default_factory=dict)
@@ -82,7 +84,7 @@ def read_learned(folder: ReleaseFolder, vectors: np.ndarray, item_ids: Sequence[
             for name in (layout.NEIGHBOURS, layout.FOLLOWERS)
         )
         popularity = PopularItems.load(path / layout.POPULARITY) if layout.POPULARITY in manifest.files else None
-        aspects = AspectTable.load(path / layout.ASPECTS).matrix(item_ids) if layout.ASPECTS in manifest.files else None
+        aspects = AspectTable.load(path / layout.ASPECTS) if layout.ASPECTS in manifest.files else None
         student = _student(folder)
         tower = _tower(folder) if "user_tower" in manifest.models else None
         scaling = _scaling(folder) if "ranker" in manifest.models else None
@@ -93,7 +95,8 @@ def read_learned(folder: ReleaseFolder, vectors: np.ndarray, item_ids: Sequence[
     wrong = [name for name, part in counts.items() if part is not None and len(part) != manifest.item_count]
     if wrong:
         raise ReleaseRejected(f"{path}: {', '.join(wrong)} is not about {manifest.item_count} items; build it again")
-    return LearnedContents(neighbours, followers, popularity, aspects, student, tower, scaling, canaries)
+    said, often = (None, None) if aspects is None else (aspects.matrix(item_ids), aspects.often_said(item_ids))
+    return LearnedContents(neighbours, followers, popularity, said, student, often, tower, scaling, canaries)
 
 
 def _student(folder: ReleaseFolder) -> StaticEncoder | None:

@@ -171,7 +171,7 @@ def _facts(contents: ReleaseContents) -> ItemFacts:
         neighbour_weights=None if learned.neighbours is None else learned.neighbours.weights,
         follower_rows=None if learned.followers is None else learned.followers.rows,
         follower_weights=None if learned.followers is None else learned.followers.weights,
-        aspects=learned.aspects,
+        aspects=learned.ranked_aspects,
         log_popularity=None if learned.popularity is None else learned.popularity.log_prior,
     )
 

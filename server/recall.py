@@ -56,7 +56,8 @@ def recall(query: RecommendQuery, history: History, represented: Represented, re
     """
     blocked = _blocked(query, history, release)
     searches = _searches(history, represented, release)
-    single = len(searches) + bool(represented.lexical_text) == 1
+    # What suits the caller's comments may move up into the list from below.
+    single = len(searches) + bool(represented.lexical_text) == 1 and not history.comments
     wide = max(_DEPTH_FACTOR * query.k, _DEPTH_LEAST)
     lists = []
     for source, search in searches:

@@ -31,6 +31,7 @@ from domain.recommendation import (
 )
 from pipeline.aspect_profile import strongest_shared_aspect
 from pipeline.fuse import Candidate, fuse
+from server.aspects import SPARE_COUNT, by_aspects
 from server.deadline import Deadline
 from server.explain import Closeness, Resemblance, explain
 from server.history import History, read_history
@@ -160,7 +161,7 @@ def _finished(
     """Orders, explains and details; in a worker thread."""
     query, release = request.query, request.release
     with _clock(times, "rank_s"):
-        best = fuse(recalled.lists, query.k) if given is None else ranked(*given, query.k)
+        best = _best(request, recalled, given)
         candidates = with_fill(best, recalled, query.k)
         items = _items(candidates, request.represented, release, {} if given is None else given[1].probabilities)
     with _clock(times, "explain_s"):
@@ -171,6 +172,14 @@ def _finished(
         if query.item_mask is not None:
             items = _detailed(items, candidates, query.item_mask, release)
     return items
+
+
+def _best(request: _Request, recalled: Recalled, given: tuple[RankInput, Ranking] | None) -> list[Candidate]:
+    """Orders what was recalled; goods that suit the caller's comments move up."""
+    k, said, aspects = request.query.k, request.history.aspects, request.release.learned.aspects
+    count = k if said is None else k + SPARE_COUNT
+    best = fuse(recalled.lists, count) if given is None else ranked(*given, count)
+    return best[:k] if said is None or aspects is None else by_aspects(best, said, aspects, k)
 
 
 _NOT_EXPLAINED = Degradation(DegradationReason.EXPLANATION_SKIPPED, "there was no time left to explain the items")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from domain.item import Item
-from pipeline.aspect_profile import AspectTable, aspect_matrix
+from pipeline.aspect_profile import AspectTable
 from pipeline.item_facts import ItemFacts
 from training.item_vectors import item_vectors
 from training.material import Material
@@ -41,7 +41,7 @@ def content_facts(
     facts = ItemFacts(item_count) if items is None else ItemFacts.of_items(items)
     if items is not None and aspects.is_file():
         ids = [item.id for item in items]
-        facts = replace(facts, aspects=aspect_matrix(ids, AspectTable.load(aspects).scores))
+        facts = replace(facts, aspects=AspectTable.load(aspects).often_said(ids))
     if vectors is None:
         return facts
     return replace(facts, vectors=vectors, mean=SemanticScorer.of(vectors).mean)

@@ -99,3 +99,8 @@ def test_aspects_of_another_program_are_put_in_place_by_name():
 def test_no_table_is_refused(text):
     with pytest.raises(ValueError):
         AspectTable.parse(text)
+
+
+def test_a_ranker_sees_only_what_was_said_often():
+    table = AspectTable.of({f"said {count}": item_profile([aspect_scores("Cheap.")] * count) for count in (4, 5)})
+    assert table.often_said(["said 4", "said 5", "x"])[:, PRICE].astype(bool).tolist() == [False, True, False]

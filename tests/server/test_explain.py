@@ -84,3 +84,9 @@ def test_terms_shared_are_shown_up_to_five():
 
 def test_fill_says_that_nothing_speaks_for_it():
     assert told(FILL).text == "Nothing speaks for it, but fewer others exist than were asked for."
+
+
+def test_an_aspect_that_reviews_praise_is_named():
+    candidate = Candidate(7, 1.0, (SourceView(TEXT, 1, 0.5),))
+    (why,) = explain([candidate], [Closeness(0.1, None, aspect="price")], {})
+    assert why.text == "Reviews praise its price, which the comments care about."
