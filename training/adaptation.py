@@ -22,6 +22,7 @@ from sentence_transformers.sentence_transformer.losses import (
     CachedMultipleNegativesRankingLoss,
     DenoisingAutoEncoderLoss,
 )
+from transformers import PrinterCallback
 
 from domain.errors import NothingToLearnFrom
 from training.contrastive import TuningRun, last_checkpoint
@@ -130,6 +131,7 @@ def adapt(model: SentenceTransformer, texts: Sequence[str], settings: Adaptation
         loss=_loss(adapted, settings),
         callbacks=[watch],
     )
+    trainer.remove_callback(PrinterCallback)  # the observer tells what people want to hear
     last = last_checkpoint(run.checkpoint)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     watch.finish(trainer.state)

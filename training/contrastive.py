@@ -24,6 +24,7 @@ from sentence_transformers import (
 from sentence_transformers.base.losses.gradcache import CachedLossMixin
 from sentence_transformers.util import all_gather, all_gather_with_grad, get_rank
 from torch import Tensor
+from transformers import PrinterCallback
 
 from domain.errors import NothingToLearnFrom
 from training.encoder_folder import base_modules
@@ -147,6 +148,7 @@ def fine_tune(
         loss=CoConsumptionLoss(tuned, pairs, source.consumed, settings),
         callbacks=[watch],
     )
+    trainer.remove_callback(PrinterCallback)  # the observer tells what people want to hear
     last = last_checkpoint(run.checkpoint)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     watch.finish(trainer.state)

@@ -1,4 +1,8 @@
 import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,3 +168,16 @@ def test_fields_are_dropped_but_never_all():
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match="must be"):
         ContrastiveSettings(**wrong)
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(tmp_path):
+    folder = write_encoder(tmp_path / "e")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "tests.training.ddp_fine_tune", str(folder), str(tmp_path)]
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    ended = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    first, second = (tmp_path / f"{rank}-of-2.txt" for rank in (0, 1))
+    assert first.read_text() == second.read_text()
