@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     question = load_question(asked)
     report = judge(question, _plan(args), _Told(console))
     console.print()
-    console.print(terminal_report(report))
+    console.print(terminal_report(report, console.width))
     try:
         if args.json is not None:
             write_json(args.json, evaluation_to_json(report))

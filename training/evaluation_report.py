@@ -23,6 +23,7 @@ _OTHER_HEADLINES = ("recall@10", "recall@20", "ndcg@10", "ndcg@100")
 MORE_METRICS = ("auc", "precision@10", "f1@10", "hit@10", "mrr", "diversity@10", "novelty@10")
 _SHORT = {"precision@10": "P@10", "hit@10": "hit@10", "diversity@10": "diverse", "novelty@10": "novel"}
 _NOTHING = "-"
+_WIDE = 116
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,12 @@ class EvaluationReport:
         }
 
 
-def terminal_report(report: EvaluationReport) -> Group:
-    """Lays the report out for a terminal."""
+def terminal_report(report: EvaluationReport, width: int = _WIDE) -> Group:
+    """Lays the report out for a terminal of so many columns; below 116 cold users get a table a case."""
     parts: list[object] = [_facts(report), Text(), _headline_table(report), Text(), _more_table(report.table)]
-    if report.cold:
-        parts += [Text(), _cold_table(report)]
+    cold = [report.cold] if width >= _WIDE else [(table,) for table in report.cold]
+    for tables in (tables for tables in cold if tables):
+        parts += [Text(), _cold_table(report, tables)]
     parts += [Text(), Text(_legend(report), style="dim")]
     parts += [Text(note, style="yellow") for note in report.notes]
     return Group(*parts)
@@ -179,7 +181,7 @@ def _headline_table(report: EvaluationReport) -> Table:
     for metric in report.headlines:
         table.add_column(metric_label(metric), justify="right", no_wrap=True)
     if evaluation.draws > 1:
-        table.add_column(f"spread of {metric_label(report.headlines[0])}", justify="right")
+        table.add_column("spread", justify="right")
     table.add_column(f"x {report.reference}" if report.reference else "", justify="right", no_wrap=True)
     for row in evaluation.rows:
         cells = [with_margin(evaluation.mean(row.name, metric)) for metric in report.headlines]
@@ -196,11 +198,11 @@ def _more_table(evaluation: Evaluation) -> Table:
     for name in (*(_SHORT.get(metric, metric_label(metric)) for metric in MORE_METRICS), "covered", "Brier", "s"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in evaluation.rows:
-        digits = [4, 4, 4, 4, 4, 3, 2]
+        digits = [3, 3, 3, 3, 3, 2, 2]
         means = [evaluation.mean(row.name, metric).point for metric in MORE_METRICS]
         cells = [figure(mean, count) for mean, count in zip(means, digits, strict=True)]
-        cells.append(figure(row.coverage, 3) if row.answered else _NOTHING)
-        table.add_row(escape(row.name), *cells, figure(row.brier), f"{row.seconds:.1f}")
+        cells.append(figure(row.coverage, 2) if row.answered else _NOTHING)
+        table.add_row(escape(row.name), *cells, figure(row.brier), f"{row.seconds:.0f}")
     return table
 
 
@@ -210,15 +212,15 @@ def _table(first: str) -> Table:
     return table
 
 
-def _cold_table(report: EvaluationReport) -> Table:
+def _cold_table(report: EvaluationReport, tables: Sequence[Evaluation]) -> Table:
     metric = cold_metric(report)
     table = _table(f"cold user, {metric_label(metric)}")
-    for evaluation in report.cold:
+    for evaluation in tables:
         table.add_column(evaluation.name, justify="right", no_wrap=True)
         table.add_column(f"x {least_row(evaluation) or '-'}", justify="right", no_wrap=True)
-    for row in report.cold[0].rows:
+    for row in tables[0].rows:
         cells = []
-        for evaluation in report.cold:
+        for evaluation in tables:
             cells.append(with_margin(evaluation.mean(row.name, metric)))
             least = least_row(evaluation)
             paired = least is not None and row.name != least and evaluation.row(row.name).answered
@@ -229,8 +231,10 @@ def _cold_table(report: EvaluationReport) -> Table:
 
 
 def _legend(report: EvaluationReport) -> str:
+    draws = ""
+    if report.table.draws > 1:
+        draws = f" Means over {report.table.draws} draws, spread is theirs of {metric_label(report.headlines[0])}."
     return (
         "± and [low, high]: 95 % of a bootstrap over users; ratios are paired. Full ranking, ties by item id. "
-        "- : the row cannot answer, for example an item nobody has touched."
-        + (f" Means over {report.table.draws} draws." if report.table.draws > 1 else "")
+        f"- : the row cannot answer, for example an item nobody has touched.{draws}"
     )
