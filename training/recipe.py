@@ -15,12 +15,15 @@ from training.steps.collaborative import CollaborativeStep
 from training.steps.encoder import EncoderStep
 from training.steps.ranking import RankingSettings, RankingStep
 from training.steps.students import StudentEncoderSettings, StudentEncoderStep, StudentSettings, StudentStep
+from training.steps.user_tower import UserTowerStep
+from training.user_tower import UserTowerSettings
 
 # One table of a preset each; the step of the same name takes it.
 _STEPS: Mapping[str, tuple[type, Any]] = {
     "aspects": (ReviewProfileSettings, AspectsStep),
     "encoder": (EncoderSettings, EncoderStep),
     "collaborative": (RecallSettings, CollaborativeStep),
+    "user_tower": (UserTowerSettings, UserTowerStep),
     "ranker": (RankingSettings, RankingStep),
     "student": (StudentSettings, StudentStep),
     "student_encoder": (StudentEncoderSettings, StudentEncoderStep),
@@ -32,6 +35,15 @@ SECTIONS: Mapping[str, type] = {name: settings for name, (settings, _) in _STEPS
 # What `--search` tries of a part, and the figure that is to be high.
 _SPACES: Mapping[str, SearchSpace] = {
     "encoder": SearchSpace("cold_ndcg_at_100", {"shrinkage": Span(0.01, 1.0, log=True), "taste_width": Span(16, 128)}),
+    "user_tower": SearchSpace(
+        "ndcg_at_100",
+        {
+            "learning_rate": Span(3e-4, 3e-3, log=True),
+            "dropout": Span(0.0, 0.5),
+            "event_dropout": Span(0.0, 0.6),
+            "weight_decay": Span(1e-3, 1e-1, log=True),
+        },
+    ),
     "ranker": SearchSpace(
         "ndcg_at_100",
         {

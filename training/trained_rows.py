@@ -19,12 +19,14 @@ from training.recall import Tower
 from training.run_folder import read_run
 from training.semantic import SemanticScorer
 from training.split import Scorer, Split
+from training.steps.user_tower import saved_tower
 
 FINE_TUNED = "semantic, fine-tuned"
 COLLABORATIVE = "neighbour table"
+USER_TOWER = "user tower"
 HYBRID = "hybrid recall"
 RANKED = "hybrid + ranker"
-TRAINED = (FINE_TUNED, COLLABORATIVE, HYBRID, RANKED)
+TRAINED = (FINE_TUNED, COLLABORATIVE, USER_TOWER, HYBRID, RANKED)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,6 @@ class ModelInputs:
         encode: an encoder folder and the items' texts to float32[n, d], unit; kept on disk.
         read: an encoder folder and lines about users to float32[B, d], unit; loads the encoder once.
         base: folder of the base encoder.
-        tower: the model's user tower, where it has one.
     """
 
     split: Split
@@ -49,7 +50,6 @@ class ModelInputs:
     encode: Callable[[Path, Sequence[str]], np.ndarray]
     read: Callable[[Path, Sequence[str]], np.ndarray]
     base: Path | None = None
-    tower: Tower | None = None
 
 
 def check_same_split(model: Path, wanted: Mapping[str, object]) -> None:
@@ -100,21 +100,26 @@ def trained_rows(model: Path, inputs: ModelInputs) -> dict[str, Scorer]:
     if (collaborative / "neighbours.npz").is_file():
         _check_items(collaborative / "items.json", inputs.split)
         rows[COLLABORATIVE] = NeighbourTable.load(collaborative)
+    tower = saved_tower(model, None if content is None else content.scorer.vectors)
+    if tower is not None:
+        rows[USER_TOWER] = tower
     if (model / "ranker" / "hybrid.json").is_file():
-        rows |= _pipeline_rows(model, inputs, content)
+        rows |= _pipeline_rows(model, inputs, content, tower)
     return rows
 
 
-def _pipeline_rows(model: Path, inputs: ModelInputs, content: ZeroShot | None) -> dict[str, Scorer]:
+def _pipeline_rows(
+    model: Path, inputs: ModelInputs, content: ZeroShot | None, tower: Tower | None
+) -> dict[str, Scorer]:
     vectors = None if content is None else content.scorer.vectors
     facts = content_facts(len(inputs.split.item_ids), inputs.items, vectors, model / ASPECTS)
     parts = (inputs.split.validation, *inputs.split.tests)
     candidates = np.logical_or.reduce([part.candidates for part in parts])
     if not (model / "ranker" / "model.safetensors").is_file():  # it was no better than hybrid recall
-        recall = load_recall(model / "collaborative", facts, inputs.tower)
+        recall = load_recall(model / "collaborative", facts, tower)
         hybrid = load_hybrid(model / "ranker", recall, inputs.split.known)
         return {HYBRID: hybrid if content is None else HybridReader(hybrid, content.encode)}
-    ranker = load_pipeline(model, facts, inputs.split.known, inputs.tower).among(candidates)
+    ranker = load_pipeline(model, facts, inputs.split.known, tower).among(candidates)
     if content is None:
         return {HYBRID: ranker.hybrid, RANKED: ranker}
     return {HYBRID: HybridReader(ranker.hybrid, content.encode), RANKED: RankedReader(ranker, content.encode)}

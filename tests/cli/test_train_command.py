@@ -17,6 +17,8 @@ TINY = (
     "encoder.bag_gain=[1.0]",
     "encoder.taste_gain=[0.5]",
     "collaborative.ease.tried=[10.0]",
+    "user_tower.epochs=1",
+    "user_tower.width=16",
     "ranker.examples.folds=2",
     "ranker.ranker.epochs=2",
     "ranker.ranker.members=1",
@@ -51,7 +53,7 @@ def test_a_run_trains_every_part_resumes_and_is_judged(interactions, encoder, tm
     out = tmp_path / "model"
     assert _train(interactions, encoder, out, "--protocol", "next-item") == 0
     run = json.loads((out / "run.json").read_text())
-    assert {"encoder", "collaborative", "ranker"} <= set(run["steps"])
+    assert {"encoder", "collaborative", "user_tower", "ranker"} <= set(run["steps"])
     assert run["split"]["protocol"] == "next-item"
     quality = json.loads((out / "quality.json").read_text())
     assert quality["protocol"] == "validation, next-item"

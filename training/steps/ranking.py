@@ -13,6 +13,7 @@ from training.recall import Recall, RecallRecipe, RecallSettings
 from training.run_folder import StepRecord
 from training.selection import ndcg_by_case, validation_ndcg
 from training.split import Part, Scorer
+from training.steps.user_tower import saved_tower, tower_of_others
 from training.thresholds import ThresholdSettings, save_thresholds, validation_thresholds
 
 _THRESHOLDS = "thresholds.json"
@@ -59,11 +60,13 @@ class RankingStep:
         """Trains on cross-fitted questions; the ranker stays where it beats every source alone on validation."""
         settings, split = self._settings, material.split
         facts = item_facts(material)
-        recall = load_recall(material.out / COLLABORATIVE, facts)
+        tower = saved_tower(material.out, facts.vectors)
+        recall = load_recall(material.out / COLLABORATIVE, facts, tower)
         hybrid = fit_hybrid(recall, split.validation, settings.hybrid, material.observer)
         asked = replace(settings.examples, hold_out=hold_out_of(split.protocol))
         material.observer.step("questions for the ranker from sources fitted without those asked")
-        recipe = RecallRecipe(facts, with_chosen(settings.recall, material.out / COLLABORATIVE))
+        others = None if tower is None else tower_of_others(material, facts.vectors, tower.settings)
+        recipe = RecallRecipe(facts, with_chosen(settings.recall, material.out / COLLABORATIVE), others)
         save_hybrid(hybrid, work / RANKER)
         chosen = validation_thresholds(_sources(recall), split.validation, settings.thresholds)
         save_thresholds(chosen, work / _THRESHOLDS)
