@@ -1,7 +1,7 @@
 """Students of the encoder: a table that stands in for it while it is away, and an encoder with fewer layers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -115,14 +115,14 @@ class StudentEncoderStep:
 
     def make(self, material: Material, work: Path) -> StepRecord:
         """Distils from item texts, and judges by histories and items told by the student alone."""
-        teacher, texts = _Teacher(material), material.texts
+        teacher, texts, layers = _Teacher(material), material.texts, self._settings.layers
         assert texts is not None
         folder = work / STUDENT_ENCODER
         result = train_layer_student(
             teacher.folder,
             texts,
             folder,
-            self._settings.layers,
+            replace(layers, max_tokens=min(layers.max_tokens, teacher.max_tokens)),
             material.seed,
             observer=material.observer,
             checkpoint=work / "layer_student.pt",
