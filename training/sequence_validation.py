@@ -1,14 +1,15 @@
 """Figures by which a sequence model is chosen: R@10 and NDCG@10 of states against item vectors, full ranking."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from training.split import Case, Part
+from training.split import Case, Part, Scorer
 
 DEPTH = 10
+_CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -30,30 +31,38 @@ class RankingFigures:
 
 
 @torch.no_grad()
-def ranking_figures(states: torch.Tensor, items: torch.Tensor, part: Part, *, chunk: int = 256) -> RankingFigures:
+def ranking_figures(states: torch.Tensor, items: torch.Tensor, part: Part) -> RankingFigures:
     """Ranks every candidate for every case by inner product; a case's own history is left out.
 
     Args:
         states: float32[cases, d].
         items: float32[n, d].
         part: the questions and their candidates.
-        chunk: cases at a time.
     """
-    depth = min(DEPTH, items.shape[0])
+    return _figures(lambda chunk: states[chunk] @ items.T, part)
+
+
+@torch.no_grad()
+def scorer_figures(scorer: Scorer, part: Part) -> RankingFigures:
+    """Returns the same figures of anything that scores."""
+    return _figures(lambda chunk: torch.from_numpy(scorer.scores([case.history for case in part.cases[chunk]])), part)
+
+
+def _figures(scores_of: Callable[[slice], torch.Tensor], part: Part) -> RankingFigures:
     outside = torch.from_numpy(~part.candidates)
-    discount = 1 / np.log2(np.arange(depth) + 2)
+    discount = 1 / np.log2(np.arange(DEPTH) + 2)
     ideal = np.cumsum(discount)
     recall = ndcg = 0.0
-    for start in range(0, len(part.cases), chunk):
-        cases = part.cases[start : start + chunk]
-        scores = states[start : start + len(cases)] @ items.T
+    for start in range(0, len(part.cases), _CHUNK):
+        cases = part.cases[start : start + _CHUNK]
+        scores = scores_of(slice(start, start + len(cases)))
         scores[:, outside] = -torch.inf
         scores[_seen(cases)] = -torch.inf
-        top = scores.topk(depth, dim=1).indices.numpy()
-        for best, case in zip(top, cases, strict=True):
-            hits = np.isin(best, case.targets)
-            recall += float(hits.sum()) / min(depth, len(case.targets))
-            ndcg += float(hits @ discount) / ideal[min(depth, len(case.targets)) - 1]
+        best, places = scores.topk(min(DEPTH, scores.shape[1]), dim=1)
+        for row, real, case in zip(places.numpy(), torch.isfinite(best).numpy(), cases, strict=True):
+            hits, wanted = np.isin(row, case.targets) & real, min(DEPTH, len(case.targets))
+            recall += float(hits.sum()) / wanted
+            ndcg += float(hits @ discount[: len(hits)]) / ideal[wanted - 1]
     count = max(1, len(part.cases))
     return RankingFigures(float(recall / count), float(ndcg / count))
 

@@ -61,7 +61,7 @@ class UserTowerSettings:
     inner: int = 2
     dropout: float = 0.2
     event_dropout: float = 0.3
-    candidate_dropout: float = 0.2
+    candidate_dropout: float = 0.0
     id_dropout: float = 0.2
     weight_decay: float = 0.01
     smoothing: float = 0.0

@@ -1,0 +1,87 @@
+"""Figures of the sequence models on the next-item protocol: R@10 and NDCG@10 of the test part, with seconds.
+
+    python -m bench.sequence --data DIR --model sasrec|tower|gpt2 [--seed N] [--set NAME=VALUE ...] [--validation-only]
+
+DIR holds interactions.csv.gz and, where items have texts, items.jsonl. The test part is looked at once, after training.
+A killed run goes on where it was if --checkpoint is given.
+"""
+
+import argparse
+import dataclasses
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from training.gpt2_baseline import Gpt2Settings, train_gpt2_baseline
+from training.load import DataRequest, load_data
+from training.material import BaseEncoder, Material
+from training.sasrec import SasrecSettings, train_sasrec
+from training.sequence_fit import Resume
+from training.sequence_validation import scorer_figures
+from training.user_tower import UserTowerSettings, train_user_tower
+
+_ROOT = Path(__file__).resolve().parent.parent
+_SETTINGS = {"sasrec": SasrecSettings, "tower": UserTowerSettings, "gpt2": Gpt2Settings}
+
+
+class _Printer:
+    """An observer that prints."""
+
+    def step(self, message: str) -> None:
+        """Prints the message."""
+        sys.stdout.write(f"{message}\n")
+        sys.stdout.flush()
+
+    def metric(self, name: str, step: int, value: float) -> None:
+        """Prints the figure."""
+        self.step(f"{name} {step} {value:.5f}")
+
+
+def main() -> int:
+    """Trains, measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", choices=sorted(_SETTINGS), required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="of the model's settings")
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--validation-only", action="store_true", help="leave the test part alone")
+    args = parser.parse_args()
+    material = _material(args.data)
+    settings = _settings(_SETTINGS[args.model](), args.set)
+    started = time.monotonic()
+    resume = Resume(args.seed, f"{material.key} {settings}", args.checkpoint)
+    model = _train(args.model, material, settings, resume)
+    line = f"{args.data.name} {args.model} seed {args.seed}: validation {model.validation}"
+    if not args.validation_only:
+        part = material.split.tests[0]
+        line += f", test ({len(part.cases):,} users) {scorer_figures(model, part)}"
+    sys.stdout.write(f"{line}, {time.monotonic() - started:.0f} s\n")
+    return 0
+
+
+def _train(name: str, material: Material, settings: Any, resume: Resume) -> Any:  # noqa: ANN401 - training is not typed
+    split, observer = material.split, _Printer()
+    if name == "tower":
+        return train_user_tower(split, material.vectors, settings, resume, observer)
+    return (train_sasrec if name == "sasrec" else train_gpt2_baseline)(split, settings, resume, observer)
+
+
+def _settings(settings: Any, changes: list[str]) -> Any:  # noqa: ANN401
+    pairs = (change.split("=", 1) for change in changes)
+    return dataclasses.replace(settings, **{name: type(getattr(settings, name))(value) for name, value in pairs})
+
+
+def _material(folder: Path) -> Material:
+    from export.encoder_source import resolve_encoder
+
+    items, cache = folder / "items.jsonl", _ROOT / ".cache/item_vectors"
+    source = resolve_encoder(None)
+    base = BaseEncoder(source.folder, source.name, source.max_tokens)
+    request = DataRequest(items if items.exists() else None, folder / "interactions.csv.gz", "next-item", 42, None)
+    return load_data(request, lambda: base, cache, cache, _Printer()).material
+
+
+if __name__ == "__main__":
+    sys.exit(main())
