@@ -105,16 +105,20 @@ def print_shortlist(reply: "Shortlist", console: "Console") -> None:
     table.add_column("rank", justify="right")
     table.add_column("title", overflow="fold")
     table.add_column("similarity", justify="right")
+    ranked = any(item.match_probability is not None for item in reply.items)
+    if ranked:
+        table.add_column("match", justify="right")
     table.add_column("source", no_wrap=True)
     table.add_column("id", style="dim", overflow="fold")
     for item in reply.items:
-        table.add_row(*_row(item))
+        table.add_row(*_row(item, ranked=ranked))
     console.print(table, highlight=False)
     for item in reply.items:
         if item.explanation:
             console.print(f"{item.rank:4}  {item.explanation.text}", style="dim", highlight=False, markup=False)
     times = reply.stage_times
-    cost = f"{times.total_ms:.1f} ms in the gateway, {times.triton_ms:.1f} ms of them Triton"
+    triton_ms = times.triton_ms + times.rank_triton_ms
+    cost = f"{times.total_ms:.1f} ms in the gateway, {triton_ms:.1f} ms of them Triton"
     notes = [f"{degradation.reason.name}: {degradation.detail}" for degradation in reply.degradations]
     if reply.shortfall_count:
         notes.append(f"{reply.shortfall_count} fewer items than asked for")
@@ -126,13 +130,14 @@ def print_shortlist(reply: "Shortlist", console: "Console") -> None:
         console.print(note, style="yellow", highlight=False, markup=False)
 
 
-def _row(item: "RankedItem") -> tuple[str, str, str, str, str]:
+def _row(item: "RankedItem", *, ranked: bool) -> list[str]:
     from rich.markup import escape
 
     title = escape(item.item.title if item.item else "")
     similarity = "-" if item.similarity is None else f"{item.similarity:.3f}"
     sources = ", ".join(f"{one.source.name.lower()} #{one.rank}" for one in item.provenance)
-    return str(item.rank), title, similarity, sources, escape(item.id)
+    match = "-" if item.match_probability is None else f"{item.match_probability:.1%}"
+    return [str(item.rank), title, similarity, *([match] if ranked else []), sources, escape(item.id)]
 
 
 def _tls(args: argparse.Namespace) -> "Tls | None":

@@ -7,7 +7,7 @@ import numpy as np
 
 from domain.recommendation import Source
 from pipeline.fuse import Candidate, RecalledList, best_rows, candidates_of
-from pipeline.rank_features import RankHistory, rank_features
+from pipeline.rank_features import RANKED_SOURCES, RankHistory, rank_features
 from pipeline.tower_input import event_buckets
 from pipeline.vectors import top_rows
 from server.deadline import Deadline
@@ -18,6 +18,7 @@ from server.represent import Represented
 
 # Sources that go by the request's text; their order is theirs, the ranker orders what a history recalled.
 _TEXT_SOURCES = frozenset({Source.SEMANTIC_TEXT, Source.LEXICAL})
+_POOL_SOURCES = frozenset({*RANKED_SOURCES, *_TEXT_SOURCES})
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ def rank_input(ranker: Ranker, history: History, represented: Represented, recal
     if history.past is None or not any(len(found.rows) for found in lists):
         return None
     most = ranker.model.loaded.entry.max_length
-    rows, _ = best_rows(lists, most)
+    # The sources that training took candidates from; what the others found too still stands in the provenance.
+    asked = [found for found in lists if found.source in _POOL_SOURCES and len(found.rows)]
+    rows, _ = best_rows(asked or [found for found in lists if len(found.rows)], most)
     past = history.past
     aspects = None if ranker.facts.aspects is None else history.aspects
     user = RankHistory(past.rows, past.kind, past.age_s, represented.user_embedding, aspects=aspects)
@@ -87,7 +90,9 @@ def ranked(given: RankInput, ranking: Ranking, count: int) -> list[Candidate]:
     by_text = [found for found in given.lists if found.source in _TEXT_SOURCES and len(found.rows)]
     if not by_text:
         return candidates_of(given.lists, rows[:count], logits[:count])
-    recalled = np.concatenate([found.rows for found in given.lists if found.source not in _TEXT_SOURCES])
+    recalled = np.concatenate(
+        [np.empty(0, np.int64), *(found.rows for found in given.lists if found.source not in _TEXT_SOURCES)]
+    )
     of_history = np.isin(rows, recalled)
     history = RecalledList("history", rows[of_history], logits[of_history])
     return candidates_of(given.lists, *best_rows([*by_text, history], count))

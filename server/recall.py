@@ -69,7 +69,9 @@ def recall(query: RecommendQuery, history: History, represented: Represented, re
         lists.append(RecalledList(Source.LEXICAL, matches.rows, matches.scores))
         matched = dict(zip(matches.rows.tolist(), matches.matched_terms, strict=True))
     fill = release.unreadable & ~blocked if represented.queries else np.zeros_like(blocked)
-    strong, weak = _divided(lists, release.learned.thresholds)
+    # Where a ranker judges each candidate, no source needs to be cut off for its precision.
+    ranked = release.learned.ranker is not None and history.past is not None
+    strong, weak = _divided(lists, {} if ranked else release.learned.thresholds)
     return Recalled(strong, matched, weak, _popular(release, query.k, blocked), np.flatnonzero(fill))
 
 
