@@ -161,13 +161,14 @@ def _pack_tower(model: ModelFolder, rows: np.ndarray, target: Target) -> tuple[M
     network = for_catalogue(trained, torch.from_numpy(trained_rows))
     exported = export_tower_network(UserTowerServing(network), target.folder / layout.USER_TOWER)
     content = torch.from_numpy(target.vectors) if trained.shape.content_dimension else None
-    np.save(target.folder / layout.TOWER_VECTORS, tower_vectors(network, content).numpy().astype(np.float32))
+    items = tower_vectors(network, content).numpy().astype(np.float32)
+    np.save(target.folder / layout.TOWER_VECTORS, items)
     entry = ModelEntry(
         file=layout.USER_TOWER,
         triton_model="user_tower",
         source_sha256=layout.sha256_of(folder / WEIGHTS_FILE),
         input_width=dimension,
-        output_width=trained.shape.width,
+        output_width=items.shape[1],
         max_length=trained.shape.length,
         max_batch_size=_BATCH_SIZE,
         feature_names=(),
