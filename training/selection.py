@@ -1,6 +1,7 @@
 """Chooses settings on a validation part: the figure by which candidates are compared, and the search over a grid."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, is_dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -57,6 +58,22 @@ def validation_ndcg(scorer: Scorer, part: Part) -> float:
     return float(np.concatenate(found).mean())
 
 
+def _differing(setting: object, tried: Sequence[object]) -> str:
+    """Says what sets one of these settings apart from the others, for example `ease.regularisation 30`."""
+    plain = [_flat("", one) for one in tried]
+    own = _flat("", setting)
+    return ", ".join(f"{name} {value}" for name, value in own.items() if len({str(one[name]) for one in plain}) > 1)
+
+
+def _flat(prefix: str, value: object) -> dict[str, object]:
+    if not is_dataclass(value) or isinstance(value, type):
+        return {prefix: value}
+    found: dict[str, object] = {}
+    for field in fields(value):
+        found |= _flat(f"{prefix}.{field.name}" if prefix else field.name, getattr(value, field.name))
+    return found
+
+
 def best_setting(
     settings: Iterable[_Setting],
     build: Callable[[_Setting], Scorer],
@@ -78,5 +95,5 @@ def best_setting(
     for place, setting in enumerate(tried):
         figures.append(validation_ndcg(build(setting), part))
         observer.metric("selection/validation_ndcg_at_100", place, figures[-1])
-        observer.step(f"{setting}: validation NDCG@100 {figures[-1]:.4f}")
+        observer.step(f"    {_differing(setting, tried)}: validation NDCG@100 {figures[-1]:.4f}")
     return tried[int(np.argmax(figures))]
