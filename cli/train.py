@@ -39,7 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--only", metavar="A,B", help="run these steps alone")
     how.add_argument("--encoder", metavar="NAME|DIR", help="text encoder to start from (default: all-MiniLM-L6-v2)")
     how.add_argument(
-        "--from", dest="warm_from", type=Path, metavar="DIR", help="start warm from this release or model folder"
+        "--from",
+        dest="warm_from",
+        type=Path,
+        metavar="DIR",
+        help="start encoder and user tower from those of this model folder, or of a release built from one",
     )
     how.add_argument(
         "--cache",
@@ -60,14 +64,16 @@ def run(args: argparse.Namespace) -> int:
     from domain.errors import TrainingRefused
     from training.load import DataRequest, load_data
     from training.preset import read_preset, settings_to_json
-    from training.recipe import SECTIONS, searched, steps_of
+    from training.recipe import SECTIONS, check_start, searched, steps_of
     from training.run import quality_of, run_steps
     from training.run_folder import RunFolder, write_json
     from training.run_log import RunLog
+    from training.start import open_start
 
     settings = read_preset(args.preset, args.set, SECTIONS)
     only = [name.strip() for name in args.only.split(",")] if args.only else []
     request = DataRequest(args.items, args.interactions, args.protocol, args.seed, args.positive_rating)
+    start = open_start(args.warm_from, args.out, only) if args.warm_from else None
     with RunFolder(args.out).open() as folder, RunLog(args.out, _say) as log:
         _say("data")
         loaded = load_data(request, lambda: _base_encoder(args.encoder), args.out, args.cache, log)
@@ -76,13 +82,19 @@ def run(args: argparse.Namespace) -> int:
                 f"{args.out} was begun with other data, another protocol or another seed; give another --out"
             )
         write_json(args.out / "data.json", dataclasses.asdict(loaded.report))
-        folder.facts = {**loaded.facts(request), "settings": settings_to_json(settings)}
+        facts, material = loaded.facts(request), loaded.material
+        if start is not None:
+            start = start.compared_with(facts["split"])
+            material = dataclasses.replace(material, start=start)
+            check_start(settings, only, material)
+            facts["from"] = start.facts()
+        folder.facts = {**facts, "settings": settings_to_json(settings)}
         folder.write()
         if args.search:
-            settings = searched(settings, only, loaded.material, args.search)
+            settings = searched(settings, only, material, args.search)
             folder.facts["settings"] = settings_to_json(settings)
             folder.write()
-        summary = run_steps(steps_of(settings), loaded.material, folder, only, _say)
+        summary = run_steps(steps_of(settings), material, folder, only, _say)
         write_json(args.out / "quality.json", quality_of(summary, request.protocol))
     kept = [name for name, record in summary.steps.items() if record.accepted]
     _say(f"{args.out}: kept {', '.join(kept) or 'nothing'}")

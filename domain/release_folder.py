@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +34,8 @@ STUDENT = "student"
 ASPECTS = "aspects.json"
 QUALITY = "quality.json"
 CARD = "card.md"
+# Weights that a later training can start from; the gateway reads nothing below.
+TRAINING = "training"
 REQUIRED = (TOKENIZER, ITEMS, VECTORS, MEAN, GRAPH, LEXICAL, UNREADABLE_SHARE, ENCODER, CANARY)
 
 _CURRENT = "current"
@@ -86,7 +89,7 @@ def open_release(path: Path) -> ReleaseFolder:
 
 
 def verify(release: ReleaseFolder) -> None:
-    """Checks that every file is there and has the size and digest that the manifest names.
+    """Checks that every file that serves is there and has the size and digest that the manifest names.
 
     Raises:
         ReleaseRejected: a file is missing, cut off or changed.
@@ -96,8 +99,21 @@ def verify(release: ReleaseFolder) -> None:
     missing = sorted({*REQUIRED, *served} - set(manifest.files))
     if missing:
         raise ReleaseRejected(f"{release.path}: the manifest does not list {', '.join(missing)}; build it again")
-    for name, entry in manifest.files.items():
-        path = release.path / name
+    _verify_files(release, [name for name in manifest.files if not name.startswith(f"{TRAINING}/")])
+
+
+def verify_training(release: ReleaseFolder) -> None:
+    """Checks in the same way the files that a later training can start from.
+
+    Raises:
+        ReleaseRejected: a file is missing, cut off or changed.
+    """
+    _verify_files(release, [name for name in release.manifest.files if name.startswith(f"{TRAINING}/")])
+
+
+def _verify_files(release: ReleaseFolder, names: Iterable[str]) -> None:
+    for name in names:
+        entry, path = release.manifest.files[name], release.path / name
         if "\0" in name or not path.resolve().is_relative_to(release.path):
             raise ReleaseRejected(f"{release.path}: the manifest names {name}, which is no path inside the release")
         try:

@@ -19,6 +19,7 @@ from export.progress import Progress
 from export.ranker import pack_ranker
 from export.run_model import run_model
 from export.torch_models import export_tower_network
+from export.training_files import pack_training
 from models.folder import WEIGHTS_FILE, for_catalogue, load_user_tower, tower_vectors
 from models.user_tower import UserTowerServing
 from pipeline import static_encoder
@@ -116,6 +117,7 @@ def pack_parts(model: ModelFolder, target: Target, progress: Progress) -> Packed
     if model.has(model_folder.RANKER):
         progress.step("exporting the ranker")
         parts = _with(parts, "ranker", *pack_ranker(model.path / model_folder.RANKER, target.folder))
+    pack_training(model, target.folder)
     return parts
 
 

@@ -86,6 +86,8 @@ class EncoderInputs:
         split: training histories, and the validation part that has the last word.
         titles: one an item, for histories told as sentences; empty for the first part of each text.
         work: folder of checkpoints, from which an interrupted fine-tuning goes on; None for a temporary one.
+        start: folder of an earlier encoder whose transformer is built upon instead; the base encoder is still what
+            has to be beaten.
     """
 
     texts: Sequence[str]
@@ -95,6 +97,7 @@ class EncoderInputs:
     split: Split
     titles: Sequence[str] = ()
     work: Path | None = None
+    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -150,12 +153,14 @@ def train_encoder(inputs: EncoderInputs, settings: EncoderSettings, seed: int, o
         NothingToLearnFrom: too few texts, or no user with two items that have text.
         EncoderNotUsable: the base encoder's folder cannot be loaded.
     """
-    model = load_encoder(inputs.encoder)
+    folder = inputs.start or inputs.encoder
+    model = load_encoder(folder)
     base = SentenceTransformer(modules=base_modules(model), device=str(model.device))
     base.max_seq_length = inputs.max_tokens
     # A trained folder's vectors are those of its head, which is left behind.
-    vectors = inputs.vectors if len(model) <= len(base) else encode_texts(base, inputs.texts)
-    counts = token_counts(inputs.texts, inputs.encoder / "tokenizer.json", inputs.max_tokens)
+    as_given = inputs.start is None and len(model) <= len(base)
+    vectors = inputs.vectors if as_given else encode_texts(base, inputs.texts)
+    counts = token_counts(inputs.texts, folder / "tokenizer.json", inputs.max_tokens)
     ground = MapGround(ItemTexts(vectors, counts), text_may_be_seen(inputs.split), settings.shape(vectors), seed)
     consumed = interaction_matrix(inputs.split.train, len(inputs.texts))
     folds = _checked_folds(ground.texts, consumed, settings, seed)

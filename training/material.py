@@ -14,6 +14,7 @@ from training.item_vectors import item_vectors
 from training.observer import Observer
 from training.positives import Positives
 from training.split import Case, History, Part, Split
+from training.start import Start
 
 _INNER_SHARE = 0.1
 _INNER_SOURCE = 0.8
@@ -49,6 +50,7 @@ class Material:
         cache: folder of item vectors.
         seed: of every draw.
         observer: hears of progress.
+        start: trained parts to begin with; None begins as usual.
     """
 
     key: str
@@ -61,6 +63,7 @@ class Material:
     cache: Path
     seed: int
     observer: Observer
+    start: Start | None = None
 
     @property
     def item_count(self) -> int:

@@ -10,12 +10,13 @@ from training.recall import RecallSettings
 from training.review_profiles import ReviewProfileSettings
 from training.run import Step
 from training.search import SearchSpace, Span, search_settings
+from training.start import ENCODER, USER_TOWER, check_encoder
 from training.steps.aspects import AspectsStep
 from training.steps.collaborative import CollaborativeStep
 from training.steps.encoder import EncoderStep
 from training.steps.ranking import RankingSettings, RankingStep
 from training.steps.students import StudentEncoderSettings, StudentEncoderStep, StudentSettings, StudentStep
-from training.steps.user_tower import UserTowerStep
+from training.steps.user_tower import UserTowerStep, earlier_tower
 from training.user_tower import UserTowerSettings
 
 # One table of a preset each; the step of the same name takes it.
@@ -70,6 +71,23 @@ def searched(settings: Mapping[str, object], only: Sequence[str], material: Mate
         if only or not step(settings[name]).applies(material):
             found[name] = search_settings(step, settings[name], _SPACES[name], material, trials)
     return found
+
+
+def check_start(settings: Mapping[str, object], only: Sequence[str], material: Material) -> None:
+    """Checks that the steps that will run can start from what the run is to start from.
+
+    Raises:
+        ModelNotUsable: a part is damaged or of another width.
+    """
+    start = material.start
+    if start is None:
+        return
+    if start.encoder is not None and material.encoder is not None and (not only or ENCODER in only):
+        check_encoder(start.encoder, material.encoder.folder)
+    if not only or USER_TOWER in only:
+        tower = settings[USER_TOWER]
+        assert isinstance(tower, UserTowerSettings)
+        earlier_tower(material, tower)
 
 
 def steps_of(settings: Mapping[str, object]) -> tuple[Step, ...]:

@@ -92,7 +92,9 @@ def run_steps(
 def step_key(step: Step, material: Material, run: RunFolder) -> str:
     """Returns the digest of all that a step's result depends on."""
     used = {name: run.steps[name].key for name in step.uses if name in run.steps}
-    return digest(_FORMAT, step.name, material.key, asdict(step.settings(material)), used)  # type: ignore[call-overload]
+    start = material.start.digests.get(step.name) if material.start else None
+    warm = () if start is None else (start,)
+    return digest(_FORMAT, step.name, material.key, asdict(step.settings(material)), used, *warm)  # type: ignore[call-overload]
 
 
 def quality_of(summary: RunSummary, protocol: str | None) -> dict[str, object]:

@@ -55,11 +55,13 @@ class Resume:
         seed: every epoch's randomness follows from it and the epoch's number, so a resumed training equals another.
         key: what must be the same for the file to be of this training.
         path: None keeps nothing.
+        start: puts the weights that a training begins with into the network, where they are not the usual ones.
     """
 
     seed: int
     key: str
     path: Path | None
+    start: Callable[[nn.Module], None] | None = None
 
 
 @dataclass

@@ -33,16 +33,17 @@ def shared_user_vectors(histories: Sequence[History], item_count: int, width: in
     return np.where(length > 1e-6, found / np.maximum(length, 1e-6), 0).astype(np.float32)
 
 
-def content_projection(content: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def content_projection(content: np.ndarray, wanted: np.ndarray, penalty: float = 1.0) -> np.ndarray:
     """Returns float32[width, d]: the linear map from content to wanted vectors, by ridge regression.
 
-    The penalty is the mean of the content's own spectrum: strong, since the map speaks for items that nobody touched.
+    A penalty of the mean of the content's own spectrum is strong: the map speaks for items that nobody touched.
 
     Args:
         content: float32[m, d], centred.
         wanted: float32[m, width].
+        penalty: in means of the content's spectrum.
     """
     gram = content.T.astype(np.float64) @ content
-    penalty = max(np.trace(gram) / len(gram), 1e-9)
-    solved = np.linalg.solve(gram + penalty * np.eye(len(gram)), content.T.astype(np.float64) @ wanted)
+    ridge = max(penalty * np.trace(gram) / len(gram), 1e-9)
+    solved = np.linalg.solve(gram + ridge * np.eye(len(gram)), content.T.astype(np.float64) @ wanted)
     return solved.T.astype(np.float32)

@@ -189,7 +189,7 @@ def train_user_tower(
         split: what to learn from and to choose by.
         content: float32[n, d], the items' content vectors; None where they have none.
         settings: see there.
-        resume: seed, and where a killed training goes on.
+        resume: seed, where a killed training goes on, and the weights that a warm one starts from.
         observer: hears of the curves.
 
     Raises:
@@ -199,6 +199,8 @@ def train_user_tower(
     _check(split, table)
     torch.manual_seed(resume.seed)
     network = _network(split, content, settings, table)
+    if resume.start is not None:
+        resume.start(network)
     vectors = None if content is None else torch.from_numpy(np.ascontiguousarray(content, np.float32))
     groups = [
         {"params": [p for p in network.parameters() if p.dim() > 1], "weight_decay": settings.weight_decay},

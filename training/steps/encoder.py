@@ -32,8 +32,16 @@ class EncoderStep:
         base, texts, vectors = material.encoder, material.texts, material.vectors
         assert base is not None and texts is not None and vectors is not None
         titles = [item.title for item in material.items or ()]
+        start = material.start if material.start and material.start.encoder else None
         inputs = EncoderInputs(
-            texts, vectors, base.folder, base.max_tokens, material.split, titles, work / "fine_tuning"
+            texts,
+            vectors,
+            base.folder,
+            base.max_tokens,
+            material.split,
+            titles,
+            work / "fine_tuning",
+            start.encoder if start else None,
         )
         result = train_encoder(inputs, self._settings, material.seed, material.observer)
         if result.accepted:
@@ -45,6 +53,7 @@ class EncoderStep:
             "validation_ndcg_at_100": result.validation_ndcg[1],
             "zero_shot_validation_ndcg_at_100": result.validation_ndcg[0],
         }
-        return StepRecord(
-            0, "", result.accepted, figures, [result.chosen + ", on a fine-tuned transformer" * result.fine_tuned]
-        )
+        notes = [result.chosen + ", on a fine-tuned transformer" * result.fine_tuned]
+        if start is not None:
+            notes += [f"started from the transformer of {start.path}", *start.notes()]
+        return StepRecord(0, "", result.accepted, figures, notes)

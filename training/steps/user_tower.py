@@ -6,14 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
+from domain.errors import ModelNotUsable
 from training.item_facts import item_facts
+from training.item_vectors import item_vectors
 from training.material import Material
 from training.popularity import fit_popularity
-from training.run_folder import StepRecord, digest
+from training.run_folder import StepRecord, digest, write_json
 from training.selection import validation_ndcg
 from training.semantic import SemanticScorer
 from training.sequence_fit import Resume
 from training.split import History, interaction_matrix
+from training.tower_carry import EarlierTower, carry_over, open_tower
 from training.user_tower import UserTower, UserTowerSettings, train_user_tower
 
 USER_TOWER = "user_tower"
@@ -41,7 +44,10 @@ class UserTowerStep:
     def make(self, material: Material, work: Path) -> StepRecord:
         """Trains with early stopping on validation, and compares with what needs no order."""
         split, facts = material.split, item_facts(material)
-        resume = Resume(material.seed, digest(material.key, asdict(self._settings)), work / "checkpoint.pt")
+        earlier = earlier_tower(material, self._settings)
+        key = digest(material.key, asdict(self._settings), material.start and material.start.digests)
+        begin = None if earlier is None else lambda network: carry_over(network, facts.vectors, earlier)
+        resume = Resume(material.seed, key, work / "checkpoint.pt", begin)
         tower = train_user_tower(split, facts.vectors, self._settings, resume, material.observer)
         continued = [_whole(case.history, case.targets) for case in split.validation.cases]
         figures = {
@@ -56,13 +62,47 @@ class UserTowerStep:
         accepted = figures["ndcg_at_100"] > max(beaten)
         if accepted:
             tower.save(work / USER_TOWER)
-        return StepRecord(0, "", accepted, figures)
+            write_json(work / USER_TOWER / "items.json", list(split.item_ids))
+        notes = []
+        if material.start is not None and earlier is not None:
+            known = int(earlier.known.sum())
+            notes = [f"started from {material.start.path}, which knew {known:,} of {facts.count:,} items"]
+            notes += material.start.notes()
+        return StepRecord(0, "", accepted, figures, notes)
 
 
 def saved_tower(model: Path, content: np.ndarray | None) -> UserTower | None:
     """Returns the tower of a model folder, None where it has none."""
     folder = model / USER_TOWER
     return UserTower.load(folder, content) if (folder / "settings.json").is_file() else None
+
+
+def earlier_tower(material: Material, settings: UserTowerSettings) -> EarlierTower | None:
+    """Returns the tower that the run starts from, None where it starts from none.
+
+    Raises:
+        ModelNotUsable: it is damaged, of another width, or made for the vectors of another encoder.
+    """
+    start = material.start
+    if start is None or start.tower is None:
+        return None
+    earlier = open_tower(start.tower, start.item_ids, material.split.item_ids, settings.width)
+    wanted = earlier.network.shape.content_dimension
+    if not wanted:
+        return earlier
+    content, base = material.vectors, material.encoder
+    if content is None or base is None or material.texts is None:
+        raise ModelNotUsable(
+            f"{start.tower} reads content vectors, and no item has a text here; give --items with texts"
+        )
+    if start.encoder is not None:
+        content = item_vectors(material.texts, start.encoder, base.max_tokens, material.cache, material.observer)
+    if content.shape[1] != wanted:
+        raise ModelNotUsable(
+            f"{start.tower} takes vectors of {wanted} numbers, its encoder gives {content.shape[1]}: give the "
+            "--encoder that it was trained with, or leave --from out"
+        )
+    return replace(earlier, content=content)
 
 
 def tower_of_others(
