@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shortlist import Client, Event, EventKind, RecallSource
+from shortlist import Client, DegradationReason, Event, EventKind, RecallSource
 from tests.conftest import TRITON_ENV
 from tests.running import ROOT, shortlist, start_gateway
 from tests.small_encoder import write_encoder
@@ -81,7 +81,8 @@ def test_the_release_carries_what_was_kept(folder: Path) -> None:
 
 def test_a_history_is_answered_by_what_was_learned(client: Client) -> None:
     reply = client.recommend(events=[Event("goods-phone-a", EventKind.BUY)], k=20, explain=True)
-    assert not reply.degradations
+    # The small encoder's vocabulary cannot read the sample; everything that was learned is there.
+    assert {one.reason for one in reply.degradations} <= {DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED}
     sources = {view.source for item in reply.items for view in item.provenance}
     assert RecallSource.COLLABORATIVE in sources
     assert RecallSource.USER_TOWER in sources
