@@ -115,3 +115,13 @@ def test_a_fine_tuned_transformer_stays_only_if_it_beats_the_map(inputs, tmp_pat
     result.save(tmp_path / "out")
     again = item_vectors(inputs.texts, tmp_path / "out", 32, tmp_path / "cache", Silent())
     np.testing.assert_allclose(again, result.vectors, atol=1e-5)
+
+
+def test_a_warm_start_builds_upon_the_earlier_transformer_and_must_beat_the_base(inputs, result, tmp_path):
+    earlier = write_encoder(tmp_path / "earlier", seed=5)
+    found = train_encoder(dataclasses.replace(inputs, start=earlier), SETTINGS, 0, Silent())
+    assert found.figures["zero-shot"] == result.figures["zero-shot"]
+    words = found.model[0].model.embeddings.word_embeddings.weight
+    assert np.allclose(
+        words.detach().cpu(), load_encoder(earlier)[0].model.embeddings.word_embeddings.weight.detach().cpu()
+    )
