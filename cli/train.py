@@ -15,7 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     data.add_argument("--items", type=Path, metavar="FILE", help="as in `shortlist release build`; none: ids alone")
     data.add_argument(
-        "--interactions", type=Path, required=True, metavar="FILE", help=".csv, .csv.gz, .jsonl, .jsonl.gz or .parquet"
+        "--interactions",
+        type=Path,
+        metavar="FILE",
+        help=".csv, .csv.gz, .jsonl, .jsonl.gz or .parquet; none: the encoder is adapted to the item texts",
     )
     data.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="the model folder; resumed if begun before"
@@ -59,6 +62,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, or goes on with a run that was interrupted; returns 0."""
+    return _learn(args) if args.interactions is not None else _adapt(args)
+
+
+def _adapt(args: argparse.Namespace) -> int:
+    """Without interactions: adapts the encoder to the texts alone."""
+    from training.adaptation import AdaptationSettings
+    from training.adapted_run import NAME, adapt_run, check_words
+    from training.preset import read_preset
+    from training.recipe import SECTIONS
+    from training.run import quality_of
+    from training.run_folder import RunFolder, write_json
+    from training.run_log import RunLog
+
+    only = args.only if args.only != NAME else None
+    flags = {"--protocol": args.protocol, "--only": only, "--search": args.search, "--from": args.warm_from}
+    check_words(args.items, flags)
+    settings = read_preset(args.preset, args.set, {**SECTIONS, NAME: AdaptationSettings})[NAME]
+    with RunFolder(args.out).open() as folder, RunLog(args.out, _say) as log:
+        summary = adapt_run(args.items, _base_encoder(args.encoder), folder, settings, (args.seed, log))
+        write_json(args.out / "quality.json", quality_of(summary, NAME))
+    record = summary.steps[NAME]
+    told = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in record.figures.items())
+    _say(f"{args.out}: {'kept the encoder' if record.accepted else 'kept nothing'}; {told}")
+    return 0
+
+
+def _learn(args: argparse.Namespace) -> int:
+    """Trains every part that the interactions allow."""
     import dataclasses
 
     from domain.errors import TrainingRefused

@@ -113,3 +113,17 @@ def test_what_cannot_be_done_is_said_before_hours_are_spent(interactions, encode
     more, said = case
     assert _train(interactions, encoder, tmp_path / "model", *more) == 1
     assert said in capsys.readouterr().err
+
+
+def test_without_interactions_the_encoder_is_adapted_to_the_texts(encoder, tmp_path, capsys):
+    out = tmp_path / "model"
+    words = ["train", "--items", str(SAMPLE / "items.jsonl"), "--encoder", str(encoder), "--out", str(out)]
+    words += ["--set", "adaptation.steps=2", "--set", "adaptation.batch_size=8", "--set", "adaptation.max_tokens=16"]
+    assert main(words) == 0
+    record = json.loads((out / "run.json").read_text())["steps"]["adaptation"]
+    assert (out / "encoder").is_dir() == record["accepted"]
+    assert record["accepted"] == (record["figures"]["halves_found"] > record["figures"]["halves_found_before"])
+    assert main([*words, "--protocol", "next-item"]) == 1
+    assert "--protocol needs --interactions" in capsys.readouterr().err
+    assert main(["train", "--out", str(tmp_path / "other")]) == 1
+    assert "give --interactions, or --items" in capsys.readouterr().err
