@@ -220,5 +220,5 @@ def _learned_rows(manifest: "Manifest") -> list[tuple[str, str]]:
     if manifest.thresholds:
         rows.append(("alpha", ", ".join(f"{source} {alpha:.4g}" for source, alpha in manifest.thresholds.items())))
     for name, value in sorted(manifest.quality.items()):
-        rows.append((name, f"{value:.4f} on validation, {manifest.quality_protocol or 'protocol unnamed'}"))
+        rows.append((name, f"{value:.4f}, {manifest.quality_protocol or 'validation, protocol unnamed'}"))
     return rows
