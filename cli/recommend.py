@@ -102,14 +102,15 @@ def print_shortlist(reply: "Shortlist", console: "Console") -> None:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("rank", justify="right")
-    table.add_column("title", overflow="fold")
-    table.add_column("similarity", justify="right")
+    table.add_column("rank", justify="right", no_wrap=True)
+    table.add_column("title", overflow="fold", min_width=16)
+    table.add_column("similarity", justify="right", no_wrap=True)
     ranked = any(item.match_probability is not None for item in reply.items)
     if ranked:
-        table.add_column("match", justify="right")
+        table.add_column("match", justify="right", no_wrap=True)
+    # An item that many sources recalled names one a line, so that its title keeps its place on a narrow terminal.
     table.add_column("source", no_wrap=True)
-    table.add_column("id", style="dim", overflow="fold")
+    table.add_column("id", style="dim", overflow="fold", min_width=12)
     for item in reply.items:
         table.add_row(*_row(item, ranked=ranked))
     console.print(table, highlight=False)
@@ -135,7 +136,7 @@ def _row(item: "RankedItem", *, ranked: bool) -> list[str]:
 
     title = escape(item.item.title if item.item else "")
     similarity = "-" if item.similarity is None else f"{item.similarity:.3f}"
-    sources = ", ".join(f"{one.source.name.lower()} #{one.rank}" for one in item.provenance)
+    sources = "\n".join(f"{one.source.name.lower()} #{one.rank}" for one in item.provenance)
     match = "-" if item.match_probability is None else f"{item.match_probability:.1%}"
     return [str(item.rank), title, similarity, *([match] if ranked else []), sources, escape(item.id)]
 
