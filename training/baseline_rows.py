@@ -18,7 +18,13 @@ USER_KNN = "user-kNN"
 EASE = "EASE"
 ALS = "ALS"
 ZERO_SHOT = "semantic, zero-shot"
-BASELINES = (RANDOM, POPULARITY, ITEM_KNN, USER_KNN, EASE, ALS, ZERO_SHOT)
+ELSA = "ELSA"
+SOFTMAX_MF = "softmax MF"
+SASREC = "SASRec"
+GPT2 = "GPT-2"
+USUAL = (RANDOM, POPULARITY, ITEM_KNN, USER_KNN, EASE, ALS, ZERO_SHOT)
+# Those beyond the usual ones train for minutes to hours: only where they are asked for by name.
+BASELINES = (*USUAL, ELSA, SOFTMAX_MF, SASREC, GPT2)
 # The best of these is what a pipeline is measured against; where items are new, the zero-shot row.
 COMPARED = (POPULARITY, ITEM_KNN, EASE, ALS)
 
@@ -95,18 +101,18 @@ def baseline_rows(
             rows[name] = Silent(count)
         else:
             observer.step(f"fitting {name}")
-            rows[name] = _FITTED[name](split, warm)
+            rows[name] = _FITTED[name](split, warm) if name in _FITTED else _LEARNED[name](split, seed, observer)
     return rows
 
 
-def wanted_rows(words: str | None, known: Sequence[str]) -> tuple[str, ...]:
-    """Reads --rows: names by their letters and digits, for example "ease,itemknn,semantic-zero-shot".
+def wanted_rows(words: str | None, known: Sequence[str], usual: Sequence[str]) -> tuple[str, ...]:
+    """Reads --rows: names by their letters and digits, for example "ease,itemknn,semantic-zero-shot"; None: the usual.
 
     Raises:
         ConfigurationError: no row has such a name.
     """
     if words is None:
-        return tuple(known)
+        return tuple(usual)
     by_letters = {_letters(name): name for name in known}
     parts = [_letters(part) for part in words.split(",")]
     unknown = [part for part in parts if part not in by_letters]
@@ -174,4 +180,38 @@ _FITTED: Mapping[str, Callable[[Split, _Chosen], Scorer]] = {
     USER_KNN: _user_knn,
     EASE: _ease,
     ALS: _als,
+}
+
+
+def _elsa(split: Split, _: int, observer: Observer) -> Scorer:
+    from training.elsa import fit_elsa
+
+    return fit_elsa(split.train, len(split.item_ids), None, split.validation, observer)
+
+
+def _softmax_mf(split: Split, _: int, observer: Observer) -> Scorer:
+    from training.softmax_mf import fit_softmax_mf
+
+    return fit_softmax_mf(split.train, len(split.item_ids), None, split.validation, observer)
+
+
+def _sasrec(split: Split, seed: int, observer: Observer) -> Scorer:
+    from training.sasrec import SasrecSettings, train_sasrec
+    from training.sequence_fit import Resume
+
+    return train_sasrec(split, SasrecSettings(), Resume(seed, "", None), observer)
+
+
+def _gpt2(split: Split, seed: int, observer: Observer) -> Scorer:
+    from training.gpt2_baseline import Gpt2Settings, train_gpt2_baseline
+    from training.sequence_fit import Resume
+
+    return train_gpt2_baseline(split, Gpt2Settings(), Resume(seed, "", None), observer)
+
+
+_LEARNED: Mapping[str, Callable[[Split, int, Observer], Scorer]] = {
+    ELSA: _elsa,
+    SOFTMAX_MF: _softmax_mf,
+    SASREC: _sasrec,
+    GPT2: _gpt2,
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from domain.text import TextTemplate
-from training.baseline_rows import BASELINES, ZERO_SHOT, ZeroShot, baseline_rows, wanted_rows
+from training.baseline_rows import BASELINES, USUAL, ZERO_SHOT, ZeroShot, baseline_rows, wanted_rows
 from training.cold_users import ColdPart, cut_histories, text_only
 from training.evaluation import evaluate
 from training.evaluation_report import EvaluationReport
@@ -55,7 +55,8 @@ def judge(question: Question, plan: Plan, observer: Observer) -> EvaluationRepor
     """
     if plan.model is not None:
         check_same_split(plan.model, question.identity)
-    wanted = wanted_rows(plan.rows, (*BASELINES, *(TRAINED if plan.model is not None else ())))
+    trained_names = TRAINED if plan.model is not None else ()
+    wanted = wanted_rows(plan.rows, (*BASELINES, *trained_names), (*USUAL, *trained_names))
     split = question.split
     texts = None if question.items is None else item_texts(question.items)
     told = texts is not None and any(text.strip() for text in texts)

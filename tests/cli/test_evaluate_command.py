@@ -50,6 +50,16 @@ def test_the_same_command_gives_the_same_figures(tmp_path):
         assert first["table"]["rows"][name]["metrics"] == second["table"]["rows"][name]["metrics"]
 
 
+def test_rows_that_train_for_long_come_when_they_are_named(tmp_path):
+    names = ["random", "ELSA", "softmax MF", "SASRec", "GPT-2"]
+    words = ("--protocol", "next-item", "--rows", ",".join(names))
+    found = _figures(tmp_path, "--interactions", str(_interactions(tmp_path, users=40, items=20)), *words)
+    rows = found["table"]["rows"]
+    assert list(rows) == names
+    for name in names[1:]:
+        assert rows[name]["metrics"]["auc"]["low"] > rows["random"]["metrics"]["auc"]["high"], name
+
+
 def test_models_of_ids_alone_cannot_answer_for_new_items(tmp_path, capsys):
     found = _figures(tmp_path, "--interactions", str(_interactions(tmp_path)), "--protocol", "cold-items")
     assert [name for name, row in found["table"]["rows"].items() if row] == ["random"]
