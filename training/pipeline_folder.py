@@ -13,7 +13,6 @@ from training.neighbours import NeighbourTable
 from training.popularity import Popularity
 from training.ranker import Ranker, RankModel
 from training.recall import Recall, RecallSettings, Tower
-from training.semantic import SemanticScorer
 
 COLLABORATIVE = "collaborative"
 RANKER = "ranker"
@@ -57,20 +56,8 @@ def load_recall(folder: Path, facts: ItemFacts, tower: Tower | None = None) -> R
         facts: of the items: attributes and content vectors.
         tower: the model folder's user tower, where it has one.
     """
-    collaborative, following = NeighbourTable.load(folder), NeighbourTable.load(folder, _FOLLOWERS)
-    popularity = Popularity.load(folder)
-    filled = replace(
-        facts,
-        neighbour_rows=collaborative.rows,
-        neighbour_weights=collaborative.weights,
-        follower_rows=following.rows,
-        follower_weights=following.weights,
-        log_popularity=popularity.log_prior,
-        tower_vectors=None if tower is None else tower.item_vectors(),
-    )
-    semantic = None if facts.vectors is None else SemanticScorer.of(facts.vectors)
-    lengths = RecallSettings().list_lengths
-    return Recall(filled, collaborative, following, popularity, semantic, tower, lengths)
+    tables = NeighbourTable.load(folder), NeighbourTable.load(folder, _FOLLOWERS)
+    return Recall.of(facts, tables, Popularity.load(folder), tower, RecallSettings().list_lengths)
 
 
 def save_hybrid(hybrid: Hybrid, folder: Path) -> None:

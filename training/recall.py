@@ -81,6 +81,29 @@ class Recall:
     tower: Tower | None
     list_lengths: Mapping[str, int]
 
+    @classmethod
+    def of(
+        cls,
+        facts: ItemFacts,
+        tables: tuple[NeighbourTable, NeighbourTable],
+        popularity: Popularity,
+        tower: Tower | None,
+        list_lengths: Mapping[str, int],
+    ) -> "Recall":
+        """Puts the sources together; `facts` are those that need no training, `tables` neighbours and followers."""
+        collaborative, following = tables
+        filled = replace(
+            facts,
+            neighbour_rows=collaborative.rows,
+            neighbour_weights=collaborative.weights,
+            follower_rows=following.rows,
+            follower_weights=following.weights,
+            log_popularity=popularity.log_prior,
+            tower_vectors=None if tower is None else tower.item_vectors(),
+        )
+        semantic = None if facts.vectors is None else SemanticScorer.of(facts.vectors)
+        return cls(filled, collaborative, following, popularity, semantic, tower, list_lengths)
+
     def source_scores(self, histories: Sequence[History]) -> dict[str, np.ndarray]:
         """Returns float32[B, n] by source name; -inf where a source cannot say."""
         scores = {
@@ -138,17 +161,7 @@ def fit_recall(histories: Sequence[History], recipe: RecallRecipe) -> Recall:
     following = fit_transitions(histories, facts.count, settings.transitions)
     popularity = fit_popularity(histories, facts.count, settings.popularity)
     tower = None if recipe.tower_of is None else recipe.tower_of(histories)
-    filled = replace(
-        facts,
-        neighbour_rows=collaborative.rows,
-        neighbour_weights=collaborative.weights,
-        follower_rows=following.rows,
-        follower_weights=following.weights,
-        log_popularity=popularity.log_prior,
-        tower_vectors=None if tower is None else tower.item_vectors(),
-    )
-    semantic = None if facts.vectors is None else SemanticScorer.of(facts.vectors)
-    return Recall(filled, collaborative, following, popularity, semantic, tower, settings.list_lengths)
+    return Recall.of(facts, (collaborative, following), popularity, tower, settings.list_lengths)
 
 
 def choose_recall(
