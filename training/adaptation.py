@@ -16,7 +16,6 @@ from datasets import Dataset
 from sentence_transformers import (
     SentenceTransformer,
     SentenceTransformerTrainer,
-    SentenceTransformerTrainingArguments,
 )
 from sentence_transformers.sentence_transformer.losses import (
     CachedMultipleNegativesRankingLoss,
@@ -25,7 +24,7 @@ from sentence_transformers.sentence_transformer.losses import (
 from transformers import PrinterCallback
 
 from domain.errors import NothingToLearnFrom
-from training.contrastive import TuningRun, last_checkpoint
+from training.contrastive import TuningRun, last_checkpoint, trainer_arguments
 from training.encoder_folder import base_modules
 from training.tuning_watch import TuningPace, TuningWatch
 
@@ -126,7 +125,7 @@ def adapt(model: SentenceTransformer, texts: Sequence[str], settings: Adaptation
     watch = TuningWatch(adapted, lambda candidate: halves_found(candidate, held), pace, run.observer)
     trainer = SentenceTransformerTrainer(
         model=adapted,
-        args=_arguments(settings, run),
+        args=trainer_arguments(settings, run),
         train_dataset=_examples(rest, settings, generator),
         loss=_loss(adapted, settings),
         callbacks=[watch],
@@ -180,25 +179,4 @@ def _loss(model: SentenceTransformer, settings: AdaptationSettings) -> torch.nn.
         return DenoisingAutoEncoderLoss(model, tie_encoder_decoder=True)
     return CachedMultipleNegativesRankingLoss(
         model, scale=1 / settings.temperature, mini_batch_size=settings.mini_batch_size
-    )
-
-
-def _arguments(settings: AdaptationSettings, run: TuningRun) -> SentenceTransformerTrainingArguments:
-    on_gpu = torch.cuda.is_available()
-    return SentenceTransformerTrainingArguments(
-        output_dir=str(run.checkpoint),
-        max_steps=settings.steps,
-        per_device_train_batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        warmup_steps=max(1, settings.steps // 10),
-        bf16=on_gpu and torch.cuda.is_bf16_supported(),
-        use_cpu=not on_gpu,
-        seed=run.seed,
-        save_steps=max(1, settings.steps // (2 * settings.judgements)),
-        save_total_limit=1,
-        logging_steps=max(1, settings.steps // 50),
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=on_gpu,
     )

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from datasets import Dataset
@@ -143,7 +143,9 @@ def fine_tune(
     watch = TuningWatch(tuned, judge, settings.pace(), run.observer)
     trainer = SentenceTransformerTrainer(
         model=tuned,
-        args=_arguments(settings, run),
+        args=trainer_arguments(
+            settings, run, gradient_accumulation_steps=settings.accumulation, dataloader_drop_last=True
+        ),
         train_dataset=_dataset(pairs),
         loss=CoConsumptionLoss(tuned, pairs, source.consumed, settings),
         callbacks=[watch],
@@ -156,6 +158,16 @@ def fine_tune(
         tuned[0].model = tuned[0].model.merge_and_unload()
     tuned.max_seq_length = model.max_seq_length
     return FineTuned(tuned.eval(), watch.best, trainer.state.global_step, time.monotonic() - started)
+
+
+class TuningSettings(Protocol):
+    """What fine-tunings have in common."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    judgements: int
 
 
 @dataclass(frozen=True)
@@ -239,13 +251,13 @@ class CoConsumptionLoss(CachedLossMixin, torch.nn.Module):
         return {"temperature": self._temperature}
 
 
-def _arguments(settings: ContrastiveSettings, run: TuningRun) -> SentenceTransformerTrainingArguments:
+def trainer_arguments(settings: TuningSettings, run: TuningRun, **more: object) -> SentenceTransformerTrainingArguments:
+    """Returns what every fine-tuning here tells the library's trainer; `more` is its own."""
     on_gpu = torch.cuda.is_available()
     return SentenceTransformerTrainingArguments(
         output_dir=str(run.checkpoint),
         max_steps=settings.steps,
         per_device_train_batch_size=settings.batch_size,
-        gradient_accumulation_steps=settings.accumulation,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         warmup_steps=max(1, settings.steps // 10),
@@ -257,8 +269,8 @@ def _arguments(settings: ContrastiveSettings, run: TuningRun) -> SentenceTransfo
         logging_steps=max(1, settings.steps // 50),
         report_to="none",
         disable_tqdm=True,
-        dataloader_drop_last=True,
         dataloader_pin_memory=on_gpu,
+        **more,
     )
 
 
