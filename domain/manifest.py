@@ -12,10 +12,17 @@ from domain.errors import ReleaseRejected
 from domain.item import AttributeType
 from domain.text import TextTemplate
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
-# What schema version 2 added to the manifest, as a manifest of version 1 means it.
+# What later schema versions added, as manifests from before mean it: to the manifest, and to its encoder's entry.
 _ADDED_IN_VERSION_2: Mapping[str, object] = {"models": {}, "thresholds": {}, "quality_protocol": ""}
+_ENCODER_ADDED_IN_VERSION_3: Mapping[str, object] = {
+    "family": "bert",
+    "pooling": "mean",
+    "query_prompt": "",
+    "passage_prompt": "",
+    "precision": "float32",
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,11 @@ class EncoderEntry:
         max_batch_size: most rows in one call.
         pad_token_id: id used for padding.
         parity_worst_cosine: smallest cosine to torch that the export gate saw.
+        family: its architecture in the words of transformers, for example "bert".
+        pooling: how token vectors become one: "mean", "cls" or "last".
+        query_prompt: put before what users say and were told to do; empty for none.
+        passage_prompt: put before the items' texts; empty for none.
+        precision: of the served file: "float32", "float16" or "int8".
     """
 
     name: str
@@ -54,6 +66,11 @@ class EncoderEntry:
     max_batch_size: int
     pad_token_id: int
     parity_worst_cosine: float
+    family: str = "bert"
+    pooling: str = "mean"
+    query_prompt: str = ""
+    passage_prompt: str = ""
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -186,13 +203,20 @@ def manifest_from_json(text: str) -> Manifest:
         raise ReleaseRejected(
             f"the release has schema version {version}, this program knows up to {SCHEMA_VERSION}; update Shortlist"
         )
-    if version < SCHEMA_VERSION:
-        raw = {**_ADDED_IN_VERSION_2, **raw}
     try:
-        manifest: Manifest = _decode(Manifest, raw, "manifest")
+        manifest: Manifest = _decode(Manifest, _with_what_was_added(raw, version), "manifest")
     except (ValueError, TypeError) as error:
         raise ReleaseRejected(f"manifest.json is damaged: {error}; build the release again") from error
     return manifest
+
+
+def _with_what_was_added(raw: dict[str, Any], version: int) -> dict[str, Any]:
+    """Returns a manifest of an earlier version as one of this version."""
+    if version < 2:
+        raw = {**_ADDED_IN_VERSION_2, **raw}
+    if version < 3 and isinstance(raw.get("encoder"), dict):
+        raw = {**raw, "encoder": {**_ENCODER_ADDED_IN_VERSION_3, **raw["encoder"]}}
+    return raw
 
 
 def _decode(kind: Any, raw: Any, where: str) -> Any:  # noqa: ANN401 -- JSON is untyped

@@ -35,24 +35,29 @@ class EncoderSource:
     Attributes:
         name: as the user gave it; the default's name if nothing was given.
         folder: where config.json, tokenizer.json and the weights lie.
-        model_type: its family in the words of transformers, for example "bert".
+        family: its architecture in the words of transformers, for example "bert".
         dimension: width of its vectors.
         max_tokens: the longest text it takes, in tokens with the special ones; longer texts are to be cut.
         pooling: how token vectors become one: "mean".
         pad_token_id: the id that fills rows up to the length of the batch.
-        sha256: hexadecimal digest over config, tokenizer, weights and head: equal digests compute equal vectors.
+        sha256: hexadecimal digest over config, tokenizer, weights and head: equal digests and poolings compute equal
+            vectors of equal tokens.
         head: what follows the pooling, in order; a last normalisation comes anyway and isn't listed.
+        query_prompt: put before what users say; empty for none.
+        passage_prompt: put before the items' texts; empty for none.
     """
 
     name: str
     folder: Path
-    model_type: str
+    family: str
     dimension: int
     max_tokens: int
     pooling: str
     pad_token_id: int
     sha256: str
     head: tuple[HeadLayer, ...] = ()
+    query_prompt: str = ""
+    passage_prompt: str = ""
 
     @property
     def tokenizer_file(self) -> Path:
@@ -76,10 +81,10 @@ def resolve_encoder(name_or_folder: str | None) -> EncoderSource:
     root = _find_folder(name)
     pooling, folder, modules = _read_modules(root)
     config = _read_json(folder / CONFIG_FILE, dict)
-    model_type = config.get("model_type")
-    if model_type not in SUPPORTED_FAMILIES:
+    family = config.get("model_type")
+    if family not in SUPPORTED_FAMILIES:
         raise EncoderNotUsable(
-            f"{name} is of the family {model_type!r}; supported: {', '.join(SUPPORTED_FAMILIES)} with mean pooling"
+            f"{name} is of the family {family!r}; supported: {', '.join(SUPPORTED_FAMILIES)} with mean pooling"
         )
     position_count = _positive(config, "max_position_embeddings", folder / CONFIG_FILE)
     weights = _weight_files(folder)
@@ -90,7 +95,7 @@ def resolve_encoder(name_or_folder: str | None) -> EncoderSource:
     return EncoderSource(
         name=name,
         folder=folder,
-        model_type=model_type,
+        family=family,
         dimension=head[-1].width if head else hidden_size,
         max_tokens=_max_tokens(root, folder, position_count),
         pooling=pooling,

@@ -128,8 +128,8 @@ def load_transformer(source: EncoderSource, *, attention: str) -> Any:  # noqa: 
     missing = sorted(name for name in info["missing_keys"] if not name.startswith("pooler."))
     if missing:
         raise EncoderNotUsable(
-            f"{source.folder} lacks {len(missing)} of the weights of a {source.model_type} ({missing[0]}, ...); "
-            f"it is no {source.model_type} encoder, or incomplete"
+            f"{source.folder} lacks {len(missing)} of the weights of a {source.family} ({missing[0]}, ...); "
+            f"it is no {source.family} encoder, or incomplete"
         )
     return model.eval()
 

@@ -21,6 +21,7 @@ from domain.manifest import (
 from domain.text import HistoryWording, TextTemplate
 from tests.fakes_server import MANIFEST
 
+ENCODER_SINCE_3 = ("family", "pooling", "query_prompt", "passage_prompt", "precision")
 WORD = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
 COUNT = st.integers(0, 2**40)
 SHARE = st.floats(allow_nan=False, allow_infinity=False)
@@ -32,7 +33,7 @@ MANIFESTS = st.builds(
     item_count=COUNT,
     available_count=COUNT,
     dimension=COUNT,
-    encoder=st.builds(EncoderEntry, WORD, WORD, WORD, WORD, COUNT, COUNT, COUNT, SHARE),
+    encoder=st.builds(EncoderEntry, WORD, WORD, WORD, WORD, COUNT, COUNT, COUNT, SHARE, WORD, WORD, WORD, WORD, WORD),
     graph=st.builds(GraphEntry, COUNT, COUNT, COUNT, SHARE, COUNT),
     text=st.builds(TextEntry, SHARE, COUNT, COUNT),
     template=st.builds(
@@ -76,9 +77,23 @@ def test_a_manifest_of_version_1_has_no_models_no_thresholds_and_no_protocol():
     raw = json.loads(manifest_to_json(MANIFEST))
     for name in ("models", "thresholds", "quality_protocol"):
         del raw[name]
+    for name in ENCODER_SINCE_3:
+        del raw["encoder"][name]
     old = manifest_from_json(json.dumps({**raw, "schema_version": 1}))
     assert (old.models, old.thresholds, old.quality_protocol) == ({}, {}, "")
     assert old == dataclasses.replace(MANIFEST, schema_version=1)
+
+
+def test_an_encoder_of_version_2_is_a_float32_bert_with_mean_pooling_and_no_prompts():
+    raw = json.loads(manifest_to_json(MANIFEST))
+    for name in ENCODER_SINCE_3:
+        del raw["encoder"][name]
+    old = manifest_from_json(json.dumps({**raw, "schema_version": 2}))
+    assert tuple(getattr(old.encoder, name) for name in ENCODER_SINCE_3) == ("bert", "mean", "", "", "float32")
+    assert old == dataclasses.replace(MANIFEST, schema_version=2)
+    del raw["models"]
+    with pytest.raises(ReleaseRejected, match="models"):
+        manifest_from_json(json.dumps({**raw, "schema_version": 2}))
 
 
 @pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, "1", None, 1.5])

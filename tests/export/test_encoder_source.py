@@ -19,7 +19,7 @@ MODULES = [
 def test_default_encoder_is_the_carried_one(name):
     source = resolve_encoder(name)
     assert source.name == (name or "all-MiniLM-L6-v2")
-    assert (source.model_type, source.dimension, source.max_tokens, source.pooling) == ("bert", 384, 256, "mean")
+    assert (source.family, source.dimension, source.max_tokens, source.pooling) == ("bert", 384, 256, "mean")
     assert source.pad_token_id == 0
     assert source.tokenizer_file.is_file()
 
