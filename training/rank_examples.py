@@ -1,7 +1,7 @@
 """Questions with answers for the ranker, asked of sources that have not seen the answers."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -22,7 +22,8 @@ class ExampleSettings:
 
     Attributes:
         hold_out: what is to be found: a random fifth of a user's events, the last one, or items that nobody touched.
-        folds: parts that the users (or items) are divided into; the sources of a part are fitted on the others.
+        folds: parts that the users (or items) are divided into, where it is not the last event that is to be found;
+            the sources of a part are fitted on the others.
         draws: questions asked of each user.
         case_limit: most questions in all; fewer users are asked above it.
         candidate_limit: most candidates of a question.
@@ -97,7 +98,11 @@ def candidates_of(
 def cross_fitted_examples(
     histories: Sequence[History], recipe: RecallRecipe, settings: ExampleSettings, seed: int
 ) -> Examples:
-    """Divides users (or items) into folds and asks each fold of sources fitted without it.
+    """Asks each question of sources that were fitted without its answer.
+
+    A random fifth of a user is asked of sources that know none of that user, items of sources that know none of the
+    items, each fold of users or items in its turn. Late events are asked of sources that know what everybody did
+    before: as in service, where the asked users were trained on, and with one fit instead of one a fold.
 
     Raises:
         ValueError: no history has two events, so that nothing can be held back.
@@ -108,10 +113,16 @@ def cross_fitted_examples(
         raise ValueError("every training history has one event; the ranker needs histories of two and more")
     asked = rng.permutation(able)[: max(1, settings.case_limit // settings.draws)]
     fold_count = max(2, min(settings.folds, len(able)))
-    divide = _item_folds if settings.hold_out == "items" else _user_folds
+    folds = (
+        _late_fold(histories, recipe.facts.count, settings.draws)
+        if settings.hold_out == "last"
+        else (_item_folds if settings.hold_out == "items" else _user_folds)(
+            histories, recipe.facts.count, fold_count, rng
+        )
+    )
     cases: list[tuple[int, Case]] = []
     described: list[tuple[np.ndarray, np.ndarray]] = []
-    for fold in divide(histories, recipe.facts.count, fold_count, rng):
+    for fold in folds:
         own = list(fold.questions(histories, asked, settings, rng))
         if own and fold.fitted:
             recall = fit_recall(fold.fitted, recipe)
@@ -137,7 +148,8 @@ class _Fold:
                 if (case := _without(histories[user], self.allowed)) is not None:
                     yield user, case
             elif self.users[user]:
-                for draw in range(settings.draws):
+                latest = settings.hold_out == "last"
+                for draw in range(min(settings.draws, len(histories[user]) - 1) if latest else settings.draws):
                     yield user, _question(histories[user], settings.hold_out, draw, rng)
 
 
@@ -146,6 +158,13 @@ def _user_folds(histories: Sequence[History], item_count: int, count: int, rng: 
     for fold in range(count):
         others = [history for history, own in zip(histories, fold_of, strict=True) if own != fold]
         yield _Fold(others, fold_of == fold, np.ones(item_count, bool))
+
+
+def _late_fold(histories: Sequence[History], item_count: int, draws: int) -> Iterator[_Fold]:
+    """One fold of everybody, fitted on all but the last `draws` events of each; one event always stays."""
+    cuts = [(history, history.take(slice(max(1, len(history) - draws)))) for history in histories]
+    before = [replace(cut, weak=history.weak) for history, cut in cuts]
+    yield _Fold(before, np.ones(len(histories), bool), np.ones(item_count, bool))
 
 
 def _item_folds(histories: Sequence[History], item_count: int, count: int, rng: np.random.Generator) -> Iterator[_Fold]:

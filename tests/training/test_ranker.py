@@ -60,6 +60,31 @@ def test_sources_are_fitted_without_the_users_asked(facts):
     assert not asked.features[own, :, FEATURE_NAMES.index("collaborative")].any()
 
 
+def test_late_events_are_asked_of_sources_that_know_only_what_came_before(facts):
+    """Of two pairs that nobody else has, the sources know the one that came before, not the one to be found."""
+    loner = history(COUNT - 4, COUNT - 3, COUNT - 2, COUNT - 1)
+    others = tuple(replace(one, rows=one.rows[one.rows < COUNT - 4]) for one in HISTORIES)
+    others = tuple(history(*one.rows) for one in others if len(one.rows))
+    fitted = []
+
+    def seen(histories):
+        fitted.extend(histories)
+
+    recipe = RecallRecipe(facts, SETTINGS, seen)
+    asked = cross_fitted_examples((*others, loner), recipe, ExampleSettings("last", draws=2), 3)
+    assert [one.rows.tolist() for one in fitted][-1] == [COUNT - 4, COUNT - 3]
+    assert len(fitted) == len(others) + 1  # fitted once
+    own = np.flatnonzero(asked.group == len(others))
+    assert len(own) == 2
+    assert not asked.features[own][asked.chosen[own]][:, FEATURE_NAMES.index("collaborative")].any()
+
+
+def test_a_pair_of_events_is_asked_once(facts):
+    pairs = tuple(history(*one.rows[:2]) for one in HISTORIES if len(one.rows) > 1)
+    asked = cross_fitted_examples(pairs, RecallRecipe(facts, SETTINGS), ExampleSettings("last", draws=3), 3)
+    assert len(np.unique(asked.group)) == len(asked.group)
+
+
 @pytest.mark.parametrize("hold_out", ["random", "last", "items"])
 def test_every_way_of_asking(facts, hold_out):
     asked = cross_fitted_examples(
