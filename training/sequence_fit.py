@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from training.checkpoint import read_checkpoint, write_checkpoint
 from training.observer import Observer
@@ -38,13 +39,20 @@ class Trainee:
         network: gets the best epoch's weights back in the end.
         optimizer: of its parameters.
         train_epoch: trains once over everything with this randomness and returns the mean loss.
-        validate: returns the validation figures.
+        validate: returns the validation figures, of the average where there is one.
+        average: of the network's weights, moved by `train_epoch`; its weights are the ones that are judged and kept.
     """
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
     train_epoch: Callable[[np.random.Generator], float]
     validate: Callable[[], RankingFigures]
+    average: AveragedModel | None = None
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network whose weights are judged and kept."""
+        return self.network if self.average is None else self.average.module
 
 
 @dataclass(frozen=True)
@@ -83,12 +91,12 @@ def fit(trainee: Trainee, plan: FitPlan, resume: Resume, observer: Observer) -> 
         observer.metric(f"{plan.name}/loss", epoch, trainee.train_epoch(rng))
         if epoch % plan.validate_every and epoch != plan.epochs:
             continue
-        trainee.network.eval()
+        trainee.judged.eval()
         found = trainee.validate()
         observer.metric(f"{plan.name}/validation_recall_at_10", epoch, found.recall)
         observer.metric(f"{plan.name}/validation_ndcg_at_10", epoch, found.ndcg)
         if found.choice > progress.best.choice:
-            progress.best, progress.best_epoch, progress.best_network = found, epoch, _copied(trainee.network)
+            progress.best, progress.best_epoch, progress.best_network = found, epoch, _copied(trainee.judged)
         if resume.path is not None:
             _write(resume.path, trainee, resume, progress)
     trainee.network.load_state_dict(progress.best_network)
@@ -103,9 +111,11 @@ def fit(trainee: Trainee, plan: FitPlan, resume: Resume, observer: Observer) -> 
 def _read(trainee: Trainee, plan: FitPlan, resume: Resume, observer: Observer) -> _Progress:
     saved = None if resume.path is None else read_checkpoint(resume.path, resume.key)
     if saved is None:
-        return _Progress(RankingFigures(-1, -1), 0, _copied(trainee.network))
+        return _Progress(RankingFigures(-1, -1), 0, _copied(trainee.judged))
     trainee.network.load_state_dict(saved["network"])
     trainee.optimizer.load_state_dict(saved["optimizer"])
+    if trainee.average is not None:
+        trainee.average.load_state_dict(saved["average"])
     observer.step(f"{plan.name}: goes on after epoch {saved['epoch']}")
     return _Progress(RankingFigures(*saved["best"]), saved["best_epoch"], saved["best_network"], saved["epoch"])
 
@@ -115,6 +125,7 @@ def _write(path: Path, trainee: Trainee, resume: Resume, progress: _Progress) ->
         "key": resume.key,
         "network": trainee.network.state_dict(),
         "optimizer": trainee.optimizer.state_dict(),
+        "average": None if trainee.average is None else trainee.average.state_dict(),
         "epoch": progress.epoch,
         "best": (progress.best.recall, progress.best.ndcg),
         "best_epoch": progress.best_epoch,

@@ -28,6 +28,7 @@ from training.sequence_validation import RankingFigures, ranking_figures
 from training.split import History, Split
 from training.tower_loss import SoftmaxPlan, TowerLoss, packed_states, places, targeted
 from training.tower_start import content_projection, shared_user_vectors
+from training.weight_average import weight_average
 
 _STATES_AT_ONCE = 512
 
@@ -48,6 +49,7 @@ class UserTowerSettings:
         weight_decay: decoupled, of matrices.
         smoothing: of the target, in the full softmax.
         learning_rate: Adam's.
+        averaging: decay of the running average of the weights, which is what is kept; 0 keeps the last step's.
         batch: events a step.
         epochs: at most.
         patience: epochs without a better validation before it ends.
@@ -66,6 +68,7 @@ class UserTowerSettings:
     weight_decay: float = 0.01
     smoothing: float = 0.0
     learning_rate: float = 1e-3
+    averaging: float = 0.998
     batch: int = 1024
     epochs: int = 60
     patience: int = 4
@@ -209,7 +212,8 @@ def train_user_tower(
     optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
     plan = SoftmaxPlan(settings.full_softmax_items, settings.negatives, settings.smoothing)
     loss = TowerLoss(network, vectors, plan, np.bincount(table.rows, minlength=len(split.item_ids)))
-    tower = UserTower(network, vectors, settings)
+    average = weight_average(network, settings.averaging)
+    judged = UserTower(average.module, vectors, settings)
 
     def train_epoch(rng: np.random.Generator) -> float:
         losses = []
@@ -219,21 +223,21 @@ def train_user_tower(
             optimizer.zero_grad()
             found.backward()
             optimizer.step()
+            average.update_parameters(network)
             losses.append(found.item())
         return float(np.mean(losses))
 
     @torch.no_grad()
     def validate() -> RankingFigures:
-        items = network.items(vectors, torch.arange(len(split.item_ids)))
-        return ranking_figures(
-            tower._states([case.history for case in split.validation.cases]), items, split.validation
-        )
+        items = judged.network.items(vectors, torch.arange(len(split.item_ids)))
+        states = judged._states([case.history for case in split.validation.cases])
+        return ranking_figures(states, items, split.validation)
 
     epochs = FitPlan("user_tower", settings.epochs, settings.patience)
-    best = fit(Trainee(network, optimizer, train_epoch, validate), epochs, resume, observer)
+    best = fit(Trainee(network, optimizer, train_epoch, validate, average), epochs, resume, observer)
     with torch.no_grad():
         network.radius.copy_(network.items(vectors, torch.arange(len(split.item_ids))).norm(dim=1).max())
-    return dataclasses.replace(tower, validation=best)
+    return UserTower(network, vectors, settings, best)
 
 
 def _network(
