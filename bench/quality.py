@@ -13,8 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from training.baseline_rows import SASREC, USUAL
+from training.bootstrap import Resampled
+from training.trained_rows import RANKED, TRAINED
+from training.user_figures import pooled, read_user_figures
+
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SETS = ("movielens-small", "online-retail", "amazon-beauty-sequences")
+# Those by which the whole pipeline is compared with SASRec, pooled.
+TEXT_SETS = SETS[:2]
 PROTOCOLS = ("cold-items", "warm-users", "next-item")
 # The figures by which each protocol is told.
 HEADLINES: Mapping[str, tuple[str, ...]] = {
@@ -56,6 +63,7 @@ def main() -> int:
         path = _json(args.out, task)
         if path.is_file():
             _say("\n".join(table_lines(task, json.loads(path.read_text(encoding="utf-8")))))
+    _say("\n".join(pooled_lines([_users(args.out, task) for task in tasks if task.data in TEXT_SETS], args.seed)))
     if failed:
         sys.stderr.write(f"failed: {', '.join(failed)}\n")
     return 1 if failed else 0
@@ -73,7 +81,11 @@ def _run(task: Task, data: Path, out: Path, seed: int) -> bool:
     if (data / "items.jsonl").is_file():
         files += ["--items", str(data / "items.jsonl")]
     split = ["--protocol", task.protocol, "--seed", str(seed)]
-    told = ["--json", str(_json(out, task)), "--report", str(_json(out, task).with_suffix(".html"))]
+    json_file = _json(out, task)
+    told = ["--json", str(json_file), "--report", str(json_file.with_suffix(".html"))]
+    told += ["--by-user", str(_users(out, task))]
+    if task.protocol == "next-item":
+        told += ["--rows", ",".join((*USUAL, SASREC, *TRAINED)).replace(" ", "").replace("semantic,", "semantic-")]
     for words in (
         ["train", *files, *split, "--out", str(model)],
         ["evaluate", *files, *split, "--model", str(model), *told],
@@ -93,6 +105,25 @@ def _say(text: str) -> None:
 
 def _json(out: Path, task: Task) -> Path:
     return out / f"{task.name.replace(':', '-')}.json"
+
+
+def _users(out: Path, task: Task) -> Path:
+    return out / f"{task.name.replace(':', '-')}.users.csv.gz"
+
+
+def pooled_lines(files: Sequence[Path], seed: int) -> Sequence[str]:
+    """Returns the whole pipeline as a multiple of SASRec, the users of all next-item files together."""
+    there = [path for path in files if path.is_file() and "next-item" in path.name]
+    lines = []
+    for metric in HEADLINES["next-item"] if there else ():
+        parts = [read_user_figures(path, metric) for path in there]
+        if not all(row in part for part in parts for row in (RANKED, SASREC)):
+            return [f"not pooled: {RANKED} or {SASREC} is missing in {', '.join(map(str, there))}"]
+        found = pooled(parts, (RANKED, SASREC))
+        ratio = Resampled(found, seed).ratio(0, 1)
+        told = _told({"point": ratio.point, "low": ratio.low, "high": ratio.high})
+        lines.append(f"{metric}, {RANKED} over {SASREC}, {len(found):,} users of {len(parts)} sets: {told}")
+    return lines
 
 
 def table_lines(task: Task, report: Mapping[str, Any]) -> Sequence[str]:

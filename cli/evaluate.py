@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     told = parser.add_argument_group("where to tell it")
     told.add_argument("--json", type=Path, metavar="FILE", help="write all figures and curves there")
+    told.add_argument(
+        "--by-user", type=Path, metavar="FILE.csv", help="write each user's figures there (.csv or .csv.gz)"
+    )
     told.add_argument("--report", type=Path, metavar="FILE.html", help="write a page with plots there")
 
 
@@ -72,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         args.seed,
         args.positive_rating,
     )
-    for path in (args.json, args.report):
+    for path in (args.json, args.by_user, args.report):
         if path is not None and not path.absolute().parent.is_dir():
             raise StorageError(f"{path} could not be written: there is no folder {path.parent}; make it first")
     question = load_question(asked)
@@ -82,13 +85,17 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.json is not None:
             write_json(args.json, evaluation_to_json(report))
+        if args.by_user is not None:
+            from training.user_figures import write_user_figures
+
+            write_user_figures(report, args.by_user)
         if args.report is not None:
             from training.evaluation_page import write_page
 
             write_page(report, args.report)
     except OSError as error:
         raise StorageError(f"the report could not be written: {error.strerror or error}") from error
-    for path in (args.json, args.report):
+    for path in (args.json, args.by_user, args.report):
         if path is not None:
             console.print(f"wrote {path}", markup=False, highlight=False)
     return 0

@@ -64,6 +64,8 @@ class Evaluation:
         rows: in the order given.
         metrics: names of the figures that are means over users.
         resampled: their columns, rows times metrics.
+        users: ids of those asked about.
+        by_user: float64[users, rows times metrics], each user's mean over the draws; NaN where there is none.
     """
 
     name: str
@@ -74,6 +76,8 @@ class Evaluation:
     rows: tuple[Row, ...]
     metrics: tuple[str, ...]
     resampled: Resampled
+    users: tuple[str, ...]
+    by_user: np.ndarray
 
     def row(self, name: str) -> Row:
         """Returns the row of this name; KeyError where there is none."""
@@ -86,6 +90,11 @@ class Evaluation:
     def ratio(self, row: str, other: str, metric: str) -> Interval:
         """Returns a row's figure as a multiple of another's, with the paired interval."""
         return self.resampled.ratio(self._column(row, metric), self._column(other, metric))
+
+    def figures_by_user(self, row: str, metric: str) -> np.ndarray:
+        """Returns float64[users] of one row and metric."""
+        found: np.ndarray = self.by_user[:, self._column(row, metric)]
+        return found
 
     def answered(self) -> tuple[Row, ...]:
         """Returns the rows that could answer."""
@@ -135,6 +144,8 @@ def evaluate(
         tuple(rows),
         METRICS,
         Resampled(values, setting.seed),
+        tuple(users),
+        values,
     )
 
 
