@@ -17,6 +17,7 @@ import transformers
 
 from domain.errors import EncoderNotUsable, StorageError
 from export.encoder_source import EncoderSource
+from export.families import FAMILIES
 from export.head_layers import Head
 
 OPSET = 20
@@ -52,19 +53,41 @@ class OnnxExport:
 
 
 class _SentenceEncoder(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked here
-    """Transformer, mean over the unmasked tokens, head, unit length."""
+    """Transformer, pooling over the unmasked tokens, head, unit length."""
 
-    def __init__(self, transformer: Any, head: Head) -> None:  # noqa: ANN401
+    def __init__(self, transformer: Any, pooling: str, head: Head) -> None:  # noqa: ANN401
         super().__init__()
         self.transformer = transformer
+        self.pooling = pooling
         self.head = head
 
     def forward(self, input_ids: Any, attention_mask: Any) -> Any:  # noqa: ANN401
         """int64[B,L], int64[B,L] -> float32[B,d]."""
         states = self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        weights = attention_mask.unsqueeze(-1).to(states.dtype)
-        mean = (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-9)
-        return torch.nn.functional.normalize(self.head(mean, input_ids, attention_mask), p=2.0, dim=1)
+        pooled = pool(states, attention_mask, self.pooling)
+        return torch.nn.functional.normalize(self.head(pooled, input_ids, attention_mask), p=2.0, dim=1)
+
+
+def pool(states: Any, attention_mask: Any, pooling: str) -> Any:  # noqa: ANN401
+    """Makes one vector of a text's tokens.
+
+    Args:
+        states: float32[B,L,d], the tokens' vectors.
+        attention_mask: int64[B,L], 1 for a token; padding stands on the right.
+        pooling: "mean", "cls" (the first token) or "last" (the last one that isn't padding).
+
+    Returns:
+        float32[B,d].
+    """
+    if pooling == "cls":
+        return states[:, 0]
+    if pooling == "last":
+        # By the mask's last 1, not by its sum; a row without any takes the first, which serving never sends.
+        places = torch.arange(states.shape[1], device=states.device)
+        last = (places * attention_mask).amax(dim=1)
+        return states.gather(1, last.reshape(-1, 1, 1).expand(-1, 1, states.shape[2])).squeeze(1)
+    weights = attention_mask.unsqueeze(-1).to(states.dtype)
+    return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-9)
 
 
 def export_onnx(source: EncoderSource, out: Path) -> OnnxExport:
@@ -81,7 +104,8 @@ def export_onnx(source: EncoderSource, out: Path) -> OnnxExport:
     started = time.monotonic()
     with _quiet():
         # eval() on the wrapper: the exporter puts its mode back recursively, and dropout with it.
-        encoder = _SentenceEncoder(load_transformer(source, attention=_EXPORTED_ATTENTION), Head(source.head)).eval()
+        transformer = load_transformer(source, attention=_EXPORTED_ATTENTION)
+        encoder = _SentenceEncoder(transformer, source.pooling, Head(source.head)).eval()
         size_bytes = sum(p.numel() * p.element_size() for p in [*encoder.parameters(), *encoder.buffers()])
         if size_bytes > _LARGEST_FILE_BYTES:
             raise EncoderNotUsable(
@@ -113,7 +137,8 @@ def load_transformer(source: EncoderSource, *, attention: str) -> Any:  # noqa: 
     """
     with _quiet():
         try:
-            model, info = transformers.AutoModel.from_pretrained(
+            model_class = getattr(transformers, FAMILIES[source.family].model_class)
+            model, info = model_class.from_pretrained(
                 str(source.folder),
                 attn_implementation=attention,
                 dtype=torch.float32,

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 
 from domain.errors import ParityFailed
 from export.encoder_source import EncoderSource
+from export.families import FAMILIES
 from export.head_layers import head_oracle
 from export.onnx_encoder import INPUT_NAMES, OUTPUT_NAME, load_transformer
 
@@ -148,16 +149,23 @@ def _batches(lengths: Sequence[int], buckets: Sequence[int], max_batch_size: int
 def _make_rows(source: EncoderSource, lengths: Sequence[int]) -> dict[int, _Rows]:
     generator = np.random.default_rng(0)
     draw = _TokenDraw.of(source)
-    model = load_transformer(source, attention="sdpa")
+    model = load_transformer(source, attention=FAMILIES[source.family].oracle_attention)
     rows = {}
     for length in lengths:
         ids = np.stack([draw.row(generator, length, plain=number > 0) for number in range(_ROW_COUNT)])
         with torch.inference_mode():
             states = model(input_ids=torch.from_numpy(ids)).last_hidden_state.numpy()
-        mean = head_oracle(source.head, states.mean(axis=1, dtype=np.float64), ids)
-        oracle = (mean / np.linalg.norm(mean, axis=1, keepdims=True)).astype(np.float32)
+        vectors = head_oracle(source.head, _pooled(states.astype(np.float64), source.pooling), ids)
+        oracle = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
         rows[length] = _Rows(ids, oracle, np.full_like(oracle, np.inf), np.full_like(oracle, -np.inf))
     return rows
+
+
+def _pooled(states: NDArray[np.float64], pooling: str) -> NDArray[np.float64]:
+    """Unpadded rows float64[R,L,d] to float64[R,d]."""
+    if pooling == "mean":
+        return np.asarray(states.mean(axis=1))
+    return states[:, 0] if pooling == "cls" else states[:, -1]
 
 
 @dataclass(frozen=True)
@@ -174,7 +182,8 @@ class _TokenDraw:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         special = {number for number, token in tokenizer.get_added_tokens_decoder().items() if token.special}
-        ordinary = sorted(set(tokenizer.get_vocab(with_added_tokens=False).values()) - special)
+        vocabulary = set(tokenizer.get_vocab(with_added_tokens=False).values())
+        ordinary = sorted(vocabulary - special - {source.pad_token_id})
         encoding = tokenizer.encode("a")
         flags = encoding.special_tokens_mask
         front = flags.index(0) if 0 in flags else len(flags)

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from domain.errors import EncoderNotUsable
-from export.encoder_source import resolve_encoder
+from export.encoder_source import EncoderChoice, resolve_encoder
 
 MEAN = {"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
 MODULES = [
@@ -77,18 +77,70 @@ def test_mean_pooling_in_either_notation(small_encoder, put_json, pooling):
 
 
 @pytest.mark.parametrize(
+    ("pooling", "expected"),
+    [
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls"),
+        ({"pooling_mode": "cls"}, "cls"),
+        ({"pooling_mode_lasttoken": True, "pooling_mode_mean_tokens": False}, "last"),
+        ({"pooling_mode": ["lasttoken"]}, "last"),
+    ],
+)
+def test_other_poolings_in_either_notation_and_the_choice_before_them(small_encoder, put_json, pooling, expected):
+    put_json(small_encoder / "modules.json", MODULES)
+    put_json(small_encoder / "1_Pooling/config.json", pooling)
+    assert resolve_encoder(str(small_encoder)).pooling == expected
+    assert resolve_encoder(str(small_encoder), EncoderChoice(pooling="mean")).pooling == "mean"
+
+
+@pytest.mark.parametrize(
     ("pooling", "named"),
     [
-        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls_token"),
-        ({**MEAN, "pooling_mode_max_tokens": True}, "max_tokens"),
-        ({"pooling_mode": "lasttoken"}, "lasttoken"),
+        ({**MEAN, "pooling_mode_max_tokens": True}, "mean_tokens and max_tokens"),
+        ({"pooling_mode": "weightedmean"}, "weightedmean"),
+        ({"pooling_mode": ["cls", "mean"]}, "cls and mean"),
     ],
 )
 def test_another_pooling_is_refused(small_encoder, put_json, pooling, named):
     put_json(small_encoder / "modules.json", MODULES)
     put_json(small_encoder / "1_Pooling/config.json", pooling)
-    with pytest.raises(EncoderNotUsable, match=rf"{named}.*supported: mean"):
+    with pytest.raises(EncoderNotUsable, match=rf"{named}; supported: one of mean, cls, last"):
         resolve_encoder(str(small_encoder))
+
+
+def test_an_unknown_choice_of_pooling_is_refused(shared_encoder):
+    with pytest.raises(EncoderNotUsable, match="no pooling 'max'; supported: mean, cls, last"):
+        resolve_encoder(str(shared_encoder), EncoderChoice(pooling="max"))
+
+
+def test_a_choice_of_length_is_taken_within_the_positions(shared_encoder):
+    assert resolve_encoder(str(shared_encoder), EncoderChoice(max_tokens=64)).max_tokens == 64
+    assert resolve_encoder(str(shared_encoder), EncoderChoice(max_tokens=3)).max_tokens == 3
+    for asked in (65, 2, 0, -1):
+        with pytest.raises(EncoderNotUsable, match=rf"can't take {asked} tokens: it has positions for 64"):
+            resolve_encoder(str(shared_encoder), EncoderChoice(max_tokens=asked))
+
+
+def test_prompts_of_the_folder_and_the_choice_before_them(small_encoder, put_json):
+    put_json(small_encoder / "config_sentence_transformers.json", {"prompts": {"query": "word1: ", "passage": "word2"}})
+    source = resolve_encoder(str(small_encoder))
+    assert (source.query_prompt, source.passage_prompt) == ("word1: ", "word2")
+    source = resolve_encoder(str(small_encoder), EncoderChoice(query_prompt="", passage_prompt="word3"))
+    assert (source.query_prompt, source.passage_prompt) == ("", "word3")
+
+
+def test_a_prompt_that_leaves_no_room_is_refused(small_encoder):
+    choice = EncoderChoice(query_prompt="word1 " * 8, max_tokens=20)
+    assert resolve_encoder(str(small_encoder), choice).query_prompt
+    with pytest.raises(EncoderNotUsable, match="the passage prompt takes 11 of the encoder's 20 tokens"):
+        resolve_encoder(str(small_encoder), EncoderChoice(passage_prompt="word1 " * 9, max_tokens=20))
+
+
+def test_prompts_that_are_not_pooled_are_refused(small_encoder, put_json):
+    put_json(small_encoder / "modules.json", MODULES)
+    put_json(small_encoder / "1_Pooling/config.json", {"pooling_mode": "mean", "include_prompt": False})
+    assert resolve_encoder(str(small_encoder)).query_prompt == ""
+    with pytest.raises(EncoderNotUsable, match="include_prompt is false"):
+        resolve_encoder(str(small_encoder), EncoderChoice(query_prompt="word1"))
 
 
 def test_an_unknown_module_is_refused(small_encoder, put_json):
@@ -138,8 +190,19 @@ def test_a_missing_shard_is_named(small_encoder, put_json):
 
 
 def test_another_family_is_refused(small_encoder, put_json):
-    put_json(small_encoder / "config.json", {"model_type": "gpt2"})
-    with pytest.raises(EncoderNotUsable, match="'gpt2'; supported: bert"):
+    put_json(small_encoder / "config.json", {"model_type": "llama"})
+    with pytest.raises(EncoderNotUsable, match=r"'llama'; supported: bert, roberta, .*gpt2$"):
+        resolve_encoder(str(small_encoder))
+    put_json(small_encoder / "config.json", {"model_type": "transfo-xl"})
+    with pytest.raises(EncoderNotUsable, match=r"supported: bert, .*has no Transformer-XL any more"):
+        resolve_encoder(str(small_encoder))
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "spiece.model", "vocab.json"])
+def test_a_tokenizer_in_another_form_is_named_with_the_way_to_convert_it(small_encoder, name):
+    (small_encoder / "tokenizer.json").unlink()
+    (small_encoder / name).write_text("")
+    with pytest.raises(EncoderNotUsable, match=rf"tokenizer.json is missing. The folder has a {name}.*save_pretrained"):
         resolve_encoder(str(small_encoder))
 
 

@@ -1,0 +1,162 @@
+"""Small random encoders of every family, each with the kind of tokenizer that its family comes with."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import transformers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+WORDS = tuple(f"word{number}" for number in range(60))
+POSITIONS = 40  # texts this long fit; two buckets and a maximum beside them
+_SEED = 3
+
+
+def _wordpiece() -> tuple[Tokenizer, int]:
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary = {token: number for number, token in enumerate([*special, *_PIECES, *(f"##{p}" for p in _LETTERS)])}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.add_special_tokens(special)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return tokenizer, len(vocabulary)
+
+
+def _mpnet_wordpiece() -> tuple[Tokenizer, int]:
+    special = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]
+    vocabulary = {token: number for number, token in enumerate([*special, *_PIECES, *(f"##{p}" for p in _LETTERS)])}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.add_special_tokens(special)
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    return tokenizer, len(vocabulary)
+
+
+def _byte_level(special: list[str]) -> tuple[Tokenizer, int]:
+    """BPE over bytes with a few merges, as GPT-2's and RoBERTa's: no text is unknown to it."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = [("w", "o"), ("r", "d"), ("wo", "rd"), ("Ġ", "word")]
+    pieces = [*special, *letters, *("".join(merge) for merge in merges)]
+    vocabulary = {token: number for number, token in enumerate(pieces)}
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(special)
+    return tokenizer, len(vocabulary)
+
+
+def _roberta_bpe() -> tuple[Tokenizer, int]:
+    tokenizer, size = _byte_level(["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    return tokenizer, size
+
+
+def _modernbert_bpe() -> tuple[Tokenizer, int]:
+    tokenizer, size = _byte_level(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return tokenizer, size
+
+
+def _gpt2_bpe() -> tuple[Tokenizer, int]:
+    return _byte_level(["<|endoftext|>"])
+
+
+def _unigram(special: list[str], unknown: int) -> tuple[Tokenizer, int]:
+    """Sentence pieces with scores, as XLM-R's and T5's."""
+    pieces = [(token, 0.0) for token in special] + [("▁", -3.0)]
+    pieces += [(f"▁{word}", -4.0) for word in _PIECES if len(word) > 1] + [(letter, -6.0) for letter in _LETTERS]
+    tokenizer = Tokenizer(models.Unigram(pieces, unknown, byte_fallback=False))
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.add_special_tokens(special)
+    return tokenizer, len(pieces)
+
+
+def _xlmr_unigram() -> tuple[Tokenizer, int]:
+    tokenizer, size = _unigram(["<s>", "<pad>", "</s>", "<unk>"], 3)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return tokenizer, size
+
+
+def _t5_unigram() -> tuple[Tokenizer, int]:
+    tokenizer, size = _unigram(["<pad>", "</s>", "<unk>"], 2)
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    return tokenizer, size
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,:;'-"
+_PIECES = [*WORDS, *_LETTERS]
+_TOKENIZERS: dict[str, Callable[[], tuple[Tokenizer, int]]] = {
+    "bert": _wordpiece,
+    "roberta": _roberta_bpe,
+    "xlm-roberta": _xlmr_unigram,
+    "distilbert": _wordpiece,
+    "mpnet": _mpnet_wordpiece,
+    "ernie": _wordpiece,
+    "modernbert": _modernbert_bpe,
+    "t5": _t5_unigram,
+    "gpt2": _gpt2_bpe,
+}
+
+
+_LAYERS = {"num_hidden_layers": 2, "num_attention_heads": 4}
+_BERT = {"hidden_size": 32, "intermediate_size": 48, "initializer_range": 0.3, **_LAYERS}
+_PLAIN = {**_BERT, "max_position_embeddings": POSITIONS}
+# Their positions start behind the padding's, so the table is two longer than any text.
+_SHIFTED = {**_BERT, "max_position_embeddings": POSITIONS + 2, "pad_token_id": 1}
+_CONFIGS: dict[str, dict[str, object]] = {
+    "bert": _PLAIN,
+    "roberta": {**_SHIFTED, "type_vocab_size": 1},
+    "xlm-roberta": {**_SHIFTED, "type_vocab_size": 1},
+    "mpnet": _SHIFTED,
+    "ernie": {**_PLAIN, "use_task_id": True},
+    "distilbert": {
+        "max_position_embeddings": POSITIONS, "dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48,
+        "initializer_range": 0.3,
+    },
+    # A window of 8 tokens: most texts are longer, so that a missing window would show.
+    "modernbert": {
+        **_PLAIN, "local_attention": 8, "global_attn_every_n_layers": 2, "pad_token_id": 0, "cls_token_id": 2,
+        "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3,
+    },
+    "t5": {
+        "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4, "feed_forward_proj": "gated-gelu",
+        "dropout_rate": 0.0,
+    },
+    "gpt2": {
+        "n_positions": POSITIONS, "n_embd": 32, "n_layer": 2, "n_head": 4, "initializer_range": 0.3, "bos_token_id": 0,
+        "eos_token_id": 0,
+    },
+}  # fmt: skip
+
+
+def _model(family: str, vocabulary_size: int) -> transformers.PreTrainedModel:
+    config = transformers.AutoConfig.for_model(family, vocab_size=vocabulary_size, **_CONFIGS[family])
+    return transformers.T5EncoderModel(config) if family == "t5" else transformers.AutoModel.from_config(config)
+
+
+def write_family(folder: Path, family: str, *, seed: int = _SEED) -> Path:
+    """Writes a plain transformers folder of this family."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer, vocabulary_size = _TOKENIZERS[family]()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    torch.manual_seed(seed)
+    model = _model(family, vocabulary_size)
+    # Norms, biases and position tables start as 0 or 1 in some families; noise makes every weight count.
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    model.save_pretrained(folder)
+    if family == "t5":
+        (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": POSITIONS}), encoding="utf-8")
+    return folder
