@@ -14,6 +14,7 @@ _COMMANDS = {
     "release": "cli.release",
     "up": "cli.up",
     "serve": "cli.serve",
+    "health": "cli.health",
     "recommend": "cli.recommend",
     "export": "cli.export",
     "aspects": "cli.aspects",

@@ -7,20 +7,16 @@ import re
 from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
-from domain.errors import ShortlistError
+from cli.call_flags import WrongArgument, add_tls_flags, tls_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from shortlist import AnyOf, Equals, Event, Range, RankedItem, Shortlist, Tls
+    from shortlist import AnyOf, Equals, Event, Range, RankedItem, Shortlist
 
 HELP = "ask a gateway for recommendations"
 
 _CONDITION = re.compile(r"(?P<name>[^!<>=]+)(?P<sign>!=|>=|<=|=)(?P<value>.*)", re.DOTALL)
-
-
-class WrongArgument(ShortlistError):
-    """A flag's value cannot be read."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,9 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the reply as JSON")
     parser.add_argument("--address", default="127.0.0.1:8470", metavar="HOST:PORT", help="the gateway (%(default)s)")
     parser.add_argument("--deadline", type=float, default=5.0, metavar="SECONDS", help="(%(default)s)")
-    parser.add_argument("--tls-ca", metavar="FILE", help="encrypt; PEM file of the authority that signed the gateway")
-    parser.add_argument("--tls-certificate", metavar="FILE", help="PEM file to show a gateway that asks for one")
-    parser.add_argument("--tls-key", metavar="FILE", help="PEM file with its private key")
+    add_tls_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -81,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 def _ask(args: argparse.Namespace, fields: Sequence[str]) -> "Shortlist":
     from shortlist import Client, HistoryEncoding
 
-    with Client(args.address, tls=_tls(args), deadline_s=args.deadline) as client:
+    with Client(args.address, tls=tls_of(args), deadline_s=args.deadline) as client:
         return client.recommend(
             args.text,
             user_id=args.user,
@@ -139,26 +133,6 @@ def _row(item: "RankedItem", *, ranked: bool) -> list[str]:
     sources = "\n".join(f"{one.source.name.lower()} #{one.rank}" for one in item.provenance)
     match = "-" if item.match_probability is None else f"{item.match_probability:.1%}"
     return [str(item.rank), title, similarity, *([match] if ranked else []), sources, escape(item.id)]
-
-
-def _tls(args: argparse.Namespace) -> "Tls | None":
-    """Reads the TLS files.
-
-    Raises:
-        WrongArgument: one cannot be read, or certificate and key are not both given.
-    """
-    from shortlist import Tls
-
-    if (args.tls_certificate is None) != (args.tls_key is None):
-        raise WrongArgument("--tls-certificate and --tls-key go together: give both or neither")
-    if args.tls_ca is None and args.tls_key is None:
-        return None
-    try:
-        return Tls.from_files(args.tls_ca, private_key=args.tls_key, certificate_chain=args.tls_certificate)
-    except OSError as error:
-        flags = {"--tls-ca": args.tls_ca, "--tls-certificate": args.tls_certificate, "--tls-key": args.tls_key}
-        flag = next(flag for flag, file in flags.items() if file == error.filename)
-        raise WrongArgument(f"{flag} {error.filename}: {error.strerror}") from error
 
 
 def _details(fields: Sequence[str]) -> frozenset[str]:

@@ -28,6 +28,7 @@ from server.rpc.event import EventServicer
 from server.rpc.guard import CallGuard
 from server.rpc.recommend import RecommendServicer
 from server.settings import Settings
+from server.triton.access_key import read_access_key
 from server.triton.client import TritonClient
 from server.triton.embedded import EmbeddedTriton, EmbeddedTritonSettings
 from shortlist.v1 import embedding_pb2_grpc, event_pb2_grpc, recommender_pb2_grpc
@@ -192,7 +193,8 @@ class Gateway:
         else:
             self._on_step(f"looking for Triton at {settings.triton}")
             self.triton_address = settings.triton
-        triton = await self._stack.enter_async_context(TritonClient(self.triton_address))
+        key = None if settings.triton_key_file is None else read_access_key(settings.triton_key_file)
+        triton = await self._stack.enter_async_context(TritonClient(self.triton_address, key))
         await triton.wait_until_live(_TRITON_TIMEOUT_S)
         return triton
 

@@ -43,6 +43,9 @@ class Settings(BaseModel):
     release: str | None = Field(None, description="release folder or id; the current one where not given")
     model_repository: Path = Field(Path("model_repository"), description="folder that the gateway and Triton both see")
     triton: _Address | None = Field(None, description="gRPC address of a Triton that somebody else runs")
+    triton_key_file: Path | None = Field(
+        None, description="file with NAME=VALUE, the key of that Triton's restricted protocols"
+    )
     triton_env: Path = Field(_CHECKOUT / ".venv-triton", description="Python environment of the embedded Triton")
     state: Path = Field(Path("var"), description="folder for logs and the embedded Triton's backends")
     log_format: str = Field("auto", pattern="^(auto|json|console)$", description="json, console, or auto: by terminal")
@@ -149,6 +152,8 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("tls_certificate and tls_key go together: give both or neither")
     if settings.tls_client_ca is not None and settings.tls_certificate is None:
         raise ConfigurationError("tls_client_ca needs tls_certificate and tls_key")
+    if settings.triton_key_file is not None and settings.triton is None:
+        raise ConfigurationError("triton_key_file needs triton: the embedded Triton has no key")
     if settings.default_deadline_s > settings.longest_deadline_s:
         raise ConfigurationError("default_deadline_s must not exceed longest_deadline_s")
     if settings.default_k > settings.max_k:

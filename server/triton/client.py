@@ -17,6 +17,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from domain.errors import DeadlineExceeded, EncoderUnavailable, ReleaseRejected, TritonNotUsable
 from server.triton import messages
+from server.triton.access_key import AccessKey
 
 _PROBE_TIMEOUT_S = 2.0
 _POLL_FIRST_S = 0.02
@@ -34,13 +35,15 @@ _CHANNEL_OPTIONS = (
 class TritonClient:
     """One channel to one Triton. Use it from one event loop, any number of calls at once."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, key: AccessKey | None = None) -> None:
         """Remembers the address; `open` connects.
 
         Args:
             address: HOST:PORT of Triton's gRPC endpoint.
+            key: sent with each call, for a Triton whose protocols are restricted.
         """
         self._address = address
+        self._headers = None if key is None else (key.header,)
         self._channel: grpc.aio.Channel | None = None
         self._stub: Any = None
         # Two loads of one model at once answer each other's versions.
@@ -72,7 +75,7 @@ class TritonClient:
     async def is_live(self) -> bool:
         """Whether a Triton answers and takes calls, whatever models it has."""
         try:
-            answer = await self._stub.ServerReady(service_pb2.ServerReadyRequest(), timeout=_PROBE_TIMEOUT_S)
+            answer = await self._call("ServerReady", service_pb2.ServerReadyRequest(), _PROBE_TIMEOUT_S)
         except grpc.RpcError:
             return False
         return bool(answer.ready)
@@ -85,7 +88,7 @@ class TritonClient:
             DeadlineExceeded: no answer within two seconds.
         """
         try:
-            answer = await self._stub.ServerMetadata(service_pb2.ServerMetadataRequest(), timeout=_PROBE_TIMEOUT_S)
+            answer = await self._call("ServerMetadata", service_pb2.ServerMetadataRequest(), _PROBE_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             raise self._call_failed(error, "telling its name") from error
         return str(answer.name)
@@ -128,7 +131,7 @@ class TritonClient:
             # A channel that lost its server fails calls for a moment after the server is back.
             await self.wait_until_live(min(timeout_s, _PROBE_TIMEOUT_S))
             try:
-                await self._stub.RepositoryModelLoad(request, timeout=timeout_s)
+                await self._call("RepositoryModelLoad", request, timeout_s)
             except grpc.aio.AioRpcError as error:
                 raise self._load_failed(error, f"load {model} version {_list(versions)}", timeout_s) from error
             await self._wait_until_ready(model, versions, deadline)
@@ -148,7 +151,7 @@ class TritonClient:
         request = service_pb2.RepositoryModelUnloadRequest(model_name=model)
         async with self._load_lock:
             try:
-                await self._stub.RepositoryModelUnload(request, timeout=timeout_s)
+                await self._call("RepositoryModelUnload", request, timeout_s)
             except grpc.aio.AioRpcError as error:
                 raise self._load_failed(error, f"unload {model}", timeout_s) from error
 
@@ -161,7 +164,7 @@ class TritonClient:
         """
         request = service_pb2.RepositoryIndexRequest(ready=True)
         try:
-            index = await self._stub.RepositoryIndex(request, timeout=_PROBE_TIMEOUT_S)
+            index = await self._call("RepositoryIndex", request, _PROBE_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             raise self._load_failed(error, "list its models", _PROBE_TIMEOUT_S) from error
         return tuple(sorted(int(entry.version) for entry in index.models if entry.name == model and entry.version))
@@ -173,7 +176,7 @@ class TritonClient:
         """
         request = service_pb2.ModelReadyRequest(name=model, version=str(version))
         try:
-            answer = await self._stub.ModelReady(request, timeout=_PROBE_TIMEOUT_S)
+            answer = await self._call("ModelReady", request, _PROBE_TIMEOUT_S)
         except grpc.RpcError:
             return False
         return bool(answer.ready)
@@ -222,6 +225,9 @@ class TritonClient:
         row_count = len(next(iter(inputs.values())))
         return messages.read_matrix(await self._infer(request, timeout_s), row_count, output)
 
+    async def _call(self, method: str, request: Any, timeout_s: float) -> Any:  # noqa: ANN401 - generated messages
+        return await getattr(self._stub, method)(request, timeout=timeout_s, metadata=self._headers)
+
     async def _infer(self, request: Any, timeout_s: float) -> Any:  # noqa: ANN401 - generated messages
         what = f"{request.model_name} version {request.model_version}"
         if timeout_s <= 0:
@@ -229,7 +235,7 @@ class TritonClient:
         # The first counts where the model has a queue policy. The second counts always, and cancels what is queued.
         request.parameters["timeout"].int64_param = max(1, int(timeout_s * 1e6))
         try:
-            return await self._stub.ModelInfer(request, timeout=timeout_s)
+            return await self._call("ModelInfer", request, timeout_s)
         except grpc.aio.AioRpcError as error:
             raise self._call_failed(error, what) from error
 
@@ -249,7 +255,7 @@ class TritonClient:
     async def _unavailable_reason(self, model: str, version: int) -> str | None:
         """Why Triton will not serve it, or None while it may still come."""
         try:
-            index = await self._stub.RepositoryIndex(service_pb2.RepositoryIndexRequest(), timeout=_PROBE_TIMEOUT_S)
+            index = await self._call("RepositoryIndex", service_pb2.RepositoryIndexRequest(), _PROBE_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             raise self._load_failed(error, "list its models", _PROBE_TIMEOUT_S) from error
         for entry in index.models:
@@ -269,6 +275,11 @@ class TritonClient:
             return TritonNotUsable(
                 f"the Triton at {self._address} does not let its models be chosen ({details}): "
                 "start it with --model-control-mode=explicit"
+            )
+        if "protocol is restricted" in details:
+            return TritonNotUsable(
+                f"the Triton at {self._address} does not take our key ({details}): give --triton-key-file a file with "
+                "NAME=VALUE as behind the colon of its --grpc-restricted-protocol"
             )
         if code == grpc.StatusCode.DEADLINE_EXCEEDED:
             return DeadlineExceeded(f"Triton did not {what} within {timeout_s:g} s")

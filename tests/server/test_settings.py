@@ -204,3 +204,9 @@ def test_tls_of_the_gateway_does_not_cover_the_metrics_page():
     with pytest.raises(ConfigurationError, match="metrics_listen is"):
         load(metrics_listen="0.0.0.0:8471", **CERTIFICATE)
     load(metrics_listen="0.0.0.0:8471", insecure=True)
+
+
+def test_a_key_is_for_somebody_elses_triton():
+    assert load(triton="127.0.0.1:8001", triton_key_file="key").settings.triton_key_file == Path("key")
+    with pytest.raises(ConfigurationError, match="triton_key_file needs triton"):
+        load(triton_key_file="key")

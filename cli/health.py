@@ -1,0 +1,30 @@
+"""`shortlist health`: whether a gateway serves, as an exit status; the image's health check."""
+
+import argparse
+import sys
+
+from cli.call_flags import add_tls_flags, tls_of
+
+HELP = "ask a gateway whether it serves; the exit status is 0 only then"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `shortlist health` takes."""
+    parser.add_argument("--address", default="127.0.0.1:8470", metavar="HOST:PORT", help="the gateway (%(default)s)")
+    parser.add_argument("--service", default="", metavar="NAME", help="one service (default: the whole gateway)")
+    parser.add_argument("--deadline", type=float, default=2.0, metavar="SECONDS", help="(%(default)s)")
+    add_tls_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the health status and returns 0 where it is SERVING, otherwise 1."""
+    from shortlist import Client, HealthStatus, ShortlistCallError
+
+    try:
+        with Client(args.address, tls=tls_of(args), deadline_s=args.deadline, retry=None) as client:
+            status = client.health(args.service)
+    except ShortlistCallError as error:
+        sys.stderr.write(f"shortlist: no health from {args.address}: {error}\n")
+        return 1
+    print(status.name)
+    return 0 if status is HealthStatus.SERVING else 1

@@ -1,0 +1,38 @@
+"""`shortlist health`: the exit status says it."""
+
+import pytest
+
+from tests.conftest import Certificate
+from tests.running import RunningGateway, shortlist, start_gateway
+
+
+@pytest.mark.triton
+def test_a_gateway_that_serves(gateway: RunningGateway) -> None:
+    done = shortlist("health", "--address", gateway.address)
+    assert (done.returncode, done.stdout) == (0, "SERVING\n")
+
+
+@pytest.mark.triton
+def test_a_service_that_does_not(gateway: RunningGateway) -> None:
+    done = shortlist("health", "--address", gateway.address, "--service", "shortlist.v1.EventService")
+    assert (done.returncode, done.stdout) == (1, "NOT_SERVING\n")
+
+
+def test_nobody_there() -> None:
+    done = shortlist("health", "--address", "127.0.0.1:1", "--deadline", "1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("shortlist: no health from 127.0.0.1:1: ")
+
+
+@pytest.mark.triton
+def test_over_tls_under_a_name_of_the_certificate(releases, model_repository, certificate: Certificate, tmp_path):
+    running = start_gateway(
+        tmp_path, "--releases", str(releases), "--model-repository", str(model_repository),
+        "--tls-certificate", str(certificate.certificate), "--tls-key", str(certificate.key),
+    )  # fmt: skip
+    try:
+        flags = ("--address", running.address, "--tls-ca", str(certificate.certificate))
+        assert shortlist("health", *flags).returncode == 1, "the certificate is not for an address"
+        assert shortlist("health", *flags, "--tls-name", "localhost").returncode == 0
+    finally:
+        assert running.stop() == 0
