@@ -5,7 +5,7 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup setup-system demo serve test lint bench-main quality proto proto-baseline clean
+.PHONY: help setup setup-system demo serve test lint image-check bench-main quality proto proto-baseline clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ lint: setup  ## ruff, mypy, import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+image-check: demo  ## the Dockerfile's steps in a chroot, and the result run read-only (as root; debootstrap)
+	$(BIN)/python -m tests.deploy.image_check
 
 bench-main: setup  ## figures of the main job on movielens-small (five minutes)
 	$(BIN)/python -m bench.main_job
