@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.encoder_speed import Encode, Speed, compare_speed, onnx_encode
-from domain.item_file import read_items
+from catalogue.item_file import read_items
 from export.encoder_source import EncoderSource, resolve_encoder
 from pipeline.int8_vectors import Int8Vectors
 from pipeline.metrics import id_places, rank_targets

@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
     from rich.markup import escape
     from rich.table import Table
 
+    from catalogue.item_file import read_items
     from domain.errors import ConfigurationError
-    from domain.item_file import read_items
     from training.interaction_check import check_interactions, report_lines
     from training.interactions import read_interactions
     from training.run_folder import write_json

@@ -16,7 +16,7 @@ HELP = "build a release of the sample catalogue, serve it through Triton, and sh
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SAMPLE = _ROOT / "sample" / "items.jsonl"
-_MAKERS = ("domain", "pipeline", "export")
+_MAKERS = ("domain", "pipeline", "catalogue", "export")
 _FOLDER = Path("var/demo")
 _DEADLINE_S = 5.0
 
@@ -77,14 +77,14 @@ def _stamp() -> str:
 
 
 def _build(releases: Path, console: "Console") -> None:
+    from catalogue.item_file import check_items
     from cli.progress import ConsoleProgress
-    from domain.item_file import read_items
     from export.encoder_source import resolve_encoder
     from export.release import ReleaseRequest, build_release
 
     progress = ConsoleProgress(console)
-    catalogue = read_items(_SAMPLE)
-    progress.step(f"{len(catalogue.items)} items; exporting the encoder, a minute or so the first time")
+    catalogue = check_items(_SAMPLE)
+    progress.step(f"{catalogue.item_count} items; exporting the encoder, a minute or so the first time")
     request = ReleaseRequest(catalogue, releases, resolve_encoder(None), Path(".cache/export"))
     release = build_release(request, progress)
     (releases / "sample.sha256").write_text(_stamp())

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Sequence, Set
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cli.call_flags import WrongArgument, add_tls_flags, tls_of
@@ -12,7 +13,7 @@ from cli.call_flags import WrongArgument, add_tls_flags, tls_of
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from shortlist import AnyOf, Equals, Event, Range, RankedItem, Shortlist
+    from shortlist import AnyOf, Equals, Event, Range, RankedItem, Shortlist, TimeRange
 
 HELP = "ask a gateway for recommendations"
 
@@ -30,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CONDITION",
-        help="a condition: genre=jazz,blues  genre!=pop  year>=1990  price<=20  vegan=true",
+        help="a condition: genre=jazz,blues  genre!=pop  year>=1990  price<=20  vegan=true  "
+        "released>=2026-01-31T00:00:00Z",
     )
     parser.add_argument("--user", help="user id")
     parser.add_argument("--k", type=int, default=10, help="how many items (%(default)s)")
@@ -157,6 +159,8 @@ def _plain(value: object, details: Set[str]) -> object:
         return {name: _plain(entry, details) for name, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(entry, details) for entry in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
     name = getattr(value, "name", None)
     return name if isinstance(name, str) else value
 
@@ -171,20 +175,40 @@ def _event(word: str) -> "Event":
     return Event(item_id, EventKind[kind.upper()])
 
 
-def _condition(word: str) -> "AnyOf | Range | Equals":
-    from shortlist import AnyOf, Equals, Range
+def _condition(word: str) -> "AnyOf | Range | TimeRange | Equals":
+    from shortlist import AnyOf, Equals
 
     match = _CONDITION.fullmatch(word)
     if match is None:
         raise WrongArgument(f"--where {word}: expected NAME=VALUE, NAME!=VALUE, NAME>=NUMBER or NAME<=NUMBER")
     name, sign, value = match["name"].strip(), match["sign"], match["value"].strip()
     if sign in (">=", "<="):
-        try:
-            number = float(value)
-        except ValueError as error:
-            raise WrongArgument(f"--where {word}: {value} is no number") from error
-        return Range(name, min=number) if sign == ">=" else Range(name, max=number)
+        return _range(word, name, sign, value)
     negate = sign == "!="
     if value.lower() in ("true", "false"):
         return Equals(name, value=value.lower() == "true", negate=negate)
     return AnyOf(name, [part.strip() for part in value.split(",")], negate=negate)
+
+
+def _range(word: str, name: str, sign: str, value: str) -> "Range | TimeRange":
+    from shortlist import Range, TimeRange
+
+    try:
+        number = float(value)
+    except ValueError:
+        moment = _moment(word, value)
+        return TimeRange(name, min=moment) if sign == ">=" else TimeRange(name, max=moment)
+    return Range(name, min=number) if sign == ">=" else Range(name, max=number)
+
+
+def _moment(word: str, value: str) -> datetime:
+    """Reads a moment with its offset, or a day, which begins at midnight UTC."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise WrongArgument(
+            f"--where {word}: {value} is neither a number nor a moment such as 2026-01-31T09:30:00Z or 2026-01-31"
+        ) from error
+    if moment.tzinfo is None and len(value) > len("2026-01-31"):
+        raise WrongArgument(f"--where {word}: {value} needs its offset, for example {value}Z")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

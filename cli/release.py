@@ -69,10 +69,10 @@ def _build(args: argparse.Namespace) -> int:
     console = Console()
     progress = ConsoleProgress(console)
     # The items are checked before torch is imported, so that a bad file is refused at once.
-    from domain.item_file import read_items
+    from catalogue.item_file import check_items
 
     progress.step(f"checking {args.items}")
-    catalogue = read_items(args.items)
+    catalogue = check_items(args.items)
     from export.model_folder import ENCODER, open_model_folder
 
     model = open_model_folder(args.model) if args.model else None

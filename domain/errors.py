@@ -114,3 +114,11 @@ class StorageError(ShortlistError):
 
 class ReviewFileError(ShortlistError):
     """A file of reviews cannot be used. The message names the file and, where one is to blame, the line."""
+
+
+class WorkerLost(ShortlistError):
+    """A process that worked for this one ended before its work was done. What was finished is kept."""
+
+
+class BuildRunning(ShortlistError):
+    """Another process is at the same work. The message says where."""

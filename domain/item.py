@@ -1,11 +1,13 @@
 """An item of the catalogue and the types its attributes may have."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-AttributeValue = str | int | float | bool | tuple[str, ...]
+from domain.timestamp import Timestamp, parse_timestamp
+
+AttributeValue = str | int | float | bool | tuple[str, ...] | Timestamp
 
 ID_LIMIT_BYTES = 256
 
@@ -17,6 +19,7 @@ class AttributeType(StrEnum):
     NUMBER = "number"
     BOOLEAN = "boolean"
     STRING_LIST = "string_list"
+    TIMESTAMP = "timestamp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ def attribute_type(value: AttributeValue) -> AttributeType:
         return AttributeType.NUMBER
     if isinstance(value, str):
         return AttributeType.STRING
+    if isinstance(value, Timestamp):
+        return AttributeType.TIMESTAMP
     return AttributeType.STRING_LIST
 
 
@@ -68,6 +73,13 @@ def parse_attribute(value: object) -> AttributeValue:
             raise ValueError("a list must hold strings only")
         return tuple(checked_text(entry) for entry in value)
     raise ValueError(f"expected a string, number, boolean or list of strings, found {json_name(value)}")
+
+
+def _timestamp(value: object) -> Timestamp:
+    found = parse_timestamp(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"expected a timestamp as RFC 3339 writes it (2026-01-31T09:30:00Z), found {json_name(value)}")
+    return found
 
 
 def checked_text(value: str) -> str:
@@ -94,24 +106,31 @@ def json_name(value: object) -> str:
 def item_to_json(item: Item) -> dict[str, object]:
     """Returns the item as the object that `items.jsonl` holds; `item_from_json` reads it back unchanged."""
     columns: dict[str, object] = {"id": item.id, "title": item.title, "text": item.text, "available": item.available}
-    columns.update((name, list(v) if isinstance(v, tuple) else v) for name, v in item.attributes.items())
+    columns.update((name, _to_json(value)) for name, value in item.attributes.items())
     return columns
 
 
-def item_from_json(columns: Mapping[str, object]) -> Item:
+def _to_json(value: AttributeValue) -> object:
+    if isinstance(value, tuple):
+        return list(value)
+    return value.text if isinstance(value, Timestamp) else value
+
+
+def item_from_json(columns: Mapping[str, object], timestamps: Collection[str] = ()) -> Item:
     """Checks one object of an item file.
 
     Args:
         columns: `id` and one of `title` and `text` are required, `available` is optional; every other column is an
             attribute. A null is the same as an absent column.
+        timestamps: the attributes whose strings are timestamps: JSON itself cannot tell the two apart.
 
     Raises:
         ValueError: a column is missing or of the wrong type; the message names it.
     """
-    item_id = _id(columns.get("id"))
+    one = item_id(columns)
     title, text = (_text(columns, name) for name in ("title", "text"))
     if not title.strip() and not text.strip():
-        raise ValueError(f'item "{item_id}" has neither title nor text; one of the two is required')
+        raise ValueError(f'item "{one}" has neither title nor text; one of the two is required')
     available = columns.get("available")
     if available is not None and not isinstance(available, bool):
         raise ValueError(f'"available" must be true or false, found {json_name(available)}')
@@ -120,13 +139,19 @@ def item_from_json(columns: Mapping[str, object]) -> Item:
         if name in ("id", "title", "text", "available") or value is None:
             continue
         try:
-            attributes[checked_text(name)] = parse_attribute(value)
+            attributes[checked_text(name)] = _timestamp(value) if name in timestamps else parse_attribute(value)
         except ValueError as error:
             raise ValueError(f'attribute "{name}": {error}') from error
-    return Item(item_id, title, text, available is not False, attributes)
+    return Item(one, title, text, available is not False, attributes)
 
 
-def _id(value: object) -> str:
+def item_id(columns: Mapping[str, object]) -> str:
+    """Returns the id in one object of an item file; a whole number is an id too.
+
+    Raises:
+        ValueError: it is missing or none.
+    """
+    value = columns.get("id")
     if value is None:
         raise ValueError('"id" is missing')
     if isinstance(value, int) and not isinstance(value, bool):

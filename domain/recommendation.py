@@ -55,6 +55,19 @@ class Range:
 
 
 @dataclass(frozen=True)
+class TimeRange:
+    """An instant lies between two ends, both included; None leaves an end open.
+
+    Attributes:
+        minimum: seconds since 1970 UTC and nanoseconds.
+        maximum: the same.
+    """
+
+    minimum: tuple[int, int] | None
+    maximum: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
 class Equals:
     """A truth value equals this."""
 
@@ -66,7 +79,7 @@ class Condition:
     """A condition on one attribute. An item without the attribute meets none, and every negated one."""
 
     attribute: str
-    test: AnyOf | Range | Equals
+    test: AnyOf | Range | TimeRange | Equals
     negate: bool = False
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from domain.event import Event, EventKind
 from domain.item import AttributeValue, Item
+from domain.timestamp import Timestamp
 
 # Attributes that usually say what an item is about; a template names those it uses, so a release never changes meaning.
 COMMON_TEXT_ATTRIBUTES = ("year", "category", "categories", "subcategory", "genre", "genres", "brand", "tags")
@@ -140,4 +141,4 @@ def _told(value: AttributeValue, separator: str) -> str:
         return "yes" if value else "no"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value).strip()
+    return value.text if isinstance(value, Timestamp) else str(value).strip()

@@ -1,57 +1,197 @@
-"""Where a release grows: a folder that becomes the release when all is well, and otherwise vanishes."""
+"""Where a release grows: a hidden folder that survives a kill, is taken up again, and becomes the release."""
 
+import fcntl
+import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from domain import release_folder as layout
-from domain.errors import StorageError
+from domain.errors import BuildRunning, ShortlistError, StorageError, WorkerLost
 
-_BUILDING = ".building-"
+_WORK = ".work-"
+_RELEASE = "release"
+_LOCK = "lock"
+_STAGES = "stages.json"
+_CHUNKS = "chunks"
+_FINISHED = "finished"
+_ABANDONED_S = 7 * 86_400.0
+
+
+class Workplace:
+    """The folder of one build, by the key of all that the build depends on. One process has it at a time.
+
+    Attributes:
+        folder: what becomes the release.
+        records: folder of the finished chunks of vectors.
+        finished_id: the release that an earlier run made before it was killed; None where there is none.
+    """
+
+    def __init__(self, releases: Path, path: Path) -> None:
+        """Reads what an earlier run left, and removes what it had not finished."""
+        self._releases = releases
+        self._path = path
+        self.folder = path / _RELEASE
+        self.records = path / _CHUNKS
+        self._stages = _read_stages(path / _STAGES)
+        finished = self._stages.pop(_FINISHED, {}).get("release_id")
+        self.finished_id = finished if isinstance(finished, str) and (releases / finished).is_dir() else None
+        if not self.folder.is_dir():
+            self._stages = {}
+            shutil.rmtree(self.records, ignore_errors=True)
+        (self.folder / "models").mkdir(parents=True, exist_ok=True)
+        kept = {layout.VECTORS}.union(*(_listed(stage) for stage in self._stages.values()))
+        for name in self._files() - kept:
+            (self.folder / name).unlink()
+
+    @property
+    def has_work(self) -> bool:
+        """Whether vectors are there that took time to make."""
+        return any(self.records.glob("*.npz"))
+
+    def stage(self, name: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Runs a stage unless an earlier run finished it.
+
+        Args:
+            name: of the stage.
+            make: writes the stage's files into `folder` and returns, as JSON values, what later stages need of it.
+
+        Returns:
+            What `make` returned, now or then.
+        """
+        if name not in self._stages:
+            result = make()
+            _sync(self.folder)
+            self._stages[name] = {"files": sorted(self._files()), "result": result}
+            self._write_stages()
+        found = self._stages[name]["result"]
+        assert isinstance(found, Mapping)
+        return found
+
+    def finish(self, release_id: str) -> None:
+        """Gives the folder its name as a release; it appears whole or not at all."""
+        _sync(self.folder)
+        self._stages[_FINISHED] = {"release_id": release_id}
+        self._write_stages()
+        self.folder.rename(self._releases / release_id)
+        layout.sync_folder(self._releases)
+        self.remove()
+
+    def remove(self) -> None:
+        """Removes all that is not a release."""
+        shutil.rmtree(self._path, ignore_errors=True)
+
+    def _files(self) -> set[str]:
+        return {path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()}
+
+    def _write_stages(self) -> None:
+        temporary = self._path / f"{_STAGES}.tmp"
+        with temporary.open("w", encoding="utf-8") as stream:
+            json.dump(self._stages, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(self._path / _STAGES)
+        layout.sync_folder(self._path)
 
 
 @contextmanager
-def workplace(releases: Path, release_id: str) -> Iterator[Path]:
-    """A folder that becomes the release when the block succeeds and vanishes when it fails."""
-    building = releases / f"{_BUILDING}{os.getpid()}-{release_id}"
+def workplace(releases: Path, key: str) -> Iterator[Workplace]:
+    """Gives the workplace of a build; what an interrupted run of the same build left is still there.
+
+    A refusal removes it. A kill, an interrupt, a full disk or a lost worker leaves it where vectors are in it.
+
+    Args:
+        releases: folder of releases; made if missing.
+        key: digest of all that the build depends on.
+
+    Raises:
+        BuildRunning: another process is at the same build.
+        StorageError: a file cannot be written.
+    """
     try:
+        releases.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(releases)
-        (building / "models").mkdir(parents=True)
-        yield building
-        _sync(building)
-        building.rename(releases / release_id)
-        layout.sync_folder(releases)
+        with _locked(releases / f"{_WORK}{key}") as path:
+            place = Workplace(releases, path)
+            try:
+                yield place
+            except BaseException as error:
+                refused = isinstance(error, ShortlistError) and not isinstance(error, StorageError | WorkerLost)
+                if refused or not place.has_work:
+                    place.remove()
+                raise
     except OSError as error:
         raise StorageError(
-            f"the release could not be written to {releases}: {error.strerror or error}; "
-            "free some space or choose another folder with --out. Nothing was left behind"
+            f"the release could not be written to {releases}: {error.strerror or error}; free some space or choose "
+            f"another folder with --out. {_left_behind(releases / f'{_WORK}{key}')}"
         ) from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+
+
+def _left_behind(path: Path) -> str:
+    if path.exists():
+        return f"What is done is kept in {path}: the same command goes on from there"
+    return "Nothing was left behind"
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[Path]:
+    """Makes the folder and keeps every other process out of it, on this machine or another that shares it.
+
+    Raises:
+        BuildRunning: another process has it.
+    """
+    while True:
+        path.mkdir(exist_ok=True)
+        with (path / _LOCK).open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise BuildRunning(
+                    f"another process is building this very release in {path}; wait for it, or stop it and give the "
+                    "same command again: it goes on where that one stopped"
+                ) from error
+            if _is_still(path / _LOCK, lock.fileno()):
+                os.utime(path / _LOCK)
+                yield path
+                return
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    """Whether the open file has the name yet: its last owner may have removed it before we had the lock."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _remove_abandoned(releases: Path) -> None:
-    """Removes what builds left that were killed: their process, named in the folder's name, is gone."""
-    for folder in releases.glob(f"{_BUILDING}*"):
-        builder = folder.name.removeprefix(_BUILDING).partition("-")[0]
-        if builder.isdecimal() and not _is_alive(int(builder)):
-            shutil.rmtree(folder, ignore_errors=True)
+    """Removes what builds left that were interrupted and not taken up again for a week."""
+    for path in releases.glob(f"{_WORK}*"):
+        with suppress(OSError, BuildRunning):
+            if time.time() - (path / _LOCK).stat().st_mtime > _ABANDONED_S:
+                with _locked(path):
+                    shutil.rmtree(path, ignore_errors=True)
 
 
-def _is_alive(pid: int) -> bool:
+def _read_stages(path: Path) -> dict[str, dict[str, object]]:
     try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return raw if isinstance(raw, dict) else {}
+
+
+def _listed(stage: Mapping[str, Any]) -> list[str]:
+    files = stage.get("files")
+    return files if isinstance(files, list) else []
 
 
 def _sync(folder: Path) -> None:
-    """Makes all that is in a folder durable, so that the rename after it never shows a release cut off."""
+    """Makes all that is in a folder durable, so that nothing that counts as done is ever cut off."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb+") as stream:

@@ -9,13 +9,15 @@ import numpy as np
 
 from domain.errors import FieldViolation, InvalidRequest, ReleaseRejected
 from domain.item import AttributeType, Item, attribute_type, item_from_json
-from domain.recommendation import AnyOf, Condition, Equals, Range
+from domain.recommendation import AnyOf, Condition, Equals, Range, TimeRange
+from domain.timestamp import Timestamp
 
 _TESTS_BY_TYPE = {
     AttributeType.STRING: AnyOf,
     AttributeType.STRING_LIST: AnyOf,
     AttributeType.NUMBER: Range,
     AttributeType.BOOLEAN: Equals,
+    AttributeType.TIMESTAMP: TimeRange,
 }
 
 
@@ -29,13 +31,14 @@ class ItemTable:
             ReleaseRejected: there are no items, a line is none, or an attribute's type is not the manifest's.
         """
         self.attribute_types = attribute_types
+        self._timestamps = frozenset(name for name, kind in attribute_types.items() if kind is AttributeType.TIMESTAMP)
         self.ids: list[str] = []
         self._offsets: list[int] = [0]
         self._columns = {name: _Column() for name in attribute_types}
         available: list[bool] = []
         with path.open("rb") as stream:
             for row, line in enumerate(stream):
-                item = _item(path, row, line)
+                item = _item(path, row, line, self._timestamps)
                 self.ids.append(item.id)
                 self._offsets.append(self._offsets[-1] + len(line))
                 available.append(item.available)
@@ -65,7 +68,8 @@ class ItemTable:
 
     def item(self, row: int) -> Item:
         """Returns the item of a row, read from the file."""
-        return item_from_json(json.loads(self._bytes[self._offsets[row] : self._offsets[row + 1]]))
+        line = self._bytes[self._offsets[row] : self._offsets[row + 1]]
+        return item_from_json(json.loads(line), self._timestamps)
 
     def blocked_by(self, conditions: Iterable[Condition]) -> np.ndarray:
         """Returns bool[n]: rows that fail one of the conditions.
@@ -95,15 +99,16 @@ _FITTING = {
     AttributeType.STRING_LIST: "any_of",
     AttributeType.NUMBER: "range",
     AttributeType.BOOLEAN: "equals",
+    AttributeType.TIMESTAMP: "time_range",
 }
 
 
-def _item(path: Path, row: int, line: bytes) -> Item:
+def _item(path: Path, row: int, line: bytes, timestamps: frozenset[str]) -> Item:
     try:
         columns = json.loads(line)
         if not isinstance(columns, dict):
             raise ValueError("expected one JSON object a line")
-        return item_from_json(columns)
+        return item_from_json(columns, timestamps)
     except ValueError as error:
         raise ReleaseRejected(f"{path}, line {row + 1}: {error}; build the release again") from error
 
@@ -115,6 +120,8 @@ class _Column:
         self._rows_of_value: dict[str, list[int]] = {}
         self._rows: list[int] = []
         self._numbers: list[float] = []
+        # Of instants: `_numbers` has the seconds, which a double holds exactly.
+        self._nanos: list[int] = []
 
     def add(self, row: int, value: object) -> None:
         if isinstance(value, str):
@@ -125,15 +132,23 @@ class _Column:
         elif isinstance(value, int | float):
             self._rows.append(row)
             self._numbers.append(float(value))
+        elif isinstance(value, Timestamp):
+            self._rows.append(row)
+            self._numbers.append(float(value.seconds))
+            self._nanos.append(value.nanos)
 
-    def met(self, test: AnyOf | Range | Equals, total: int) -> np.ndarray:
+    def met(self, test: AnyOf | Range | TimeRange | Equals, total: int) -> np.ndarray:
         met = np.zeros(total, dtype=bool)
         if isinstance(test, AnyOf):
             for value in test.values:
                 met[self._rows_of_value.get(value, [])] = True
             return met
         numbers = np.asarray(self._numbers)
-        met[np.asarray(self._rows, dtype=np.int64)[_test_of(test)(numbers)]] = True
+        rows = np.asarray(self._rows, dtype=np.int64)
+        if isinstance(test, TimeRange):
+            met[rows[_in_time(numbers, np.asarray(self._nanos), test)]] = True
+        else:
+            met[rows[_test_of(test)(numbers)]] = True
         return met
 
 
@@ -143,3 +158,13 @@ def _test_of(test: Range | Equals) -> Callable[[np.ndarray], np.ndarray]:
     low = -np.inf if test.minimum is None else test.minimum
     high = np.inf if test.maximum is None else test.maximum
     return lambda numbers: (numbers >= low) & (numbers <= high)
+
+
+def _in_time(seconds: np.ndarray, nanos: np.ndarray, test: TimeRange) -> np.ndarray:
+    """Returns bool[n]: which instants lie between the ends."""
+    inside = np.ones(len(seconds), dtype=bool)
+    if test.minimum is not None:
+        inside &= (seconds > test.minimum[0]) | ((seconds == test.minimum[0]) & (nanos >= test.minimum[1]))
+    if test.maximum is not None:
+        inside &= (seconds < test.maximum[0]) | ((seconds == test.maximum[0]) & (nanos <= test.maximum[1]))
+    return inside

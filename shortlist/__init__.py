@@ -14,7 +14,7 @@ from shortlist.errors import (
     ShortlistCallError,
     Unavailable,
 )
-from shortlist.requests import AnyOf, Condition, Equals, Event, Range, RecommendRequest
+from shortlist.requests import AnyOf, Condition, Equals, Event, Range, RecommendRequest, TimeRange
 from shortlist.results import (
     AttributeValue,
     Degradation,
@@ -66,6 +66,7 @@ __all__ = [
     "Shortlist",
     "ShortlistCallError",
     "StageTimes",
+    "TimeRange",
     "Tls",
     "Unavailable",
 ]

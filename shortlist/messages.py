@@ -1,13 +1,14 @@
 """From what a caller gives to protobuf messages. The gateway checks ranges; here only what a message cannot hold."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import StringValue
 
 from shortlist.enums import EventKind, HistoryEncoding
-from shortlist.requests import AnyOf, Condition, Equals, Event, Range, RecommendRequest
+from shortlist.requests import AnyOf, Condition, Equals, Event, Range, RecommendRequest, TimeRange
 from shortlist.v1 import embedding_pb2, event_pb2, filter_pb2, recommender_pb2
 
 
@@ -79,11 +80,15 @@ def _event_message(event: Event) -> event_pb2.Event:
         item_title=event.item_title,
     )
     if event.time is not None:
-        if event.time.tzinfo is None:
-            raise ValueError(f"the time of the event on {event.item_id!r} needs a time zone, for example datetime.UTC")
-        time = Timestamp()
-        time.FromDatetime(event.time)
-        message.time.CopyFrom(time)
+        message.time.CopyFrom(_timestamp(event.time, f"the time of the event on {event.item_id!r}"))
+    return message
+
+
+def _timestamp(time: datetime, what: str) -> Timestamp:
+    if time.tzinfo is None:
+        raise ValueError(f"{what} needs a time zone, for example datetime.UTC")
+    message = Timestamp()
+    message.FromDatetime(time)
     return message
 
 
@@ -95,6 +100,12 @@ def _condition_message(condition: Condition) -> filter_pb2.AttributeCondition:
             message.any_of.values.extend(several("values", condition.values))
         case Range():
             message.range.CopyFrom(filter_pb2.NumberRange(min=condition.min, max=condition.max))
+        case TimeRange():
+            message.time_range.SetInParent()
+            for name, end in (("min", condition.min), ("max", condition.max)):
+                if end is not None:
+                    what = f"{name} of the condition on {condition.attribute!r}"
+                    getattr(message.time_range, name).CopyFrom(_timestamp(end, what))
         case Equals():
             message.equals = condition.value
     return message

@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterable
 from dataclasses import fields
+from datetime import UTC
 from functools import lru_cache
 from typing import TypeVar
 
@@ -152,6 +153,8 @@ def _attributes(
                 yield name, value.bool_value
             case "string_list_value":
                 yield name, tuple(value.string_list_value.values)
+            case "timestamp_value":
+                yield name, value.timestamp_value.ToDatetime(UTC)
 
 
 def _stage_times(message: recommender_pb2.StageTimes) -> StageTimes:

@@ -78,7 +78,25 @@ class Equals:
     negate: bool = False
 
 
-Condition = AnyOf | Range | Equals
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """A timestamp attribute between two moments, both included. At least one end must be given.
+
+    Attributes:
+        attribute: the attribute's name.
+        min: the earliest moment, with a time zone.
+        max: the latest moment, with a time zone.
+        negate: turns the condition round.
+    """
+
+    attribute: str
+    _: KW_ONLY
+    min: datetime | None = None
+    max: datetime | None = None
+    negate: bool = False
+
+
+Condition = AnyOf | Range | TimeRange | Equals
 
 
 @dataclass(frozen=True, slots=True)

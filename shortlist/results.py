@@ -3,10 +3,11 @@
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from shortlist.enums import DegradationReason, ErrorReason, RecallSource
 
-AttributeValue = str | float | bool | tuple[str, ...]
+AttributeValue = str | float | bool | tuple[str, ...] | datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ class ItemDetails:
         title: a short name.
         text: a description.
         available: whether it may be recommended.
-        attributes: every other column of the item file, by name: text, a number, a truth value, or several texts.
+        attributes: every other column of the item file, by name: text, a number, a truth value, several texts, or a
+            moment in UTC to the microsecond.
     """
 
     id: str

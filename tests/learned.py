@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from domain.item_file import read_items
+from catalogue.item_file import check_items
 from domain.release_folder import ReleaseFolder
 from export.encoder_source import resolve_encoder
 from export.model_folder import open_model_folder
@@ -37,7 +37,7 @@ class Workshop:
 
     def request(self, model: Path | None, **changes: object) -> ReleaseRequest:
         request = ReleaseRequest(
-            catalogue=read_items(self.folder / "items.jsonl"),
+            catalogue=check_items(self.folder / "items.jsonl"),
             releases=self.releases,
             encoder=resolve_encoder(str(self.folder / "encoder")),
             cache=self.folder / "cache",

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from catalogue.item_file import read_items
 from domain.event import EventKind
 from domain.item import AttributeType
-from domain.item_file import read_items
 from domain.text import language_of
 
 SAMPLE = Path(__file__).resolve().parents[1] / "sample"

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from catalogue.item_file import read_items
 from domain.errors import TrainingRefused
-from domain.item_file import read_items
 from training.adaptation import AdaptationSettings, adapt
 from training.contrastive import TuningRun
 from training.encoder_folder import load_encoder

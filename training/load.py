@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from catalogue.item_file import read_items
 from domain.errors import NothingToLearnFrom
-from domain.item_file import read_items
 from training.interaction_check import CheckReport, check_interactions, report_lines
 from training.interactions import read_interactions
 from training.material import BaseEncoder, Material

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from catalogue.item_file import read_items
 from domain.errors import ConfigurationError
 from domain.item import Item
-from domain.item_file import read_items
 from training.cold_users import read_reviews
 from training.interactions import read_interactions
 from training.positives import Positives, read_positives

@@ -4,10 +4,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from domain.errors import FieldViolation, InvalidRequest, NothingToGoOn, NotServed
 from domain.event import Event, EventKind
 from domain.item import ID_LIMIT_BYTES, AttributeType
-from domain.recommendation import AnyOf, Condition, Equals, ItemMask, Range, RecommendQuery
+from domain.recommendation import AnyOf, Condition, Equals, ItemMask, Range, RecommendQuery, TimeRange
+from domain.timestamp import FIRST_SECOND, LAST_SECOND
 from shortlist.v1 import embedding_pb2, event_pb2, filter_pb2
 from shortlist.v1 import recommender_pb2 as pb
 
@@ -55,6 +58,10 @@ class _Check:
         self.that(size <= most_bytes, field, f"at most {most_bytes:,} bytes of UTF-8, found {size:,}")
         self.that(text.strip(), field, "must not be blank; leave the field out instead")
         self.that("\0" not in text, field, "must not hold NUL")
+
+    def time(self, time: Timestamp, field: str) -> bool:
+        fits = 0 <= time.nanos < 1_000_000_000 and FIRST_SECOND <= time.seconds <= LAST_SECOND
+        return self.that(fits, field, "must be a valid Timestamp (years 1 to 9999)")
 
     def item_id(self, item_id: str, field: str) -> bool:
         # A character has at most four bytes, so short ids need no encoding.
@@ -168,10 +175,8 @@ def _events(events: Iterable[event_pb2.Event], limits: RequestLimits, check: _Ch
         if event.item_title:
             check.text(event.item_title, _TITLE_LIMIT_BYTES, f"{where}.item_title")
         time_s = None
-        if event.HasField("time"):
-            in_range = 0 <= event.time.nanos < 1_000_000_000 and -62_135_596_800 <= event.time.seconds < 253_402_300_800
-            if check.that(in_range, f"{where}.time", "must be a valid Timestamp (years 1 to 9999)"):
-                time_s = event.time.seconds + event.time.nanos / 1e9
+        if event.HasField("time") and check.time(event.time, f"{where}.time"):
+            time_s = event.time.seconds + event.time.nanos / 1e9
         if known:
             parsed.append(Event(event.item_id, _KINDS[event.kind], time_s, event.comment, event.item_title))
     return tuple(parsed)
@@ -192,7 +197,7 @@ def _conditions(
 
 def _test(
     condition: filter_pb2.AttributeCondition, limits: RequestLimits, check: _Check, where: str
-) -> AnyOf | Range | Equals | None:
+) -> AnyOf | Range | TimeRange | Equals | None:
     kind = condition.WhichOneof("test")
     if kind == "any_of":
         values = condition.any_of.values
@@ -207,10 +212,24 @@ def _test(
         check.that(not any(math.isnan(end) for end in ends), f"{where}.range", "an end must not be NaN")
         check.that(ends == sorted(ends), f"{where}.range", "min must not lie above max")
         return Range(low, high)
+    if kind == "time_range":
+        return _time_range(condition.time_range, check, f"{where}.time_range")
     if kind == "equals":
         return Equals(condition.equals)
-    check.that(False, where, "one of any_of, range and equals must be given")
+    check.that(False, where, "one of any_of, range, time_range and equals must be given")
     return None
+
+
+def _time_range(given: filter_pb2.TimeRange, check: _Check, where: str) -> TimeRange:
+    ends: dict[str, tuple[int, int]] = {}
+    for name in ("min", "max"):
+        if given.HasField(name):
+            end: Timestamp = getattr(given, name)
+            check.time(end, f"{where}.{name}")
+            ends[name] = (end.seconds, end.nanos)
+    check.that(ends, where, "at least one of min and max")
+    check.that(list(ends.values()) == sorted(ends.values()), where, "min must not lie after max")
+    return TimeRange(ends.get("min"), ends.get("max"))
 
 
 def _item_mask(paths: Iterable[str], attribute_types: Mapping[str, AttributeType], check: _Check) -> ItemMask | None:

@@ -2,8 +2,11 @@
 
 import time
 
+from google.protobuf import timestamp_pb2
+
 from domain import recommendation as domain
 from domain.item import AttributeValue, Item
+from domain.timestamp import Timestamp
 from server.rpc.call import Call
 from server.rpc.status import CallStatus
 from shortlist.v1 import item_pb2
@@ -99,4 +102,7 @@ def _attribute(value: AttributeValue) -> item_pb2.AttributeValue:
         return item_pb2.AttributeValue(string_value=value)
     if isinstance(value, tuple):
         return item_pb2.AttributeValue(string_list_value=item_pb2.StringList(values=value))
+    if isinstance(value, Timestamp):
+        instant = timestamp_pb2.Timestamp(seconds=value.seconds, nanos=value.nanos)
+        return item_pb2.AttributeValue(timestamp_value=instant)
     return item_pb2.AttributeValue(number_value=value)

@@ -22,19 +22,22 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19shortlist/v1/filter.proto\x12\x0cshortlist.v1\"\xa8\x01\n\x12\x41ttributeCondition\x12\x11\n\tattribute\x18\x01 \x01(\t\x12)\n\x06\x61ny_of\x18\x02 \x01(\x0b\x32\x17.shortlist.v1.StringSetH\x00\x12*\n\x05range\x18\x03 \x01(\x0b\x32\x19.shortlist.v1.NumberRangeH\x00\x12\x10\n\x06\x65quals\x18\x04 \x01(\x08H\x00\x12\x0e\n\x06negate\x18\x05 \x01(\x08\x42\x06\n\x04test\"\x1b\n\tStringSet\x12\x0e\n\x06values\x18\x01 \x03(\t\"A\n\x0bNumberRange\x12\x10\n\x03min\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03max\x18\x02 \x01(\x01H\x01\x88\x01\x01\x42\x06\n\x04_minB\x06\n\x04_maxb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19shortlist/v1/filter.proto\x12\x0cshortlist.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd7\x01\n\x12\x41ttributeCondition\x12\x11\n\tattribute\x18\x01 \x01(\t\x12)\n\x06\x61ny_of\x18\x02 \x01(\x0b\x32\x17.shortlist.v1.StringSetH\x00\x12*\n\x05range\x18\x03 \x01(\x0b\x32\x19.shortlist.v1.NumberRangeH\x00\x12\x10\n\x06\x65quals\x18\x04 \x01(\x08H\x00\x12-\n\ntime_range\x18\x06 \x01(\x0b\x32\x17.shortlist.v1.TimeRangeH\x00\x12\x0e\n\x06negate\x18\x05 \x01(\x08\x42\x06\n\x04test\"\x1b\n\tStringSet\x12\x0e\n\x06values\x18\x01 \x03(\t\"A\n\x0bNumberRange\x12\x10\n\x03min\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03max\x18\x02 \x01(\x01H\x01\x88\x01\x01\x42\x06\n\x04_minB\x06\n\x04_max\"]\n\tTimeRange\x12\'\n\x03min\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03max\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shortlist.v1.filter_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ATTRIBUTECONDITION']._serialized_start=44
-  _globals['_ATTRIBUTECONDITION']._serialized_end=212
-  _globals['_STRINGSET']._serialized_start=214
-  _globals['_STRINGSET']._serialized_end=241
-  _globals['_NUMBERRANGE']._serialized_start=243
-  _globals['_NUMBERRANGE']._serialized_end=308
+  _globals['_ATTRIBUTECONDITION']._serialized_start=77
+  _globals['_ATTRIBUTECONDITION']._serialized_end=292
+  _globals['_STRINGSET']._serialized_start=294
+  _globals['_STRINGSET']._serialized_end=321
+  _globals['_NUMBERRANGE']._serialized_start=323
+  _globals['_NUMBERRANGE']._serialized_end=388
+  _globals['_TIMERANGE']._serialized_start=390
+  _globals['_TIMERANGE']._serialized_end=483
 # @@protoc_insertion_point(module_scope)

@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17shortlist/v1/item.proto\x12\x0cshortlist.v1\"\xcb\x01\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x11\n\tavailable\x18\x04 \x01(\x08\x12\x36\n\nattributes\x18\x05 \x03(\x0b\x32\".shortlist.v1.Item.AttributesEntry\x1aO\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.shortlist.v1.AttributeValue:\x02\x38\x01\"\x96\x01\n\x0e\x41ttributeValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\tH\x00\x12\x16\n\x0cnumber_value\x18\x02 \x01(\x01H\x00\x12\x14\n\nbool_value\x18\x03 \x01(\x08H\x00\x12\x35\n\x11string_list_value\x18\x04 \x01(\x0b\x32\x18.shortlist.v1.StringListH\x00\x42\x07\n\x05value\"\x1c\n\nStringList\x12\x0e\n\x06values\x18\x01 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17shortlist/v1/item.proto\x12\x0cshortlist.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\x01\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x11\n\tavailable\x18\x04 \x01(\x08\x12\x36\n\nattributes\x18\x05 \x03(\x0b\x32\".shortlist.v1.Item.AttributesEntry\x1aO\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.shortlist.v1.AttributeValue:\x02\x38\x01\"\xcd\x01\n\x0e\x41ttributeValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\tH\x00\x12\x16\n\x0cnumber_value\x18\x02 \x01(\x01H\x00\x12\x14\n\nbool_value\x18\x03 \x01(\x08H\x00\x12\x35\n\x11string_list_value\x18\x04 \x01(\x0b\x32\x18.shortlist.v1.StringListH\x00\x12\x35\n\x0ftimestamp_value\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\x07\n\x05value\"\x1c\n\nStringList\x12\x0e\n\x06values\x18\x01 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,12 +34,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ITEM_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_ITEM_ATTRIBUTESENTRY']._serialized_options = b'8\001'
-  _globals['_ITEM']._serialized_start=42
-  _globals['_ITEM']._serialized_end=245
-  _globals['_ITEM_ATTRIBUTESENTRY']._serialized_start=166
-  _globals['_ITEM_ATTRIBUTESENTRY']._serialized_end=245
-  _globals['_ATTRIBUTEVALUE']._serialized_start=248
-  _globals['_ATTRIBUTEVALUE']._serialized_end=398
-  _globals['_STRINGLIST']._serialized_start=400
-  _globals['_STRINGLIST']._serialized_end=428
+  _globals['_ITEM']._serialized_start=75
+  _globals['_ITEM']._serialized_end=278
+  _globals['_ITEM_ATTRIBUTESENTRY']._serialized_start=199
+  _globals['_ITEM_ATTRIBUTESENTRY']._serialized_end=278
+  _globals['_ATTRIBUTEVALUE']._serialized_start=281
+  _globals['_ATTRIBUTEVALUE']._serialized_end=486
+  _globals['_STRINGLIST']._serialized_start=488
+  _globals['_STRINGLIST']._serialized_end=516
 # @@protoc_insertion_point(module_scope)

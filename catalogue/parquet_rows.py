@@ -1,0 +1,130 @@
+"""Item rows from .parquet, a few thousand at a time."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pa_parquet
+
+from domain.errors import ItemFileError
+from domain.timestamp import Timestamp
+
+_ROWS_AT_ONCE = 4_096
+# With a buffer pages are read as they are needed; without one, a whole column of a row group at once.
+_BUFFER_BYTES = 1 << 20
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_FITTING = "a string, number, boolean, list of strings, timestamp or date"
+
+
+class ParquetRows:
+    """The rows of a file. Timestamps without a zone, and dates, count as UTC."""
+
+    unit = "row"
+
+    def __init__(self, path: Path) -> None:
+        """Reads the schema.
+
+        Raises:
+            ItemFileError: the file is missing or damaged, or its columns are not those of items.
+        """
+        self.path = path
+        with self._opened() as file:
+            self._schema = file.schema_arrow
+        self._check_schema()
+
+    def rows(self) -> Iterator[tuple[int, dict[str, object]]]:
+        """Yields (row from 1, values by column). Raises ItemFileError where the file is damaged."""
+        names = [field.name for field in self._schema if not pa.types.is_null(field.type)]
+        place = 0
+        with self._opened() as file:
+            for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=names):
+                columns = [self._values(name, batch.column(name), place) for name in names]
+                for values in zip(*columns, strict=True):
+                    place += 1
+                    yield place, dict(zip(names, values, strict=True))
+
+    @contextmanager
+    def _opened(self) -> Iterator[pa_parquet.ParquetFile]:
+        try:
+            with pa_parquet.ParquetFile(self.path, buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
+                yield file
+        except OSError as error:
+            if error.strerror:
+                raise ItemFileError(f"{self.path}: cannot be read: {error.strerror}") from error
+            raise self._damaged(error) from error
+        except pa.ArrowException as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> ItemFileError:
+        return ItemFileError(f"{self.path}: the parquet file is damaged, cut off or of another kind: {error}")
+
+    def _check_schema(self) -> None:
+        fields = {field.name: field.type for field in self._schema}
+        found = ", ".join(f"{field.name} ({field.type})" for field in self._schema) or "none"
+        if len(fields) != len(self._schema) or "" in fields:
+            raise ItemFileError(f"{self.path}: every column needs a name of its own; columns found: {found}")
+        if "id" not in fields or not {"title", "text"} & set(fields):
+            raise ItemFileError(
+                f'{self.path}: expected the columns "id" (string or integer) and one of "title" and "text" (string); '
+                f"columns found: {found}"
+            )
+        expected = {"id": "a string or integer", "title": "a string", "text": "a string", "available": "a boolean"}
+        for name, kind in fields.items():
+            if not _fits(name, kind):
+                raise ItemFileError(
+                    f'{self.path}: the column "{name}" is a {kind}, expected {expected.get(name, _FITTING)}; '
+                    f"columns found: {found}"
+                )
+
+    def _values(self, name: str, array: pa.Array, before: int) -> Sequence[object]:
+        kind = array.type
+        try:
+            if pa.types.is_dictionary(kind):
+                array = array.cast(kind.value_type)
+            if pa.types.is_decimal(kind):
+                array = array.cast(pa.float64(), safe=False)
+            if pa.types.is_date(kind):
+                array = array.cast(pa.timestamp("s" if pa.types.is_date32(kind) else "ms"))
+            if pa.types.is_timestamp(array.type):
+                return _instants(array)
+            values: list[object] = array.to_pylist()
+        except ValueError as error:
+            last = before + len(array)
+            raise ItemFileError(f'{self.path}, rows {before + 1:,} to {last:,}: column "{name}": {error}') from error
+        return values
+
+
+def _instants(array: pa.Array) -> list[str | None]:
+    """Returns the instants as RFC 3339 writes them in UTC; None where there is none."""
+    unit = _PER_SECOND[array.type.unit]
+    texts: list[str | None] = []
+    for ticks in array.cast(pa.int64()).to_pylist():
+        if ticks is None:
+            texts.append(None)
+        else:
+            seconds, rest = divmod(ticks, unit)
+            texts.append(Timestamp.of(seconds, rest * (10**9 // unit)).text)
+    return texts
+
+
+def _fits(name: str, kind: pa.DataType) -> bool:
+    """Whether a column of this name may have this type; a column of nothing but nulls counts as absent."""
+    if pa.types.is_null(kind):
+        return name != "id"
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if name == "id":
+        return _is_text(kind) or pa.types.is_integer(kind)
+    if name in ("title", "text"):
+        return _is_text(kind)
+    if name == "available":
+        return bool(pa.types.is_boolean(kind))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _is_text(kind.value_type)
+    plain = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean, pa.types.is_timestamp)
+    return _is_text(kind) or pa.types.is_date(kind) or any(is_kind(kind) for is_kind in plain)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
