@@ -63,7 +63,7 @@ class UserTowerSettings:
     inner: int = 2
     dropout: float = 0.2
     event_dropout: float = 0.3
-    candidate_dropout: float = 0.0
+    candidate_dropout: float = 0.2
     id_dropout: float = 0.2
     weight_decay: float = 0.01
     smoothing: float = 0.0
@@ -72,7 +72,7 @@ class UserTowerSettings:
     batch: int = 1024
     epochs: int = 60
     patience: int = 4
-    full_softmax_items: int = 4000
+    full_softmax_items: int = 20_000
     negatives: int = 1024
 
 
