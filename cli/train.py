@@ -39,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how")
     how.add_argument("--preset", default="default", metavar="NAME|FILE", help="settings of every part (%(default)s)")
     how.add_argument("--set", action="append", default=[], metavar="PART.SETTING=VALUE", help="changes one setting")
-    how.add_argument("--only", metavar="A,B", help="run these steps alone")
+    which = how.add_mutually_exclusive_group()
+    which.add_argument("--only", metavar="A,B", help="run these steps alone")
+    which.add_argument("--skip", metavar="A,B", help="run all steps but these")
     how.add_argument("--encoder", metavar="NAME|DIR", help="text encoder to start from (default: all-MiniLM-L6-v2)")
     how.add_argument(
         "--from",
@@ -76,7 +78,13 @@ def _adapt(args: argparse.Namespace) -> int:
     from training.run_log import RunLog
 
     only = args.only if args.only != NAME else None
-    flags = {"--protocol": args.protocol, "--only": only, "--search": args.search, "--from": args.warm_from}
+    flags = {
+        "--protocol": args.protocol,
+        "--only": only,
+        "--skip": args.skip,
+        "--search": args.search,
+        "--from": args.warm_from,
+    }
     check_words(args.items, flags)
     settings = read_preset(args.preset, args.set, {**SECTIONS, NAME: AdaptationSettings})[NAME]
     with RunFolder(args.out).open() as folder, RunLog(args.out, _say) as log:
@@ -96,13 +104,14 @@ def _learn(args: argparse.Namespace) -> int:
     from training.load import DataRequest, load_data
     from training.preset import read_preset, settings_to_json
     from training.recipe import SECTIONS, check_start, searched, steps_of
-    from training.run import quality_of, run_steps
+    from training.run import quality_of, run_steps, without
     from training.run_folder import RunFolder, write_json
     from training.run_log import RunLog
     from training.start import open_start
 
     settings = read_preset(args.preset, args.set, SECTIONS)
-    only = [name.strip() for name in args.only.split(",")] if args.only else []
+    only = _names(args.only)
+    without(steps_of(settings), _names(args.skip))  # a wrong name is told before the data is read
     request = DataRequest(args.items, args.interactions, args.protocol, args.seed, args.positive_rating)
     start = open_start(args.warm_from, args.out, only) if args.warm_from else None
     with RunFolder(args.out).open() as folder, RunLog(args.out, _say) as log:
@@ -125,11 +134,16 @@ def _learn(args: argparse.Namespace) -> int:
             settings = searched(settings, only, material, args.search)
             folder.facts["settings"] = settings_to_json(settings)
             folder.write()
-        summary = run_steps(steps_of(settings), material, folder, only, _say)
+        steps = without(steps_of(settings), _names(args.skip))
+        summary = run_steps(steps, material, folder, only, _say)
         write_json(args.out / "quality.json", quality_of(summary, request.protocol))
     kept = [name for name, record in summary.steps.items() if record.accepted]
     _say(f"{args.out}: kept {', '.join(kept) or 'nothing'}")
     return 0
+
+
+def _names(words: str | None) -> list[str]:
+    return [name.strip() for name in words.split(",")] if words else []
 
 
 def _base_encoder(name: str | None) -> "BaseEncoder":

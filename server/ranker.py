@@ -18,7 +18,7 @@ from server.represent import Represented
 
 # Sources that go by the request's text; their order is theirs, the ranker orders what a history recalled.
 _TEXT_SOURCES = frozenset({Source.SEMANTIC_TEXT, Source.LEXICAL})
-_POOL_SOURCES = frozenset({*RANKED_SOURCES, *_TEXT_SOURCES})
+_POOL_SOURCES = frozenset({*RANKED_SOURCES, *_TEXT_SOURCES, Source.POPULAR})
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.observer import Observer, Silent
-from training.recall import Recall
+from training.recall import POPULAR, Recall
 from training.selection import ndcg_by_case
 from training.split import History, Part
 
-PRIOR = "popular"
+PRIOR = POPULAR
 
 
 @dataclass(frozen=True)

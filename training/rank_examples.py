@@ -25,15 +25,22 @@ class ExampleSettings:
         folds: parts that the users (or items) are divided into, where it is not the last event that is to be found;
             the sources of a part are fitted on the others.
         draws: questions asked of each user.
+        late_draws: the same where it is the last event that is to be found: that one, the one before, and so on.
         case_limit: most questions in all; fewer users are asked above it.
         candidate_limit: most candidates of a question.
+        short_share: share of the questions about somebody hardly known: all but the last few events are hidden, and are
+            no candidates either.
+        short_limit: most events that such a question tells.
     """
 
     hold_out: HoldOut = "random"
     folds: int = 5
-    draws: int = 2
+    draws: int = 4
+    late_draws: int = 2
     case_limit: int = 4000
     candidate_limit: int = 400
+    short_share: float = 0.25
+    short_limit: int = 5
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,11 @@ def hold_out_of(protocol: str) -> HoldOut:
 
 
 def candidates_of(
-    recall: Recall, histories: Sequence[History], allowed: np.ndarray, limit: int
+    recall: Recall,
+    histories: Sequence[History],
+    allowed: np.ndarray,
+    limit: int,
+    hidden: Sequence[np.ndarray] | None = None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Recalls and describes the candidates of each history.
 
@@ -72,6 +83,7 @@ def candidates_of(
         histories: the questions.
         allowed: bool[n], rows that may be recommended; a history's own rows are left out besides.
         limit: most candidates; those that several sources rank high stay.
+        hidden: further rows that each history may not be recommended; None for none.
 
     Returns:
         For each history the rows int64[C], ascending, and their features float32[C, F].
@@ -84,6 +96,8 @@ def candidates_of(
         for place, history in enumerate(batch):
             blocked = ~allowed
             blocked[history.rows] = True
+            if hidden is not None:
+                blocked[hidden[start + place]] = True
             lists = recall.lists(scores, place, blocked)
             ranks: dict[int, float] = {}
             for one in lists:
@@ -108,6 +122,8 @@ def cross_fitted_examples(
         ValueError: no history has two events, so that nothing can be held back.
     """
     rng = np.random.default_rng(seed)
+    if settings.hold_out == "last":
+        settings = replace(settings, draws=settings.late_draws)
     able = np.array([user for user, history in enumerate(histories) if len(history) > 1], np.int64)
     if not len(able):
         raise ValueError("every training history has one event; the ranker needs histories of two and more")
@@ -126,8 +142,9 @@ def cross_fitted_examples(
         own = list(fold.questions(histories, asked, settings, rng))
         if own and fold.fitted:
             recall = fit_recall(fold.fitted, recipe)
-            known = [case.history for _, case in own]
-            described += candidates_of(recall, known, fold.allowed, settings.candidate_limit)
+            shown = [_shortened(case.history, settings, rng) for _, case in own]
+            known, hidden = [history for history, _ in shown], [rows for _, rows in shown]
+            described += candidates_of(recall, known, fold.allowed, settings.candidate_limit, hidden)
             cases += own
     return _padded(cases, described)
 
@@ -183,6 +200,15 @@ def _question(history: History, hold_out: HoldOut, draw: int, rng: np.random.Gen
     source = max(1, min(len(history) - 1, round(0.8 * len(history))))
     known[rng.choice(len(history), source, replace=False)] = True
     return Case("", history.take(known), history.rows[~known])
+
+
+def _shortened(history: History, settings: ExampleSettings, rng: np.random.Generator) -> tuple[History, np.ndarray]:
+    """Returns the history, or now and then its last few events, and the rows that are kept from it."""
+    most = min(settings.short_limit, len(history) - 1)
+    if most < 1 or rng.random() >= settings.short_share:
+        return history, np.empty(0, np.int64)
+    count = int(rng.integers(1, most + 1))
+    return history.take(slice(-count, None)), history.rows[:-count]
 
 
 def _without(history: History, hidden: np.ndarray) -> Case | None:

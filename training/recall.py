@@ -17,6 +17,8 @@ from training.semantic import SemanticScorer
 from training.split import History, Part
 from training.transitions import TransitionSettings, fit_transitions
 
+POPULAR = "popular"
+
 
 class Tower(Protocol):
     """A user tower as recall needs it: a score is the inner product of a user and an item."""
@@ -55,6 +57,7 @@ class RecallSettings:
             "collaborative": 200,
             "semantic_history": 100,
             "user_tower": 200,
+            POPULAR: 50,
         }
     )
 
@@ -109,7 +112,7 @@ class Recall:
         scores = {
             "collaborative": _said(self.collaborative.scores(histories)),
             "following": _said(self.following.scores([history.take(slice(-5, None)) for history in histories])),
-            "popular": self.popularity.scores(histories),
+            POPULAR: self.popularity.scores(histories),
         }
         if self.semantic is not None:
             semantic = self.semantic.scores(histories)
@@ -133,7 +136,10 @@ class Recall:
         for source, length in self.list_lengths.items():
             if source not in scores:
                 continue
-            allowed = np.where(blocked, -np.inf, scores[source][place])
+            out = blocked
+            if source == POPULAR:  # items nobody chose share the smallest prior: they are not popular
+                out = blocked | (self.popularity.log_prior <= self.popularity.log_prior.min())
+            allowed = np.where(out, -np.inf, scores[source][place])
             rows = top_places(allowed, length)
             found.append(RecalledList(source, rows, allowed[rows]))
         return found

@@ -64,9 +64,7 @@ def run_steps(
     Raises:
         TrainingRefused: `only` names a step that does not exist or does not apply.
     """
-    unknown = sorted(set(only) - {step.name for step in steps})
-    if unknown:
-        raise TrainingRefused(f"no step {', '.join(unknown)}; steps are {', '.join(step.name for step in steps)}")
+    without(steps, only)  # unknown names are refused
     skipped = {}
     for place, step in enumerate(steps, start=1):
         if only and step.name not in only:
@@ -87,6 +85,18 @@ def run_steps(
         record = run.step(step.name, key, lambda work, step=step: step.make(material, work), step.outputs)
         say(f"    {_outcome(record)}")
     return RunSummary(dict(run.steps), skipped)
+
+
+def without(steps: Sequence[Step], names: Sequence[str]) -> list[Step]:
+    """Returns the steps that are not named.
+
+    Raises:
+        TrainingRefused: a name that no step has.
+    """
+    unknown = sorted(set(names) - {step.name for step in steps})
+    if unknown:
+        raise TrainingRefused(f"no step {', '.join(unknown)}; steps are {', '.join(step.name for step in steps)}")
+    return [step for step in steps if step.name not in names]
 
 
 def step_key(step: Step, material: Material, run: RunFolder) -> str:

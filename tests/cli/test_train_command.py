@@ -103,6 +103,7 @@ def test_a_search_keeps_the_best_settings(interactions, encoder, tmp_path):
     "case",
     [
         (("--only", "nonesuch"), "no step nonesuch; steps are"),
+        (("--skip", "nonesuch"), "no step nonesuch; steps are"),
         (("--set", "encoder.nonesuch=1"), "encoder has no setting nonesuch"),
         (("--preset", "nonesuch"), "nonesuch"),
         (("--only", "aspects"), "the interactions carry no text"),

@@ -30,7 +30,7 @@ def facts():
 
 @pytest.fixture(scope="module")
 def examples(facts):
-    return cross_fitted_examples(HISTORIES, RecallRecipe(facts, SETTINGS), ExampleSettings(draws=1), 1)
+    return cross_fitted_examples(HISTORIES, RecallRecipe(facts, SETTINGS), ExampleSettings(draws=1, short_share=0), 1)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_late_events_are_asked_of_sources_that_know_only_what_came_before(facts)
         fitted.extend(histories)
 
     recipe = RecallRecipe(facts, SETTINGS, seen)
-    asked = cross_fitted_examples((*others, loner), recipe, ExampleSettings("last", draws=2), 3)
+    asked = cross_fitted_examples((*others, loner), recipe, ExampleSettings("last", late_draws=2, short_share=0), 3)
     assert [one.rows.tolist() for one in fitted][-1] == [COUNT - 4, COUNT - 3]
     assert len(fitted) == len(others) + 1  # fitted once
     own = np.flatnonzero(asked.group == len(others))
@@ -81,8 +81,19 @@ def test_late_events_are_asked_of_sources_that_know_only_what_came_before(facts)
 
 def test_a_pair_of_events_is_asked_once(facts):
     pairs = tuple(history(*one.rows[:2]) for one in HISTORIES if len(one.rows) > 1)
-    asked = cross_fitted_examples(pairs, RecallRecipe(facts, SETTINGS), ExampleSettings("last", draws=3), 3)
+    asked = cross_fitted_examples(pairs, RecallRecipe(facts, SETTINGS), ExampleSettings("last", late_draws=3), 3)
     assert len(np.unique(asked.group)) == len(asked.group)
+
+
+def test_somebody_hardly_known_is_asked_about_too(facts):
+    """What is hidden of a history is neither told nor a candidate."""
+    settings = ExampleSettings(draws=1, short_share=1.0, short_limit=1)
+    asked = cross_fitted_examples(HISTORIES, RecallRecipe(facts, SETTINGS), settings, 1)
+    lengths = asked.features[:, :, FEATURE_NAMES.index("history_length")][asked.mask]
+    assert lengths == pytest.approx(np.log(2))
+    for row in range(len(asked.group)):
+        own = np.isin(asked.rows[row], HISTORIES[asked.group[row]].rows) & asked.mask[row]
+        assert (asked.chosen[row] | ~own).all()
 
 
 @pytest.mark.parametrize("hold_out", ["random", "last", "items"])
@@ -180,7 +191,7 @@ def test_a_tower_recalls_and_is_a_feature(facts):
     recipe = RecallRecipe(facts, SETTINGS, lambda histories: ByTaste())
     recall = fit_recall(HISTORIES, recipe)
     assert np.argmax(recall.source_scores([history(1)])["user_tower"][0]) % 3 == 1
-    ((_, features),) = candidates_of(recall, [history(1)], np.ones(COUNT, bool), 9)
+    ((_, features),) = candidates_of(recall, [history(1)], np.ones(COUNT, bool), COUNT)
     assert features[:, FEATURE_NAMES.index("tower")].max() == 1
     assert features[:, FEATURE_NAMES.index("reciprocal_rank_user_tower")].max() == 1
 
