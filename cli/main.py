@@ -15,6 +15,7 @@ _COMMANDS = {
     "up": "cli.up",
     "serve": "cli.serve",
     "health": "cli.health",
+    "doctor": "cli.doctor",
     "recommend": "cli.recommend",
     "export": "cli.export",
     "aspects": "cli.aspects",

@@ -91,6 +91,19 @@ def read_contents(folder: ReleaseFolder) -> ReleaseContents:
     return ReleaseContents(tokenizer, canaries, items, index, lexical, mean, unreadable_share, learned)
 
 
+def read_canaries(folder: ReleaseFolder) -> Canaries:
+    """Reads a verified release's canaries alone; blocking.
+
+    Raises:
+        ReleaseRejected: they, or the tokenizer, cannot be read.
+    """
+    try:
+        tokenizer = TextTokenizer(folder.path / layout.TOKENIZER, folder.manifest.encoder.max_tokens)
+        return _canaries(folder.path / layout.CANARY, tokenizer)
+    except (OSError, ValueError, KeyError, EncoderNotUsable) as error:
+        raise ReleaseRejected(f"{folder.path}: {error}; build the release again") from error
+
+
 def _canaries(path: Path, tokenizer: TextTokenizer) -> Canaries:
     raw = json.loads(path.read_text(encoding="utf-8"))
     rows = tuple(text.ids for text in tokenizer.tokenize(raw["texts"]))

@@ -1,0 +1,175 @@
+"""A text, or a few numbers, through a real Triton: the only check that all parts together do what they should."""
+
+import asyncio
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.checks.finding import Finding, fail, ok, warn
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from domain.release_folder import ReleaseFolder
+    from server.triton.client import TritonClient
+
+_NAME = "canary"
+_TIMEOUT_S = 60.0
+_TINY_MODEL = Path(__file__).parent / "canary.onnx"
+# The mean of the rows 1, 2 and 3 of that model's table, and the row 4, each brought to length 1.
+_TINY_IDS = ((1, 2, 3), (4, 0, 0))
+_TINY_VECTORS = ((0.5, 0.5, 0.5, 0.5), (0.6, 0.0, 0.8, 0.0))
+
+
+@dataclass(frozen=True)
+class Canary:
+    """What Triton is asked, and what it must answer.
+
+    Attributes:
+        what: whose encoder, in words.
+        model: its ONNX file.
+        config: config.pbtxt.
+        input_ids: int64[c, L], padded.
+        attention_mask: int64[c, L].
+        vectors: float32[c, d], as known beforehand.
+    """
+
+    what: str
+    model: Path
+    config: str
+    input_ids: "np.ndarray"
+    attention_mask: "np.ndarray"
+    vectors: "np.ndarray"
+
+
+def check_canary(triton_env: Path, folder: "ReleaseFolder | None") -> Finding:
+    """Starts the embedded Triton beside whatever runs, encodes canaries, compares, and ends it.
+
+    Args:
+        triton_env: the virtual environment with nvidia-pytriton.
+        folder: a verified release, or None for a model of a few numbers.
+    """
+    from domain.errors import ShortlistError
+
+    started = time.monotonic()
+    mend = "the last lines of Triton's log stand above; `make setup` makes Triton's environment again"
+    try:
+        canary = _of_release(folder) if folder is not None else _tiny()
+        with tempfile.TemporaryDirectory(prefix="shortlist-doctor-") as place:
+            call_ms, difference = asyncio.run(_through_embedded(canary, triton_env, Path(place)))
+    except ShortlistError as error:
+        return fail(_NAME, f"{error}", mend)
+    if difference:
+        return fail(_NAME, f"{canary.what} through Triton is another: {difference}", mend)
+    took_s = time.monotonic() - started
+    return ok(
+        _NAME, f"{canary.what}, as expected through a real Triton: {call_ms:.1f} ms a call, {took_s:.1f} s in all"
+    )
+
+
+def check_external(address: str, key_file: Path | None, folder: "ReleaseFolder | None") -> Finding:
+    """Asks a Triton that somebody else runs; changes nothing there.
+
+    Args:
+        address: HOST:PORT of its gRPC endpoint.
+        key_file: with the key of its restricted protocols.
+        folder: a verified release whose encoder it may have, or None.
+    """
+    from domain.errors import ShortlistError
+    from server.triton.access_key import read_access_key
+
+    mend = 'start it as docs/operations.md says under "Somebody else\'s", or name another with --triton'
+    try:
+        key = None if key_file is None else read_access_key(key_file)
+        return asyncio.run(_ask_external(address, key, folder))
+    except ShortlistError as error:
+        return fail(_NAME, str(error), mend)
+
+
+async def _ask_external(address: str, key: "object", folder: "ReleaseFolder | None") -> Finding:
+    from domain.errors import ShortlistError
+    from server.triton.client import TritonClient
+
+    async with TritonClient(address, key) as client:  # type: ignore[arg-type]
+        await client.wait_until_live(5.0)
+        # Under explicit control this does nothing; otherwise Triton says that it may not be told.
+        await client.unload("shortlist-doctor-asks-for-explicit-control")
+        versions = await client.ready_versions("encoder")
+        found = f"Triton at {address} answers and lets models be chosen; versions of the encoder: "
+        found += ", ".join(map(str, versions)) or "none yet, a gateway loads one"
+        if folder is None or not versions:
+            return ok(_NAME, found)
+        canary = _of_release(folder)
+        for version in reversed(versions):
+            try:
+                call_ms, difference = await _ask(client, canary, version)
+            except ShortlistError:
+                continue  # an encoder of another kind
+            if not difference:
+                return ok(_NAME, f"{found}; {version} is that of {folder.manifest.release_id}, {call_ms:.1f} ms a call")
+        return warn(_NAME, f"{found}; none is that of {folder.manifest.release_id}", "a gateway over it loads it")
+
+
+async def _through_embedded(canary: Canary, triton_env: Path, place: Path) -> tuple[float, str]:
+    from server.triton.client import TritonClient
+    from server.triton.embedded import EmbeddedTriton, EmbeddedTritonSettings
+
+    version = place / "models" / "encoder" / "1"
+    version.mkdir(parents=True)
+    (version / "model.onnx").symlink_to(canary.model.resolve())
+    (version.parent / "config.pbtxt").write_text(canary.config, encoding="utf-8")
+    settings = EmbeddedTritonSettings(
+        triton_env=triton_env,
+        model_repository=place / "models",
+        state_folder=place / "state",
+        log_path=place / "triton.log",
+        exit_timeout_s=0,
+    )
+    async with EmbeddedTriton(settings, _nothing) as triton, TritonClient(triton.grpc_address) as client:
+        await client.load("encoder", canary.config, [1], _TIMEOUT_S)
+        return await _ask(client, canary, 1)
+
+
+async def _nothing() -> None:
+    """A Triton that dies under the canary is not mended: the next call fails, and that is the finding."""
+
+
+async def _ask(client: "TritonClient", canary: Canary, version: int) -> tuple[float, str]:
+    """Returns milliseconds of a call, and how the vectors differ, "" where they don't."""
+    from server.live_release import canary_difference
+
+    ids, mask = canary.input_ids, canary.attention_mask
+    found = await client.encode(ids, mask, version=version, timeout_s=_TIMEOUT_S)
+    started = time.monotonic()
+    await client.encode(ids[:1], mask[:1], version=version, timeout_s=_TIMEOUT_S)
+    return 1e3 * (time.monotonic() - started), canary_difference(found, canary.vectors)
+
+
+def _of_release(folder: "ReleaseFolder") -> Canary:
+    from pipeline.tokenize import pad
+    from pipeline.triton_config import encoder_config
+    from server.release_contents import read_canaries
+
+    entry, canaries = folder.manifest.encoder, read_canaries(folder)
+    longest = max(len(row) for row in canaries.rows)
+    return Canary(
+        f"{len(canaries.rows)} texts of release {folder.manifest.release_id}",
+        folder.path / entry.file,
+        encoder_config(entry.max_tokens, entry.max_batch_size, warm_up=False),
+        *pad(canaries.rows, longest, entry.pad_token_id),
+        canaries.vectors,
+    )
+
+
+def _tiny() -> Canary:
+    import numpy as np
+
+    from pipeline.triton_config import encoder_config
+
+    ids = np.array(_TINY_IDS, dtype=np.int64)
+    vectors = np.array(_TINY_VECTORS, dtype=np.float32)
+    return Canary(
+        "a small model", _TINY_MODEL, encoder_config(16, warm_up=False), ids, (ids > 0).astype(np.int64), vectors
+    )

@@ -1,0 +1,66 @@
+"""The environment of the embedded Triton: its parts, its numpy, and whether the server runs at all."""
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+from cli.checks.finding import Finding, fail, ok
+
+_NAME = "Triton's environment"
+_AGAIN = "remove it and say `make setup`, or name another with --triton-env"
+_VERSIONS = """
+import importlib.metadata as metadata, json
+import numpy, onnxruntime
+print(json.dumps({name: metadata.version(name) for name in ("nvidia-pytriton", "numpy", "onnxruntime")}))
+"""
+
+
+def check_triton_environment(triton_env: Path) -> Finding:
+    """Looks at the binary, the stub for its interpreter and the packages, and runs the server for its help.
+
+    Args:
+        triton_env: the virtual environment with nvidia-pytriton.
+    """
+    from domain.errors import ShortlistError
+    from server.triton.installation import prepare_installation
+
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            installation = prepare_installation(triton_env, Path(folder))
+            environment = dict(entry.split("=", 1) for entry in installation.environment)
+    except ShortlistError as error:
+        return fail(_NAME, str(error), "`make setup` makes it, --triton-env names another")
+    try:
+        versions = _versions(triton_env, environment)
+        helped = subprocess.run(
+            [installation.binary, "--help"], env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        return fail(_NAME, f"{triton_env}: {_reason(error)}", _AGAIN)
+    if "--model-control-mode" not in helped.stdout + helped.stderr:
+        last = (helped.stderr.strip().splitlines() or [f"it ended with {helped.returncode}"])[-1]
+        return fail(_NAME, f"{installation.binary} does not run: {last}", _AGAIN)
+    if int(versions["numpy"].split(".")[0]) >= 2:
+        return fail(
+            _NAME,
+            f"numpy {versions['numpy']}: with numpy 2 Triton's Python backend answers empty tensors, without an error",
+            f"{triton_env}/bin/python -m pip install --no-deps 'numpy<2' (constraints-triton.txt has the version)",
+        )
+    told = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return ok(_NAME, f"{triton_env}: {told}; the server runs")
+
+
+def _versions(triton_env: Path, environment: dict[str, str]) -> dict[str, str]:
+    done = subprocess.run(
+        [triton_env / "bin" / "python", "-c", _VERSIONS],
+        env=environment, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    versions: dict[str, str] = json.loads(done.stdout)
+    return versions
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"its Python cannot import what it must: {(error.stderr.strip().splitlines() or ['?'])[-1]}"
+    return str(error)
