@@ -4,6 +4,8 @@ import argparse
 import time
 from pathlib import Path
 
+from cli.encoder_flags import add_encoder_flags, encoder_choice
+
 HELP = "turn a trained text encoder into ONNX, check it against torch, and install it for Triton"
 
 
@@ -29,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path(".cache/export"),
         help="where checked files are kept, so that the next export or release takes no time (default: %(default)s)",
     )
+    add_encoder_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,13 +46,14 @@ def run(args: argparse.Namespace) -> int:
     from export.encoder_source import resolve_encoder
 
     result = export_encoder(
-        resolve_encoder(args.encoder),
+        resolve_encoder(args.encoder, encoder_choice(args)),
         args.model_repository,
         cache=args.cache,
         on_step=lambda step: print(step, flush=True),
     )
-    onnx, parity = result.prepared.onnx, result.prepared.parity
+    source, onnx, parity = result.prepared.source, result.prepared.onnx, result.prepared.parity
     print(f"version           {result.version} ({result.path})")
+    print(f"encoder           {source.family}, {source.pooling} pooling, {source.dimension} dimensions")
     print(f"size              {onnx.size_bytes / 1e6:.1f} MB, sha256 {onnx.sha256}")
     print(f"worst cosine      {parity.worst_cosine:.8f} to torch, over {len(parity.cases)} cases")
     print(f"batch difference  {parity.worst_difference:.1e} at worst, for the same text in other company")

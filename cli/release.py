@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.encoder_flags import add_encoder_flags, check_with_model, encoder_choice
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -32,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--cache", type=Path, default=Path(".cache/export"), metavar="DIR", help="exported encoders (%(default)s)"
     )
+    add_encoder_flags(build)
     listing = actions.add_parser("list", help="all releases, oldest first", description=_list.__doc__)
     show = actions.add_parser("show", help="what a release is made of", description=_show.__doc__)
     show.add_argument("release", nargs="?", help="folder or id (default: the current one)")
@@ -71,6 +74,7 @@ def _build(args: argparse.Namespace) -> int:
     # The items are checked before torch is imported, so that a bad file is refused at once.
     from catalogue.item_file import check_items
 
+    check_with_model(args)
     progress.step(f"checking {args.items}")
     catalogue = check_items(args.items)
     from export.model_folder import ENCODER, open_model_folder
@@ -85,7 +89,7 @@ def _build(args: argparse.Namespace) -> int:
     request = ReleaseRequest(
         catalogue=catalogue,
         releases=args.out,
-        encoder=resolve_encoder(args.encoder or (str(trained) if trained else None)),
+        encoder=resolve_encoder(args.encoder or (str(trained) if trained else None), encoder_choice(args)),
         cache=args.cache,
         text_attributes=attributes,
         promote=not args.no_promote,
@@ -186,6 +190,7 @@ def _print_release(console: "Console", release: "ReleaseFolder") -> None:
         ("created", manifest.created),
         ("items", f"{manifest.item_count:,}, of which {manifest.available_count:,} available"),
         ("encoder", f"{manifest.encoder.name}, {manifest.dimension} dimensions, {manifest.encoder.max_tokens} tokens"),
+        *_reading_rows(manifest),
         ("text", " + ".join(("title", *manifest.template.item_attributes, "text"))),
         ("unknown tokens", f"{manifest.text.unknown_token_share:.2%} of the items' tokens"),
         ("cut texts", f"{manifest.text.truncated_item_count:,} items are longer than the encoder takes"),
@@ -199,6 +204,16 @@ def _print_release(console: "Console", release: "ReleaseFolder") -> None:
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     console.print(table)
+
+
+def _reading_rows(manifest: "Manifest") -> list[tuple[str, str]]:
+    """Says how the encoder makes a vector of a text."""
+    encoder = manifest.encoder
+    precision = "" if encoder.precision == "float32" else f", {encoder.precision}"
+    rows = [("family", f"{encoder.family}, {encoder.pooling} pooling{precision}")]
+    for name, prompt in (("query prompt", encoder.query_prompt), ("passage prompt", encoder.passage_prompt)):
+        rows += [(name, f'"{prompt}"')] if prompt else []
+    return rows
 
 
 def _learned_rows(manifest: "Manifest") -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """What stands before a text so that the encoder knows whether it asks or is looked for."""
 
+import enum
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,14 @@ CONFIG_FILE = "config_sentence_transformers.json"
 _QUERY_NAMES = ("query",)
 _PASSAGE_NAMES = ("document", "passage", "corpus")
 _MOST_CHARACTERS = 1_000
+
+
+class TextRole(enum.StrEnum):
+    """What a text is to the encoder."""
+
+    PLAIN = "PLAIN"  # neither: no prompt
+    QUERY = "QUERY"  # what a user says
+    PASSAGE = "PASSAGE"  # what an item says of itself
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,10 @@ class Prompts:
                 raise EncoderNotUsable(
                     f"the {name} prompt has {len(prompt):,} characters; expected {_MOST_CHARACTERS:,} at most, no NUL"
                 )
+
+    def of(self, role: TextRole) -> str:
+        """Returns the prompt of a role."""
+        return {TextRole.QUERY: self.query, TextRole.PASSAGE: self.passage}.get(role, "")
 
 
 def read_prompts(folder: Path) -> Prompts:

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from domain.event import Event
 from domain.item import Item
+from domain.prompts import TextRole
 
 
 class Source(StrEnum):
@@ -94,6 +95,19 @@ class ItemMask:
 
     fields: frozenset[str] = frozenset()
     attributes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class EmbedQuery:
+    """Texts to encode.
+
+    Attributes:
+        texts: in the order of the answer.
+        role: what they are, which chooses their prompt.
+    """
+
+    texts: tuple[str, ...]
+    role: TextRole
 
 
 @dataclass(frozen=True)

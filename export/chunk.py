@@ -113,7 +113,7 @@ class ChunkEncoder:
         """
         work = self._work
         texts = list(self._texts(chunk))
-        tokenized = self._tokenizer.tokenize(texts)
+        tokenized = self._tokenizer.tokenize(texts, work.prompt)
         shares = np.array([text.unreadable_share for text in tokenized], dtype=np.float64)
         counts = [
             sum(text.own_count for text in tokenized),
@@ -135,7 +135,7 @@ class ChunkEncoder:
         with work.items.open("rb") as stream:
             stream.seek(chunk.offset_bytes)
             for line in stream.read(chunk.size_bytes).splitlines():
-                yield work.prompt + item_text(item_from_json(json.loads(line), work.timestamps), work.template)
+                yield item_text(item_from_json(json.loads(line), work.timestamps), work.template)
 
 
 def _digests(parts: Sequence[bytes]) -> np.ndarray:

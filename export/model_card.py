@@ -37,6 +37,10 @@ def model_card(manifest: Manifest, model: ModelFolder | None) -> str:
 def _parts(manifest: Manifest) -> Iterator[str]:
     encoder = manifest.encoder
     yield f"- encoder {encoder.name}: {manifest.dimension} dimensions, {encoder.max_tokens} tokens"
+    yield f"- its family: {encoder.family}, {encoder.pooling} pooling, {encoder.precision}"
+    for what, prompt in (("what users say", encoder.query_prompt), ("items' texts", encoder.passage_prompt)):
+        if prompt:
+            yield f'- put before {what}: "{prompt}"'
     yield f"- its worst cosine to torch: {encoder.parity_worst_cosine:.7f}"
     for name, entry in manifest.models.items():
         yield f"- {name.replace('_', ' ')}: largest difference to torch {entry.parity_worst_difference:.1e}"

@@ -66,6 +66,7 @@ class TextTokenizer:
             parsed = json.loads(self._text)
             self._scripts = KnownScripts.of_tokenizer(parsed)
             self._max_tokens = max_tokens
+            self._prompts: dict[str, tuple[int, int]] = {"": (0, 0)}
             self._local = threading.local()
             tokenizer = self._instance()
         except Exception as error:  # tokenizers raises plain Exception
@@ -74,23 +75,47 @@ class TextTokenizer:
         name, number = parsed["model"].get("unk_token"), parsed["model"].get("unk_id")
         self._unknown_id = tokenizer.token_to_id(name) if name else number
 
-    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
-        """Returns the tokens of each text, in the same order."""
+    def tokenize(self, texts: Sequence[str], prompt: str = "") -> list[TokenizedText]:
+        """Returns the tokens of each text, in the same order.
+
+        Args:
+            texts: what to read.
+            prompt: put before each of them. It is read by the encoder, and left out of what is counted of a text.
+        """
         limit = self._max_tokens * _BYTES_PER_TOKEN_LIMIT
         cut = [text if len(text) <= limit else text[:limit] for text in texts]
-        encodings = self._instance().encode_batch_fast(cut)
+        encodings = self._instance().encode_batch_fast([prompt + text for text in cut] if prompt else cut)
+        told = self._prompt_counts(prompt)
         return [
-            self._tokenized(encoding, read, cut_by_length=len(read) < len(text))
+            self._tokenized(encoding, read, told, cut_by_length=len(read) < len(text))
             for encoding, read, text in zip(encodings, cut, texts, strict=True)
         ]
 
-    def _tokenized(self, encoding: Encoding, text: str, *, cut_by_length: bool) -> TokenizedText:
+    def _tokenized(self, encoding: Encoding, text: str, told: tuple[int, int], *, cut_by_length: bool) -> TokenizedText:
         ids = np.asarray(encoding.ids, dtype=np.int64)
+        # A tokenizer without special tokens may leave nothing of a text: one padding-like token that nobody can read.
+        if not len(ids):
+            return TokenizedText(np.zeros(1, dtype=np.int64), cut_by_length, 1, 1, self._scripts.foreign_share(text))
+        unknown, own = self._counts(encoding, ids)
+        truncated = bool(encoding.overflowing) or cut_by_length
+        return TokenizedText(
+            ids, truncated, max(0, unknown - told[0]), max(0, own - told[1]), self._scripts.foreign_share(text)
+        )
+
+    def _counts(self, encoding: Encoding, ids: np.ndarray) -> tuple[int, int]:
+        """Unknown tokens, and all tokens, of the text's own."""
         own = np.asarray(encoding.special_tokens_mask) == 0
         # A real [UNK] of the text carries a special-tokens mask of 0: only the post-processor's tokens are masked.
         unknown = int(((ids == self._unknown_id) & own).sum()) if self._unknown_id is not None else 0
-        truncated = bool(encoding.overflowing) or cut_by_length
-        return TokenizedText(ids, truncated, unknown, int(own.sum()), self._scripts.foreign_share(text))
+        return unknown, int(own.sum())
+
+    def _prompt_counts(self, prompt: str) -> tuple[int, int]:
+        """The same of a prompt alone; a release has two of them, so they are remembered."""
+        found = self._prompts.get(prompt)
+        if found is None:
+            encoding = self._instance().encode(prompt)
+            found = self._prompts[prompt] = self._counts(encoding, np.asarray(encoding.ids, dtype=np.int64))
+        return found
 
     def _instance(self) -> Tokenizer:
         tokenizer = getattr(self._local, "tokenizer", None)

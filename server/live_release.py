@@ -12,6 +12,7 @@ import numpy as np
 from domain import release_folder as layout
 from domain.errors import DeadlineExceeded, EncoderUnavailable, ReleaseRejected
 from domain.manifest import EncoderEntry, Manifest
+from domain.prompts import Prompts
 from domain.release_folder import ReleaseFolder
 from pipeline.graph_file import VectorIndex
 from pipeline.item_table import ItemTable
@@ -48,6 +49,10 @@ def canary_difference(found: np.ndarray, expected: np.ndarray) -> str:
     if not cosine >= CANARY_COSINE:
         return f"it encodes the canary texts differently (cosine {cosine:.4f}, at least {CANARY_COSINE} expected)"
     return ""
+
+
+def _prompts_of(entry: EncoderEntry) -> Prompts:
+    return Prompts(entry.query_prompt, entry.passage_prompt)
 
 
 def _config_of(entry: EncoderEntry) -> Callable[[bool], str]:
@@ -141,7 +146,7 @@ class ReleaseLoader:
             lexical=contents.lexical,
             mean=contents.mean,
             unreadable=contents.unreadable_share > self.unreadable_limit,
-            encoder=TextEncoder(contents.tokenizer, self._batcher(entry, version), self.workers),
+            encoder=TextEncoder(contents.tokenizer, self._batcher(entry, version), self.workers, _prompts_of(entry)),
             triton_version=version,
             canaries=contents.canaries,
             learned=learned,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from domain.errors import DeadlineExceeded, EncoderUnavailable, ModelUnavailable
+from domain.prompts import TextRole
 from domain.recommendation import Degradation, DegradationReason, RecommendQuery, Source, StageTimes
 from pipeline.tokenize import TokenizedText
 from pipeline.vectors import history_query
@@ -106,7 +107,7 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
         (Source.SEMANTIC_HISTORY, history.told, history.told_titles),
     ]
     texts = [entry for entry in texts if entry[1]]
-    tokenized = await release.encoder.tokenize([text for _, text, _ in texts], times)
+    tokenized = await release.encoder.tokenize([text for _, text, _ in texts], times, TextRole.QUERY)
     said = [_Utterance(*entry, tokens) for entry, tokens in zip(texts, tokenized, strict=True)]
     understood = [one for one in said if one.tokenized.unreadable_share <= unreadable_limit]
     if release.learned.tower is None or history.past is None:

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from domain.prompts import Prompts, TextRole
 from domain.recommendation import StageTimes
 from pipeline.tokenize import TextTokenizer, TokenizedText
 from server.batcher import Batcher
@@ -24,20 +25,25 @@ class TextEncoder:
         tokenizer: the release's own.
         batcher: in front of the model version that the release names.
         workers: threads for long texts.
+        prompts: the release's, put before a text by its role.
     """
 
     tokenizer: TextTokenizer
     batcher: Batcher
     workers: Executor
+    prompts: Prompts = field(default_factory=Prompts)
 
-    async def tokenize(self, texts: Sequence[str], times: StageTimes) -> list[TokenizedText]:
+    async def tokenize(
+        self, texts: Sequence[str], times: StageTimes, role: TextRole = TextRole.PLAIN
+    ) -> list[TokenizedText]:
         """Returns the tokens of each text; long texts are tokenised in a worker thread."""
         loop = asyncio.get_running_loop()
         started_s = loop.time()
+        prompt = self.prompts.of(role)
         if sum(len(text) for text in texts) <= _INLINE_CHARACTERS:
-            tokenized = self.tokenizer.tokenize(texts)
+            tokenized = self.tokenizer.tokenize(texts, prompt)
         else:
-            tokenized = await loop.run_in_executor(self.workers, self.tokenizer.tokenize, texts)
+            tokenized = await loop.run_in_executor(self.workers, self.tokenizer.tokenize, texts, prompt)
         times.tokenize_s += loop.time() - started_s
         return tokenized
 

@@ -3,7 +3,15 @@
 from shortlist.async_client import AsyncClient
 from shortlist.channel import Tls
 from shortlist.client import Client
-from shortlist.enums import DegradationReason, ErrorReason, EventKind, HealthStatus, HistoryEncoding, RecallSource
+from shortlist.enums import (
+    DegradationReason,
+    ErrorReason,
+    EventKind,
+    HealthStatus,
+    HistoryEncoding,
+    RecallSource,
+    TextRole,
+)
 from shortlist.errors import (
     DeadlineExceeded,
     GatewayFault,
@@ -66,6 +74,7 @@ __all__ = [
     "Shortlist",
     "ShortlistCallError",
     "StageTimes",
+    "TextRole",
     "TimeRange",
     "Tls",
     "Unavailable",

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from shortlist.call import Call, Calls
 from shortlist.channel import Tls, open_async_channel
-from shortlist.enums import HealthStatus
+from shortlist.enums import HealthStatus, TextRole
 from shortlist.health import HealthStub
 from shortlist.messages import batch_message, embed_message, health_message, recommend_message
 from shortlist.replies import read_batch, read_embeddings, read_health, read_shortlist
@@ -75,11 +75,16 @@ class AsyncClient:
         return await self._send(self._recommender.BatchRecommend, message, reader, call)
 
     async def embed(
-        self, texts: Sequence[str], *, deadline_s: float | None = None, request_id: str | None = None
+        self,
+        texts: Sequence[str],
+        *,
+        role: TextRole | None = None,
+        deadline_s: float | None = None,
+        request_id: str | None = None,
     ) -> Embeddings:
         """Encodes texts, as Client.embed."""
         call = self._calls.begin(deadline_s, request_id)
-        message = embed_message(texts)
+        message = embed_message(texts, role)
         reader = partial(read_embeddings, sent_count=len(message.texts))
         return await self._send(self._embedder.Embed, message, reader, call)
 

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from shortlist.call import Call, Calls
 from shortlist.channel import Tls, open_channel
-from shortlist.enums import HealthStatus
+from shortlist.enums import HealthStatus, TextRole
 from shortlist.health import HealthStub
 from shortlist.messages import batch_message, embed_message, health_message, recommend_message
 from shortlist.replies import read_batch, read_embeddings, read_health, read_shortlist
@@ -104,12 +104,18 @@ class Client:
         return self._send(self._recommender.BatchRecommend, message, reader, call)
 
     def embed(
-        self, texts: Sequence[str], *, deadline_s: float | None = None, request_id: str | None = None
+        self,
+        texts: Sequence[str],
+        *,
+        role: TextRole | None = None,
+        deadline_s: float | None = None,
+        request_id: str | None = None,
     ) -> Embeddings:
         """Encodes texts with the encoder of the live release.
 
         Args:
             texts: 1 to 256 texts, each up to 8 KiB.
+            role: what they are, for encoders that put a prompt before queries or passages; None puts none.
             deadline_s: how long the call may take, a repeat included, in seconds; None takes the client's.
             request_id: the id for the gateway's log; None makes one.
 
@@ -119,9 +125,10 @@ class Client:
         Raises:
             ShortlistCallError: the call failed.
             TypeError: one string instead of a sequence of strings.
+            ValueError: there is no such role.
         """
         call = self._calls.begin(deadline_s, request_id)
-        message = embed_message(texts)
+        message = embed_message(texts, role)
         reader = partial(read_embeddings, sent_count=len(message.texts))
         return self._send(self._embedder.Embed, message, reader, call)
 

@@ -45,6 +45,15 @@ class HistoryEncoding(enum.StrEnum):
     """The history told as one sentence and encoded as text."""
 
 
+class TextRole(enum.StrEnum):
+    """What a text is to the encoder."""
+
+    QUERY = "QUERY"
+    """What a user says or looks for."""
+    PASSAGE = "PASSAGE"
+    """What an item says of itself."""
+
+
 class RecallSource(OpenEnum):
     """Where a candidate came from."""
 

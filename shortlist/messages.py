@@ -7,7 +7,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import StringValue
 
-from shortlist.enums import EventKind, HistoryEncoding
+from shortlist.enums import EventKind, HistoryEncoding, TextRole
 from shortlist.requests import AnyOf, Condition, Equals, Event, Range, RecommendRequest, TimeRange
 from shortlist.v1 import embedding_pb2, event_pb2, filter_pb2, recommender_pb2
 
@@ -43,13 +43,15 @@ def batch_message(requests: Iterable[RecommendRequest]) -> recommender_pb2.Batch
     return recommender_pb2.BatchRecommendRequest(requests=[recommend_message(request) for request in requests])
 
 
-def embed_message(texts: Sequence[str]) -> embedding_pb2.EmbedRequest:
+def embed_message(texts: Sequence[str], role: TextRole | None = None) -> embedding_pb2.EmbedRequest:
     """Builds the message of texts to encode.
 
     Raises:
         TypeError: one string instead of a sequence of strings.
+        ValueError: there is no such role.
     """
-    return embedding_pb2.EmbedRequest(texts=several("texts", texts))
+    named = None if role is None else f"TEXT_ROLE_{TextRole(role)}"
+    return embedding_pb2.EmbedRequest(texts=several("texts", texts), role=named)
 
 
 def health_message(service: str) -> StringValue:

@@ -25,7 +25,7 @@ from transformers import PrinterCallback
 
 from domain.errors import NothingToLearnFrom
 from training.contrastive import TuningRun, last_checkpoint, trainer_arguments
-from training.encoder_folder import base_modules
+from training.encoder_folder import base_modules, prompts_of, rebuilt
 from training.tuning_watch import TuningPace, TuningWatch
 
 _HELD_SHARE = 0.1
@@ -113,7 +113,7 @@ def adapt(model: SentenceTransformer, texts: Sequence[str], settings: Adaptation
     held_count = min(_MOST_HELD, max(2, int(_HELD_SHARE * len(told))))
     held = [told[place] for place in order[:held_count]]
     rest = [told[place] for place in order[held_count:]]
-    adapted = SentenceTransformer(modules=base_modules(copy.deepcopy(model)), device=str(model.device))
+    adapted = rebuilt(model, base_modules(copy.deepcopy(model)))
     adapted.max_seq_length = settings.max_tokens
     before = halves_found(adapted, held)
     pace = TuningPace(
@@ -125,7 +125,7 @@ def adapt(model: SentenceTransformer, texts: Sequence[str], settings: Adaptation
     watch = TuningWatch(adapted, lambda candidate: halves_found(candidate, held), pace, run.observer)
     trainer = SentenceTransformerTrainer(
         model=adapted,
-        args=trainer_arguments(settings, run),
+        args=trainer_arguments(settings, run, prompts=prompts_of(model).passage or None),
         train_dataset=_examples(rest, settings, generator),
         loss=_loss(adapted, settings),
         callbacks=[watch],
@@ -135,7 +135,7 @@ def adapt(model: SentenceTransformer, texts: Sequence[str], settings: Adaptation
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     watch.finish(trainer.state)
     better = watch.best > before
-    result = adapted if better else SentenceTransformer(modules=base_modules(model), device=str(model.device))
+    result = adapted if better else rebuilt(model, base_modules(model))
     result.max_seq_length = model.max_seq_length
     return Adapted(result.eval(), before, watch.best, better)
 

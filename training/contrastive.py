@@ -27,7 +27,7 @@ from torch import Tensor
 from transformers import PrinterCallback
 
 from domain.errors import NothingToLearnFrom
-from training.encoder_folder import base_modules
+from training.encoder_folder import base_modules, rebuilt
 from training.observer import Observer
 from training.pair_draws import Pairs, PairSettings, PairSource, draw_pairs
 from training.tuning_watch import TuningPace, TuningWatch
@@ -132,7 +132,7 @@ def fine_tune(
     """
     started = time.monotonic()
     base = base_modules(copy.deepcopy(model))
-    tuned = SentenceTransformer(modules=base, device=str(model.device))
+    tuned = rebuilt(model, base)
     tuned.max_seq_length = settings.max_tokens
     use_lora = settings.resolved_mode() == "lora"
     if use_lora:

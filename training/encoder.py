@@ -16,7 +16,7 @@ from sentence_transformers.sentence_transformer.modules import Dense, Normalize
 from domain.errors import NothingToLearnFrom, StorageError
 from training.cold_folds import ColdFigures, ColdFold, cold_folds, mean_figures
 from training.contrastive import ContrastiveSettings
-from training.encoder_folder import base_modules, load_encoder
+from training.encoder_folder import base_modules, load_encoder, prompts_of, rebuilt
 from training.encoder_tuning import MapGround, Tuning, encode_texts, tune_base
 from training.observer import Observer
 from training.selection import validation_ndcg
@@ -155,12 +155,13 @@ def train_encoder(inputs: EncoderInputs, settings: EncoderSettings, seed: int, o
     """
     folder = inputs.start or inputs.encoder
     model = load_encoder(folder)
-    base = SentenceTransformer(modules=base_modules(model), device=str(model.device))
+    base = rebuilt(model, base_modules(model))
     base.max_seq_length = inputs.max_tokens
     # A trained folder's vectors are those of its head, which is left behind.
     as_given = inputs.start is None and len(model) <= len(base)
     vectors = inputs.vectors if as_given else encode_texts(base, inputs.texts)
-    counts = token_counts(inputs.texts, folder / "tokenizer.json", inputs.max_tokens)
+    passage = prompts_of(base).passage
+    counts = token_counts([passage + text for text in inputs.texts], folder / "tokenizer.json", inputs.max_tokens)
     ground = MapGround(ItemTexts(vectors, counts), text_may_be_seen(inputs.split), settings.shape(vectors), seed)
     consumed = interaction_matrix(inputs.split.train, len(inputs.texts))
     folds = _checked_folds(ground.texts, consumed, settings, seed)
@@ -211,7 +212,7 @@ def with_head(model: SentenceTransformer, text_map: TextMap, max_tokens: int) ->
         init_bias=torch.from_numpy(bias.astype(np.float32)),
     )
     bag = [] if text_map.table is None else [TokenBag.of(text_map.table)]
-    trained = SentenceTransformer(modules=[*base_modules(model), *bag, head, Normalize()], device=str(model.device))
+    trained = rebuilt(model, [*base_modules(model), *bag, head, Normalize()])
     trained.max_seq_length = max_tokens
     return trained
 

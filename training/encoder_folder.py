@@ -8,9 +8,12 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
 
 from domain.errors import EncoderNotUsable
+from domain.prompts import Prompts, read_prompts
 from training.token_bag import TokenBag
 
 _MODULES_FILE = "modules.json"
+# The names that sentence-transformers itself looks for.
+_QUERY, _PASSAGE = "query", "document"
 # By the last part of a type's name, so that older and newer libraries' folders read alike. No other code is run: a
 # folder that names a module of its own is not this project's.
 _MODULES = {kind.__name__: kind for kind in (Transformer, Pooling, Normalize, Dense, TokenBag)}
@@ -18,6 +21,8 @@ _MODULES = {kind.__name__: kind for kind in (Transformer, Pooling, Normalize, De
 
 def load_encoder(folder: Path) -> SentenceTransformer:
     """Returns the encoder of a folder, of sentence-transformers or plain transformers, on the best device.
+
+    It encodes texts as passages: with the folder's prompt for them, where it names one.
 
     Raises:
         EncoderNotUsable: a file is missing or unreadable, or a module is of no known kind.
@@ -30,12 +35,32 @@ def load_encoder(folder: Path) -> SentenceTransformer:
         if not (folder / _MODULES_FILE).is_file():
             transformer = Transformer(str(folder), model_kwargs={"local_files_only": True})
             pooling = Pooling(transformer.get_embedding_dimension(), "mean")
-            return SentenceTransformer(modules=[transformer, pooling, Normalize()])
+            return with_prompts([transformer, pooling, Normalize()], read_prompts(folder))
         entries = json.loads((folder / _MODULES_FILE).read_text(encoding="utf-8"))
-        return SentenceTransformer(modules=[_module(folder, entry) for entry in entries])
+        return with_prompts([_module(folder, entry) for entry in entries], read_prompts(folder))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise EncoderNotUsable(f"{folder} cannot be loaded: {reason}; give a sentence-transformers folder") from error
+
+
+def with_prompts(modules: list[torch.nn.Module], prompts: Prompts, device: str | None = None) -> SentenceTransformer:
+    """Returns an encoder that puts the passage prompt before every text, unless told otherwise: items are texts here.
+
+    What it saves names both prompts as sentence-transformers does.
+    """
+    named = {_QUERY: prompts.query, _PASSAGE: prompts.passage}
+    default = _PASSAGE if prompts.passage else None
+    return SentenceTransformer(modules=modules, prompts=named, default_prompt_name=default, device=device)
+
+
+def prompts_of(model: SentenceTransformer) -> Prompts:
+    """Returns the prompts of an encoder that `load_encoder` gave."""
+    return Prompts(model.prompts.get(_QUERY) or "", model.prompts.get(_PASSAGE) or "")
+
+
+def rebuilt(model: SentenceTransformer, modules: list[torch.nn.Module]) -> SentenceTransformer:
+    """Returns other modules as an encoder with this one's prompts, on its device."""
+    return with_prompts(modules, prompts_of(model), str(model.device))
 
 
 def base_modules(model: SentenceTransformer) -> list[torch.nn.Module]:

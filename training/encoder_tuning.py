@@ -13,6 +13,7 @@ from sentence_transformers import SentenceTransformer
 from domain.text import TextTemplate
 from training.cold_folds import ColdFigures, ColdFold, cold_folds
 from training.contrastive import ContrastiveSettings, TuningRun, fine_tune
+from training.encoder_folder import prompts_of
 from training.observer import Observer
 from training.pair_draws import PairSource
 from training.text_map import ItemTexts, MapChoice, MapShape, TextMapFit
@@ -101,7 +102,8 @@ def tune_base(
     if not folds or not folds[0].cases.shape[0]:
         return None
     fold = folds[0]
-    source = PairSource(tuning.words, tuning.titles or first_parts(tuning.words), ground.texts.vectors, fold.consumed)
+    titles = tuning.titles or first_parts(tuning.words)
+    source = PairSource(tuning.words, titles, ground.texts.vectors, fold.consumed, prompts_of(model))
 
     def judge(candidate: SentenceTransformer) -> float:
         vectors = encode_texts(candidate, tuning.words, only=_asked(fold))

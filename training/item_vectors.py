@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from domain.errors import StorageError
+from domain.prompts import TextRole, read_prompts
 from training.observer import Observer
 
 _BATCH_SIZE = 32
@@ -17,7 +18,15 @@ _CHUNK = 2_048
 _FORMAT = "1"
 
 
-def item_vectors(texts: Sequence[str], encoder: Path, max_tokens: int, cache: Path, observer: Observer) -> np.ndarray:
+def item_vectors(  # noqa: PLR0913 - a role that hardly anybody gives
+    texts: Sequence[str],
+    encoder: Path,
+    max_tokens: int,
+    cache: Path,
+    observer: Observer,
+    *,
+    role: TextRole = TextRole.PASSAGE,
+) -> np.ndarray:
     """Returns float32[n, d], unit, one a text, from the cache where the same was asked for before; blocking.
 
     Args:
@@ -26,21 +35,23 @@ def item_vectors(texts: Sequence[str], encoder: Path, max_tokens: int, cache: Pa
         max_tokens: where a text is cut, as serving cuts it.
         cache: folder of earlier answers.
         observer: told how far it is.
+        role: what the texts are, which chooses among the folder's prompts: items' texts are passages.
 
     Raises:
         EncoderNotUsable: the folder cannot be loaded.
         StorageError: the cache cannot be written.
     """
-    path = cache / f"{_digest(texts, encoder, max_tokens)}.npy"
+    prompt = read_prompts(encoder).of(role)
+    path = cache / f"{_digest([prompt + text for text in texts], encoder, max_tokens)}.npy"
     if path.is_file():
         vectors: np.ndarray = np.load(path, allow_pickle=False)
     else:
-        vectors = _encoded(texts, encoder, max_tokens, observer)
+        vectors = _encoded(texts, encoder, max_tokens, prompt, observer)
         _keep(vectors, path)
     return vectors
 
 
-def _encoded(texts: Sequence[str], encoder: Path, max_tokens: int, observer: Observer) -> np.ndarray:
+def _encoded(texts: Sequence[str], encoder: Path, max_tokens: int, prompt: str, observer: Observer) -> np.ndarray:
     # Heavy, and not needed where the cache has the answer.
     from training.encoder_folder import load_encoder
 
@@ -52,7 +63,9 @@ def _encoded(texts: Sequence[str], encoder: Path, max_tokens: int, observer: Obs
     found = []
     for start in range(0, len(told), _CHUNK):
         chunk = [texts[place] for place in told[start : start + _CHUNK]]
-        found.append(model.encode(chunk, batch_size=_BATCH_SIZE, convert_to_numpy=True, show_progress_bar=False))
+        found.append(
+            model.encode(chunk, prompt=prompt, batch_size=_BATCH_SIZE, convert_to_numpy=True, show_progress_bar=False)
+        )
         observer.step(f"encoded {min(start + _CHUNK, len(told)):,} of {len(told):,} item texts")
     width = model.get_embedding_dimension() or 0
     vectors = np.zeros((len(texts), width), np.float32)

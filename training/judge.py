@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from domain.prompts import TextRole
 from domain.text import TextTemplate
 from training.baseline_rows import BASELINES, USUAL, ZERO_SHOT, ZeroShot, baseline_rows, wanted_rows
 from training.cold_users import ColdPart, cut_histories, text_only
@@ -64,11 +65,11 @@ def judge(question: Question, plan: Plan, observer: Observer) -> EvaluationRepor
     cold = _cold_parts(question, texts) if split.protocol in _COLD_PROTOCOLS else []
     lines = [line for parts in cold for part in parts for line in part.texts or ()]
 
-    def encode(folder: Path, asked: Sequence[str]) -> np.ndarray:
+    def encode(folder: Path, asked: Sequence[str], role: TextRole = TextRole.PASSAGE) -> np.ndarray:
         most = 256 if base is None else base.max_tokens
-        return item_vectors(asked, folder, most, plan.cache, observer)
+        return item_vectors(asked, folder, most, plan.cache, observer, role=role)
 
-    read = LineEncoder(encode, lines).encode
+    read = LineEncoder(partial(encode, role=TextRole.QUERY), lines).encode
     rows = baseline_rows(split, wanted, observer, plan.seed, tuned=plan.tuned)
     vectors = None
     if base is not None and texts is not None:

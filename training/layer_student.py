@@ -16,7 +16,7 @@ from sentence_transformers import SentenceTransformer
 
 from domain.errors import EncoderNotUsable, StorageError
 from pipeline.tokenize import TextTokenizer
-from training.encoder_folder import load_encoder
+from training.encoder_folder import load_encoder, prompts_of
 from training.fragments import sample_material
 from training.layer_run import LayerRun, Lesson, encode_tokens
 from training.likeness import Likeness, measure_likeness
@@ -229,14 +229,16 @@ def _lesson(  # noqa: PLR0913, PLR0917 - one caller
     cache: Path | None,
 ) -> Lesson:
     material = sample_material(texts, settings.fragments_per_text, settings.most_texts, settings.held_out, seed)
-    tokenizer = TextTokenizer(tokenizer_path, settings.max_tokens)
+    tokenizer, prompt = TextTokenizer(tokenizer_path, settings.max_tokens), prompts_of(teacher).passage
+
+    def read(some: Sequence[str]) -> list[np.ndarray]:
+        return [tokenized.ids for tokenized in tokenizer.tokenize(some, prompt)]
 
     def encode(some: Sequence[str]) -> np.ndarray:
-        return encode_tokens(teacher, [tokenized.ids for tokenized in tokenizer.tokenize(some)], _ENCODE_TOKENS)
+        return encode_tokens(teacher, read(some), _ENCODE_TOKENS)
 
     targets = teacher_vectors(encode, material.texts, cache, observer)
-    token_ids = [tokenized.ids for tokenized in tokenizer.tokenize(material.texts)]
-    return Lesson(token_ids, targets, material.held)
+    return Lesson(read(material.texts), targets, material.held)
 
 
 def _save(student: SentenceTransformer, tokenizer_path: Path, folder: Path) -> None:

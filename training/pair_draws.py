@@ -1,12 +1,13 @@
 """Pairs of texts that belong together, drawn from interactions: a history or an item, and an item of the same user."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from domain.event import Event, EventKind
+from domain.prompts import Prompts
 from domain.text import TextTemplate, history_text
 
 _CANDIDATES = 50
@@ -21,12 +22,14 @@ class PairSource:
         titles: one an item, for histories told as a sentence.
         vectors: float32[n, d], by which hard negatives are near; zero rows have no text.
         consumed: float32[users, n], of training alone.
+        prompts: the encoder's: histories are queries, items are passages.
     """
 
     texts: Sequence[str]
     titles: Sequence[str]
     vectors: np.ndarray
     consumed: csr_array
+    prompts: Prompts = field(default_factory=Prompts)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def draw_pairs(source: PairSource, count: int, settings: PairSettings, seed: int
     baskets = {user: rows for user, rows in enumerate(_baskets(source.consumed, told)) if len(rows) > 1}
     able = list(baskets)
     anchors, positives, negatives, users, chosen, rejected = [], [], [], [], [], []
-    template = TextTemplate()
+    template, query, passage = TextTemplate(), source.prompts.query, source.prompts.passage
     for _ in range(count if able else 0):
         user = able[generator.integers(len(able))]
         rows = baskets[user]
@@ -93,15 +96,18 @@ def draw_pairs(source: PairSource, count: int, settings: PairSettings, seed: int
         if generator.random() < settings.history_share:
             shown = generator.permutation(others)[: settings.history_events]
             events = [Event(str(row), EventKind.LIKE, item_title=source.titles[row]) for row in shown]
-            anchors.append(history_text(events, {}, template) or source.texts[shown[0]])
+            history = history_text(events, {}, template)
+            anchors.append(query + history if history else passage + source.texts[shown[0]])
         else:
-            anchors.append(drop_fields(source.texts[generator.choice(others)], settings.field_dropout, generator))
-        positives.append(drop_fields(source.texts[positive], settings.field_dropout, generator))
+            anchors.append(
+                passage + drop_fields(source.texts[generator.choice(others)], settings.field_dropout, generator)
+            )
+        positives.append(passage + drop_fields(source.texts[positive], settings.field_dropout, generator))
         users.append(user)
         chosen.append(positive)
         if settings.hard_negatives:
             negative = _near(source.vectors, positive, rows, told, generator)
-            negatives.append(drop_fields(source.texts[negative], settings.field_dropout, generator))
+            negatives.append(passage + drop_fields(source.texts[negative], settings.field_dropout, generator))
             rejected.append(negative)
     return Pairs(
         tuple(anchors), tuple(positives), tuple(negatives),

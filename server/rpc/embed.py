@@ -28,10 +28,10 @@ class EmbedServicer(pb_grpc.EmbeddingServiceServicer):
     ) -> pb.EmbedResponse:
         call = current_call.get()
         release = self._live()
-        texts = parse_embed(request, self._limits)
+        asked = parse_embed(request, self._limits)
         times = StageTimes(parse_s=time.perf_counter() - call.started_s)
         started_s = time.perf_counter()
-        tokenized = await release.encoder.tokenize(texts, times)
+        tokenized = await release.encoder.tokenize(asked.texts, times, asked.role)
         vectors = await release.encoder.encode(tokenized, call.deadline, times)
         times.represent_s = time.perf_counter() - started_s
         return pb.EmbedResponse(

@@ -9,13 +9,19 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from domain.errors import FieldViolation, InvalidRequest, NothingToGoOn, NotServed
 from domain.event import Event, EventKind
 from domain.item import ID_LIMIT_BYTES, AttributeType
-from domain.recommendation import AnyOf, Condition, Equals, ItemMask, Range, RecommendQuery, TimeRange
+from domain.prompts import TextRole
+from domain.recommendation import AnyOf, Condition, EmbedQuery, Equals, ItemMask, Range, RecommendQuery, TimeRange
 from domain.timestamp import FIRST_SECOND, LAST_SECOND
 from shortlist.v1 import embedding_pb2, event_pb2, filter_pb2
 from shortlist.v1 import recommender_pb2 as pb
 
 _KINDS = {getattr(event_pb2, f"EVENT_KIND_{kind.name}"): kind for kind in EventKind}
 _ENCODINGS = frozenset(pb.HistoryEncoding.values())
+_ROLES = {
+    embedding_pb2.TEXT_ROLE_UNSPECIFIED: TextRole.PLAIN,
+    embedding_pb2.TEXT_ROLE_QUERY: TextRole.QUERY,
+    embedding_pb2.TEXT_ROLE_PASSAGE: TextRole.PASSAGE,
+}
 _MASK_FIELDS = frozenset({"title", "text", "available", "attributes"})
 _TITLE_LIMIT_BYTES = 1024
 # A status travels in the trailing metadata, of which gRPC allows 8 KiB, and holds each violation twice.
@@ -147,19 +153,21 @@ def parse_batch(request: pb.BatchRecommendRequest, limits: RequestLimits) -> Non
     check.raise_any()
 
 
-def parse_embed(request: embedding_pb2.EmbedRequest, limits: RequestLimits) -> tuple[str, ...]:
-    """Returns the texts to encode.
+def parse_embed(request: embedding_pb2.EmbedRequest, limits: RequestLimits) -> EmbedQuery:
+    """Returns the texts to encode, and what they are.
 
     Raises:
-        InvalidRequest: there are none or too many, or one is blank, too long or holds NUL.
+        InvalidRequest: there are none or too many, one is blank, too long or holds NUL, or the role is unknown.
     """
     check = _Check()
     check.that(request.texts, "texts", "at least one text")
     if check.count(request.texts, limits.max_embed_texts, "texts"):
         for number, text in enumerate(request.texts):
             check.text(text, limits.max_text_bytes, f"texts[{number}]")
+    role = _ROLES.get(request.role)
+    check.that(role is not None, "role", "unknown value; see TextRole")
     check.raise_any()
-    return tuple(request.texts)
+    return EmbedQuery(tuple(request.texts), role or TextRole.PLAIN)
 
 
 def _events(events: Iterable[event_pb2.Event], limits: RequestLimits, check: _Check) -> tuple[Event, ...]:

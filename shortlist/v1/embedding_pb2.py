@@ -25,19 +25,21 @@ _sym_db = _symbol_database.Default()
 from shortlist.v1 import recommender_pb2 as shortlist_dot_v1_dot_recommender__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cshortlist/v1/embedding.proto\x12\x0cshortlist.v1\x1a\x1eshortlist/v1/recommender.proto\"\x1d\n\x0c\x45mbedRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"\x7f\n\rEmbedResponse\x12+\n\nembeddings\x18\x01 \x03(\x0b\x32\x17.shortlist.v1.Embedding\x12\x12\n\nrelease_id\x18\x02 \x01(\t\x12-\n\x0bstage_times\x18\x03 \x01(\x0b\x32\x18.shortlist.v1.StageTimes\"`\n\tEmbedding\x12\x0e\n\x06vector\x18\x01 \x03(\x02\x12\x13\n\x0btoken_count\x18\x02 \x01(\x05\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x12\x1b\n\x13unknown_token_share\x18\x04 \x01(\x01\x32T\n\x10\x45mbeddingService\x12@\n\x05\x45mbed\x12\x1a.shortlist.v1.EmbedRequest\x1a\x1b.shortlist.v1.EmbedResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cshortlist/v1/embedding.proto\x12\x0cshortlist.v1\x1a\x1eshortlist/v1/recommender.proto\"C\n\x0c\x45mbedRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12$\n\x04role\x18\x02 \x01(\x0e\x32\x16.shortlist.v1.TextRole\"\x7f\n\rEmbedResponse\x12+\n\nembeddings\x18\x01 \x03(\x0b\x32\x17.shortlist.v1.Embedding\x12\x12\n\nrelease_id\x18\x02 \x01(\t\x12-\n\x0bstage_times\x18\x03 \x01(\x0b\x32\x18.shortlist.v1.StageTimes\"`\n\tEmbedding\x12\x0e\n\x06vector\x18\x01 \x03(\x02\x12\x13\n\x0btoken_count\x18\x02 \x01(\x05\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x12\x1b\n\x13unknown_token_share\x18\x04 \x01(\x01*Q\n\x08TextRole\x12\x19\n\x15TEXT_ROLE_UNSPECIFIED\x10\x00\x12\x13\n\x0fTEXT_ROLE_QUERY\x10\x01\x12\x15\n\x11TEXT_ROLE_PASSAGE\x10\x02\x32T\n\x10\x45mbeddingService\x12@\n\x05\x45mbed\x12\x1a.shortlist.v1.EmbedRequest\x1a\x1b.shortlist.v1.EmbedResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shortlist.v1.embedding_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_TEXTROLE']._serialized_start=374
+  _globals['_TEXTROLE']._serialized_end=455
   _globals['_EMBEDREQUEST']._serialized_start=78
-  _globals['_EMBEDREQUEST']._serialized_end=107
-  _globals['_EMBEDRESPONSE']._serialized_start=109
-  _globals['_EMBEDRESPONSE']._serialized_end=236
-  _globals['_EMBEDDING']._serialized_start=238
-  _globals['_EMBEDDING']._serialized_end=334
-  _globals['_EMBEDDINGSERVICE']._serialized_start=336
-  _globals['_EMBEDDINGSERVICE']._serialized_end=420
+  _globals['_EMBEDREQUEST']._serialized_end=145
+  _globals['_EMBEDRESPONSE']._serialized_start=147
+  _globals['_EMBEDRESPONSE']._serialized_end=274
+  _globals['_EMBEDDING']._serialized_start=276
+  _globals['_EMBEDDING']._serialized_end=372
+  _globals['_EMBEDDINGSERVICE']._serialized_start=457
+  _globals['_EMBEDDINGSERVICE']._serialized_end=541
 # @@protoc_insertion_point(module_scope)

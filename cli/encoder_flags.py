@@ -1,0 +1,46 @@
+"""What `shortlist export` and `shortlist release build` may say of an encoder beyond its folder."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from export.encoder_source import EncoderChoice
+
+_POOLINGS = "mean, cls (the first token) or last"
+
+
+def add_encoder_flags(parser: argparse.ArgumentParser) -> None:
+    """Declares pooling, prompts and the longest text; what is left out, the encoder's folder says."""
+    group = parser.add_argument_group("the encoder", "what its folder says holds where nothing is given")
+    group.add_argument("--pooling", metavar="NAME", help=f"how token vectors become one: {_POOLINGS}")
+    group.add_argument(
+        "--query-prompt", metavar="TEXT", help="put before what users say, for example \"query: \"; '' for none"
+    )
+    group.add_argument(
+        "--passage-prompt", metavar="TEXT", help="put before the items' texts, for example \"passage: \"; '' for none"
+    )
+    group.add_argument("--max-tokens", type=int, metavar="N", help="where texts are cut, special tokens included")
+
+
+def check_with_model(args: argparse.Namespace) -> None:
+    """Refuses what would give items other vectors than those that a model was trained on.
+
+    Raises:
+        ModelNotUsable: such a flag was given beside --model.
+    """
+    from domain.errors import ModelNotUsable
+
+    flags = {"--pooling": args.pooling, "--passage-prompt": args.passage_prompt}
+    given = [flag for flag, value in flags.items() if value is not None]
+    if args.model is not None and given:
+        raise ModelNotUsable(
+            f"{' and '.join(given)} would give the items other vectors than {args.model} was trained on; write it into "
+            "the encoder's folder (modules.json, config_sentence_transformers.json) and train with that"
+        )
+
+
+def encoder_choice(args: argparse.Namespace) -> "EncoderChoice":
+    """Returns what was given."""
+    from export.encoder_source import EncoderChoice
+
+    return EncoderChoice(args.pooling, args.query_prompt, args.passage_prompt, args.max_tokens)
