@@ -1,21 +1,24 @@
 """Small random encoders of every family, each with the kind of tokenizer that its family comes with."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import transformers
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 WORDS = tuple(f"word{number}" for number in range(60))
-POSITIONS = 40  # texts this long fit; two buckets and a maximum beside them
+POSITIONS = 80  # texts this long fit; three buckets and a maximum beside them
 _SEED = 3
 
 
-def _wordpiece() -> tuple[Tokenizer, int]:
+def _wordpiece(pieces: Sequence[str] = ()) -> tuple[Tokenizer, int]:
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    vocabulary = {token: number for number, token in enumerate([*special, *_PIECES, *(f"##{p}" for p in _LETTERS)])}
+    tokens = [*special, *_PIECES, *pieces, *(f"##{letter}" for letter in _LETTERS)]
+    vocabulary = {token: number for number, token in enumerate(tokens)}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -96,6 +99,9 @@ def _t5_unigram() -> tuple[Tokenizer, int]:
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,:;'-"
 _PIECES = [*WORDS, *_LETTERS]
+# Every character of the main block, as a Chinese BERT has most of them, its punctuation, and Latin pairs.
+_CHINESE_PIECES = [chr(code) for code in range(0x4E00, 0xA000)] + list("，。：；！？（）、“”…·—")
+_CHINESE_PIECES += [first + second for first in _LETTERS[:26] for second in _LETTERS[:26]]
 _TOKENIZERS: dict[str, Callable[[], tuple[Tokenizer, int]]] = {
     "bert": _wordpiece,
     "roberta": _roberta_bpe,
@@ -145,11 +151,16 @@ def _model(family: str, vocabulary_size: int) -> transformers.PreTrainedModel:
     return transformers.T5EncoderModel(config) if family == "t5" else transformers.AutoModel.from_config(config)
 
 
-def write_family(folder: Path, family: str, *, seed: int = _SEED) -> Path:
-    """Writes a plain transformers folder of this family."""
+def write_family(folder: Path, family: str, *, chinese: bool = False, seed: int = _SEED) -> Path:
+    """Writes a plain transformers folder of this family; `chinese` gives it a vocabulary of Chinese characters."""
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer, vocabulary_size = _TOKENIZERS[family]()
-    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer, vocabulary_size = _wordpiece(_CHINESE_PIECES) if chinese else _TOKENIZERS[family]()
+    words = {"unk_token": getattr(tokenizer.model, "unk_token", None), "pad_token": tokenizer.id_to_token(0)}
+    if family in ("roberta", "xlm-roberta", "mpnet"):
+        words["pad_token"] = "<pad>"
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=POSITIONS, **words
+    ).save_pretrained(folder)
     torch.manual_seed(seed)
     model = _model(family, vocabulary_size)
     # Norms, biases and position tables start as 0 or 1 in some families; noise makes every weight count.
@@ -157,6 +168,42 @@ def write_family(folder: Path, family: str, *, seed: int = _SEED) -> Path:
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     model.save_pretrained(folder)
-    if family == "t5":
-        (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": POSITIONS}), encoding="utf-8")
     return folder
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A sentence-transformers folder around a transformer.
+
+    Attributes:
+        family: of the transformer.
+        pooling: by the library's name.
+        head: widths and activations of the Dense layers.
+        query: prompt.
+        passage: prompt.
+        normalised: whether a Normalize module ends it.
+        chinese: whether its vocabulary is.
+    """
+
+    family: str
+    pooling: str = "mean"
+    head: tuple[tuple[int, torch.nn.Module, bool], ...] = ()
+    query: str = ""
+    passage: str = ""
+    normalised: bool = True
+    chinese: bool = False
+
+
+def sentence_encoder(work: Path, layout: Layout) -> SentenceTransformer:
+    """Returns the library's own model of this layout: the oracle, and what `save` writes."""
+    folder = write_family(work, layout.family, chinese=layout.chinese)
+    transformer = Transformer(str(folder), model_kwargs={"local_files_only": True})
+    modules: list[torch.nn.Module] = [transformer, Pooling(32, layout.pooling)]
+    torch.manual_seed(_SEED)
+    width = 32
+    for wider, activation, bias in layout.head:
+        modules.append(Dense(width, wider, bias=bias, activation_function=activation))
+        width = wider
+    modules += [Normalize()] if layout.normalised else []
+    prompts = {"query": layout.query, "document": layout.passage}
+    return SentenceTransformer(modules=modules, prompts=prompts, device="cpu").eval()
