@@ -5,7 +5,7 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup setup-system demo serve test lint image-check bench-main quality proto proto-baseline clean
+.PHONY: help setup setup-system demo serve test lint image-check bench-main export-matrix quality proto proto-baseline clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ image-check: demo  ## the Dockerfile's steps in a chroot, and the result run rea
 
 bench-main: setup  ## figures of the main job on movielens-small (five minutes)
 	$(BIN)/python -m bench.main_job
+
+export-matrix: setup  ## every encoder family in every precision, into docs/export-matrix.md (half an hour)
+	$(BIN)/python -m bench.export_matrix
 
 quality: setup  ## every quality table from raw files, training included (hours)
 	$(BIN)/python -m bench.quality

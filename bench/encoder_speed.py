@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
-from export.embed import embed
+from export.embed import embed, open_session
 from export.encoder import prepare_encoder
 from export.encoder_source import EncoderSource
 from pipeline.tokenize import TextTokenizer
@@ -37,15 +36,15 @@ class Speed:
 
 def onnx_encode(source: EncoderSource, cache: Path, say: Callable[[str], None]) -> Encode:
     """Returns the encoder as ONNX Runtime runs it on one thread: text in, batches of like lengths, vectors out."""
-    prepared = prepare_encoder(source, cache, max_batch_size=_MAX_BATCH_SIZE, on_step=say)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(prepared.onnx.path), options, providers=["CPUExecutionProvider"])
-    tokenizer = TextTokenizer(source.tokenizer_file, source.max_tokens)
+    return file_encode(source, prepare_encoder(source, cache, max_batch_size=_MAX_BATCH_SIZE, on_step=say).onnx.path)
+
+
+def file_encode(source: EncoderSource, file: Path) -> Encode:
+    """Returns the same of an encoder's ONNX file."""
+    session, tokenizer = open_session(file), TextTokenizer(source.tokenizer_file, source.max_tokens)
 
     def encode(texts: Sequence[str]) -> np.ndarray:
-        return embed(session, tokenizer.tokenize(texts), source.pad_token_id, _MAX_BATCH_SIZE)
+        return embed(session, tokenizer.tokenize(texts), source.pad_token_id, _MAX_BATCH_SIZE, threads=1)
 
     return encode
 

@@ -115,58 +115,85 @@ _TOKENIZERS: dict[str, Callable[[], tuple[Tokenizer, int]]] = {
 }
 
 
-_LAYERS = {"num_hidden_layers": 2, "num_attention_heads": 4}
-_BERT = {"hidden_size": 32, "intermediate_size": 48, "initializer_range": 0.3, **_LAYERS}
-_PLAIN = {**_BERT, "max_position_embeddings": POSITIONS}
-# Their positions start behind the padding's, so the table is two longer than any text.
-_SHIFTED = {**_BERT, "max_position_embeddings": POSITIONS + 2, "pad_token_id": 1}
-_CONFIGS: dict[str, dict[str, object]] = {
-    "bert": _PLAIN,
-    "roberta": {**_SHIFTED, "type_vocab_size": 1},
-    "xlm-roberta": {**_SHIFTED, "type_vocab_size": 1},
-    "mpnet": _SHIFTED,
-    "ernie": {**_PLAIN, "use_task_id": True},
-    "distilbert": {
-        "max_position_embeddings": POSITIONS, "dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48,
-        "initializer_range": 0.3,
-    },
-    # A window of 8 tokens: most texts are longer, so that a missing window would show.
-    "modernbert": {
-        **_PLAIN, "local_attention": 8, "global_attn_every_n_layers": 2, "pad_token_id": 0, "cls_token_id": 2,
-        "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3,
-    },
-    "t5": {
-        "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4, "feed_forward_proj": "gated-gelu",
-        "dropout_rate": 0.0,
-    },
-    "gpt2": {
-        "n_positions": POSITIONS, "n_embd": 32, "n_layer": 2, "n_head": 4, "initializer_range": 0.3, "bos_token_id": 0,
-        "eos_token_id": 0,
-    },
-}  # fmt: skip
+@dataclass(frozen=True)
+class Size:
+    """How large a random encoder is.
+
+    Attributes:
+        width: of its vectors.
+        inner: width inside a layer.
+        layers: how many.
+        heads: of attention.
+        positions: the longest text in tokens.
+        spread: standard deviation of its weights.
+        noise: added to every parameter: norms, biases and position tables start as 0 or 1 in some families.
+    """
+
+    width: int = 32
+    inner: int = 48
+    layers: int = 2
+    heads: int = 4
+    positions: int = POSITIONS
+    spread: float = 0.3
+    noise: float = 0.1
 
 
-def _model(family: str, vocabulary_size: int) -> transformers.PreTrainedModel:
-    config = transformers.AutoConfig.for_model(family, vocab_size=vocabulary_size, **_CONFIGS[family])
+def _config(family: str, size: Size) -> dict[str, object]:
+    bert: dict[str, object] = {
+        "hidden_size": size.width, "intermediate_size": size.inner, "num_hidden_layers": size.layers,
+        "num_attention_heads": size.heads, "initializer_range": size.spread,
+    }  # fmt: skip
+    plain = {**bert, "max_position_embeddings": size.positions}
+    # Their positions start behind the padding's, so the table is two longer than any text.
+    shifted = {**bert, "max_position_embeddings": size.positions + 2, "pad_token_id": 1}
+    configs: dict[str, dict[str, object]] = {
+        "bert": plain,
+        "roberta": {**shifted, "type_vocab_size": 1},
+        "xlm-roberta": {**shifted, "type_vocab_size": 1},
+        "mpnet": shifted,
+        "ernie": {**plain, "use_task_id": True},
+        "distilbert": {
+            "max_position_embeddings": size.positions, "dim": size.width, "n_layers": size.layers,
+            "n_heads": size.heads, "hidden_dim": size.inner, "initializer_range": size.spread,
+        },
+        # A window of 8 tokens: most texts are longer, so that a missing window would show.
+        "modernbert": {
+            **plain, "local_attention": 8, "global_attn_every_n_layers": 2, "pad_token_id": 0, "cls_token_id": 2,
+            "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3,
+        },
+        "t5": {
+            "d_model": size.width, "d_kv": size.width // size.heads, "d_ff": size.inner, "num_layers": size.layers,
+            "num_heads": size.heads, "feed_forward_proj": "gated-gelu", "dropout_rate": 0.0,
+        },
+        "gpt2": {
+            "n_positions": size.positions, "n_embd": size.width, "n_layer": size.layers, "n_head": size.heads,
+            "n_inner": size.inner, "initializer_range": size.spread, "bos_token_id": 0, "eos_token_id": 0,
+        },
+    }  # fmt: skip
+    return configs[family]
+
+
+def _model(family: str, vocabulary_size: int, size: Size) -> transformers.PreTrainedModel:
+    config = transformers.AutoConfig.for_model(family, vocab_size=vocabulary_size, **_config(family, size))
     return transformers.T5EncoderModel(config) if family == "t5" else transformers.AutoModel.from_config(config)
 
 
-def write_family(folder: Path, family: str, *, chinese: bool = False, seed: int = _SEED) -> Path:
+def write_family(folder: Path, family: str, *, chinese: bool = False, size: Size | None = None) -> Path:
     """Writes a plain transformers folder of this family; `chinese` gives it a vocabulary of Chinese characters."""
+    size = size or Size()
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer, vocabulary_size = _wordpiece(_CHINESE_PIECES) if chinese else _TOKENIZERS[family]()
     words = {"unk_token": getattr(tokenizer.model, "unk_token", None), "pad_token": tokenizer.id_to_token(0)}
     if family in ("roberta", "xlm-roberta", "mpnet"):
         words["pad_token"] = "<pad>"
     transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, model_max_length=POSITIONS, **words
+        tokenizer_object=tokenizer, model_max_length=size.positions, **words
     ).save_pretrained(folder)
-    torch.manual_seed(seed)
-    model = _model(family, vocabulary_size)
-    # Norms, biases and position tables start as 0 or 1 in some families; noise makes every weight count.
+    torch.manual_seed(_SEED)
+    model = _model(family, vocabulary_size, size)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
+            parameter.add_(size.noise * torch.randn_like(parameter))
     model.save_pretrained(folder)
     return folder
 
@@ -183,6 +210,7 @@ class Layout:
         passage: prompt.
         normalised: whether a Normalize module ends it.
         chinese: whether its vocabulary is.
+        size: of the transformer.
     """
 
     family: str
@@ -192,15 +220,16 @@ class Layout:
     passage: str = ""
     normalised: bool = True
     chinese: bool = False
+    size: Size = Size()
 
 
 def sentence_encoder(work: Path, layout: Layout) -> SentenceTransformer:
     """Returns the library's own model of this layout: the oracle, and what `save` writes."""
-    folder = write_family(work, layout.family, chinese=layout.chinese)
+    folder = write_family(work, layout.family, chinese=layout.chinese, size=layout.size)
     transformer = Transformer(str(folder), model_kwargs={"local_files_only": True})
-    modules: list[torch.nn.Module] = [transformer, Pooling(32, layout.pooling)]
+    modules: list[torch.nn.Module] = [transformer, Pooling(layout.size.width, layout.pooling)]
     torch.manual_seed(_SEED)
-    width = 32
+    width = layout.size.width
     for wider, activation, bias in layout.head:
         modules.append(Dense(width, wider, bias=bias, activation_function=activation))
         width = wider

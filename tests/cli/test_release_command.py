@@ -78,6 +78,22 @@ class TestBadInput:
         assert "no/such-model" in refused(*words)
         assert not list(tmp_path.glob("out/*"))
 
+    @pytest.mark.parametrize(
+        ("flags", "says"),
+        [
+            (["--pooling", "max"], "no pooling 'max'; supported: mean, cls, last"),
+            (["--max-tokens", "600"], "positions for 512"),
+            (
+                ["--model", "m", "--passage-prompt", "p", "--pooling", "cls"],
+                "--pooling and --passage-prompt would give",
+            ),
+        ],
+    )
+    def test_what_does_not_fit_the_encoder_or_the_model(self, tmp_path: Path, flags: list[str], says: str) -> None:
+        items = write(tmp_path / "items.jsonl", LINES)
+        assert says in refused("release", "build", "--items", str(items), "--out", str(tmp_path / "out"), *flags)
+        assert not (tmp_path / "out").exists()
+
     def test_unknown_text_attribute(self, tmp_path: Path) -> None:
         items = write(tmp_path / "items.jsonl", LINES)
         words = (

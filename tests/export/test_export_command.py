@@ -45,6 +45,29 @@ def test_an_encoder_that_does_not_exist(tmp_path):
     assert not (tmp_path / "models").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--pooling", "max"], "no pooling 'max'; supported: mean, cls, last"),
+        (["--max-tokens", "65"], "can't take 65 tokens: it has positions for 64"),
+        (["--query-prompt", "word1 " * 40], "the query prompt takes 42 of the encoder's 64 tokens"),
+    ],
+)
+def test_what_does_not_fit_the_encoder_is_refused_and_nothing_is_written(shared_encoder, tmp_path, words, message):
+    folders = ["--model-repository", str(tmp_path / "models"), "--cache", str(tmp_path / "cache")]
+    with pytest.raises(EncoderNotUsable, match=message):
+        export.run(parse("--encoder", str(shared_encoder), *folders, *words))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_flags_of_the_encoder_reach_the_file(shared_encoder, tmp_path, capsys):
+    words = ["--encoder", str(shared_encoder), "--model-repository", str(tmp_path / "models"), "--pooling", "cls"]
+    assert export.run(parse(*words, "--max-tokens", "20", "--cache", str(tmp_path / "cache"))) == 0
+    printed = capsys.readouterr().out
+    assert "(32 dimensions, 20 tokens)" in printed
+    assert "bert, cls pooling, 32 dimensions" in printed
+
+
 def test_the_module_itself_imports_nothing_heavy():
     code = (
         "import sys, cli.export; print([name for name in ('torch', 'numpy', 'onnx', 'export') if name in sys.modules])"
