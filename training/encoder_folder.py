@@ -48,9 +48,19 @@ def with_prompts(modules: list[torch.nn.Module], prompts: Prompts, device: str |
 
     What it saves names both prompts as sentence-transformers does.
     """
+    _pad_right(modules)
     named = {_QUERY: prompts.query, _PASSAGE: prompts.passage}
     default = _PASSAGE if prompts.passage else None
     return SentenceTransformer(modules=modules, prompts=named, default_prompt_name=default, device=device)
+
+
+def _pad_right(modules: list[torch.nn.Module]) -> None:
+    """Pads as export and gateway do. A model without a padding token (GPT-2) fills rows with its end: it is masked."""
+    for transformer in (module for module in modules if isinstance(module, Transformer)):
+        tokenizer = transformer.tokenizer
+        tokenizer.padding_side = "right"
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
 
 
 def prompts_of(model: SentenceTransformer) -> Prompts:

@@ -13,6 +13,8 @@ from training.run_folder import RUN_FILE, digest, read_run
 ENCODER = "encoder"
 USER_TOWER = "user_tower"
 STARTABLE = (ENCODER, USER_TOWER)
+# Where families say how wide a token's vector is: BERT and most, DistilBERT, T5, GPT-2.
+_WIDTH_KEYS = ("hidden_size", "dim", "d_model", "n_embd")
 _COMPARED = ("protocol", "seed", "positive_rating", "interactions_sha256", "items_sha256")
 
 
@@ -137,8 +139,9 @@ def _root(path: Path) -> Path:
 def _hidden_size(folder: Path) -> int:
     path = folder / "config.json"
     try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["hidden_size"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        return int(next(config[key] for key in _WIDTH_KEYS if key in config))
+    except (OSError, ValueError, TypeError, StopIteration) as error:
         raise ModelNotUsable(f"{path} gives no hidden_size ({error}); train the encoder again") from error
 
 

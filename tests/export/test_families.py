@@ -1,14 +1,18 @@
 """What is read off a folder of each family before it is exported, and what is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from domain.errors import EncoderNotUsable
+from domain.errors import EncoderNotUsable, ParityFailed
+from export.encoder import export_encoder
 from export.encoder_source import EncoderChoice, resolve_encoder
 from export.families import FAMILIES
-from tests.small_families import POSITIONS, write_family
+from export.onnx_encoder import export_onnx, load_transformer
+from export.parity import check_parity
+from tests.small_families import POSITIONS, Size, write_family
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -47,11 +51,33 @@ def test_a_gpt2_that_names_no_padding_pads_with_its_end(tmp_path):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_weights_of_another_family_are_refused(family, tmp_path):
     """A config.json that names a family whose weights these are not."""
-    from export.onnx_encoder import load_transformer
-
     other = "gpt2" if family != "gpt2" else "bert"
     folder = write_family(tmp_path / "a", family)
     stranger = write_family(tmp_path / "b", other)
     (folder / "model.safetensors").write_bytes((stranger / "model.safetensors").read_bytes())
     with pytest.raises(EncoderNotUsable, match=rf"lacks \d+ of the weights of a {family} "):
         load_transformer(resolve_encoder(str(folder)), attention="eager")
+
+
+def test_a_decoder_that_fails_the_gate_leaves_nothing(tmp_path):
+    """Its weights change between export and check, as if the export were wrong."""
+    source = resolve_encoder(str(write_family(tmp_path / "gpt2", "gpt2")), EncoderChoice(pooling="last", max_tokens=20))
+    other = write_family(tmp_path / "other", "gpt2", size=Size(spread=0.2))
+
+    def on_step(step):
+        if step.startswith("checking"):
+            (source.folder / "model.safetensors").write_bytes((other / "model.safetensors").read_bytes())
+
+    with pytest.raises(ParityFailed, match=r"length 1 unpadded, batch of 1: cosine to torch -?0\.\d+; expected"):
+        export_encoder(source, tmp_path / "models", max_batch_size=4, cache=tmp_path / "cache", on_step=on_step)
+    assert [path for folder in ("models", "cache") for path in (tmp_path / folder).rglob("*")] == []
+
+
+def test_the_gate_tells_poolings_apart(tmp_path):
+    """What was exported with the last token fails as the mean and as the first."""
+    source = resolve_encoder(str(write_family(tmp_path / "gpt2", "gpt2")), EncoderChoice(pooling="last", max_tokens=20))
+    made = export_onnx(source, tmp_path / "model.onnx")
+    check_parity(source, made.path, buckets=(16, 20), max_batch_size=4)
+    for pooling in ("mean", "cls"):
+        with pytest.raises(ParityFailed, match=r"length \d+ unpadded, batch of 1: cosine"):
+            check_parity(replace(source, pooling=pooling), made.path, buckets=(16, 20), max_batch_size=4)
