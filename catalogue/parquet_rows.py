@@ -47,7 +47,10 @@ class ParquetRows:
     @contextmanager
     def _opened(self) -> Iterator[pa_parquet.ParquetFile]:
         try:
-            with pa_parquet.ParquetFile(self.path, buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
+            # Without checksums, which a writer has to ask for, a flipped byte can pass for another text.
+            with pa_parquet.ParquetFile(
+                self.path, buffer_size=_BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True
+            ) as file:
                 yield file
         except OSError as error:
             if error.strerror:

@@ -11,15 +11,18 @@ if TYPE_CHECKING:
 
     from domain.manifest import Manifest
     from domain.release_folder import ReleaseFolder
+    from export.engines import Engine
 
 HELP = "build, list and show releases"
+
+_MOST_WORKERS = 256
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares what `shortlist release` takes."""
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     build = actions.add_parser("build", help="items -> vectors -> graph -> a release", description=_build.__doc__)
-    build.add_argument("--items", type=Path, required=True, metavar="FILE", help=".jsonl, .jsonl.gz, .csv or .csv.gz")
+    build.add_argument("--items", type=Path, required=True, metavar="FILE", help=".jsonl, .csv (also .gz) or .parquet")
     build.add_argument("--encoder", metavar="NAME|DIR", help="text encoder (default: all-MiniLM-L6-v2)")
     build.add_argument(
         "--text-attributes",
@@ -31,6 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--accept-worse", action="store_true", help="take the model although the current release has better figures"
     )
     build.add_argument("--no-promote", action="store_true", help="don't make it the current release")
+    build.add_argument("--workers", type=int, default=1, metavar="N", help="processes that encode items (%(default)s)")
+    build.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="where they run: here, or on Ray (%(default)s)"
+    )
     build.add_argument(
         "--cache", type=Path, default=Path(".cache/export"), metavar="DIR", help="exported encoders (%(default)s)"
     )
@@ -75,6 +82,7 @@ def _build(args: argparse.Namespace) -> int:
     from catalogue.item_file import check_items
 
     check_with_model(args)
+    engine = _engine(args.engine, args.workers)
     progress.step(f"checking {args.items}")
     catalogue = check_items(args.items)
     from export.model_folder import ENCODER, open_model_folder
@@ -95,12 +103,33 @@ def _build(args: argparse.Namespace) -> int:
         promote=not args.no_promote,
         model=model,
         accept_worse=args.accept_worse,
+        engine=engine,
     )
     release = build_release(request, progress)
     _print_release(console, release)
     console.print("\nserve it:  ", end="")
     console.print(f"shortlist up --releases {args.out}", style="bold", highlight=False, markup=False)
     return 0
+
+
+def _engine(name: str, workers: int) -> "Engine":
+    """Chooses who encodes.
+
+    Raises:
+        ConfigurationError: there is no such number of workers.
+        EngineMissing: Ray is not installed.
+    """
+    from domain.errors import ConfigurationError
+
+    if not 1 <= workers <= _MOST_WORKERS:
+        raise ConfigurationError(f"--workers must lie between 1 and {_MOST_WORKERS}, found {workers}")
+    if name == "ray":
+        from export.ray_engine import RayEngine
+
+        return RayEngine(workers)
+    from export.engines import InProcess, Processes
+
+    return InProcess() if workers == 1 else Processes(workers)
 
 
 def _list(args: argparse.Namespace) -> int:

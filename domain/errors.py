@@ -122,3 +122,7 @@ class WorkerLost(ShortlistError):
 
 class BuildRunning(ShortlistError):
     """Another process is at the same work. The message says where."""
+
+
+class EngineMissing(ShortlistError):
+    """What was asked to do the work is not installed. The message says how to install it."""

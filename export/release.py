@@ -117,10 +117,9 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
             manifest = replace(manifest, files=_digests(place.folder))
             (place.folder / layout.MANIFEST).write_text(manifest_to_json(manifest), encoding="utf-8")
             place.finish(release_id)
-        else:
-            place.remove()
-    if request.promote:
-        layout.promote(request.releases, release_id)
+        if request.promote:
+            layout.promote(request.releases, release_id)
+        place.remove()
     return layout.open_release(request.releases / release_id)
 
 

@@ -1,6 +1,7 @@
 """The vectors of a release while it is built: written chunk by chunk, each durable before it counts as done."""
 
 import os
+import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -97,7 +98,7 @@ class VectorStore:
         try:
             with np.load(self._record(chunk), allow_pickle=False) as arrays:
                 checksum = int(arrays["checksum"])
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return False
         with self.path.open("rb") as stream:
             stream.seek(self._start(chunk))

@@ -17,6 +17,7 @@ _WORK = ".work-"
 _RELEASE = "release"
 _LOCK = "lock"
 _STAGES = "stages.json"
+_MODELS = "models"
 _CHUNKS = "chunks"
 _FINISHED = "finished"
 _ABANDONED_S = 7 * 86_400.0
@@ -43,10 +44,13 @@ class Workplace:
         if not self.folder.is_dir():
             self._stages = {}
             shutil.rmtree(self.records, ignore_errors=True)
-        (self.folder / "models").mkdir(parents=True, exist_ok=True)
+        (self.folder / _MODELS).mkdir(parents=True, exist_ok=True)
         kept = {layout.VECTORS}.union(*(_listed(stage) for stage in self._stages.values()))
         for name in self._files() - kept:
             (self.folder / name).unlink()
+        for inner in self.folder.iterdir():
+            if inner.is_dir() and inner.name != _MODELS and not any(path.is_file() for path in inner.rglob("*")):
+                shutil.rmtree(inner)
 
     @property
     def has_work(self) -> bool:
@@ -73,13 +77,12 @@ class Workplace:
         return found
 
     def finish(self, release_id: str) -> None:
-        """Gives the folder its name as a release; it appears whole or not at all."""
+        """Gives the folder its name as a release, which appears whole or not at all; `remove` is due then."""
         _sync(self.folder)
         self._stages[_FINISHED] = {"release_id": release_id}
         self._write_stages()
         self.folder.rename(self._releases / release_id)
         layout.sync_folder(self._releases)
-        self.remove()
 
     def remove(self) -> None:
         """Removes all that is not a release."""
@@ -180,7 +183,7 @@ def _remove_abandoned(releases: Path) -> None:
 def _read_stages(path: Path) -> dict[str, dict[str, object]]:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # not there, or no record: everything is made again
         return {}
     return raw if isinstance(raw, dict) else {}
 

@@ -1,6 +1,7 @@
 """A small catalogue, a small encoder and a small trained model, built into a release in this process."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,7 +51,9 @@ class Workshop:
         return build_release(self.request(model, **changes), Silence())
 
 
-def make_workshop(folder: Path) -> Workshop:
+def make_workshop(
+    folder: Path, parts: Sequence[str] = ("collaborative", "user_tower", "ranker", "student")
+) -> Workshop:
     write_encoder(folder / "encoder", positions=32)
     lines = [
         {
@@ -62,5 +65,5 @@ def make_workshop(folder: Path) -> Workshop:
         for number, item_id in enumerate(item_ids())
     ]
     (folder / "items.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    write_model(folder / "model", item_ids(), dimension=WIDTH, encoder=folder / "encoder")
+    write_model(folder / "model", item_ids(), dimension=WIDTH, parts=parts, encoder=folder / "encoder")
     return Workshop(folder)

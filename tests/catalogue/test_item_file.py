@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from catalogue.item_file import read_items
 from domain.errors import ItemFileError
 from domain.item import AttributeType, Item, item_to_json
+from domain.timestamp import Timestamp
 
 GOOD = b'{"id": "a", "title": "x"}\n'
 
@@ -213,3 +214,32 @@ def test_a_csv_whose_first_line_is_blank_is_not_called_empty(tmp_path):
 def test_a_csv_field_may_be_as_long_as_a_json_one(tmp_path):
     long = "word " * 100_000
     assert csv_items(tmp_path, f"id,text\n1,{long}\n")[0].text == long
+
+
+def kinds(folder, *values):
+    rows = [{"id": str(n), "title": "x", "seen": value} for n, value in enumerate(values)]
+    return read_items(written(folder, lines(*rows))).attribute_types["seen"]
+
+
+def test_strings_are_timestamps_where_every_one_is(tmp_path):
+    moment = "2026-01-31T09:30:00Z"
+    assert kinds(tmp_path, moment, None, "2026-01-31 09:30:00.5+01:00") is AttributeType.TIMESTAMP
+    assert kinds(tmp_path, moment, "soon") is AttributeType.STRING
+    assert kinds(tmp_path, moment, "") is AttributeType.STRING
+    assert kinds(tmp_path, "2026-01-31") is AttributeType.STRING
+    assert kinds(tmp_path, [moment]) is AttributeType.STRING_LIST
+
+
+def test_a_timestamp_is_kept_as_it_was_written(tmp_path):
+    text = "2026-01-31 09:30:00.50+01:00"
+    (item,) = read_items(written(tmp_path, lines({"id": "a", "title": "x", "seen": text}))).items
+    assert item.attributes["seen"] == Timestamp(text, 1_769_848_200, 500_000_000)
+    assert item_to_json(item)["seen"] == text
+
+
+def test_a_mixed_column_stays_text_also_where_a_value_is_a_moment(tmp_path):
+    rows = [{"id": "a", "title": "x", "seen": "2026-01-31T09:30:00Z"}, {"id": "b", "title": "x", "seen": "soon"}]
+    assert [item.attributes["seen"] for item in read_items(written(tmp_path, lines(*rows))).items] == [
+        "2026-01-31T09:30:00Z",
+        "soon",
+    ]

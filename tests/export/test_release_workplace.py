@@ -36,6 +36,8 @@ def interrupted(releases: Path) -> None:
     with pytest.raises(KeyboardInterrupt), workplace(releases, "k") as place:
         place.stage("items", lambda: put(place, "items.jsonl", "first"))
         put(place, "graph.hnsw", "half")
+        (place.folder / "student").mkdir()
+        put(place, "student/table.npy", "half")
         put(place, "vectors.npy", "some")
         place.records.mkdir()
         (place.records / "00000000.npz").touch()
@@ -55,6 +57,7 @@ def test_everything_is_durable_before_it_gets_its_name(tmp_path: Path, monkeypat
         for name in ("models/encoder.onnx", "items.jsonl", "manifest.json"):
             put(place, name)
         place.finish("r1")
+        place.remove()
         folder = place.folder
     assert folder == tmp_path / ".work-k" / "release"
     *before, last = synced
@@ -73,6 +76,7 @@ def test_an_interrupted_build_goes_on_after_its_last_stage(tmp_path: Path) -> No
         assert names(place.folder) == ["items.jsonl", "models", "vectors.npy"]
         assert place.has_work
         place.finish("r1")
+        place.remove()
     assert names(tmp_path) == ["r1"]
 
 
@@ -81,6 +85,7 @@ def test_another_build_takes_nothing_from_it(tmp_path: Path) -> None:
     with workplace(tmp_path, "other") as place:
         assert names(place.folder) == ["models"]
         place.finish("r2")
+        place.remove()
     assert names(tmp_path) == [".work-k", "r2"]
 
 
@@ -128,11 +133,13 @@ def test_two_builds_at_once_do_not_share_a_folder(tmp_path: Path) -> None:
         pytest.fail("it is taken")
     with workplace(tmp_path, "other") as place:
         place.finish("r2")
+        place.remove()
     # No process id decides: what a killed process had is free.
     holder.kill()
     holder.wait()
     with workplace(tmp_path, "k") as place:
         place.finish("r1")
+        place.remove()
     assert names(tmp_path) == ["r1", "r2"]
 
 

@@ -4,12 +4,32 @@ import pytest
 
 from domain.errors import InvalidRequest, ReleaseRejected
 from domain.item import AttributeType, Item, item_to_json
-from domain.recommendation import AnyOf, Condition, Equals, Range
+from domain.recommendation import AnyOf, Condition, Equals, Range, TimeRange
+from domain.timestamp import parse_timestamp
 from pipeline.item_table import ItemTable
 
+SOONER, LATER = parse_timestamp("2026-01-31T10:30:00+01:00"), parse_timestamp("2026-01-31T09:30:00.5Z")
 ITEMS = (
-    Item("tea", "Tea 茶", "Green.", True, {"brand": "Pell", "price": 4, "new": True, "tags": ("leaf", "green")}),
-    Item("pot", "Pot", "", False, {"brand": "Oak", "price": 20.5, "new": False, "tags": ()}),
+    Item(
+        "tea",
+        "Tea 茶",
+        "Green.",
+        True,
+        {
+            "brand": "Pell",
+            "price": 4,
+            "new": True,
+            "tags": ("leaf", "green"),
+            "seen": LATER,
+        },
+    ),
+    Item(
+        "pot",
+        "Pot",
+        "",
+        False,
+        {"brand": "Oak", "price": 20.5, "new": False, "tags": (), "seen": SOONER},
+    ),
     Item("cup", "", "A cup.", True, {"brand": "Pell", "price": -1.0, "tags": ("green",)}),
     Item("mat", "Mat", "", True, {}),
 )
@@ -19,7 +39,11 @@ TYPES = {
     "new": AttributeType.BOOLEAN,
     "tags": AttributeType.STRING_LIST,
     "never": AttributeType.NUMBER,
+    "seen": AttributeType.TIMESTAMP,
 }
+# When the tea and the pot were seen; the tea half a second later.
+SEEN_S = 1_769_851_800
+HALF = 500_000_000
 
 
 @pytest.fixture
@@ -50,6 +74,12 @@ def any_of(*values):
         ("new", Equals(True), {"tea"}),
         ("new", Equals(False), {"pot"}),
         ("never", Range(0, None), set()),
+        ("seen", TimeRange((SEEN_S, 0), None), {"tea", "pot"}),
+        ("seen", TimeRange((SEEN_S, 1), None), {"tea"}),
+        ("seen", TimeRange(None, (SEEN_S, HALF - 1)), {"pot"}),
+        ("seen", TimeRange((SEEN_S, HALF), (SEEN_S, HALF)), {"tea"}),
+        ("seen", TimeRange((SEEN_S - 1, 999_999_999), (SEEN_S + 1, 0)), {"tea", "pot"}),
+        ("seen", TimeRange((SEEN_S + 1, 0), None), set()),
     ],
 )
 def test_a_condition_blocks_what_does_not_meet_it_and_negated_what_does(table, attribute, test, met):
@@ -75,6 +105,8 @@ def test_all_conditions_must_hold(table):
         (Condition("tags", Equals(True)), "conditions[1]", "is a string_list; any_of fits it"),
         (Condition("price", any_of("4")), "conditions[1]", "is a number; range fits it"),
         (Condition("price", Equals(True)), "conditions[1]", "is a number; range fits it"),
+        (Condition("seen", Range(0, 1)), "conditions[1]", "is a timestamp; time_range fits it"),
+        (Condition("price", TimeRange((0, 0), None)), "conditions[1]", "is a number; range fits it"),
         (Condition("new", Range(0, 1)), "conditions[1]", "is a boolean; equals fits it"),
     ],
 )
@@ -108,6 +140,6 @@ def test_an_empty_file_and_an_attribute_that_the_manifest_lacks_are_refused(tmp_
     with pytest.raises(ReleaseRejected, match="no items"):
         ItemTable(path, {})
     path.write_text('{"id": "a", "title": "b", "price": 3}\n', encoding="utf-8")
-    for types in ({}, {"price": AttributeType.STRING}):
+    for types in ({}, {"price": AttributeType.STRING}, {"price": AttributeType.TIMESTAMP}):
         with pytest.raises(ReleaseRejected, match="price"):
             ItemTable(path, types)

@@ -7,7 +7,7 @@ from domain.errors import InvalidRequest, NothingToGoOn, NotServed
 from domain.event import Event, EventKind
 from domain.item import AttributeType
 from domain.prompts import TextRole
-from domain.recommendation import AnyOf, Condition, EmbedQuery, Equals, ItemMask, Range, RecommendQuery
+from domain.recommendation import AnyOf, Condition, EmbedQuery, Equals, ItemMask, Range, RecommendQuery, TimeRange
 from server.rpc.parse import parse_batch, parse_embed, parse_recommend
 from server.settings import load_configuration
 from shortlist.v1 import embedding_pb2, event_pb2
@@ -167,6 +167,14 @@ def test_a_title_that_is_too_long_or_blank():
         ({"range": {"min": math.nan}}, "conditions[1].range", "must not be NaN"),
         ({"range": {"max": math.nan}}, "conditions[1].range", "must not be NaN"),
         ({"range": {"min": 2.0, "max": 1.0}}, "conditions[1].range", "min must not lie above max"),
+        ({"time_range": {}}, "conditions[1].time_range", "at least one of min and max"),
+        ({"time_range": {"min": {"nanos": -1}}}, "conditions[1].time_range.min", "valid Timestamp"),
+        ({"time_range": {"max": {"seconds": 2**62}}}, "conditions[1].time_range.max", "valid Timestamp"),
+        (
+            {"time_range": {"min": {"seconds": 5, "nanos": 2}, "max": {"seconds": 5, "nanos": 1}}},
+            "conditions[1].time_range",
+            "min must not lie after max",
+        ),
     ],
 )
 def test_a_bad_condition(test, field, words):
@@ -180,6 +188,19 @@ def test_a_bad_condition(test, field, words):
 def test_nan_at_either_end_of_a_full_range_is_said_once(low, high):
     with pytest.raises(InvalidRequest, match=r"^conditions\[0\]\.range: an end must not be NaN$"):
         parse(text="tea", conditions=[{"attribute": "price", "range": {"min": low, "max": high}}])
+
+
+@pytest.mark.parametrize(
+    ("given", "test"),
+    [
+        ({"min": {"seconds": 5, "nanos": 7}}, TimeRange((5, 7), None)),
+        ({"max": {}}, TimeRange(None, (0, 0))),
+        ({"min": {"seconds": 5}, "max": {"seconds": 5}}, TimeRange((5, 0), (5, 0))),
+    ],
+)
+def test_a_range_of_time(given, test):
+    (condition,) = parse(text="tea", conditions=[{"attribute": "seen", "time_range": given}]).conditions
+    assert condition.test == test
 
 
 def test_a_range_may_be_a_point_and_unbounded():
