@@ -55,7 +55,7 @@ def _material(folder: Path, seed: int, cache: Path) -> Material:
     from export.encoder_source import resolve_encoder
 
     source = resolve_encoder(None)
-    base = BaseEncoder(source.folder, source.name, source.max_tokens)
+    base = BaseEncoder(source.root, source.name, source.max_tokens)
     request = DataRequest(folder / "items.jsonl", folder / "interactions.csv.gz", "cold-items", seed, None)
     return load_data(request, lambda: base, cache, cache, Silent()).material
 

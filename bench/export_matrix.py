@@ -163,7 +163,7 @@ async def _measure(names: Sequence[str], scratch: Path, cache: Path) -> list[Cel
 def _subject(name: str, scratch: Path) -> Subject:
     if name == REAL:
         source = resolve_encoder(None)
-        return Subject(name, source, load_encoder(source.folder))
+        return Subject(name, source, load_encoder(source.root))
     layout = Layout(name, _POOLINGS.get(name, "mean"), size=_SIZE)
     oracle = sentence_encoder(scratch / name / "transformer", layout)
     oracle.save(str(scratch / name / "encoder"), create_model_card=False)

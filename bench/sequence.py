@@ -78,7 +78,7 @@ def _material(folder: Path) -> Material:
 
     items, cache = folder / "items.jsonl", _ROOT / ".cache/item_vectors"
     source = resolve_encoder(None)
-    base = BaseEncoder(source.folder, source.name, source.max_tokens)
+    base = BaseEncoder(source.root, source.name, source.max_tokens)
     request = DataRequest(items if items.exists() else None, folder / "interactions.csv.gz", "next-item", 42, None)
     return load_data(request, lambda: base, cache, cache, _Printer()).material
 

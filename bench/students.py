@@ -119,7 +119,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[Bench, np.ndarray]:
     positives = read_positives(read_interactions(arguments.interactions), [item.id for item in catalogue.items])
     split = cold_items(positives, items_with_text(catalogue.items, len(texts)), arguments.seed)
     source = resolve_encoder(arguments.encoder)
-    vectors = item_vectors(texts, source.folder, source.max_tokens, arguments.cache, _Lines())
+    vectors = item_vectors(texts, source.root, source.max_tokens, arguments.cache, _Lines())
     part = split.validation if arguments.validation else split.tests[0]
     hidden = split.validation.candidates | split.tests[0].candidates
     learned_from = np.flatnonzero(~hidden) if arguments.unseen else np.arange(len(texts))
@@ -169,7 +169,7 @@ def _static(bench: Bench, learned_from: np.ndarray) -> list[dict[str, object]]:
 
 def _layers(bench: Bench, learned_from: np.ndarray, minutes: float) -> list[dict[str, object]]:
     result = train_layer_student(
-        bench.source.folder,
+        bench.source.root,
         [bench.texts[row] for row in learned_from],
         bench.cache / "layer_student",
         LayerStudentSettings(time_budget_s=60 * minutes),

@@ -117,7 +117,7 @@ def _base_encoder(name: str | None) -> "BaseEncoder":
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     source = resolve_encoder(name)
-    return BaseEncoder(source.folder, source.name, source.max_tokens)
+    return BaseEncoder(source.root, source.name, source.max_tokens)
 
 
 class _Told:

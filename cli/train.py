@@ -153,7 +153,7 @@ def _base_encoder(name: str | None) -> "BaseEncoder":
 
     _quiet_libraries()
     source = resolve_encoder(name)
-    return BaseEncoder(source.folder, source.name, source.max_tokens)
+    return BaseEncoder(source.root, source.name, source.max_tokens)
 
 
 def _quiet_libraries() -> None:

@@ -39,7 +39,7 @@ def build_key(
         model: what was trained.
         settings: whatever else of the request changes the bytes.
     """
-    source = dataclasses.asdict(encoder.source) | {"folder": None, "head": None}
+    source = dataclasses.asdict(encoder.source) | {"root": None, "folder": None, "head": None}
     files = [] if model is None else sorted(path for path in model.path.rglob("*") if path.is_file())
     parts = {
         "format": _FORMAT,

@@ -44,7 +44,8 @@ class EncoderSource:
 
     Attributes:
         name: as the user gave it; the default's name if nothing was given.
-        folder: where config.json, tokenizer.json and the weights lie.
+        root: the folder that was found: modules.json, heads and prompts lie there, if they do.
+        folder: where config.json, tokenizer.json and the weights lie: the root itself, or a folder of it.
         family: its architecture in the words of transformers, for example "bert"; one of `export.families.FAMILIES`.
         dimension: width of its vectors.
         max_tokens: the longest text it takes, in tokens with the special ones; longer texts are to be cut.
@@ -58,6 +59,7 @@ class EncoderSource:
     """
 
     name: str
+    root: Path
     folder: Path
     family: str
     dimension: int
@@ -105,6 +107,7 @@ def resolve_encoder(name_or_folder: str | None, choice: EncoderChoice | None = N
     weights += [path for layer in head for path in layer.files]
     return EncoderSource(
         name=name,
+        root=root,
         folder=folder,
         family=family.name,
         dimension=head[-1].width if head else width,

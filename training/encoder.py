@@ -16,7 +16,7 @@ from sentence_transformers.sentence_transformer.modules import Dense, Normalize
 from domain.errors import NothingToLearnFrom, StorageError
 from training.cold_folds import ColdFigures, ColdFold, cold_folds, mean_figures
 from training.contrastive import ContrastiveSettings
-from training.encoder_folder import base_modules, load_encoder, prompts_of, rebuilt
+from training.encoder_folder import base_modules, load_encoder, prompts_of, rebuilt, tokenizer_file
 from training.encoder_tuning import MapGround, Tuning, encode_texts, tune_base
 from training.observer import Observer
 from training.selection import validation_ndcg
@@ -161,7 +161,7 @@ def train_encoder(inputs: EncoderInputs, settings: EncoderSettings, seed: int, o
     as_given = inputs.start is None and len(model) <= len(base)
     vectors = inputs.vectors if as_given else encode_texts(base, inputs.texts)
     passage = prompts_of(base).passage
-    counts = token_counts([passage + text for text in inputs.texts], folder / "tokenizer.json", inputs.max_tokens)
+    counts = token_counts([passage + text for text in inputs.texts], tokenizer_file(folder), inputs.max_tokens)
     ground = MapGround(ItemTexts(vectors, counts), text_may_be_seen(inputs.split), settings.shape(vectors), seed)
     consumed = interaction_matrix(inputs.split.train, len(inputs.texts))
     folds = _checked_folds(ground.texts, consumed, settings, seed)

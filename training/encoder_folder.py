@@ -27,10 +27,7 @@ def load_encoder(folder: Path) -> SentenceTransformer:
     Raises:
         EncoderNotUsable: a file is missing or unreadable, or a module is of no known kind.
     """
-    if not (folder / "tokenizer.json").is_file() and not list(folder.glob("*/tokenizer.json")):
-        raise EncoderNotUsable(
-            f"{folder} has no tokenizer.json, without which no text can be read; save the encoder with its tokenizer"
-        )
+    tokenizer_file(folder)
     try:
         if not (folder / _MODULES_FILE).is_file():
             transformer = Transformer(str(folder), model_kwargs={"local_files_only": True})
@@ -41,6 +38,20 @@ def load_encoder(folder: Path) -> SentenceTransformer:
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise EncoderNotUsable(f"{folder} cannot be loaded: {reason}; give a sentence-transformers folder") from error
+
+
+def tokenizer_file(folder: Path) -> Path:
+    """Returns where an encoder folder keeps its tokenizer.json.
+
+    Raises:
+        EncoderNotUsable: it has none.
+    """
+    for path in (folder / "tokenizer.json", *sorted(folder.glob("*/tokenizer.json"))):
+        if path.is_file():
+            return path
+    raise EncoderNotUsable(
+        f"{folder} has no tokenizer.json, without which no text can be read; save the encoder with its fast tokenizer"
+    )
 
 
 def with_prompts(modules: list[torch.nn.Module], prompts: Prompts, device: str | None = None) -> SentenceTransformer:

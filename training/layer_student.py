@@ -16,7 +16,7 @@ from sentence_transformers import SentenceTransformer
 
 from domain.errors import EncoderNotUsable, StorageError
 from pipeline.tokenize import TextTokenizer
-from training.encoder_folder import load_encoder, prompts_of
+from training.encoder_folder import load_encoder, prompts_of, tokenizer_file
 from training.fragments import sample_material
 from training.layer_run import LayerRun, Lesson, encode_tokens
 from training.likeness import Likeness, measure_likeness
@@ -205,18 +205,6 @@ def _layers(model: SentenceTransformer) -> torch.nn.ModuleList:
         f"{type(inner).__name__} has no list of layers known here; supported: BERT and its relatives, for example "
         "RoBERTa, MPNet, DistilBERT, ModernBERT"
     )
-
-
-def tokenizer_file(folder: Path) -> Path:
-    """Returns where an encoder folder keeps its tokenizer.json.
-
-    Raises:
-        EncoderNotUsable: it has none.
-    """
-    for path in (folder / "tokenizer.json", *sorted(folder.glob("*/tokenizer.json"))):
-        if path.is_file():
-            return path
-    raise EncoderNotUsable(f"{folder} has no tokenizer.json; save the encoder with its fast tokenizer")
 
 
 def _lesson(  # noqa: PLR0913, PLR0917 - one caller

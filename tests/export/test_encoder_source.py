@@ -155,7 +155,8 @@ def test_transformer_in_a_folder_of_its_own(make_encoder, put_json, tmp_path):
     inner = make_encoder(tmp_path / "st/0_Transformer")
     put_json(tmp_path / "st/modules.json", [{**MODULES[0], "path": "0_Transformer"}, MODULES[1]])
     put_json(tmp_path / "st/1_Pooling/config.json", MEAN)
-    assert resolve_encoder(str(tmp_path / "st")).folder == inner
+    source = resolve_encoder(str(tmp_path / "st"))
+    assert (source.folder, source.root) == (inner, tmp_path / "st")
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])

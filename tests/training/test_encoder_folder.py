@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from domain.prompts import Prompts, TextRole, read_prompts
+from export.encoder_source import resolve_encoder
 from tests.small_encoder import write_encoder
 from tests.small_families import write_family
 from tests.training.synthetic import cold_split
@@ -70,3 +71,18 @@ def test_a_gpt2_without_a_padding_token_encodes_batches_as_it_does_single_texts(
     texts = ["word1", "word2 word3 and word4, word5", "word6 word7"]
     together = model.encode(texts)
     np.testing.assert_allclose(together, np.stack([model.encode(text) for text in texts]), atol=1e-5)
+
+
+def test_a_transformer_in_a_folder_of_its_own_keeps_the_roots_pooling_and_prompts(tmp_path):
+    root = tmp_path / "st"
+    write_encoder(root / "0_Transformer")
+    kinds = (("0_Transformer", "Transformer"), ("1_Pooling", "Pooling"))
+    modules = [{"path": path, "type": f"sentence_transformers.models.{kind}"} for path, kind in kinds]
+    (root / "modules.json").write_text(json.dumps(modules))
+    (root / "1_Pooling").mkdir()
+    (root / "1_Pooling/config.json").write_text(json.dumps({"word_embedding_dimension": 32, "pooling_mode": "cls"}))
+    (root / "config_sentence_transformers.json").write_text(json.dumps({"prompts": PROMPTS}))
+    source = resolve_encoder(str(root))
+    model = load_encoder(source.root)
+    assert (model[1].pooling_mode, prompts_of(model).passage) == ("cls", PROMPTS["passage"])
+    assert (source.pooling, source.passage_prompt) == ("cls", PROMPTS["passage"])

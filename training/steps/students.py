@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from domain.prompts import TextRole, read_prompts
 from pipeline.tokenize import TextTokenizer
+from training.encoder_folder import load_encoder, prompts_of, tokenizer_file
 from training.item_facts import item_facts
 from training.layer_run import encode_tokens
-from training.layer_student import LayerStudentSettings, tokenizer_file, train_layer_student
+from training.layer_student import LayerStudentSettings, train_layer_student
 from training.material import Material
 from training.run_folder import StepRecord
 from training.selection import validation_ndcg
@@ -155,28 +157,29 @@ class _Teacher:
         vectors = item_facts(material).vectors
         assert vectors is not None and material.texts is not None
         self.items = vectors
-        self._known = dict(zip(material.texts, vectors, strict=True))
+        prompts = read_prompts(self.folder)
+        # The student stands in for the encoder where users' texts are read, so it learns these as queries.
+        same = prompts.query == prompts.passage
+        self._known = dict(zip(material.texts, vectors, strict=True)) if same else {}
         self._encode: Encode | None = None
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Returns float32[n, d], unit; items' own texts were encoded before."""
+        """Returns float32[n, d], unit, as of queries; items' own texts were encoded before where that is the same."""
         missing = [text for text in texts if text not in self._known]
         if missing:
-            self._encode = self._encode or encoder_of(self.folder, self.max_tokens)
+            self._encode = self._encode or encoder_of(self.folder, self.max_tokens, TextRole.QUERY)
         found = iter(self._encode(missing) if missing and self._encode else ())
         return np.stack([self._known[text] if text in self._known else next(found) for text in texts])
 
 
-def encoder_of(folder: Path, max_tokens: int) -> Encode:
-    """Returns what encodes texts with an encoder folder as a release does items' texts: cut, tokenised, prompted.
+def encoder_of(folder: Path, max_tokens: int, role: TextRole = TextRole.PASSAGE) -> Encode:
+    """Returns what encodes texts as a release and its gateway do: cut, tokenised, prompted by their role.
 
     Raises:
         EncoderNotUsable: the folder can't be loaded.
     """
-    from training.encoder_folder import load_encoder, prompts_of
-
     model, tokenizer = load_encoder(folder), TextTokenizer(tokenizer_file(folder), max_tokens)
-    prompt = prompts_of(model).passage
+    prompt = prompts_of(model).of(role)
 
     def encode(texts: Sequence[str]) -> np.ndarray:
         return encode_tokens(model, [tokenized.ids for tokenized in tokenizer.tokenize(texts, prompt)], _TOKENS_AT_ONCE)
