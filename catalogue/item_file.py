@@ -147,7 +147,7 @@ class _Types:
         """
         for name, value in item.attributes.items():
             kind = attribute_type(value)
-            known, known_place = self._types.setdefault(name, (kind, place))
+            known, known_place = self._types.get(name) or self._types.setdefault(name, (kind, place))
             if kind is not known:
                 unit = self._source.unit
                 raise ItemFileError(

@@ -1,23 +1,28 @@
-"""`shortlist check`: looks interactions over, and cleans them on request."""
+"""`shortlist check`: looks items and interactions over, and cleans interactions on request."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from rich.console import Console
+
+    from catalogue.item_file import ItemFile
     from training.interactions import Interactions
 
-HELP = "look interactions over before training, and clean them"
+HELP = "look items and interactions over before training, and clean interactions"
+
+_MIB = 1 << 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares what `shortlist check` takes."""
+    parser.add_argument("--interactions", type=Path, metavar="FILE", help=".csv, .jsonl (also .gz) or .parquet")
     parser.add_argument(
-        "--interactions", type=Path, required=True, metavar="FILE", help=".csv, .jsonl (also .gz) or .parquet"
+        "--items", type=Path, metavar="FILE", help="the item file: checked alone, or to find unknown items"
     )
-    parser.add_argument("--items", type=Path, metavar="FILE", help="the item file, to find unknown items")
     parser.add_argument("--positive-rating", type=float, metavar="R", help="least rating that counts as a choice")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
     cleaning = parser.add_argument_group("cleaning", "written to --clean; with --items, unknown items are dropped")
@@ -36,30 +41,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the report, cleans, and returns 0, or 1 where the interactions cannot be used."""
-    import dataclasses
-
     from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
 
-    from catalogue.item_file import read_items
     from domain.errors import ConfigurationError
-    from training.interaction_check import check_interactions, report_lines
-    from training.interactions import read_interactions
-    from training.run_folder import write_json
 
     asked = args.in_range or args.positives or args.deduplicate or args.k_core or args.time_split is not None
     if asked and args.clean is None:
         raise ConfigurationError("cleaning was asked for without a place to write it; give --clean OUT")
-    ids = None if args.items is None else [item.id for item in read_items(args.items).items]
+    if args.interactions is None and (args.items is None or args.clean is not None):
+        raise ConfigurationError("nothing to look over; give --items, --interactions or both")
+    console = Console()
+    items = None if args.items is None else _checked_items(args, console)
+    return 0 if args.interactions is None else _check_interactions(args, items, console)
+
+
+def _checked_items(args: argparse.Namespace, console: "Console") -> "ItemFile":
+    """Reads the items once, tells what is in them and what that took."""
+    import resource
+    import time
+
+    from catalogue.item_file import check_items
+    from cli.progress import ConsoleProgress
+    from training.run_folder import write_json
+
+    started_s = time.monotonic()
+    items = check_items(args.items, ConsoleProgress(console).counter(f"checking {args.items}", "items"))
+    seconds = time.monotonic() - started_s
+    told = [f"{name} ({kind})" for name, kind in items.attribute_types.items()]
+    _print_rows(
+        console,
+        [
+            ("items", f"{items.item_count:,}, of which {items.available_count:,} available"),
+            ("attributes", ", ".join(told) or "none"),
+            ("read", f"in {seconds:.1f} s ({items.item_count / seconds:,.0f} items/s)"),
+            ("memory", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MIB:,.0f} MiB at most"),
+        ],
+    )
+    if args.json is not None and args.interactions is None:
+        facts = {"item_count": items.item_count, "available_count": items.available_count}
+        write_json(args.json, {**facts, "attribute_types": items.attribute_types})
+    return items
+
+
+def _check_interactions(args: argparse.Namespace, items: "ItemFile | None", console: "Console") -> int:
+    import dataclasses
+
+    from training.interaction_check import check_interactions, report_lines
+    from training.interactions import read_interactions
+    from training.run_folder import write_json
+
+    ids = None if items is None else items.ids()
     interactions = read_interactions(args.interactions)
     report = check_interactions(interactions, ids, args.positive_rating)
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for name, words in report_lines(report):
-        style = {"PROBLEM": "bold red", "note": "yellow"}.get(name, "")
-        table.add_row(name, escape(words), style=style)
-    console = Console()
-    console.print(table)
+    _print_rows(console, report_lines(report))
     if args.json is not None:
         write_json(args.json, dataclasses.asdict(report))
     if args.clean is not None:
@@ -67,6 +101,17 @@ def run(args: argparse.Namespace) -> int:
             console.print(f"wrote {count:,} interactions to {path}", markup=False, highlight=False)
         return 0
     return 1 if report.problems else 0
+
+
+def _print_rows(console: "Console", rows: "Iterable[tuple[str, str]]") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, words in rows:
+        style = {"PROBLEM": "bold red", "note": "yellow"}.get(name, "")
+        table.add_row(name, escape(words), style=style)
+    console.print(table)
 
 
 def _clean(

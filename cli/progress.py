@@ -70,6 +70,21 @@ class ConsoleProgress:
         seconds = time.monotonic() - started_s
         self.step(f"{text}: {done:,} {unit} in {seconds:.1f} s ({done / max(seconds, 1e-9):,.0f} {unit}/s)")
 
+    def counter(self, text: str, unit: str) -> Callable[[int], None]:
+        """Tells every ten seconds how far work of unknown length is; takes the units done since its last call."""
+        started_s = said_s = time.monotonic()
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done, said_s
+            done += count
+            now_s = time.monotonic()
+            if now_s - said_s >= _LOG_EVERY_S:
+                said_s = now_s
+                self.step(f"{text}: {done:,} {unit}, {done / (now_s - started_s):,.0f} {unit}/s")
+
+        return advance
+
 
 class _RateColumn(ProgressColumn):
     """Units a second."""

@@ -84,7 +84,7 @@ def _build(args: argparse.Namespace) -> int:
     check_with_model(args)
     engine = _engine(args.engine, args.workers)
     progress.step(f"checking {args.items}")
-    catalogue = check_items(args.items)
+    catalogue = check_items(args.items, progress.counter(f"checking {args.items}", "items"))
     from export.model_folder import ENCODER, open_model_folder
 
     model = open_model_folder(args.model) if args.model else None

@@ -91,7 +91,8 @@ def checked_text(value: str) -> str:
     if "\0" in value:
         raise ValueError("text must not hold NUL")
     try:
-        value.encode("utf-8")
+        if not value.isascii():
+            value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise ValueError("text holds a lone surrogate, which is not valid UTF-8") from error
     return value

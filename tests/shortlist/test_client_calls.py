@@ -22,6 +22,7 @@ from shortlist import (
     RecallSource,
     RecommendRequest,
     Shortlist,
+    TimeRange,
     Tls,
 )
 from shortlist.v1 import embedding_pb2, event_pb2, recommender_pb2
@@ -41,6 +42,7 @@ def test_every_argument_reaches_the_gateway(client, gateway):
             AnyOf("genre", ["crime"]),
             Range("year", min=0.0, negate=True),
             Equals("in_stock", value=False),
+            TimeRange("seen", min=when, max=when.astimezone(datetime.timezone(datetime.timedelta(hours=2)))),
         ],
         k=3,
         explain=True,
@@ -66,6 +68,10 @@ def test_every_argument_reaches_the_gateway(client, gateway):
             {"attribute": "genre", "any_of": {"values": ["crime"]}},
             {"attribute": "year", "range": {"min": 0.0}, "negate": True},
             {"attribute": "in_stock", "equals": False},
+            {
+                "attribute": "seen",
+                "time_range": {"min": {"seconds": int(when.timestamp())}, "max": {"seconds": int(when.timestamp())}},
+            },
         ],
         k=3,
         explain=True,
@@ -100,6 +106,7 @@ def test_reply_becomes_a_typed_shortlist(client, gateway):
                         "n": {"number_value": 2.5},
                         "b": {"bool_value": False},
                         "l": {"string_list_value": {"values": ["p", "q"]}},
+                        "t": {"timestamp_value": {"seconds": 60, "nanos": 1_500_999}},
                     },
                 },
             },
@@ -118,7 +125,8 @@ def test_reply_becomes_a_typed_shortlist(client, gateway):
     assert (first.id, first.rank, first.score, first.similarity) == ("a", 1, 2.0, 0.0)
     assert first.provenance == (Provenance(RecallSource.FRESH, 4, 0.5),)
     assert first.explanation == shortlist.Explanation("Because.", ("x",), None, None)
-    assert first.item.attributes == {"s": "text", "n": 2.5, "b": False, "l": ("p", "q")}
+    moment = datetime.datetime(1970, 1, 1, 0, 1, 0, 1_500, tzinfo=datetime.UTC)
+    assert first.item.attributes == {"s": "text", "n": 2.5, "b": False, "l": ("p", "q"), "t": moment}
     assert (second.similarity, second.explanation, second.item) == (None, None, None)
     assert (result.release_id, result.shortfall_count, result.request_id) == ("r7", 8, "q1")
     assert (result.stage_times.total_ms, result.stage_times.triton_ms) == (3.0, 2.0)
@@ -193,6 +201,7 @@ def test_health_of_the_real_health_service(client, gateway):
         ({"k": 2**40}, ValueError),
         ({"events": [Event("a", "BOUGHT")]}, ValueError),
         ({"events": [Event("a", EventKind.BUY, time=datetime.datetime(2026, 1, 1))]}, ValueError),
+        ({"conditions": [TimeRange("seen", min=datetime.datetime(2026, 1, 1))]}, ValueError),
         ({"kk": 3}, TypeError),
         ({"deadline_s": 0.0}, ValueError),
         ({"deadline_s": float("nan")}, ValueError),
