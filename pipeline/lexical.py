@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from domain.item import Item
+from pipeline.term_weights import weigh_terms
 from pipeline.vectors import top_rows
 
 # A run of letters and digits; scripts that are written without spaces are split further.
@@ -85,23 +86,9 @@ class LexicalIndex:
 
     @classmethod
     def build(cls, documents: Iterable[str]) -> "LexicalIndex":
-        """Weighs the terms of documents (Lucene's BM25, k1 1.5, b 0.75) with the library bm25s."""
-        import bm25s
-
-        term_ids: dict[str, int] = {}
-        corpus = [[term_ids.setdefault(term, len(term_ids)) for term in terms(document)] for document in documents]
-        if not term_ids:  # the library would divide by a mean length of zero
-            return cls([], np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), len(corpus))
-        model = bm25s.BM25(method="lucene", k1=1.5, b=0.75)
-        model.index((corpus, term_ids), create_empty_token=False, show_progress=False)
-        columns = model.scores
-        return cls(
-            list(term_ids),
-            np.asarray(columns["indptr"], dtype=np.int64),
-            np.asarray(columns["indices"], dtype=np.int32),
-            np.asarray(columns["data"], dtype=np.float32),
-            len(corpus),
-        )
+        """Weighs the terms of documents: Lucene's BM25, k1 1.5, b 0.75. They may come as a stream."""
+        found = weigh_terms(terms(document) for document in documents)
+        return cls(found.vocabulary, found.indptr, found.rows, found.weights, found.document_count)
 
     def save(self, path: Path) -> None:
         """Writes the index as `.npz` without pickles."""

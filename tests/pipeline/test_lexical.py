@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from domain.item import Item
 from pipeline.lexical import LexicalIndex, lexical_text, terms
+from pipeline.term_weights import weigh_terms
 
 
 @pytest.mark.parametrize(
@@ -135,3 +136,22 @@ def test_t8_chinese_goods_are_told_apart_by_shared_characters():
 def test_a_repeated_query_term_counts_once():
     index = LexicalIndex.build(["tea pot", "pot"])
     assert Counter(index.search("tea tea", 5).scores.tolist()) == Counter(index.search("tea", 5).scores.tolist())
+
+
+def test_documents_beyond_one_batch_are_weighed_like_any_other():
+    documents = [" ".join(f"w{(n * k) % 17}" for k in range(n % 7)) for n in range(250)]
+    whole = weigh_terms(terms(document) for document in documents)
+    parts = weigh_terms((terms(document) for document in documents), at_once=13)
+    assert (parts.vocabulary, parts.document_count) == (whole.vocabulary, 250)
+    for name in ("indptr", "rows", "weights"):
+        assert np.array_equal(getattr(parts, name), getattr(whole, name))
+    start, end = whole.indptr[3:5]
+    term = whole.vocabulary[3]
+    told = [weight(documents, term, row) for row in whole.rows[start:end]]
+    assert whole.weights[start:end] == pytest.approx(told, rel=1e-6)
+
+
+def test_no_document_and_no_term():
+    for documents in ([], [[]], [[], []]):
+        found = weigh_terms(documents)
+        assert (found.document_count, len(found.rows), found.indptr.tolist()) == (len(documents), 0, [0])
