@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -55,6 +56,7 @@ class Gateway:
         self._settings = settings
         self._on_step = on_step
         self._metrics = Metrics()
+        self._guard = CallGuard(settings.deadline_limits(), settings.max_message_bytes, self._metrics)
         self._stack = AsyncExitStack()
         self._server: grpc.aio.Server | None = None
         self._release: LiveRelease | None = None
@@ -98,8 +100,12 @@ class Gateway:
         """Stops gracefully: NOT_SERVING first, then no new calls, then the rest in reverse order."""
         await self._health.enter_graceful_shutdown()
         if self._server is not None:
-            await asyncio.sleep(self._settings.drain_s if self._release is not None else 0)
-            await self._server.stop(self._settings.stop_grace_s)
+            started_s, grace_s = time.monotonic(), self._settings.stop_grace_s
+            if self._release is not None:
+                await asyncio.sleep(self._settings.drain_s)
+                started_s = time.monotonic()
+                await self._guard.turn_away(grace_s)
+            await self._server.stop(max(0.0, started_s + grace_s - time.monotonic()))
         await self._stack.aclose()
 
     async def _open(self) -> None:
@@ -142,7 +148,7 @@ class Gateway:
     async def _listen(self, searchers: ThreadPoolExecutor) -> None:
         settings = self._settings
         server = grpc.aio.server(
-            interceptors=[CallGuard(settings.deadline_limits(), settings.max_message_bytes, self._metrics)],
+            interceptors=[self._guard],
             options=(
                 # Without this a second gateway would share the port silently.
                 ("grpc.so_reuseport", 0),

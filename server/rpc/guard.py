@@ -19,6 +19,10 @@ from server.rpc.status import DETAILS_KEY, INTERNAL, CallStatus, MalformedMessag
 
 _OURS = "/shortlist.v1."
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_STOPPING = "the gateway is stopping; try another replica"
+# A caller who was just answered comes again within this time, and shall hear that rather than grpc's own end.
+_QUIET_S = 0.1
+_POLL_S = 0.02
 
 
 class CallObserver(Protocol):
@@ -57,6 +61,25 @@ class CallGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self._max_reply_bytes = max_reply_bytes
         self._observer = observer
         self._log = structlog.get_logger("call")
+        self._under_way = 0
+        self._turning_away = False
+
+    async def turn_away(self, longest_s: float) -> None:
+        """Answers UNAVAILABLE to every call that comes from now on; returns once those under way are answered.
+
+        To be done before grpc's own stop, which ends a call that it took from the wire, but did not hand over yet, as
+        CANCELLED: a caller would take that for its own doing and not go elsewhere.
+
+        Args:
+            longest_s: the most to wait for calls under way, in seconds.
+        """
+        self._turning_away = True
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + longest_s
+        quiet_s = 0.0
+        while quiet_s < _QUIET_S and loop.time() < end_s:
+            await asyncio.sleep(_POLL_S)
+            quiet_s = 0.0 if self._under_way else quiet_s + _POLL_S
 
     async def intercept_service(
         self,
@@ -79,6 +102,10 @@ class CallGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             started_s = time.perf_counter()
             request_id = _request_id(context)
             outcome = "OK"
+            if self._turning_away:
+                self._observer.call_ended(method, grpc.StatusCode.UNAVAILABLE.name, 0.0)
+                await context.abort(grpc.StatusCode.UNAVAILABLE, _STOPPING)
+            self._under_way += 1
             try:
                 call = Call(method, request_id, self._deadline(context), started_s)
                 current_call.set(call)
@@ -91,12 +118,13 @@ class CallGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 if context.cancelled():
                     raise
                 # Not the caller's doing: the server is stopping. Without a status the caller would wait for one.
-                await context.abort(grpc.StatusCode.UNAVAILABLE, "the gateway is stopping; try another replica")
+                await context.abort(grpc.StatusCode.UNAVAILABLE, _STOPPING)
             except Exception as error:
                 status = self._status(error, call_id=request_id, method=method)
                 outcome = status.code.name
                 await _abort(context, status, request_id)
             finally:
+                self._under_way -= 1
                 seconds = time.perf_counter() - started_s
                 self._observer.call_ended(method, outcome, seconds)
                 self._log.info("call", method=method, request_id=request_id, code=outcome, ms=round(seconds * 1e3, 2))

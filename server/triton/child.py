@@ -64,7 +64,8 @@ class TritonChild:
         """The last lines that this run wrote, after a few words that say where they are from."""
         with self._log_path.open("rb") as log:
             end = log.seek(0, os.SEEK_END)
-            log.seek(max(self._log_start_bytes, end - _LOG_TAIL_BYTES))
+            start = self._log_start_bytes if self._log_start_bytes <= end else 0  # it was cut meanwhile
+            log.seek(max(start, end - _LOG_TAIL_BYTES))
             lines = log.read().decode(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
         return f"the last lines of {self._log_path}:\n" + "\n".join(lines)
 

@@ -21,6 +21,7 @@ from server.triton import launcher, ports
 from server.triton.child import TritonChild, start_child
 from server.triton.client import TritonClient
 from server.triton.installation import TritonInstallation, prepare_installation
+from server.triton.log_file import keep_small
 from server.triton.plain_paths import PlainPaths
 
 _HOST = "127.0.0.1"
@@ -40,6 +41,8 @@ class EmbeddedTritonSettings:
         model_repository: the folder that Triton serves from.
         state_folder: a folder of ours for the backends; several gateways may share it.
         log_path: the file that the server's output is appended to.
+        log_limit_bytes: a longer log is cut: its content goes to `log_path` with .1 behind.
+        log_check_s: how often its length is looked at, in seconds.
         grpc_port: on 127.0.0.1; None picks a free one.
         metrics_port: on 127.0.0.1; None picks a free one.
         start_timeout_s: until the first answer, in seconds.
@@ -54,6 +57,8 @@ class EmbeddedTritonSettings:
     metrics_port: int | None = None
     start_timeout_s: float = 30.0
     exit_timeout_s: int = 5
+    log_limit_bytes: int = 16 << 20
+    log_check_s: float = 30.0
 
 
 class EmbeddedTriton:
@@ -71,7 +76,7 @@ class EmbeddedTriton:
         self._log = logging.getLogger(__name__)
         self._installation: TritonInstallation | None = None
         self._child: TritonChild | None = None
-        self._supervisor: asyncio.Task[None] | None = None
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._grpc_port = 0
         self._metrics_port = 0
         self._restart_count = 0
@@ -119,14 +124,18 @@ class EmbeddedTriton:
             raise TritonNotUsable(f"the model repository {settings.model_repository} is no folder; create it first")
         self._installation = await asyncio.to_thread(prepare_installation, settings.triton_env, settings.state_folder)
         await self._start_on_free_ports(self._installation)
-        self._supervisor = asyncio.create_task(self._supervise(), name="triton-supervisor")
+        self._tasks = (
+            asyncio.create_task(self._supervise(), name="triton-supervisor"),
+            asyncio.create_task(self._keep_log_small(), name="triton-log"),
+        )
 
     async def aclose(self) -> None:
         """Ends the server, gracefully within its exit timeout, and everything it started."""
-        supervisor, self._supervisor = self._supervisor, None
-        if supervisor is not None:
-            supervisor.cancel()
-            await asyncio.wait([supervisor])
+        tasks, self._tasks = self._tasks, ()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         child, self._child = self._child, None
         if child is None:
             self._paths.close()
@@ -244,6 +253,14 @@ class EmbeddedTriton:
                 self._log.exception("triton: cannot load the live versions, next attempt in %.1f s", pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _RESTART_LONGEST_S)
+
+    async def _keep_log_small(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(keep_small, self.log_path, self._settings.log_limit_bytes)
+            except OSError as error:
+                self._log.warning("triton: cannot cut its log %s: %s", self.log_path, error.strerror)
+            await asyncio.sleep(self._settings.log_check_s)
 
     def _command(self, installation: TritonInstallation, server_id: str) -> list[str]:
         settings = self._settings

@@ -29,12 +29,14 @@ class Guarded:
         stub: over the channel.
         calls: what the guard told its observer.
         server: to stop it early.
+        guard: the guard.
     """
 
     def __init__(self, answer, limits, before):
         self.calls = NotedCalls()
+        self.guard = CallGuard(limits, LIMIT_BYTES, self.calls)
         self.server = grpc.aio.server(
-            interceptors=[*before, CallGuard(limits, LIMIT_BYTES, self.calls)],
+            interceptors=[*before, self.guard],
             options=(("grpc.max_send_message_length", LIMIT_BYTES),),
         )
         add_RecommenderServiceServicer_to_server(ToldServicer(answer), self.server)
@@ -233,6 +235,38 @@ async def test_a_stopping_server_answers_unavailable():
         assert code == grpc.StatusCode.UNAVAILABLE
         assert stuck.ended.is_set()
         assert await serving.calls.next() == (METHOD, "CANCELLED")
+
+
+class TestTurningAway:
+    async def test_new_calls_are_turned_away_and_those_under_way_are_answered(self):
+        began, may_go_on = asyncio.Event(), asyncio.Event()
+
+        async def held(request):
+            began.set()
+            await may_go_on.wait()
+            return pb.RecommendResponse(release_id="answered")
+
+        async with guarded(held) as serving:
+            first = asyncio.ensure_future(serving.stub.Recommend(REQUEST))
+            await asyncio.wait_for(began.wait(), 10)
+            turning_away = asyncio.create_task(serving.guard.turn_away(10))
+            await asyncio.sleep(0)
+            code, message, *_ = await serving.refused()
+            assert (code, message) == (grpc.StatusCode.UNAVAILABLE, "the gateway is stopping; try another replica")
+            assert await serving.calls.next() == (METHOD, "UNAVAILABLE")
+            assert not turning_away.done()
+            may_go_on.set()
+            assert (await asyncio.wait_for(first, 10)).release_id == "answered"
+            await asyncio.wait_for(turning_away, 10)
+
+    async def test_a_call_that_never_ends_is_not_waited_for_any_longer_than_said(self):
+        stuck = Stuck()
+        async with guarded(stuck) as serving:
+            call = asyncio.ensure_future(serving.stub.Recommend(REQUEST))
+            await asyncio.wait_for(stuck.began.wait(), 10)
+            await asyncio.wait_for(serving.guard.turn_away(0.2), 10)
+            assert not stuck.ended.is_set()
+            call.cancel()
 
 
 class TestRequestId:
