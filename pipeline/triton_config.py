@@ -25,7 +25,7 @@ output [
 ]
 
 # Without a count ONNX Runtime gets two instances. Count times threads must not exceed the cores.
-instance_group [ {{ kind: KIND_CPU  count: 1 }} ]
+instance_group [ {{ kind: {kind}  count: 1 }} ]
 parameters {{ key: "intra_op_thread_count"  value {{ string_value: "2" }} }}
 parameters {{ key: "inter_op_thread_count"  value {{ string_value: "1" }} }}
 # Threads that spin between calls steal the cores from the gateway beside them. Read by the project's own backend;
@@ -176,7 +176,12 @@ def length_buckets(max_tokens: int) -> tuple[int, ...]:
 
 
 def encoder_config(
-    max_tokens: int = 256, max_batch_size: int = 32, *, queue_limit: int | None = None, warm_up: bool = True
+    max_tokens: int = 256,
+    max_batch_size: int = 32,
+    *,
+    queue_limit: int | None = None,
+    warm_up: bool = True,
+    on_gpu: bool = False,
 ) -> str:
     """Returns the text of the encoder's config.pbtxt.
 
@@ -186,6 +191,7 @@ def encoder_config(
         queue_limit: calls that may wait in Triton, at least 1, each for at most 5 s; None leaves the limit to the
             gateway. The text says what a limit costs.
         warm_up: whether Triton runs every length bucket before a version counts as ready.
+        on_gpu: whether it runs on a GPU of Triton's, one instance on each.
 
     Raises:
         ValueError: an argument is below 1.
@@ -200,4 +206,5 @@ def encoder_config(
         if warm_up
     ]
     queue_policy = _NO_QUEUE_POLICY if queue_limit is None else _QUEUE_POLICY.format(queue_limit=queue_limit)
-    return _HEAD.format(max_batch_size=max_batch_size, queue_policy=queue_policy) + "".join(warmups)
+    kind = "KIND_GPU" if on_gpu else "KIND_CPU"
+    return _HEAD.format(max_batch_size=max_batch_size, queue_policy=queue_policy, kind=kind) + "".join(warmups)

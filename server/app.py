@@ -124,6 +124,7 @@ class Gateway:
             observer=self._metrics,
             unreadable_limit=settings.unreadable_limit,
             shared=settings.triton is not None,
+            encoder_on_gpu=settings.encoder_on_gpu,
         )
         await self._go_live(loader, folder)
         self._start_task(self._metrics.watch_loop())

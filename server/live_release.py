@@ -55,10 +55,6 @@ def _prompts_of(entry: EncoderEntry) -> Prompts:
     return Prompts(entry.query_prompt, entry.passage_prompt)
 
 
-def _config_of(entry: EncoderEntry) -> Callable[[bool], str]:
-    return lambda alone: encoder_config(entry.max_tokens, entry.max_batch_size, warm_up=alone)
-
-
 @dataclass(frozen=True)
 class LiveRelease:
     """A release that serves. Everything in it is read-only.
@@ -100,6 +96,7 @@ class ReleaseLoader:
         observer: counts batches.
         unreadable_limit: above this share of text that the encoder cannot read, an item's vector says nothing.
         shared: whether other gateways use the same Triton.
+        encoder_on_gpu: whether Triton shall run the encoder on its GPU.
     """
 
     triton: Triton
@@ -108,6 +105,7 @@ class ReleaseLoader:
     observer: BatchObserver
     unreadable_limit: float
     shared: bool
+    encoder_on_gpu: bool = False
 
     async def load(self, folder: ReleaseFolder, on_step: Callable[[str], None] = lambda _: None) -> LiveRelease:
         """Verifies a release, loads it into Triton and returns it warm.
@@ -162,11 +160,11 @@ class ReleaseLoader:
 
         A Triton of our own serves exactly this version. On a shared one, the versions that other gateways serve stay.
         """
-        await self.models.load_version(entry.triton_model, version, _config_of(entry))
+        await self.models.load_version(entry.triton_model, version, self._config_of(entry))
 
     async def reload_version(self, entry: EncoderEntry, version: int) -> None:
         """Has Triton start the model afresh: loading what counts as loaded does nothing."""
-        await self.models.reload_version(entry.triton_model, version, _config_of(entry))
+        await self.models.reload_version(entry.triton_model, version, self._config_of(entry))
 
     async def check_canaries(
         self, manifest: Manifest, version: int, canaries: Canaries, timeout_s: float = _CALL_TIMEOUT_S
@@ -206,6 +204,11 @@ class ReleaseLoader:
             folder.path / entry.file,
             folder.manifest.files[entry.file].sha256,
             encoder_config(),
+        )
+
+    def _config_of(self, entry: EncoderEntry) -> Callable[[bool], str]:
+        return lambda alone: encoder_config(
+            entry.max_tokens, entry.max_batch_size, warm_up=alone, on_gpu=self.encoder_on_gpu
         )
 
     def _batcher(self, entry: EncoderEntry, version: int) -> Batcher:

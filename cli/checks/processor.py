@@ -109,7 +109,7 @@ def check_hnswlib(python: str = sys.executable) -> Finding:
         return fail(
             "hnswlib",
             "it was compiled for another processor (illegal instruction)",
-            "compile it here: pip install --force-reinstall --no-deps --no-binary :all: --no-cache-dir hnswlib==0.8.0",
+            "compile it here: pip install --force-reinstall --no-deps --no-cache-dir hnswlib==0.8.0",
         )
     last = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
     return fail("hnswlib", f"cannot build and search a graph: {last}", "`make setup`; it needs a C++ compiler")

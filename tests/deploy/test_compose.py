@@ -21,6 +21,7 @@ from tests.conftest import TRITON_ENV
 from tests.deploy.compose import COMPOSE, SECRET, end_triton, read_compose, script, service, start_triton
 from tests.deploy.dockerfile import ROOT, read_dockerfile
 from tests.deploy.image_environment import make_image_environment
+from tests.running import shortlist
 
 IMAGE = read_dockerfile()[-1]
 OVERRIDES = [path for path in sorted(COMPOSE.parent.glob("compose.*.yaml"))]
@@ -111,6 +112,15 @@ def test_with_tls_the_gateway_is_published_and_its_health_check_still_holds():
     assert {str(settings.tls_certificate), str(settings.tls_key)} == mounted
     assert gateway["healthcheck"]["test"][:3] == ["CMD", "shortlist", "health"]
     assert f"--tls-ca={settings.tls_certificate}" in gateway["healthcheck"]["test"]
+
+
+def test_with_a_gpu_triton_gets_it_and_the_gateway_has_it_used():
+    gpu = read_compose(COMPOSE.parent / "compose.gpu.yaml")["services"]
+    (device,) = gpu["triton"]["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+    merged = {**IMAGE.environment, **service("gateway")["environment"], **gpu["gateway"]["environment"]}
+    settings = load_configuration(None, {n: v for n, v in merged.items() if n.startswith("SHORTLIST_")}, {}).settings
+    assert settings.encoder_on_gpu
 
 
 @dataclass(frozen=True)
@@ -231,9 +241,19 @@ class TestRunning:
                     call(request, timeout=5)
                 assert "protocol is restricted" in refused.value.details()
 
-    def test_a_wrong_key_is_told_at_the_gateways_start(self, composed: Composed, releases: Path, tmp_path: Path):
-        from tests.running import shortlist
+    def test_a_gpu_that_is_not_there_is_told_at_the_gateways_start(self, composed: Composed, releases: Path):
+        done = shortlist(
+            "serve", "--triton", f"127.0.0.1:{composed.grpc_port}",
+            "--triton-key-file", str(composed.folder / "triton.key"), "--encoder-on-gpu",
+            "--releases", str(releases), "--model-repository", str(composed.folder / "models"),
+            "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert "GPU" in done.stderr, done.stderr
+        with Client(composed.gateway, deadline_s=5) as client:
+            assert client.recommend("earl grey tea", k=3).degradations == (), "the other gateway goes on"
 
+    def test_a_wrong_key_is_told_at_the_gateways_start(self, composed: Composed, releases: Path, tmp_path: Path):
         (tmp_path / "key").write_text("shortlist=wrong")
         done = shortlist(
             "serve", "--triton", f"127.0.0.1:{composed.grpc_port}", "--triton-key-file", str(tmp_path / "key"),

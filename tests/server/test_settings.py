@@ -210,3 +210,8 @@ def test_a_key_is_for_somebody_elses_triton():
     assert load(triton="127.0.0.1:8001", triton_key_file="key").settings.triton_key_file == Path("key")
     with pytest.raises(ConfigurationError, match="triton_key_file needs triton"):
         load(triton_key_file="key")
+
+
+def test_only_somebody_elses_triton_has_a_gpu():
+    with pytest.raises(ConfigurationError, match="encoder_on_gpu needs triton"):
+        load(encoder_on_gpu=True)

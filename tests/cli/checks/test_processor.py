@@ -91,7 +91,7 @@ def test_hnswlib_of_another_processor(tmp_path: Path):
     finding = processor.check_hnswlib(with_path(tmp_path))
     assert finding.level is Level.FAIL
     assert "another processor" in finding.found
-    assert "--no-binary" in finding.mend
+    assert "--force-reinstall" in finding.mend
 
 
 def test_hnswlib_that_is_not_there(tmp_path: Path):
