@@ -1,6 +1,7 @@
 """What `shortlist export` and `shortlist release build` may say of an encoder beyond its folder."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ _POOLINGS = "mean, cls (the first token) or last"
 
 
 def add_encoder_flags(parser: argparse.ArgumentParser) -> None:
-    """Declares pooling, prompts and the longest text; what is left out, the encoder's folder says."""
+    """Declares pooling, head, prompts and the longest text; what is left out, the encoder's folder says."""
     group = parser.add_argument_group("the encoder", "what its folder says holds where nothing is given")
     group.add_argument("--pooling", metavar="NAME", help=f"how token vectors become one: {_POOLINGS}")
     group.add_argument(
@@ -18,6 +19,11 @@ def add_encoder_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--passage-prompt", metavar="TEXT", help="put before the items' texts, for example \"passage: \"; '' for none"
+    )
+    group.add_argument(
+        "--head",
+        metavar="DIR,DIR",
+        help="folders of Dense modules (config.json, model.safetensors) after the pooling, in order; '' for none",
     )
     group.add_argument("--max-tokens", type=int, metavar="N", help="where texts are cut, special tokens included")
 
@@ -30,7 +36,7 @@ def check_with_model(args: argparse.Namespace) -> None:
     """
     from domain.errors import ModelNotUsable
 
-    flags = {"--pooling": args.pooling, "--passage-prompt": args.passage_prompt}
+    flags = {"--pooling": args.pooling, "--head": args.head, "--passage-prompt": args.passage_prompt}
     given = [flag for flag, value in flags.items() if value is not None]
     if args.model is not None and given:
         raise ModelNotUsable(
@@ -43,4 +49,5 @@ def encoder_choice(args: argparse.Namespace) -> "EncoderChoice":
     """Returns what was given."""
     from export.encoder_source import EncoderChoice
 
-    return EncoderChoice(args.pooling, args.query_prompt, args.passage_prompt, args.max_tokens)
+    head = None if args.head is None else tuple(Path(part) for part in args.head.split(",") if part)
+    return EncoderChoice(args.pooling, args.query_prompt, args.passage_prompt, args.max_tokens, head)

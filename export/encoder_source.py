@@ -30,12 +30,14 @@ class EncoderChoice:
         query_prompt: put before what users say; empty for none.
         passage_prompt: put before the items' texts; empty for none.
         max_tokens: where texts are cut, special tokens included.
+        head: folders of Dense modules in their order, instead of the encoder's own head.
     """
 
     pooling: str | None = None
     query_prompt: str | None = None
     passage_prompt: str | None = None
     max_tokens: int | None = None
+    head: tuple[Path, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def resolve_encoder(name_or_folder: str | None, choice: EncoderChoice | None = N
     prompts = _prompts(root, modules, choice)
     check_prompts(prompts, tokenizer, max_tokens)
     width = positive(config, family.width_key, folder / CONFIG_FILE)
-    head = _read_head(modules.head, width)
+    told = modules.head if choice.head is None else tuple(("Dense", path) for path in choice.head)
+    head = _read_head(told, width)
     weights += [path for layer in head for path in layer.files]
     return EncoderSource(
         name=name,

@@ -206,10 +206,20 @@ async def test_the_prompt_of_queries_changes_what_is_found(served: Served) -> No
 
 
 async def test_flags_say_what_a_plain_folder_does_not(tmp_path: Path) -> None:
-    """The same encoder, told once by modules.json and once by flags: one entry of the cache, one file."""
-    layout = Layout("gpt2", "lasttoken", query="find: ")
+    """The same encoder, told once by modules.json and once by flags: the same description."""
+    layout = Layout("gpt2", "lasttoken", head=((48, GELU, True), (24, TANH, False)), query="find: ")
     sentence_encoder(tmp_path / "plain", layout).save(str(tmp_path / "saved"), create_model_card=False)
     saved = resolve_encoder(str(tmp_path / "saved"))
-    plain = resolve_encoder(str(tmp_path / "plain"), EncoderChoice(pooling="last", query_prompt="find: "))
+    head = (tmp_path / "saved/2_Dense", tmp_path / "saved/3_Dense")
+    choice = EncoderChoice(pooling="last", query_prompt="find: ", head=head)
+    plain = resolve_encoder(str(tmp_path / "plain"), choice)
     told = [(one.pooling, one.query_prompt, one.passage_prompt, one.max_tokens, one.head) for one in (saved, plain)]
-    assert told[0] == told[1] == ("last", "find: ", "", POSITIONS, ())
+    assert told[0] == told[1]
+    assert told[0][:4] == ("last", "find: ", "", POSITIONS)
+    assert [(layer.kind, layer.width, layer.activation) for layer in plain.head] == [
+        ("Dense", 48, "GELU"),
+        ("Dense", 24, "Tanh"),
+    ]
+    assert plain.dimension == 24
+    # The tokenizer's file is written anew when it is saved, so the digests need not agree.
+    assert resolve_encoder(str(tmp_path / "saved"), EncoderChoice(head=())).dimension == 32

@@ -50,6 +50,7 @@ def test_an_encoder_that_does_not_exist(tmp_path):
     [
         (["--pooling", "max"], "no pooling 'max'; supported: mean, cls, last"),
         (["--max-tokens", "65"], "can't take 65 tokens: it has positions for 64"),
+        (["--head", "no/such/folder"], "no/such/folder/config.json can't be read"),
         (["--query-prompt", "word1 " * 40], "the query prompt takes 42 of the encoder's 64 tokens"),
     ],
 )
