@@ -99,6 +99,15 @@ def test_every_secret_is_declared():
         assert used == declared, path
 
 
+@pytest.mark.parametrize("path", (COMPOSE, *OVERRIDES), ids=lambda path: path.name)
+def test_no_variable_of_the_person_who_starts_it_looks_like_a_setting(path: Path):
+    """Exported, it would stop `shortlist serve` in the same shell as an unknown setting."""
+    names = re.findall(r"\$\{(\w+)", path.read_text())
+    assert not [name for name in names if name.startswith("SHORTLIST_")]
+    told = (ROOT / "docs" / "containers.md").read_text()
+    assert all(f"`{name}`" in told for name in names)
+
+
 @pytest.mark.parametrize("path", OVERRIDES, ids=lambda path: path.name)
 def test_an_override_names_services_that_exist(path: Path):
     assert set(read_compose(path)["services"]) <= set(read_compose()["services"])
