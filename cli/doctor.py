@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,8 +97,8 @@ def _examine(args: argparse.Namespace) -> Iterator[Finding]:
     yield from _safely("processor", processor.check_features)
     yield from _safely("cores", processor.check_cores)
     yield from _safely("memory", processor.check_memory)
-    yield from _safely("shared memory", storage.check_shared_memory)
-    yield from _safely("folder cache", partial(storage.check_folder, "folder cache", args.cache, written=False))
+    if find_spec("torch") is not None:  # only the building of releases has a cache
+        yield from _safely("folder cache", partial(storage.check_folder, "folder cache", args.cache, written=False))
     yield from _examine_gateway(args)
 
 
@@ -113,7 +114,7 @@ def _examine_gateway(args: argparse.Namespace) -> Iterator[Finding]:
     yield ok("settings", "valid")
     for name in ("listen", "metrics_listen"):
         yield from _safely(f"port {name}", partial(ports.check_port, name, getattr(settings, name)))
-    for name, written in (("releases", False), ("model_repository", True), ("state", True)):
+    for name, written in (("releases", False), ("model_repository", True)):
         place = f"folder {name}"
         yield from _safely(place, partial(storage.check_folder, place, getattr(settings, name), written=written))
     release = list(_safely("release", partial(check_release, settings.releases, settings.release)))
@@ -123,6 +124,7 @@ def _examine_gateway(args: argparse.Namespace) -> Iterator[Finding]:
 
 
 def _examine_triton(settings: "Settings", folder: "ReleaseFolder | None", *, asked: bool) -> Iterator[Finding]:
+    from cli.checks import storage
     from cli.checks.canary import check_canary, check_external
     from cli.checks.triton_environment import check_triton_environment
 
@@ -131,6 +133,8 @@ def _examine_triton(settings: "Settings", folder: "ReleaseFolder | None", *, ask
             ask = partial(check_external, settings.triton, settings.triton_key_file, folder)
             yield from _safely("canary", ask)
         return
+    yield from _safely("folder state", partial(storage.check_folder, "folder state", settings.state))
+    yield from _safely("shared memory", storage.check_shared_memory)
     found = list(_safely("Triton's environment", partial(check_triton_environment, settings.triton_env)))
     yield from found
     if asked and worst(*found) is not Level.FAIL:

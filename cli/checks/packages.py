@@ -22,12 +22,14 @@ class Extra:
         missing: packages not installed.
         other: packages of another version than pinned: "name 1.0 (pinned 2.0)".
         count: packages it names.
+        own: those of them that the server does not have anyway.
     """
 
     name: str
     missing: tuple[str, ...]
     other: tuple[str, ...]
     count: int
+    own: frozenset[str]
 
 
 def check_packages(checkout: Path = _CHECKOUT) -> tuple[Finding, ...]:
@@ -43,7 +45,8 @@ def check_packages(checkout: Path = _CHECKOUT) -> tuple[Finding, ...]:
         return (fail("packages", f"{checkout}: {error}", "run this in a complete checkout, or in the image"),)
     extras: Mapping[str, list[str]] = project["optional-dependencies"]
     names = {**extras, "server": [*project["dependencies"], *extras["server"]]}
-    return tuple(_finding(_compare(name, texts, pins)) for name, texts in names.items())
+    packages = {name: frozenset(map(_package, texts)) for name, texts in names.items()}
+    return tuple(_finding(_compare(name, wanted, packages["server"], pins)) for name, wanted in packages.items())
 
 
 def _finding(extra: Extra) -> Finding:
@@ -52,7 +55,7 @@ def _finding(extra: Extra) -> Finding:
     mend = f"`make setup`, or: PIP_CONSTRAINT=constraints.txt pip install -e '.[{extra.name}]'"
     if extra.missing and extra.name == "server":
         return fail(name, f"missing: {', '.join(extra.missing)}", mend)
-    if len(extra.missing) == extra.count:
+    if extra.own and extra.own <= set(extra.missing):
         return ok(name, f"not installed; it is for {purpose}")
     if extra.missing:
         return warn(name, f"not complete, for {purpose} are missing: {', '.join(extra.missing)}", mend)
@@ -61,10 +64,9 @@ def _finding(extra: Extra) -> Finding:
     return ok(name, f"{extra.count} packages for {purpose}, as pinned")
 
 
-def _compare(name: str, texts: list[str], pins: Mapping[str, str]) -> Extra:
-    wanted = sorted({_plain(re.split(r"[^\w.-]", text, maxsplit=1)[0]) for text in texts})
+def _compare(name: str, wanted: frozenset[str], server: frozenset[str], pins: Mapping[str, str]) -> Extra:
     missing, other = [], []
-    for package in wanted:
+    for package in sorted(wanted):
         try:
             found = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
@@ -73,7 +75,11 @@ def _compare(name: str, texts: list[str], pins: Mapping[str, str]) -> Extra:
         pinned = pins.get(package)
         if pinned is not None and found.partition("+")[0] != pinned:  # torch says 2.13.0+cpu
             other.append(f"{package} {found} (pinned {pinned})")
-    return Extra(name, tuple(missing), tuple(other), len(wanted))
+    return Extra(name, tuple(missing), tuple(other), len(wanted), wanted - server)
+
+
+def _package(text: str) -> str:
+    return _plain(re.split(r"[^\w.-]", text, maxsplit=1)[0])
 
 
 def _pins(path: Path) -> dict[str, str]:

@@ -45,6 +45,13 @@ def test_what_fails_decides_the_exit_status_and_says_how_to_mend_it(tmp_path: Pa
     assert lines[-1].endswith("2 to mend")
 
 
+def test_what_only_an_embedded_triton_needs_is_not_asked_of_a_gateway_without_one() -> None:
+    _, found = doctor("--no-canary", "--triton", "127.0.0.1:1")
+    assert not {"shared memory", "folder state", "Triton's environment"} & set(found)
+    _, found = doctor("--no-canary")
+    assert {"shared memory", "folder state", "Triton's environment"} <= set(found)
+
+
 def test_settings_that_are_wrong_are_a_finding(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text("max_k = 0\n")
     status, found = doctor("--no-canary", "--config", str(tmp_path / "x.toml"))

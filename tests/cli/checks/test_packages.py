@@ -50,7 +50,7 @@ def test_the_server_without_one_of_its_packages(checkout: Path):
 
 def test_another_extra_that_is_half_there_or_not_at_all(checkout: Path):
     changed(checkout / "pyproject.toml", r"train = \[", 'train = ["no-such-package", ')
-    changed(checkout / "pyproject.toml", r"(?s)dev = \[.*?\]", 'dev = ["nor-this-one"]')
+    changed(checkout / "pyproject.toml", r"(?s)dev = \[.*?\]", 'dev = ["nor-this-one", "numpy"]')
     assert (found(checkout, "train").level, found(checkout, "dev").level) == (Level.WARN, Level.OK)
     assert "no-such-package" in found(checkout, "train").found
     assert found(checkout, "dev").found.startswith("not installed")
