@@ -4,8 +4,9 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,8 @@ _WANTED = 'expected the columns "user_id" and "item_id", and optionally ' + ", "
 _PLAIN_TYPES = (pa.string(), pa.int64())
 _BLOCK_BYTES = 16 << 20  # a row longer than a block is refused by the CSV reader
 _CSV_CELL_LIMIT = 1 << 30
+_FILLED = re.compile(rb"\S")
+_BLANK_LINE = re.compile(rb"\n[ \t\r\f\v]*\n|\n[ \t\r\f\v]+\Z")
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,11 @@ def _checked(columns: Columns) -> Columns:
     return columns
 
 
-def _check_names(path: Path, names: list[str]) -> None:
+def _check_names(path: Path, names: list[str], told: list[str] | None = None) -> None:
+    """Refuses columns that are not those of interactions; `told` is how to name them where more is known."""
     missing = [f'"{name}"' for name in REQUIRED_COLUMNS if name not in names]
     if missing:
-        found = ", ".join(names[:20]) or "none"
+        found = ", ".join((told or names)[:20]) or "none"
         raise InteractionFileError(f"{path}: the column {' and '.join(missing)} is missing; {_WANTED}; found: {found}")
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -98,22 +102,18 @@ def _utf8_bytes(path: Path) -> bytes:
 
 
 def _csv_columns(path: Path, data: bytes) -> Columns:
-    lines = io.StringIO(data.decode("utf-8"), newline="")
-    csv.field_size_limit(_CSV_CELL_LIMIT)
-    header = next((row for row in csv.reader(lines) if row), [])
-    names = [name.strip() for name in header]
+    names, body_start = _csv_header(data)
     if not names:
         raise InteractionFileError(f"{path}: no interactions; the file is empty")
     _check_names(path, names)
     kept = [name for name in COLUMNS if name in names]
-    body = data[len(lines.getvalue()[: lines.tell()].encode("utf-8")) :]
-    if not body.strip():
+    if _FILLED.search(data, body_start) is None:
         raise InteractionFileError(f"{path}: no interactions; the file has a header and no rows")
     try:
         table = pa_csv.read_csv(
-            pa.BufferReader(body),
+            pa.BufferReader(pa.py_buffer(data).slice(body_start)),
             pa_csv.ReadOptions(column_names=names, block_size=_BLOCK_BYTES),
-            pa_csv.ParseOptions(newlines_in_values=b'"' in body),
+            pa_csv.ParseOptions(newlines_in_values=data.find(b'"', body_start) >= 0),
             pa_csv.ConvertOptions(include_columns=kept, column_types=dict.fromkeys(kept, pa.string())),
         )
     except pa.ArrowInvalid as error:
@@ -121,6 +121,22 @@ def _csv_columns(path: Path, data: bytes) -> Columns:
     arrays = {name: table.column(name).combine_chunks() for name in kept}
     ignored = tuple(name for name in names if name not in kept)
     return Columns(path, arrays, ignored, lambda row: f"line {_csv_line(data, row)}")
+
+
+def _csv_header(data: bytes) -> tuple[list[str], int]:
+    """Returns the names of the columns and where the line after them starts; the rest is not decoded."""
+    csv.field_size_limit(_CSV_CELL_LIMIT)
+    start = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal start
+        with io.TextIOWrapper(io.BytesIO(data), "utf-8", newline="") as stream:
+            for line in stream:
+                start += len(line.encode())
+                yield line
+
+    header = next((row for row in csv.reader(lines()) if row), [])
+    return [name.strip() for name in header], start
 
 
 def _csv_line(data: bytes, wanted: int) -> int:
@@ -160,12 +176,19 @@ def _plain_jsonl_columns(path: Path, data: bytes) -> Columns | None:
     plain = {"rating": number, "weight": number, "position": number, "timestamp": (*number, pa.timestamp("s"))}
     kept = [name for name in COLUMNS if name in names]
     fitting = all(table.schema.field(name).type in plain.get(name, _PLAIN_TYPES) for name in kept)
-    lines = [number for number, text in enumerate(data.split(b"\n"), start=1) if text.strip()]
+    lines = _filled_lines(data)
     if not fitting or len(lines) != len(table) or any(name not in names for name in REQUIRED_COLUMNS):
         return None
     arrays = {name: table.column(name).combine_chunks() for name in kept}
     ignored = tuple(name for name in names if name not in kept)
     return Columns(path, arrays, ignored, lambda row: f"line {lines[row]}")
+
+
+def _filled_lines(data: bytes) -> Sequence[int]:
+    """Returns the number of every line that is not blank."""
+    if data[:1].isspace() or _BLANK_LINE.search(data):
+        return [number for number, text in enumerate(data.split(b"\n"), start=1) if text.strip()]
+    return range(1, data.count(b"\n") + (not data.endswith(b"\n")) + 1)
 
 
 def _any_jsonl_columns(path: Path, data: bytes) -> Columns:
@@ -221,14 +244,15 @@ def _encodable(text: str) -> bool:
 
 def _parquet_columns(path: Path) -> Columns:
     try:
-        with pa_parquet.ParquetFile(path) as file:
+        with pa_parquet.ParquetFile(path, page_checksum_verification=True) as file:
             names = file.schema_arrow.names
-            _check_names(path, names)
+            _check_names(path, names, [f"{field.name} ({field.type})" for field in file.schema_arrow])
             kept = [name for name in COLUMNS if name in names]
             table = file.read(columns=kept)
-    except OSError as error:
-        raise InteractionFileError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except pa.ArrowException as error:
+    except (OSError, pa.ArrowException) as error:
+        reason = getattr(error, "strerror", None)
+        if reason:
+            raise InteractionFileError(f"{path}: cannot be read: {reason}") from error
         raise InteractionFileError(f"{path}: the parquet file is damaged or of another kind: {error}") from error
     arrays = {name: table.column(name).combine_chunks() for name in kept}
     ignored = tuple(name for name in names if name not in kept)

@@ -156,7 +156,7 @@ def _is_number(text: str | None) -> bool:
 
 def _times(columns: Columns, notes: list[str]) -> np.ndarray:
     array = columns.arrays["timestamp"]
-    if pa.types.is_temporal(array.type):
+    if pa.types.is_timestamp(array.type) or pa.types.is_date(array.type):
         array = array.cast(pa.timestamp("us")).cast(pa.int64())
         array = pc.divide(array.cast(pa.float64(), safe=False), 1e6)
         return _numbers(_with(columns, "timestamp", array), "timestamp")
@@ -221,7 +221,7 @@ def _trimmed(array: pa.Array) -> pa.Array:
 def _is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
 def _first(mask: pa.Array) -> int | None:

@@ -1,5 +1,6 @@
 import gzip
 import json
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -170,3 +171,46 @@ def test_taking_rows_drops_ids_that_no_longer_occur(tmp_path):
     kept = found.take(found.rating > 1)
     assert (kept.user_ids, kept.item_ids) == (("a", "b"), ("y", "z"))
     assert (kept.user.tolist(), kept.item.tolist(), kept.rating.tolist()) == ([1, 0], [0, 1], [2, 3])
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (
+            {"user_id": ["a"], "items": [1]},
+            r'"item_id" is missing; .*; found: user_id .string., items .int64.',
+        ),
+        (
+            {"user_id": [{"a": 1}], "item_id": ["x"]},
+            '"user_id" must be a string or a whole number, found the type st',
+        ),
+        ({"user_id": ["a"], "item_id": ["x"], "rating": [[1]]}, '"rating" must be a number, found the type list'),
+        (
+            {"user_id": ["a"], "item_id": ["x"], "timestamp": pa.array([1], pa.duration("s"))},
+            '"timestamp" must be a number, found the type duration',
+        ),
+    ],
+)
+def test_parquet_of_another_schema_is_refused(tmp_path, columns, words):
+    pq.write_table(pa.table(columns), tmp_path / "i.parquet")
+    with pytest.raises(InteractionFileError, match=words):
+        read_interactions(tmp_path / "i.parquet")
+
+
+def test_parquet_with_string_views_and_dates_is_read(tmp_path):
+    users = pa.array(["a", "b"]).cast(pa.string_view())
+    days = pa.array([date(1970, 1, 2), date(1970, 1, 1)])
+    pq.write_table(pa.table({"user_id": users, "item_id": ["x", "y"], "timestamp": days}), tmp_path / "i.parquet")
+    found = read_interactions(tmp_path / "i.parquet")
+    assert (found.user_ids, found.time_s.tolist()) == (("a", "b"), [86_400.0, 0.0])
+
+
+def test_a_damaged_parquet_page_is_refused(tmp_path):
+    users = [f"user {n} {n * 7919 % 1009}" for n in range(5_000)]
+    path = tmp_path / "i.parquet"
+    pq.write_table(pa.table({"user_id": users, "item_id": ["x"] * 5_000}), path, write_page_checksum=True)
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(InteractionFileError, match="damaged or of another kind: could not verify page integrity"):
+        read_interactions(path)
