@@ -1,5 +1,6 @@
 """Encodes chunks on a Ray cluster, or on a Ray of this machine alone where there is none."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -52,6 +53,8 @@ class RayEngine:
 def _dataset(work: ChunkWork, chunks: Sequence[Chunk], count: int, threads: int) -> Any:  # noqa: ANN401 -- Ray has no types
     import ray
 
+    # Its plans and progress are nobody's concern here; what goes wrong is told.
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     # A chunk a block: each comes back as soon as it is done.
