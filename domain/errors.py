@@ -126,3 +126,11 @@ class BuildRunning(ShortlistError):
 
 class EngineMissing(ShortlistError):
     """What was asked to do the work is not installed. The message says how to install it."""
+
+
+class CalibrationNotUsable(ShortlistError):
+    """An encoder can't be set up or measured in a precision with the texts that were given."""
+
+
+class TensorRtNotUsable(ShortlistError):
+    """TensorRT, a GPU, or a plan for it is missing or another one. The message says which and what to do."""

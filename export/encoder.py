@@ -2,32 +2,29 @@
 
 import contextlib
 import dataclasses
-import errno
 import hashlib
 import importlib.metadata
 import json
 import os
-import shutil
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from domain.errors import StorageError
+from domain.precision import FLOAT32
+from export import cache_entry
+from export.calibration import Precision
 from export.encoder_source import EncoderSource
 from export.onnx_encoder import OnnxExport, export_onnx
 from export.parity import ParityCase, ParityReport, check_parity
+from export.precision import RECIPE, make_precision
+from export.precision_gate import PrecisionReport, Serving
 from pipeline.model_repository import install_model
 from pipeline.triton_config import encoder_config, length_buckets
 
 MODEL_NAME = "encoder"
 DEFAULT_MAX_BATCH_SIZE = 32
 
-_WORK_PREFIX = ".encoder-"
-_WORK_STALE_S = 3600.0
-_TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
 _MODEL_FILE = "model.onnx"
 _RECORD_FILE = "record.json"
 # Raise it when this program exports or checks differently: files made before are then made again.
@@ -43,14 +40,23 @@ class PreparedEncoder:
     Attributes:
         source: what it was made from.
         onnx: the file, its digest, and how long the export took when it was made.
-        parity: what the gate measured when it was made.
+        parity: what the gate measured of the float32 file when that was made.
         from_cache: whether both were done by an earlier call.
+        precision: in which numbers the file computes.
+        gate: what was measured against the float32 file; None if this is that file.
     """
 
     source: EncoderSource
     onnx: OnnxExport
     parity: ParityReport
     from_cache: bool
+    precision: str = FLOAT32
+    gate: PrecisionReport | None = None
+
+    @property
+    def worst_cosine(self) -> float:
+        """The lowest cosine that the gate saw: of float32 to torch, of another precision to float32."""
+        return self.parity.worst_cosine if self.gate is None else self.gate.worst_cosine
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ def export_encoder(
     """Exports, checks, and installs as `<model_repository>/encoder/<version>/model.onnx`. Blocking, uses every core.
 
     Args:
-        source: the encoder.
+        source: the encoder, taken in float32.
         model_repository: Triton's; made if missing. Its config.pbtxt is written if there is none, else left as it is.
         max_batch_size: rows in the largest batch that is served.
         cache: where gated files are kept; None keeps none.
@@ -91,11 +97,27 @@ def export_encoder(
         StorageError: a file can't be written; nothing half-written is left behind.
     """
     with contextlib.ExitStack() as stack:
-        folder = cache or stack.enter_context(_temporary_folder(None))
+        folder = cache or stack.enter_context(cache_entry.work_folder(None))
         prepared = prepare_encoder(source, folder, max_batch_size=max_batch_size, on_step=on_step)
-        on_step(f"installing in {model_repository}")
-        config = encoder_config(source.max_tokens, max_batch_size)
-        version = install_model(model_repository, MODEL_NAME, prepared.onnx.path, prepared.onnx.sha256, config)
+        return install_encoder(prepared, model_repository, max_batch_size=max_batch_size, on_step=on_step)
+
+
+def install_encoder(
+    prepared: PreparedEncoder,
+    model_repository: Path,
+    *,
+    max_batch_size: int = DEFAULT_MAX_BATCH_SIZE,
+    on_step: Callable[[str], None],
+) -> EncoderExport:
+    """Puts a gated file into Triton's model repository, as `export_encoder` does.
+
+    Raises:
+        StorageError: a file can't be written; nothing half-written is left behind.
+    """
+    source = prepared.source
+    on_step(f"installing in {model_repository}")
+    config = encoder_config(source.max_tokens, max_batch_size)
+    version = install_model(model_repository, MODEL_NAME, prepared.onnx.path, prepared.onnx.sha256, config)
     model_folder = model_repository / MODEL_NAME
     if (model_folder / "config.pbtxt").read_text(encoding="utf-8") != config:
         on_step(
@@ -106,59 +128,93 @@ def export_encoder(
 
 
 def prepare_encoder(
-    source: EncoderSource, cache: Path, *, max_batch_size: int, on_step: Callable[[str], None]
+    source: EncoderSource,
+    cache: Path,
+    *,
+    max_batch_size: int,
+    on_step: Callable[[str], None],
+    precision: Precision | None = None,
 ) -> PreparedEncoder:
     """Returns the encoder's gated ONNX file from the cache, made if it isn't there. Blocking, uses every core.
 
-    An entry is a folder with model.onnx and record.json (digest, library versions, parity report). Its name covers the
-    source's digest, the limits it was checked for and the versions of the libraries. It appears complete or not at all,
-    and serves only while the file has the recorded digest. Several processes may prepare at once.
+    An entry is a folder with model.onnx and record.json (digest, library versions, what the gates measured). Its name
+    covers the source's digest, the limits it was checked for and the versions of the libraries; that of another
+    precision, the float32 file and the texts too. It appears complete or not at all, and serves only while the file has
+    the recorded digest. Several processes may prepare at once.
 
     Args:
         source: the encoder.
         cache: folder of the entries; made if missing.
         max_batch_size: rows in the largest batch that is served.
         on_step: told in a line what begins.
+        precision: in which numbers it shall compute; None for float32.
 
     Raises:
-        EncoderNotUsable: the weights can't be read or exported.
-        ParityFailed: the file doesn't compute what torch does; no entry is left behind.
+        CalibrationNotUsable: a precision can't be set up or measured with its texts.
+        EncoderNotUsable: the weights can't be read or exported, or not in this precision.
+        ParityFailed: the file doesn't compute what torch or, in another precision, what float32 does; no entry is left
+            behind.
         StorageError: the cache can't be written; no entry is left behind.
     """
+    if precision is not None:
+        precision.check()
     versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    entry = cache / _entry_name(source, max_batch_size, versions)
+    entry = cache / _entry_name(_limits_of(source, max_batch_size), versions)
+    exact = _prepare(source, entry, versions, on_step, lambda work: _make(source, work, max_batch_size, on_step))
+    if precision is None or precision.name == FLOAT32:
+        return exact
+    key = [exact.onnx.sha256, precision.name, precision.texts, RECIPE, *_limits_of(source, max_batch_size)]
+    serving = Serving(length_buckets(source.max_tokens), max_batch_size, source.pad_token_id)
+
+    def convert(work: Path) -> PreparedEncoder:
+        onnx, gate = make_precision(exact, precision, work / _MODEL_FILE, serving, on_step)
+        return dataclasses.replace(exact, onnx=onnx, precision=precision.name, gate=gate)
+
+    return _prepare(source, cache / _entry_name(key, versions), versions, on_step, convert)
+
+
+def _prepare(
+    source: EncoderSource,
+    entry: Path,
+    versions: dict[str, str],
+    on_step: Callable[[str], None],
+    make: Callable[[Path], PreparedEncoder],
+) -> PreparedEncoder:
+    """Reads the entry, or has it made in a folder beside and puts that in its place."""
     cached = _read_entry(source, entry)
     if cached is not None:
         on_step(f"{source.name}: exported and checked before, taken from {entry}")
         return cached
-    with _temporary_folder(cache) as work:
-        made, parity = _make(source, work, max_batch_size, on_step)
-        placed = dataclasses.replace(made, path=entry / _MODEL_FILE)
-        prepared = PreparedEncoder(source=source, onnx=placed, parity=parity, from_cache=False)
-        with _storage(work):
+    with cache_entry.work_folder(entry.parent) as work:
+        made = make(work)
+        placed = dataclasses.replace(made.onnx, path=entry / _MODEL_FILE)
+        prepared = dataclasses.replace(made, onnx=placed, from_cache=False)
+        with cache_entry.storage(work):
             _write_record(work / _RECORD_FILE, prepared, versions)
-            if _place(work, entry):
+            if cache_entry.place(work, entry):
                 return prepared
             # Another process was faster, or what _read_entry found wanting is still there.
             others = _read_entry(source, entry)
             if others is None:
-                _replace(work, entry)
+                cache_entry.replace(work, entry)
             return others or prepared
 
 
-def _make(
-    source: EncoderSource, work: Path, max_batch_size: int, on_step: Callable[[str], None]
-) -> tuple[OnnxExport, ParityReport]:
+def _make(source: EncoderSource, work: Path, max_batch_size: int, on_step: Callable[[str], None]) -> PreparedEncoder:
     on_step(f"exporting {source.name} to ONNX ({source.dimension} dimensions, {source.max_tokens} tokens)")
     made = export_onnx(source, work / _MODEL_FILE)
     on_step("checking parity with torch over lengths, batch sizes and paddings")
     buckets = length_buckets(source.max_tokens)
-    return made, check_parity(source, made.path, buckets=buckets, max_batch_size=max_batch_size)
+    parity = check_parity(source, made.path, buckets=buckets, max_batch_size=max_batch_size)
+    return PreparedEncoder(source=source, onnx=made, parity=parity, from_cache=False)
 
 
-def _entry_name(source: EncoderSource, max_batch_size: int, versions: dict[str, str]) -> str:
-    key = [_FORMAT, source.sha256, source.max_tokens, source.pooling, source.pad_token_id, max_batch_size, versions]
-    return "encoder-" + hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
+def _limits_of(source: EncoderSource, max_batch_size: int) -> list[object]:
+    return [_FORMAT, source.sha256, source.max_tokens, source.pooling, source.pad_token_id, max_batch_size]
+
+
+def _entry_name(key: list[object], versions: dict[str, str]) -> str:
+    return "encoder-" + hashlib.sha256(json.dumps([*key, versions], sort_keys=True).encode()).hexdigest()[:24]
 
 
 def _read_entry(source: EncoderSource, entry: Path) -> PreparedEncoder | None:
@@ -174,6 +230,8 @@ def _read_entry(source: EncoderSource, entry: Path) -> PreparedEncoder | None:
             onnx=OnnxExport(path=path, **record["onnx"]),
             parity=ParityReport(cases=cases, **record["parity"]),
             from_cache=True,
+            precision=record.get("precision", FLOAT32),
+            gate=PrecisionReport(**record["gate"]) if record.get("gate") else None,
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None  # not there, or not whole: it is made again
@@ -188,71 +246,10 @@ def _write_record(path: Path, prepared: PreparedEncoder, versions: dict[str, str
         "libraries": versions,
         "onnx": onnx,
         "parity": dataclasses.asdict(prepared.parity),
+        "precision": prepared.precision,
+        "gate": None if prepared.gate is None else dataclasses.asdict(prepared.gate),
     }
     with path.open("w", encoding="utf-8") as file:
         json.dump(record, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _place(work: Path, entry: Path) -> bool:
-    """Renames the finished folder to its place, unless that is taken."""
-    work.chmod(0o755)
-    _sync_folder(work)
-    try:
-        work.rename(entry)
-    except OSError as error:
-        if error.errno not in _TAKEN:
-            raise
-        return False
-    _sync_folder(entry.parent)
-    return True
-
-
-def _replace(work: Path, entry: Path) -> None:
-    stale = work.with_name(f"{work.name}.stale")
-    entry.rename(stale)
-    try:
-        work.rename(entry)
-    finally:
-        shutil.rmtree(stale, ignore_errors=True)
-    _sync_folder(entry.parent)
-
-
-@contextlib.contextmanager
-def _temporary_folder(parent: Path | None) -> Iterator[Path]:
-    with _storage(parent or Path(tempfile.gettempdir())):
-        if parent is not None:
-            parent.mkdir(parents=True, exist_ok=True)
-            _remove_stale(parent)
-        folder = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_stale(cache: Path) -> None:
-    """Clears what a killed process left behind, old enough not to be another one's work in progress."""
-    for folder in cache.glob(f"{_WORK_PREFIX}*"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - folder.stat().st_mtime > _WORK_STALE_S:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _storage(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"{folder} can't be written: {error.strerror or error}; free some space, or give another folder (--cache)"
-        ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
