@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.encoder_flags import add_encoder_flags, check_with_model, encoder_choice
+from cli.precision_flags import add_precision_flags, precision_of
+from domain.precision import FLOAT32
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache", type=Path, default=Path(".cache/export"), metavar="DIR", help="exported encoders (%(default)s)"
     )
     add_encoder_flags(build)
+    add_precision_flags(build, "default: the items' own texts")
     listing = actions.add_parser("list", help="all releases, oldest first", description=_list.__doc__)
     show = actions.add_parser("show", help="what a release is made of", description=_show.__doc__)
     show.add_argument("release", nargs="?", help="folder or id (default: the current one)")
@@ -104,6 +107,7 @@ def _build(args: argparse.Namespace) -> int:
         model=model,
         accept_worse=args.accept_worse,
         engine=engine,
+        precision=precision_of(args, args.calibration or args.items),
     )
     release = build_release(request, progress)
     _print_release(console, release)
@@ -226,7 +230,7 @@ def _print_release(console: "Console", release: "ReleaseFolder") -> None:
         ("indistinct", f"{manifest.text.indistinct_item_count:,} items look like another one to the encoder"),
         ("unreadable", f"{manifest.text.unreadable_item_count:,} items are found by shared words only"),
         ("graph", f"recall@10 {manifest.graph.recall_at_10:.4f} at ef {manifest.graph.ef_search}"),
-        ("parity", f"worst cosine to torch {manifest.encoder.parity_worst_cosine:.7f}"),
+        ("parity", f"worst cosine to {_compared_with(manifest)}"),
         *_learned_rows(manifest),
         ("size", f"{size / 1e6:,.1f} MB in {len(manifest.files)} files"),
     )
@@ -238,11 +242,16 @@ def _print_release(console: "Console", release: "ReleaseFolder") -> None:
 def _reading_rows(manifest: "Manifest") -> list[tuple[str, str]]:
     """Says how the encoder makes a vector of a text."""
     encoder = manifest.encoder
-    precision = "" if encoder.precision == "float32" else f", {encoder.precision}"
+    precision = "" if encoder.precision == FLOAT32 else f", {encoder.precision}"
     rows = [("family", f"{encoder.family}, {encoder.pooling} pooling{precision}")]
     for name, prompt in (("query prompt", encoder.query_prompt), ("passage prompt", encoder.passage_prompt)):
         rows += [(name, f'"{prompt}"')] if prompt else []
     return rows
+
+
+def _compared_with(manifest: "Manifest") -> str:
+    other = "torch" if manifest.encoder.precision == FLOAT32 else FLOAT32
+    return f"{other} {manifest.encoder.parity_worst_cosine:.7f}"
 
 
 def _learned_rows(manifest: "Manifest") -> list[tuple[str, str]]:

@@ -50,7 +50,8 @@ class EncoderEntry:
         max_tokens: longest input, special tokens included.
         max_batch_size: most rows in one call.
         pad_token_id: id used for padding.
-        parity_worst_cosine: smallest cosine to torch that the export gate saw.
+        parity_worst_cosine: smallest cosine that the export gate saw: of float32 to torch, of another precision to
+            float32.
         family: its architecture in the words of transformers, for example "bert".
         pooling: how token vectors become one: "mean", "cls" or "last".
         query_prompt: put before what users say and were told to do; empty for none.

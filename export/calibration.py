@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from domain.errors import CalibrationNotUsable, ItemFileError
+from domain.errors import CalibrationNotUsable
 from domain.precision import FLOAT32, PRECISIONS
 
 # Enough for the largest magnitudes by channel and for the hundredth part of a distribution; more only takes time.
 TEXT_COUNT = 256
 _FEWEST_TEXTS = 2
 _ITEM_FILES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
+_T = TypeVar("_T")
 _WANTED = "give --calibration FILE: a text a line, or an item file"
 
 
@@ -61,19 +63,19 @@ def read_calibration(path: Path) -> tuple[str, ...]:
     return spread(distinct)
 
 
-def spread(texts: Sequence[str], count: int = 2 * TEXT_COUNT) -> tuple[str, ...]:
-    """Returns at most `count` of the texts, evenly from the first to the last."""
+def spread(texts: Sequence[_T], count: int = 2 * TEXT_COUNT) -> tuple[_T, ...]:
+    """Returns at most `count` of them, evenly from the first to the last."""
     if len(texts) <= count:
         return tuple(texts)
     return tuple(texts[place * len(texts) // count] for place in range(count))
 
 
 def _item_texts(path: Path) -> list[str]:
-    from domain.item_file import read_items
+    """Returns the texts of as many items as are wanted, from all over the file."""
+    from catalogue.item_file import check_items
     from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate, item_text
 
-    catalogue = read_items(path)
-    if not catalogue.items:
-        raise ItemFileError(f"{path} holds no items; {_WANTED}")
-    told = tuple(name for name in COMMON_TEXT_ATTRIBUTES if name in catalogue.attribute_types)
-    return [item_text(item, TextTemplate(told)) for item in catalogue.items]
+    file = check_items(path)
+    told = tuple(name for name in COMMON_TEXT_ATTRIBUTES if name in file.attribute_types)
+    wanted = set(spread(range(file.item_count)))
+    return [item_text(item, TextTemplate(told)) for place, item in enumerate(file.items()) if place in wanted]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from domain.manifest import Manifest
+from domain.precision import FLOAT32
 from export.model_folder import ModelFolder
 
 _LIMITS = """\
@@ -41,7 +42,8 @@ def _parts(manifest: Manifest) -> Iterator[str]:
     for what, prompt in (("what users say", encoder.query_prompt), ("items' texts", encoder.passage_prompt)):
         if prompt:
             yield f'- put before {what}: "{prompt}"'
-    yield f"- its worst cosine to torch: {encoder.parity_worst_cosine:.7f}"
+    other = "torch" if encoder.precision == FLOAT32 else FLOAT32
+    yield f"- its worst cosine to {other}: {encoder.parity_worst_cosine:.7f}"
     for name, entry in manifest.models.items():
         yield f"- {name.replace('_', ' ')}: largest difference to torch {entry.parity_worst_difference:.1e}"
     for source, alpha in manifest.thresholds.items():

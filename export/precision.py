@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -62,7 +62,7 @@ def make_precision(
     on_step(f"turning {source.name} into {precision.name}")
     try:
         if precision.name == INT8:
-            tokens = tokenizer.tokenize(_prompted(source, spread(learned, TEXT_COUNT)))
+            tokens = tokenizer.tokenize(spread(learned, TEXT_COUNT), source.passage_prompt)
             to_int8(exact.onnx.path, [text.ids for text in tokens], out)
         else:
             to_float16(exact.onnx.path, out)
@@ -79,10 +79,6 @@ def make_precision(
         size_bytes=len(payload),
         seconds=seconds,
     )
-    judged_tokens = tokenizer.tokenize(_prompted(source, spread(judged, TEXT_COUNT)))
+    judged_tokens = tokenizer.tokenize(spread(judged, TEXT_COUNT), source.passage_prompt)
     on_step(f"checking {precision.name} against float32 on {len(judged_tokens)} texts, alone and in mixed batches")
     return made, check_precision(precision.name, exact.onnx.path, out, judged_tokens, serving)
-
-
-def _prompted(source: EncoderSource, texts: Sequence[str]) -> list[str]:
-    return [source.passage_prompt + text for text in texts]

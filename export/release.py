@@ -23,6 +23,7 @@ from export.build_stages import (
     write_items,
     write_lexical,
 )
+from export.calibration import Precision
 from export.chunk import ChunkWork
 from export.encoder import PreparedEncoder, prepare_encoder
 from export.encoder_source import EncoderSource
@@ -52,6 +53,7 @@ class ReleaseRequest:
         accept_worse: whether a model is taken whose figures are worse than the current release's.
         engine: who encodes the items.
         chunk_items: items that are encoded, and kept through a kill, together.
+        precision: in which numbers the served encoder computes.
     """
 
     catalogue: ItemFile
@@ -65,6 +67,7 @@ class ReleaseRequest:
     accept_worse: bool = False
     engine: Engine = field(default_factory=InProcess)
     chunk_items: int = 1_024
+    precision: Precision = field(default_factory=Precision)
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
     """Builds a release and returns it. A build that was killed goes on where it stopped, and ends in the same bytes.
 
     Raises:
+        CalibrationNotUsable: the precision can't be set up or measured with its texts.
         EncoderNotUsable, ParityFailed: the encoder, or a trained model, cannot be exported.
         ItemFileError: the item file was changed since it was checked.
         ModelNotUsable: the model folder doesn't fit the items or the encoder.
@@ -97,7 +101,11 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
         release_rows(model, item_ids)
         parents = _checked_against_current(request, model, progress)
     encoder = prepare_encoder(
-        request.encoder, request.cache, max_batch_size=request.max_batch_size, on_step=progress.step
+        request.encoder,
+        request.cache,
+        max_batch_size=request.max_batch_size,
+        on_step=progress.step,
+        precision=request.precision,
     )
     settings = {"max_batch_size": request.max_batch_size, "chunk_items": request.chunk_items}
     key = build_key(request.catalogue.path, encoder, template, model, settings)
@@ -175,11 +183,12 @@ def _manifest(
             max_tokens=source.max_tokens,
             max_batch_size=request.max_batch_size,
             pad_token_id=source.pad_token_id,
-            parity_worst_cosine=encoder.parity.worst_cosine,
+            parity_worst_cosine=encoder.worst_cosine,
             family=source.family,
             pooling=source.pooling,
             query_prompt=source.query_prompt,
             passage_prompt=source.passage_prompt,
+            precision=encoder.precision,
         ),
         graph=built.graph,
         text=built.text,

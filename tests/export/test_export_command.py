@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli import export
-from domain.errors import EncoderNotUsable
+from domain.errors import CalibrationNotUsable, EncoderNotUsable
 
 
 def parse(*words):
@@ -37,6 +37,24 @@ def test_prints_what_came_out(shared_encoder, tmp_path, capsys):
     assert printed.err == ""
     assert export.run(parse(*words, "--cache", str(tmp_path / "cache"))) == 0
     assert "exported and checked before" in capsys.readouterr().out
+
+
+def test_int8_prints_its_gate_and_needs_texts(shared_encoder, tmp_path, capsys):
+    words = ["--encoder", str(shared_encoder), "--model-repository", str(tmp_path / "models"), "--precision", "int8"]
+    words += ["--cache", str(tmp_path / "cache")]
+    empty = tmp_path / "empty.txt"
+    empty.write_text("\n\n")
+    for more, why in (([], "give --calibration FILE"), (["--calibration", str(empty)], "holds 0 different texts")):
+        with pytest.raises(CalibrationNotUsable, match=why):
+            export.run(parse(*words, *more))
+        assert not (tmp_path / "cache").exists()
+    texts = tmp_path / "texts.txt"
+    texts.write_text("".join(f"word{n} word{(n * 5) % 90} word{n % 7}\n" for n in range(20)))
+    assert export.run(parse(*words, "--calibration", str(texts))) == 0
+    printed = capsys.readouterr().out
+    for part in ("turning ", "cosine alone ", "int8 to float32, over 10 texts", "cosine mixed ", "recall@10 kept "):
+        assert part in printed
+    assert (tmp_path / "models/encoder/1/model.onnx").exists()
 
 
 def test_an_encoder_that_does_not_exist(tmp_path):
