@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cli.precision_flags import add_precision_flags, precision_of
 
 if TYPE_CHECKING:
+    from export.encoder import EncoderExport, PreparedEncoder
     from export.precision_gate import PrecisionReport
 
 from cli.encoder_flags import add_encoder_flags, encoder_choice
@@ -38,6 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where checked files are kept, so that the next export or release takes no time (default: %(default)s)",
     )
     add_encoder_flags(parser)
+    parser.add_argument(
+        "--tensorrt",
+        action="store_true",
+        help="build a TensorRT plan too, on this machine's GPU, with its configuration (--precision float16)",
+    )
+    parser.add_argument(
+        "--report",
+        metavar="FILE",
+        type=Path,
+        help="measure every precision on the --calibration texts and write a page about it; nothing is installed",
+    )
     add_precision_flags(parser, "required for float16 and int8")
 
 
@@ -47,19 +59,25 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ShortlistError: it can't be done; the message says why and what to do.
     """
-    started = time.monotonic()
     print("loading torch and ONNX", flush=True)
+    return _report(args) if args.report is not None else _export(args)
+
+
+def _export(args: argparse.Namespace) -> int:
+    started = time.monotonic()
     from export.encoder import DEFAULT_MAX_BATCH_SIZE, install_encoder, prepare_encoder
     from export.encoder_source import resolve_encoder
-
-    def say(step: str) -> None:
-        print(step, flush=True)
 
     limits = {"max_batch_size": DEFAULT_MAX_BATCH_SIZE}
     source = resolve_encoder(args.encoder, encoder_choice(args))
     precision = precision_of(args, args.calibration)
-    prepared = prepare_encoder(source, args.cache, on_step=say, precision=precision, **limits)
-    result = install_encoder(prepared, args.model_repository, on_step=say, **limits)
+    if args.tensorrt:
+        _check_tensorrt(args.precision)
+    prepared = prepare_encoder(source, args.cache, on_step=_say, precision=precision, **limits)
+    plan = _plan(prepared, args.cache) if args.tensorrt else None
+    result = install_encoder(prepared, args.model_repository, on_step=_say, **limits)
+    if plan is not None:
+        _install_plan(plan, result)
     onnx, parity = prepared.onnx, prepared.parity
     print(f"version           {result.version} ({result.path})")
     print(f"encoder           {source.family}, {source.pooling} pooling, {source.dimension} dimensions")
@@ -72,6 +90,55 @@ def run(args: argparse.Namespace) -> int:
     parts = f"export {onnx.seconds:.1f}, check {parity.seconds:.1f}{earlier}"
     print(f"time              {time.monotonic() - started:.1f} s ({parts})")
     return 0
+
+
+def _report(args: argparse.Namespace) -> int:
+    """Measures every precision and writes the page."""
+    from domain.precision import INT8
+    from export.calibration import Precision, read_calibration
+    from export.encoder_source import resolve_encoder
+    from export.precision_page import write_page
+    from export.precision_report import lines, measure_precisions
+
+    texts = read_calibration(args.calibration) if args.calibration is not None else ()
+    Precision(INT8, texts).check()
+    table = measure_precisions(resolve_encoder(args.encoder, encoder_choice(args)), texts, args.cache, _say)
+    write_page(table, args.report)
+    print("\n".join(lines(table)))
+    print(f"{table.text_count} texts, {table.machine}; rows of tokens x texts in a call")
+    print(f"page              {args.report}")
+    return 0
+
+
+def _check_tensorrt(precision: str) -> None:
+    """Refuses before anything is exported what no plan can be built from, or where."""
+    from export.tensorrt_build import check_precision
+    from export.tensorrt_machine import find_machine
+
+    check_precision(precision)
+    find_machine()
+
+
+def _plan(prepared: "PreparedEncoder", cache: Path) -> Path:
+    from export.encoder import DEFAULT_MAX_BATCH_SIZE
+    from export.tensorrt_build import PlanSource, prepare_plan
+
+    onnx = prepared.onnx
+    source = PlanSource(onnx.path, onnx.sha256, prepared.precision, prepared.source.max_tokens, DEFAULT_MAX_BATCH_SIZE)
+    return prepare_plan(source, cache, _say)
+
+
+def _install_plan(plan: Path, result: "EncoderExport") -> None:
+    from export.encoder import DEFAULT_MAX_BATCH_SIZE
+    from export.tensorrt_build import install_plan, write_gpu_configs
+
+    print(f"plan              {install_plan(plan, result.path.parent)}")
+    for path in write_gpu_configs(result.path.parent.parent, result.prepared.source.max_tokens, DEFAULT_MAX_BATCH_SIZE):
+        print(f"configuration     {path}; chosen with --model-config-name={path.stem}")
+
+
+def _say(step: str) -> None:
+    print(step, flush=True)
 
 
 def _print_gate(name: str, gate: "PrecisionReport") -> None:

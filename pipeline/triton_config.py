@@ -175,6 +175,15 @@ def length_buckets(max_tokens: int) -> tuple[int, ...]:
     return (*buckets, max_tokens)
 
 
+def warm_ups(max_tokens: int, max_batch_size: int) -> str:
+    """Returns a warm-up of each length bucket, with one row and with a full batch, as text of a configuration."""
+    return "".join(
+        _WARMUP.format(batch_size=batch_size, token_count=token_count)
+        for token_count in length_buckets(max_tokens)
+        for batch_size in sorted({1, max_batch_size})
+    )
+
+
 def encoder_config(
     max_tokens: int = 256,
     max_batch_size: int = 32,
@@ -199,12 +208,7 @@ def encoder_config(
     for name, value in (("max_batch_size", max_batch_size), ("queue_limit", queue_limit)):
         if value is not None and value < 1:
             raise ValueError(f"{name} is {value}; expected at least 1")
-    warmups = [
-        _WARMUP.format(batch_size=batch_size, token_count=token_count)
-        for token_count in length_buckets(max_tokens)
-        for batch_size in sorted({1, max_batch_size})
-        if warm_up
-    ]
+    warm_text = warm_ups(max_tokens, max_batch_size) if warm_up else ""
     queue_policy = _NO_QUEUE_POLICY if queue_limit is None else _QUEUE_POLICY.format(queue_limit=queue_limit)
     kind = "KIND_GPU" if on_gpu else "KIND_CPU"
-    return _HEAD.format(max_batch_size=max_batch_size, queue_policy=queue_policy, kind=kind) + "".join(warmups)
+    return _HEAD.format(max_batch_size=max_batch_size, queue_policy=queue_policy, kind=kind) + warm_text
