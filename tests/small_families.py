@@ -235,4 +235,6 @@ def sentence_encoder(work: Path, layout: Layout) -> SentenceTransformer:
         width = wider
     modules += [Normalize()] if layout.normalised else []
     prompts = {"query": layout.query, "document": layout.passage}
-    return SentenceTransformer(modules=modules, prompts=prompts, device="cpu").eval()
+    encoder = SentenceTransformer(modules=modules, prompts=prompts, device="cpu")
+    encoder.eval()
+    return encoder
