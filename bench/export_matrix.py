@@ -12,15 +12,17 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
-from bench.encoder_speed import compare_speed, file_encode
+from bench.encoder_speed import Speed, compare_speed, file_encode
 from domain.errors import ShortlistError
+from domain.precision import FLOAT32, PRECISIONS
+from export.calibration import Precision
 from export.encoder import PreparedEncoder, prepare_encoder
 from export.encoder_source import EncoderSource, resolve_encoder
 from export.families import FAMILIES
@@ -43,6 +45,23 @@ _ROUNDS = 5
 
 
 @dataclass(frozen=True)
+class Retrieved:
+    """What came back through Triton, beside torch.
+
+    Attributes:
+        difference: the largest between components of an item's vector alone and in a batch of other lengths.
+        recall: mean share of torch's nearest ten that are found.
+        in_order: queries whose nearest ten are in torch's order.
+        queries: how many were asked.
+    """
+
+    difference: float
+    recall: float
+    in_order: int
+    queries: int
+
+
+@dataclass(frozen=True)
 class Cell:
     """One encoder in one precision.
 
@@ -50,44 +69,51 @@ class Cell:
         name: the encoder.
         precision: of its file.
         pooling: of its tokens.
-        cosine: the lowest to torch over lengths, batches and paddings.
-        difference: the largest between components of a text's vector in two batches.
-        size_mb: of the file.
-        export_s: that the export took, without the gate.
-        rate: texts a second, short texts, one thread.
-        ratio: of its rate to the family's float32, median of interleaved rounds.
-        in_order: queries whose nearest ten, through Triton, are in torch's order.
-        queries: how many were asked.
-        refused: why the gate refused it; empty where it did not.
+        prepared: the file, and what the gate measured.
+        speed: on short texts, one thread, beside the family's float32.
+        retrieved: through Triton.
     """
 
     name: str
     precision: str
     pooling: str
-    cosine: float = float("nan")
-    difference: float = float("nan")
-    size_mb: float = float("nan")
-    export_s: float = float("nan")
-    rate: float = float("nan")
-    ratio: float = float("nan")
-    in_order: int = 0
-    queries: int = 0
-    refused: str = ""
+    prepared: PreparedEncoder
+    speed: Speed
+    retrieved: Retrieved
 
     def line(self) -> str:
         """The cell as a line of a Markdown table."""
-        if self.refused:
-            return f"| {self.name} | {self.precision} | {self.pooling} | refused: {self.refused} ||||||"
-        return (
-            f"| {self.name} | {self.precision} | {self.pooling} | {self.cosine:.7f} | {self.difference:.1e} | "
-            f"{self.size_mb:.1f} | {self.export_s:.1f} | {self.rate:.0f} ({self.ratio:.2f} x) | "
-            f"{self.in_order} of {self.queries} |"
+        onnx, speed, found = self.prepared.onnx, self.speed, self.retrieved
+        figures = (
+            f"{self.prepared.worst_cosine:.7f}",
+            f"{found.difference:.0e}",
+            f"{onnx.size_bytes / 1e6:.1f}",
+            f"{onnx.seconds:.0f}",
+            f"{speed.rate:.0f}",
+            f"{speed.ratio:.2f} ({speed.lowest:.2f}-{speed.highest:.2f})",
+            f"{found.recall:.3f}",
+            f"{found.in_order} of {found.queries}",
         )
+        return f"| {self.name} | {self.precision} | {self.pooling} | {' | '.join(figures)} |"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An encoder that can't be had in a precision."""
+
+    name: str
+    precision: str
+    pooling: str
+    reason: str
+
+    def line(self) -> str:
+        """The refusal as a line of the same table."""
+        return f"| {self.name} | {self.precision} | {self.pooling} | refused: {self.reason} | | | | | | | |"
 
 
 HEAD = """\
-| encoder | precision | pooling | worst cosine | batch difference | MB | export, s | texts/s (ratio) | torch's order |
-|---|---|---|---|---|---|---|---|---|
+| encoder | precision | pooling | worst cosine | batch | MB | made in, s | texts/s | ratio | recall@10 | order |
+|---|---|---|---|---|---|---|---|---|---|---|
 """
 
 
@@ -117,17 +143,22 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         cells = asyncio.run(_measure(args.families.split(","), Path(scratch), args.cache))
-    table = HEAD + "\n".join(cell.line() for cell in cells) + "\n"
-    sys.stdout.write(table)
-    page = args.out.read_text(encoding="utf-8") if args.out.is_file() else "# Families and precisions\n\n" + HEAD
-    before = page.split(HEAD, maxsplit=1)[0]
-    args.out.write_text(before + table, encoding="utf-8")
-    return (
-        0 if all(cell.refused or cell.in_order == cell.queries for cell in cells if cell.precision == "float32") else 1
-    )
+    write_table(cells, args.out)
+    return 0 if all(_holds(cell) for cell in cells if cell.precision == FLOAT32) else 1
 
 
-async def _measure(names: Sequence[str], scratch: Path, cache: Path) -> list[Cell]:
+def write_table(cells: Sequence[Cell | Refusal], page: Path) -> None:
+    """Writes the table to the end of a page, in place of the one there; the words before it stay."""
+    told = page.read_text(encoding="utf-8") if page.is_file() else "# Families and precisions\n\n"
+    table = "\n".join(cell.line() for cell in cells) + "\n"
+    page.write_text(told.split(HEAD, maxsplit=1)[0] + HEAD + table, encoding="utf-8")
+
+
+def _holds(cell: Cell | Refusal) -> bool:
+    return isinstance(cell, Cell) and cell.retrieved.in_order == cell.retrieved.queries
+
+
+async def _measure(names: Sequence[str], scratch: Path, cache: Path) -> list[Cell | Refusal]:
     repository = scratch / "models"
     repository.mkdir()
 
@@ -135,28 +166,20 @@ async def _measure(names: Sequence[str], scratch: Path, cache: Path) -> list[Cel
         pass
 
     settings = EmbeddedTritonSettings(_ROOT / ".venv-triton", repository, scratch / "state", scratch / "triton.log")
-    cells: list[Cell] = []
+    cells: list[Cell | Refusal] = []
     async with EmbeddedTriton(settings, nothing) as triton, TritonClient(triton.grpc_address) as client:
         for name in names:
             subject, texts = _subject(name, scratch), _texts(real=name == REAL)
-            made = dict(_prepared(subject, texts, cache, cells))
-            rates = compare_speed(
-                {precision: file_encode(subject.source, one.onnx.path) for precision, one in made.items()},
-                texts.queries,
-                _ROUNDS,
-            )
+            made = _prepared(subject, texts, cache, cells)
+            files = {precision: file_encode(subject.source, one.onnx.path) for precision, one in made.items()}
+            speeds = compare_speed(files, texts.queries, _ROUNDS)
+            truth = _vectors(subject.oracle, texts)
             for precision, prepared in made.items():
-                found = await _through_triton(client, repository, subject.source, prepared, texts)
-                in_order = _in_order(subject.oracle, texts, found)
-                speed, onnx = rates[precision], prepared.onnx
-                cell = Cell(
-                    name, precision, subject.source.pooling, prepared.parity.worst_cosine,
-                    prepared.parity.worst_difference, onnx.size_bytes / 1e6, onnx.seconds, speed.rate, speed.ratio,
-                    in_order, len(texts.queries),
-                )  # fmt: skip
-                cells.append(cell)
-                sys.stdout.write(cell.line() + "\n")
-                sys.stdout.flush()
+                served = await _Served.of(client, repository, subject.source, prepared)
+                found = await served.retrieve(texts, truth)
+                cells.append(Cell(subject.name, precision, subject.source.pooling, prepared, speeds[precision], found))
+            sys.stdout.write("\n".join(cell.line() for cell in cells if cell.name == subject.name) + "\n")
+            sys.stdout.flush()
     return cells
 
 
@@ -184,49 +207,68 @@ def _texts(*, real: bool) -> Texts:
     return Texts(tuple(told(5 + row % 20) for row in range(len(sample))), tuple(told(len(q.split())) for q in queries))
 
 
-def _prepared(subject: Subject, texts: Texts, cache: Path, cells: list[Cell]) -> Iterator[tuple[str, PreparedEncoder]]:
-    for precision in ("float32",):
+def _prepared(subject: Subject, texts: Texts, cache: Path, cells: list[Cell | Refusal]) -> dict[str, PreparedEncoder]:
+    made = {}
+    for name in PRECISIONS:
+        precision = Precision(name, texts.items)
         try:
-            yield precision, prepare_encoder(subject.source, cache, max_batch_size=_MAX_BATCH_SIZE, on_step=_say)
+            made[name] = prepare_encoder(
+                subject.source, cache, max_batch_size=_MAX_BATCH_SIZE, on_step=_say, precision=precision
+            )
         except ShortlistError as error:
-            cells.append(Cell(subject.name, precision, subject.source.pooling, refused=str(error)))
+            cells.append(Refusal(subject.name, name, subject.source.pooling, str(error)))
+    return made
 
 
 def _say(step: str) -> None:
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {step}\n")
 
 
-async def _through_triton(
-    client: TritonClient, repository: Path, source: EncoderSource, prepared: PreparedEncoder, texts: Texts
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns Triton's vectors of the items, float32[n, d], in batches, and of the queries, one by one."""
-    config = encoder_config(source.max_tokens, _MAX_BATCH_SIZE, warm_up=False)
-    version = install_model(repository, "encoder", prepared.onnx.path, prepared.onnx.sha256, config)
-    await client.load("encoder", config, [version], 120.0)
-    tokenizer = TextTokenizer(source.tokenizer_file, source.max_tokens)
+@dataclass(frozen=True)
+class _Served:
+    """A version in Triton."""
 
-    async def encode(some: Sequence[str]) -> np.ndarray:
-        rows = [one.ids for one in tokenizer.tokenize(some)]
-        arrays = pad(rows, max(len(row) for row in rows), source.pad_token_id)
-        return await client.encode(*arrays, version=version, timeout_s=60.0)
+    client: TritonClient
+    version: int
+    source: EncoderSource
+    tokenizer: TextTokenizer
 
-    starts = range(0, len(texts.items), _MAX_BATCH_SIZE)
-    items = [await encode(texts.items[start : start + _MAX_BATCH_SIZE]) for start in starts]
-    queries = [await encode([query]) for query in texts.queries]
-    return np.concatenate(items), np.concatenate(queries)
+    @classmethod
+    async def of(
+        cls, client: TritonClient, repository: Path, source: EncoderSource, prepared: PreparedEncoder
+    ) -> "_Served":
+        config = encoder_config(source.max_tokens, _MAX_BATCH_SIZE, warm_up=False)
+        version = install_model(repository, "encoder", prepared.onnx.path, prepared.onnx.sha256, config)
+        await client.load("encoder", config, [version], 120.0)
+        return cls(client, version, source, TextTokenizer(source.tokenizer_file, source.max_tokens))
+
+    async def retrieve(self, texts: Texts, truth: tuple[np.ndarray, np.ndarray]) -> Retrieved:
+        """Encodes items in batches and alone, queries alone; `truth` is torch's of both."""
+        starts = range(0, len(texts.items), _MAX_BATCH_SIZE)
+        items = np.concatenate([await self._encode(texts.items[at : at + _MAX_BATCH_SIZE]) for at in starts])
+        alone = np.concatenate([await self._encode([item]) for item in texts.items])
+        queries = np.concatenate([await self._encode([query]) for query in texts.queries])
+        shares, in_order = [], 0
+        for right, scores in zip(truth[1] @ truth[0].T, queries @ items.T, strict=True):
+            nearest, wanted = (np.argsort(-one, kind="stable")[:_DEPTH] for one in (scores, right))
+            shares.append(len(set(nearest) & set(wanted)) / _DEPTH)
+            # Items that torch holds for equal may change places.
+            in_order += bool(np.abs(right[nearest] - right[wanted]).max() <= _SAME)
+        return Retrieved(float(np.abs(items - alone).max()), float(np.mean(shares)), in_order, len(texts.queries))
+
+    async def _encode(self, texts: Sequence[str]) -> np.ndarray:
+        rows = [one.ids for one in self.tokenizer.tokenize(texts)]
+        arrays = pad(rows, max(len(row) for row in rows), self.source.pad_token_id)
+        return await self.client.encode(*arrays, version=self.version, timeout_s=60.0)
 
 
-def _in_order(oracle: SentenceTransformer, texts: Texts, found: tuple[np.ndarray, np.ndarray]) -> int:
-    """Counts the queries whose nearest ten have torch's order; items that torch holds for equal may change places."""
+def _vectors(oracle: SentenceTransformer, texts: Texts) -> tuple[np.ndarray, np.ndarray]:
+    """Torch's of items and queries, float32[n, d] each."""
     items, queries = (
         np.asarray(oracle.encode(list(some), normalize_embeddings=True, show_progress_bar=False))
         for some in (texts.items, texts.queries)
     )
-    count = 0
-    for truth, scores in zip(queries @ items.T, found[1] @ found[0].T, strict=True):
-        nearest = np.argsort(-scores, kind="stable")[:_DEPTH]
-        count += bool(np.abs(truth[nearest] - np.sort(truth)[::-1][:_DEPTH]).max() <= _SAME)
-    return count
+    return items, queries
 
 
 if __name__ == "__main__":

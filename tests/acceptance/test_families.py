@@ -17,8 +17,11 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from catalogue.item_file import check_items
+from domain.precision import FLOAT16, INT8
 from domain.recommendation import RecommendQuery, Source, StageTimes
 from domain.release_folder import ReleaseFolder
+from export.calibration import Precision
+from export.encoder import prepare_encoder
 from export.encoder_source import EncoderChoice, resolve_encoder
 from export.families import FAMILIES
 from export.progress import Silence
@@ -78,6 +81,7 @@ class Served:
     live: LiveRelease
     recommender: Recommender
     texts: tuple[str, ...]
+    request: ReleaseRequest
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -135,7 +139,7 @@ async def served(
     live = await loader.load(release)
     texts = tuple(f"{item.title}. {item.text}".removesuffix(". ") for item in build.catalogue.items())
     with ThreadPoolExecutor(1) as searchers:
-        yield Served(layout, oracle, release, live, Recommender(lambda: live, searchers, 0.3), texts)
+        yield Served(layout, oracle, release, live, Recommender(lambda: live, searchers, 0.3), texts, build)
     await live.encoder.batcher.aclose()
 
 
@@ -196,6 +200,19 @@ async def test_retrieval_has_torchs_order(served: Served) -> None:
         assert found == pytest.approx(np.sort(scores)[::-1][:10].tolist(), abs=2e-5), text
         assert [item.similarity for item in reply.items] == pytest.approx(found, abs=2e-5)
         assert len({item.id for item in reply.items}) == 10
+
+
+@pytest.mark.parametrize("name", [FLOAT16, INT8])
+async def test_each_precision_passes_its_gate(served: Served, name: str) -> None:
+    """Made from the float32 file above; alone and in mixed batches, and a vector doesn't depend on its company."""
+    source, cache = served.request.encoder, served.request.cache
+    wanted = Precision(name, served.texts)
+    prepared = prepare_encoder(source, cache, max_batch_size=8, on_step=lambda _: None, precision=wanted)
+    assert (prepared.precision, prepared.onnx.dimension) == (name, served.release.manifest.dimension)
+    assert prepared.gate is not None
+    assert prepared.gate.worst_cosine >= {FLOAT16: 0.999, INT8: 0.98}[name]
+    assert prepared.gate.company_min >= 0.9999
+    assert prepared.onnx.sha256 != served.release.manifest.files["models/encoder.onnx"].sha256
 
 
 async def test_the_prompt_of_queries_changes_what_is_found(served: Served) -> None:
