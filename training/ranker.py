@@ -38,7 +38,7 @@ class RankerSettings:
         candidate_limit: most candidates that are ranked.
     """
 
-    hidden: tuple[int, ...] = (32, 16)
+    hidden: tuple[int, ...] = (64, 32)
     members: int = 3
     epochs: int = 25
     patience: int = 4
