@@ -1,6 +1,7 @@
 """The encoder's configurations for a GPU: `encoder/configs/NAME.pbtxt` beside the default config.pbtxt.
 
-Triton takes one with `--model-config-name NAME`. A length bucket is an optimisation profile: what TensorRT tunes for
+The gateway sends one with the load where its setting `encoder_config` names it; Triton by itself takes one with
+`--model-config-name NAME`. A length bucket is an optimisation profile: what TensorRT tunes for
 256 tokens is slow at 16, and a plan serves only the profiles that its configuration lists.
 """
 
@@ -35,7 +36,8 @@ dynamic_batching {
 _PLAN = """\
 # The encoder as a TensorRT plan, built by `shortlist export --tensorrt` for one GPU and one version of TensorRT.
 # Written by pipeline/tensorrt_config.py; a test holds the committed file to it, so change the function. Chosen with
-# --model-config-name=tensorrt; the version's folder then needs {plan} beside model.onnx.
+# encoder_config = "tensorrt" in the gateway's settings (it sends the configuration with the load), or, of a Triton
+# without it, with --model-config-name=tensorrt; the version's folder then needs {plan} beside model.onnx.
 name: "encoder"
 backend: "tensorrt"
 default_model_filename: "{plan}"
@@ -50,7 +52,8 @@ instance_group [ {{ kind: KIND_GPU  count: 1  profile: [ {numbers} ] }} ]
 _PROVIDER = """\
 # The encoder in ONNX Runtime with its TensorRT provider: plans are built at the first load and kept in a cache.
 # Written by pipeline/tensorrt_config.py; a test holds the committed file to it, so change the function. Chosen with
-# --model-config-name=onnxruntime-tensorrt, in NVIDIA's container: the embedded Triton has no such backend.
+# encoder_config = "onnxruntime-tensorrt" in the gateway's settings, or, of a Triton without it, with
+# --model-config-name=onnxruntime-tensorrt; in NVIDIA's container: the embedded Triton has no such backend.
 name: "encoder"
 backend: "onnxruntime"
 
@@ -116,7 +119,7 @@ def length_profiles(max_tokens: int, max_batch_size: int) -> tuple[Profile, ...]
     return tuple(profiles)
 
 
-def tensorrt_config(max_tokens: int = 256, max_batch_size: int = 32) -> str:
+def tensorrt_config(max_tokens: int = 256, max_batch_size: int = 32, *, warm_up: bool = True) -> str:
     """Returns the text of `configs/tensorrt.pbtxt`. Raises as `length_profiles`."""
     profiles = length_profiles(max_tokens, max_batch_size)
     head = _PLAN.format(
@@ -125,10 +128,10 @@ def tensorrt_config(max_tokens: int = 256, max_batch_size: int = 32) -> str:
         profiles="\n".join(f"#   {number}: {profile}" for number, profile in enumerate(profiles)),
         numbers=", ".join(f'"{number}"' for number in range(len(profiles))),
     )
-    return head + _BATCHING + warm_ups(max_tokens, max_batch_size)
+    return head + _BATCHING + (warm_ups(max_tokens, max_batch_size) if warm_up else "")
 
 
-def onnxruntime_tensorrt_config(max_tokens: int = 256, max_batch_size: int = 32) -> str:
+def onnxruntime_tensorrt_config(max_tokens: int = 256, max_batch_size: int = 32, *, warm_up: bool = True) -> str:
     """Returns the text of `configs/onnxruntime-tensorrt.pbtxt`. Raises as `length_profiles`."""
     profiles = length_profiles(max_tokens, max_batch_size)
     head = _PROVIDER.format(
@@ -137,14 +140,23 @@ def onnxruntime_tensorrt_config(max_tokens: int = 256, max_batch_size: int = 32)
         usual=_shapes([profile.usual for profile in profiles]),
         longest=_shapes([profile.longest for profile in profiles]),
     )
-    return head + _BATCHING + warm_ups(max_tokens, max_batch_size)
+    return head + _BATCHING + (warm_ups(max_tokens, max_batch_size) if warm_up else "")
 
 
-def gpu_configs(max_tokens: int = 256, max_batch_size: int = 32) -> dict[str, str]:
-    """Returns every configuration for a GPU by its name. Raises as `length_profiles`."""
+def gpu_configs(max_tokens: int = 256, max_batch_size: int = 32, *, warm_up: bool = True) -> dict[str, str]:
+    """Returns every configuration for a GPU by its name.
+
+    Args:
+        max_tokens: the longest sequence the encoder takes, in tokens.
+        max_batch_size: rows in one call.
+        warm_up: whether Triton runs every length bucket before a version counts as ready.
+
+    Raises:
+        ValueError: an argument is below 1.
+    """
     return {
-        TENSORRT: tensorrt_config(max_tokens, max_batch_size),
-        ONNXRUNTIME_TENSORRT: onnxruntime_tensorrt_config(max_tokens, max_batch_size),
+        TENSORRT: tensorrt_config(max_tokens, max_batch_size, warm_up=warm_up),
+        ONNXRUNTIME_TENSORRT: onnxruntime_tensorrt_config(max_tokens, max_batch_size, warm_up=warm_up),
     }
 
 

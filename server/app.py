@@ -125,6 +125,7 @@ class Gateway:
             unreadable_limit=settings.unreadable_limit,
             shared=settings.triton is not None,
             encoder_on_gpu=settings.encoder_on_gpu,
+            encoder_config=settings.encoder_config,
         )
         await self._go_live(loader, folder)
         self._start_task(self._metrics.watch_loop())

@@ -18,6 +18,7 @@ from pipeline.graph_file import VectorIndex
 from pipeline.item_table import ItemTable
 from pipeline.lexical import LexicalIndex
 from pipeline.model_repository import install_model
+from pipeline.tensorrt_config import gpu_configs
 from pipeline.tokenize import pad
 from pipeline.triton_config import encoder_config, length_buckets
 from server.batcher import Batcher, BatchLimits, BatchObserver
@@ -97,6 +98,7 @@ class ReleaseLoader:
         unreadable_limit: above this share of text that the encoder cannot read, an item's vector says nothing.
         shared: whether other gateways use the same Triton.
         encoder_on_gpu: whether Triton shall run the encoder on its GPU.
+        encoder_config: name of a configuration for its GPU, as in `gpu_configs`; None for ONNX Runtime's own kernels.
     """
 
     triton: Triton
@@ -106,6 +108,7 @@ class ReleaseLoader:
     unreadable_limit: float
     shared: bool
     encoder_on_gpu: bool = False
+    encoder_config: str | None = None
 
     async def load(self, folder: ReleaseFolder, on_step: Callable[[str], None] = lambda _: None) -> LiveRelease:
         """Verifies a release, loads it into Triton and returns it warm.
@@ -207,6 +210,9 @@ class ReleaseLoader:
         )
 
     def _config_of(self, entry: EncoderEntry) -> Callable[[bool], str]:
+        name = self.encoder_config
+        if name is not None:
+            return lambda alone: gpu_configs(entry.max_tokens, entry.max_batch_size, warm_up=alone)[name]
         return lambda alone: encoder_config(
             entry.max_tokens, entry.max_batch_size, warm_up=alone, on_gpu=self.encoder_on_gpu
         )

@@ -47,6 +47,11 @@ class Settings(BaseModel):
         None, description="file with NAME=VALUE, the key of that Triton's restricted protocols"
     )
     encoder_on_gpu: bool = Field(False, description="have that Triton run the encoder on its GPU")
+    encoder_config: str | None = Field(
+        None,
+        pattern="^(tensorrt|onnxruntime-tensorrt)$",
+        description="have it run the encoder on its GPU so: tensorrt (a plan) or onnxruntime-tensorrt",
+    )
     triton_env: Path = Field(_CHECKOUT / ".venv-triton", description="Python environment of the embedded Triton")
     state: Path = Field(Path("var"), description="folder for logs and the embedded Triton's backends")
     log_format: str = Field("auto", pattern="^(auto|json|console)$", description="json, console, or auto: by terminal")
@@ -157,6 +162,8 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("triton_key_file needs triton: the embedded Triton has no key")
     if settings.encoder_on_gpu and settings.triton is None:
         raise ConfigurationError("encoder_on_gpu needs triton: the embedded Triton runs on the processor alone")
+    if settings.encoder_config is not None and settings.triton is None:
+        raise ConfigurationError("encoder_config needs triton: the embedded Triton runs on the processor alone")
     if settings.default_deadline_s > settings.longest_deadline_s:
         raise ConfigurationError("default_deadline_s must not exceed longest_deadline_s")
     if settings.default_k > settings.max_k:

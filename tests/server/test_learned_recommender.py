@@ -10,6 +10,8 @@ import pytest
 from domain.errors import NothingToGoOn
 from domain.event import Event, EventKind
 from domain.recommendation import DegradationReason, RecommendQuery, Source, StageTimes
+from pipeline.tensorrt_config import gpu_configs
+from pipeline.triton_config import encoder_config
 from server.deadline import Deadline
 from server.live_release import ReleaseLoader
 from server.metrics import Metrics
@@ -203,3 +205,16 @@ async def test_a_triton_with_other_weights_is_noticed(served):
     with_others = served.triton.networks["ranker"]
     next(with_others.parameters()).data.add_(1.0)
     assert "answers a canary differently" in str(await ranker.probe(5))
+
+
+@pytest.mark.parametrize("name", [None, "tensorrt", "onnxruntime-tensorrt"])
+async def test_the_named_configuration_is_what_triton_is_sent(workshop, learned_release, tmp_path, name):
+    """It comes with the load, and so takes the place of whatever stands in the model's folder."""
+    triton = TorchTriton(workshop.model, learned_release.path / "models/encoder.onnx", np.arange(COUNT))
+    with ThreadPoolExecutor(2) as workers:
+        loader = ReleaseLoader(triton, tmp_path / "models", workers, Metrics(), 0.3, shared=False, encoder_config=name)
+        release = await loader.load(learned_release)
+        await release.encoder.batcher.aclose()
+    entry = learned_release.manifest.encoder
+    limits = (entry.max_tokens, entry.max_batch_size)
+    assert triton.configs["encoder"] == (encoder_config(*limits) if name is None else gpu_configs(*limits)[name])

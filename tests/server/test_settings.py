@@ -215,3 +215,7 @@ def test_a_key_is_for_somebody_elses_triton():
 def test_only_somebody_elses_triton_has_a_gpu():
     with pytest.raises(ConfigurationError, match="encoder_on_gpu needs triton"):
         load(encoder_on_gpu=True)
+    with pytest.raises(ConfigurationError, match="encoder_config needs triton"):
+        load(encoder_config="tensorrt")
+    with pytest.raises(ConfigurationError, match="encoder_config"):
+        load(triton="127.0.0.1:8001", encoder_config="openvino")
