@@ -18,7 +18,8 @@ PAIR_LIMIT = (2**15 - 1) // (2 * LEVELS)
 _ALPHA = 0.7
 _TINY = 1e-12
 _LEAST = 1e-5
-_PREFIX = "int8_"
+# A mark that no exporter puts into names of its own: addmm's first step must not be called as addmm_1's product is.
+_PREFIX = "int8:"
 _CONTRIB = "com.microsoft"
 # What these answer is never less: Gelu's least is -0.16997, that of its approximation by tanh -0.17004.
 _FLOORS = {"Gelu": -0.1701, "FastGelu": -0.1701, "Relu": 0.0}
@@ -166,28 +167,28 @@ def _smoothing(largest: NDArray[np.float32], group: Sequence[Linear]) -> NDArray
 def _quantise(source: _Input, constants: _Constants) -> list[onnx.NodeProto]:
     """float32[..., K] -> scale float32[..., 1], quantised uint8[..., K]."""
     own, smoothing = _PREFIX + source.name, source.smoothing
-    steps = [("Mul", [source.name, constants.add(f"{source.name}_smoothing", 1 / smoothing)], "smoothed")]
+    steps = [("Mul", [source.name, constants.add(f"{source.name}:smoothing", 1 / smoothing)], "smoothed")]
     if source.floor is None:
-        steps.append(("Abs", [f"{own}_smoothed"], "magnitude"))
-        reach, levels = f"{own}_magnitude", f"{own}_smoothed"
+        steps.append(("Abs", [f"{own}:smoothed"], "magnitude"))
+        reach, levels = f"{own}:magnitude", f"{own}:smoothed"
     else:
-        floor = constants.add(f"{source.name}_floor", (source.floor / smoothing).astype(np.float32))
-        steps.append(("Sub", [f"{own}_smoothed", floor], "raised"))
-        reach = levels = f"{own}_raised"
+        floor = constants.add(f"{source.name}:floor", (source.floor / smoothing).astype(np.float32))
+        steps.append(("Sub", [f"{own}:smoothed", floor], "raised"))
+        reach = levels = f"{own}:raised"
     step = np.float32(1 / (2 * LEVELS - source.zero_point))
     steps += [
         ("ReduceMax", [reach, constants.add("last", np.array([-1]))], "largest"),
-        ("Mul", [f"{own}_largest", constants.add(f"step_{source.zero_point}", step)], "unguarded"),
-        ("Max", [f"{own}_unguarded", constants.add("tiny", np.float32(_TINY))], "scale"),
-        ("Div", [levels, f"{own}_scale"], "levels"),
+        ("Mul", [f"{own}:largest", constants.add(f"step_{source.zero_point}", step)], "unguarded"),
+        ("Max", [f"{own}:unguarded", constants.add("tiny", np.float32(_TINY))], "scale"),
+        ("Div", [levels, f"{own}:scale"], "levels"),
         (
             "QuantizeLinear",
-            [f"{own}_levels", constants.add("one", np.float32(1)), constants.zero_point(source)],
+            [f"{own}:levels", constants.add("one", np.float32(1)), constants.zero_point(source)],
             "whole",
         ),
     ]
     return [
-        helper.make_node(kind, inputs, [f"{own}_{output}"], name=f"{own}_{output}") for kind, inputs, output in steps
+        helper.make_node(kind, inputs, [f"{own}:{output}"], name=f"{own}:{output}") for kind, inputs, output in steps
     ]
 
 
@@ -201,26 +202,26 @@ def _multiply(
     levels, scales = weights
     own = _PREFIX + linear.output
     inputs = [
-        f"{_PREFIX}{source.name}_whole",
-        constants.add(f"{linear.output}_weights", levels),
+        f"{_PREFIX}{source.name}:whole",
+        constants.add(f"{linear.output}:weights", levels),
         constants.add("one", np.float32(1)),
-        constants.add(f"{linear.output}_scales", scales),
+        constants.add(f"{linear.output}:scales", scales),
         constants.zero_point(source),
         constants.add("weight_zero", np.int8(0)),
     ]
-    steps = [("Mul", [f"{own}_product", f"{_PREFIX}{source.name}_scale"])]
+    steps = [("Mul", [f"{own}:product", f"{_PREFIX}{source.name}:scale"])]
     if source.floor is not None:
         floor = (source.floor / source.smoothing).astype(np.float64)
         sums = (floor @ levels.astype(np.float64) * scales).astype(np.float32)
-        steps.append(("Add", [f"{own}_0", constants.add(f"{linear.output}_of_floor", sums)]))
+        steps.append(("Add", [f"{own}:0", constants.add(f"{linear.output}:of_floor", sums)]))
     if linear.bias:
-        steps.append(("Add", [f"{own}_{len(steps) - 1}", linear.bias]))
-    product = helper.make_node("MatMulIntegerToFloat", inputs, [f"{own}_product"], name=own, domain=_CONTRIB)
-    outputs = [*(f"{own}_{place}" for place in range(len(steps) - 1)), linear.output]
+        steps.append(("Add", [f"{own}:{len(steps) - 1}", linear.bias]))
+    product = helper.make_node("MatMulIntegerToFloat", inputs, [f"{own}:product"], name=own, domain=_CONTRIB)
+    outputs = [*(f"{own}:{place}" for place in range(len(steps) - 1)), linear.output]
     return [
         product,
         *(
-            helper.make_node(kind, taken, [output], name=f"{own}_{place}")
+            helper.make_node(kind, taken, [output], name=f"{own}:{place}")
             for place, ((kind, taken), output) in enumerate(zip(steps, outputs, strict=True))
         ),
     ]

@@ -71,7 +71,7 @@ def test_int8_multiplies_every_token_by_constant_weights_in_whole_numbers(export
     assert kinds.count("MatMulIntegerToFloat") == len(linears(before)) == 12
     assert linears(after) == []
     onnx.checker.check_model(after)
-    weights = [one for one in after.graph.initializer if one.name.endswith("_weights")]
+    weights = [one for one in after.graph.initializer if one.name.endswith(":weights")]
     assert {one.data_type for one in weights} == {TensorProto.INT8}
     # After Gelu nothing is below its floor, which is taken off before and put back after.
     assert kinds.count("Sub") - [node.op_type for node in before.graph.node].count("Sub") == 2
@@ -96,6 +96,21 @@ def test_what_the_calibration_texts_were_like(exported, tokens):
     assert (np.diag(seen.moment) <= seen.token_count * seen.largest**2 * 1.001).all()
     one = observe(model, [name], [tokens[0].ids])[name]
     assert (seen.largest >= one.largest).all()
+
+
+def test_products_with_numbered_names_keep_their_steps_apart(exported, tokens, tmp_path):
+    """GPT-2's are called addmm, addmm_1, addmm_2: a first step of one must not be called as another is."""
+    # The last one follows Gelu: it has two steps after its product.
+    model = onnx.load(exported.path)
+    renamed = {one.output: "addmm" + (f"_{place}" if place else "") for place, one in enumerate(linears(model)[::-1])}
+    for node in model.graph.node:
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+    onnx.save(model, tmp_path / "model.onnx")
+    to_int8(tmp_path / "model.onnx", [text.ids for text in tokens[:3]], tmp_path / "out.onnx")
+    names = [node.name for node in onnx.load(tmp_path / "out.onnx").graph.node]
+    assert len(set(names)) == len(names)
+    onnxruntime.InferenceSession(tmp_path / "out.onnx", providers=["CPUExecutionProvider"])
 
 
 def test_what_follows_the_pooling_stays_float(exported, tokens, tmp_path):
