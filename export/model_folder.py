@@ -9,6 +9,7 @@ from typing import TypeVar
 from domain.errors import ModelNotUsable
 from domain.recommendation import Source
 from export.quality import Quality, read_quality
+from pipeline.blend import Blend
 from pipeline.neighbours import NeighbourTable, PopularItems
 
 RUN = "run.json"
@@ -24,6 +25,7 @@ ENCODER = "encoder"
 STUDENT = "student"
 USER_TOWER = "user_tower"
 RANKER = "ranker"
+BLEND = "ranker/hybrid.json"
 _UNFINISHED = ".unfinished-*"
 
 _Read = TypeVar("_Read")
@@ -43,6 +45,7 @@ class ModelFolder:
         neighbours: for collaborative recall.
         followers: what often comes next, as neighbours.
         popularity: the prior.
+        blend: what each recall source counts; None where the ranker's step was not run.
     """
 
     path: Path
@@ -54,6 +57,7 @@ class ModelFolder:
     neighbours: NeighbourTable | None = None
     followers: NeighbourTable | None = None
     popularity: PopularItems | None = None
+    blend: Blend | None = None
 
     def has(self, part: str) -> bool:
         """Whether the folder has this file or folder, and training did not find it worse than what stood."""
@@ -89,9 +93,10 @@ def open_model_folder(path: Path) -> ModelFolder:
         data=_json(path / DATA) if (path / DATA).exists() else {},
         quality=read_quality(path / QUALITY) if (path / QUALITY).exists() else None,
         thresholds=_thresholds(path / THRESHOLDS),
-        neighbours=_table(path / NEIGHBOURS, NeighbourTable.load),
-        followers=_table(path / FOLLOWERS, NeighbourTable.load),
-        popularity=_table(path / POPULARITY, PopularItems.load),
+        neighbours=_read(path / NEIGHBOURS, NeighbourTable.load),
+        followers=_read(path / FOLLOWERS, NeighbourTable.load),
+        popularity=_read(path / POPULARITY, PopularItems.load),
+        blend=_read(path / BLEND, Blend.load),
     )
     named = ((NEIGHBOURS, folder.neighbours), (FOLLOWERS, folder.followers), (POPULARITY, folder.popularity))
     for name, table in named:
@@ -99,6 +104,9 @@ def open_model_folder(path: Path) -> ModelFolder:
             raise ModelNotUsable(
                 f"{path / name} is about {len(table)} items, {ITEMS} names {len(item_ids)}; train again"
             )
+    odd = set(() if folder.blend is None else folder.blend.weights) - set(Source)
+    if odd:
+        raise ModelNotUsable(f"{path / BLEND} names {', '.join(sorted(odd))}, which is no recall source; train again")
     return folder
 
 
@@ -126,7 +134,7 @@ def _thresholds(path: Path) -> dict[str, float]:
     return found
 
 
-def _table(path: Path, load: Callable[[Path], _Read]) -> _Read | None:
+def _read(path: Path, load: Callable[[Path], _Read]) -> _Read | None:
     if not path.exists():
         return None
     try:

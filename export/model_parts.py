@@ -108,6 +108,8 @@ def pack_parts(model: ModelFolder, target: Target, progress: Progress) -> Packed
     for name, packed in _COPIED.items():
         if model.has(name):
             shutil.copyfile(model.path / name, target.folder / packed)
+    if model.blend is not None:  # it counts where no ranker orders, so also where none was kept
+        model.blend.save(target.folder / layout.BLEND)
     if model.has(model_folder.STUDENT):
         _pack_student(model.path / model_folder.STUDENT, target)
     parts = PackedParts()

@@ -69,6 +69,12 @@ class NeighbourTable:
         kept[target[known]] = np.where(moved[known] >= 0, weights[known], 0)
         return NeighbourTable(rows, kept)
 
+    def sums(self, history: np.ndarray) -> np.ndarray:
+        """Returns float64[n], the weights summed over a history's rows, int64[H]; 0 for nobody's neighbour."""
+        near, weights = self.rows[history].ravel(), self.weights[history].ravel()
+        real = near >= 0
+        return np.bincount(near[real], weights[real], minlength=len(self.rows))
+
     def search(self, history: np.ndarray, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns the items that the history's neighbours speak for.
 
@@ -80,9 +86,7 @@ class NeighbourTable:
         Returns:
             rows int64[k] and scores float32[k], best first; all scores are above 0.
         """
-        near, weights = self.rows[history].ravel(), self.weights[history].ravel()
-        real = near >= 0
-        scores = np.bincount(near[real], weights[real], minlength=len(self.rows))
+        scores = self.sums(history)
         scores[blocked] = 0
         found = np.flatnonzero(scores > 0)
         return top_rows(scores[found].astype(np.float32), found, count)

@@ -10,6 +10,7 @@ from domain import release_folder as layout
 from domain.errors import ReleaseRejected
 from domain.release_folder import ReleaseFolder
 from pipeline.aspect_profile import AspectTable
+from pipeline.blend import Blend
 from pipeline.neighbours import NeighbourTable, PopularItems
 from pipeline.rank_features import FEATURE_NAMES, FeatureScaler
 from pipeline.static_encoder import StaticEncoder
@@ -53,6 +54,7 @@ class LearnedContents:
         tower: float32[n, e], the item side of the user tower.
         scaling: of the ranker's features and logits.
         canaries: by model.
+        blend: what each source counts.
     """
 
     neighbours: NeighbourTable | None = None
@@ -64,6 +66,7 @@ class LearnedContents:
     tower: np.ndarray | None = None
     scaling: RankScaling | None = None
     canaries: Mapping[str, ModelCanary] = field(default_factory=dict)
+    blend: Blend = field(default_factory=Blend)
 
 
 def read_learned(folder: ReleaseFolder, vectors: np.ndarray, item_ids: Sequence[str]) -> LearnedContents:
@@ -89,6 +92,7 @@ def read_learned(folder: ReleaseFolder, vectors: np.ndarray, item_ids: Sequence[
         tower = _tower(folder) if "user_tower" in manifest.models else None
         scaling = _scaling(folder) if "ranker" in manifest.models else None
         canaries = _canaries(folder, vectors)
+        blend = Blend.load(path / layout.BLEND) if layout.BLEND in manifest.files else Blend()
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ReleaseRejected(f"{path}: {error}; build the release again") from error
     counts = {layout.NEIGHBOURS: neighbours, layout.FOLLOWERS: followers, layout.POPULARITY: popularity}
@@ -96,7 +100,7 @@ def read_learned(folder: ReleaseFolder, vectors: np.ndarray, item_ids: Sequence[
     if wrong:
         raise ReleaseRejected(f"{path}: {', '.join(wrong)} is not about {manifest.item_count} items; build it again")
     said, often = (None, None) if aspects is None else (aspects.matrix(item_ids), aspects.often_said(item_ids))
-    return LearnedContents(neighbours, followers, popularity, said, student, often, tower, scaling, canaries)
+    return LearnedContents(neighbours, followers, popularity, said, student, often, tower, scaling, canaries, blend)
 
 
 def _student(folder: ReleaseFolder) -> StaticEncoder | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pipeline.blend import Blend
 from pipeline.item_facts import ItemFacts
 from pipeline.neighbours import NeighbourTable, PopularItems
 from pipeline.static_encoder import StaticEncoder
@@ -49,11 +50,13 @@ class Ranker:
         model: on Triton.
         scaling: of its features and logits.
         facts: what the features are made from.
+        popular_count: how many of the most popular items it judges besides what the sources recalled.
     """
 
     model: ServedModel
     scaling: RankScaling
     facts: ItemFacts
+    popular_count: int
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class LearnedParts:
         tower: the user tower.
         ranker: the ranker.
         thresholds: least score of a candidate in a recall source, by the source's name.
+        blend: what each source counts where no ranker orders, and how deep it is asked.
     """
 
     neighbours: NeighbourTable | None = None
@@ -79,6 +83,7 @@ class LearnedParts:
     tower: UserTower | None = None
     ranker: Ranker | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    blend: Blend = field(default_factory=Blend)
 
     def models(self) -> Iterator[ServedModel]:
         """Yields every model that runs on Triton."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected
 from domain.manifest import ModelEntry
+from domain.recommendation import Source
 from domain.release_folder import ReleaseFolder
 from pipeline.item_facts import ItemFacts
 from pipeline.model_repository import install_model
@@ -75,7 +76,8 @@ class ModelLoader:
         ranker = None
         if "ranker" in served and learned.scaling is not None:
             facts = await asyncio.get_running_loop().run_in_executor(self.workers, _facts, contents)
-            ranker = Ranker(served["ranker"], learned.scaling, facts)
+            popular_count = learned.blend.list_lengths.get(Source.POPULAR, 0)
+            ranker = Ranker(served["ranker"], learned.scaling, facts, popular_count)
         return LearnedParts(
             neighbours=learned.neighbours,
             followers=learned.followers,
@@ -85,6 +87,7 @@ class ModelLoader:
             tower=tower,
             ranker=ranker,
             thresholds=folder.manifest.thresholds,
+            blend=learned.blend,
         )
 
     async def load_again(self, model: ServedModel) -> None:

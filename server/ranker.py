@@ -1,6 +1,6 @@
 """Orders a request's candidates by the ranker on Triton: features here, logits there, probabilities here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +13,12 @@ from pipeline.vectors import top_rows
 from server.deadline import Deadline
 from server.history import History
 from server.learned_parts import Ranker
-from server.recall import RECALL_DEPTHS, Recalled
+from server.recall import Recalled
 from server.represent import Represented
 
 # Sources that go by the request's text; their order is theirs, the ranker orders what a history recalled.
-_TEXT_SOURCES = frozenset({Source.SEMANTIC_TEXT, Source.LEXICAL})
-_POOL_SOURCES = frozenset({*RANKED_SOURCES, *_TEXT_SOURCES, Source.POPULAR})
+TEXT_SOURCES = frozenset({Source.SEMANTIC_TEXT, Source.LEXICAL})
+_POOL_SOURCES = frozenset({*RANKED_SOURCES, *TEXT_SOURCES, Source.POPULAR})
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Ranking:
 
 def rank_input(ranker: Ranker, history: History, represented: Represented, recalled: Recalled) -> RankInput | None:
     """Makes the features of the candidates; None where there is no history to rank by, or nothing was recalled."""
-    popular, depth = recalled.popular, RECALL_DEPTHS[Source.POPULAR]
+    popular, depth = recalled.popular, ranker.popular_count
     lists = (*recalled.lists, RecalledList(popular.source, popular.rows[:depth], popular.scores[:depth]))
     if history.past is None or not any(len(found.rows) for found in lists):
         return None
@@ -81,18 +81,29 @@ async def ask_ranker(ranker: Ranker, given: RankInput, deadline: Deadline) -> Ra
 
 
 def ranked(given: RankInput, ranking: Ranking, count: int) -> list[Candidate]:
-    """Returns the best candidates: the ranker's order where only a history speaks.
+    """Returns the best candidates in the ranker's order."""
+    ordered = RecalledList("history", *top_rows(ranking.logits, given.rows, len(given.rows)))
+    return in_order(given.lists, ordered, count)
 
-    Where a text speaks too, its lists and the ranked history's are joined by reciprocal rank: how well an item fits the
-    text is not among the ranker's features.
+
+def in_order(lists: Sequence[RecalledList], ordered: RecalledList, count: int) -> list[Candidate]:
+    """Returns the best candidates: in the order given where only a history speaks.
+
+    Where a text speaks too, its lists and the history's are joined by reciprocal rank: how well an item fits the text
+    is not what a history was ordered by.
+
+    Args:
+        lists: what each source recalled.
+        ordered: the candidates in the history's order.
+        count: how many, at most.
     """
-    rows, logits = top_rows(ranking.logits, given.rows, len(given.rows))
-    by_text = [found for found in given.lists if found.source in _TEXT_SOURCES and len(found.rows)]
+    rows, scores = ordered.rows, ordered.scores
+    by_text = [found for found in lists if found.source in TEXT_SOURCES and len(found.rows)]
     if not by_text:
-        return candidates_of(given.lists, rows[:count], logits[:count])
+        return candidates_of(lists, rows[:count], scores[:count])
     recalled = np.concatenate(
-        [np.empty(0, np.int64), *(found.rows for found in given.lists if found.source not in _TEXT_SOURCES)]
+        [np.empty(0, np.int64), *(found.rows for found in lists if found.source not in TEXT_SOURCES)]
     )
     of_history = np.isin(rows, recalled)
-    history = RecalledList("history", rows[of_history], logits[of_history])
-    return candidates_of(given.lists, *best_rows([*by_text, history], count))
+    history = RecalledList(ordered.source, rows[of_history], scores[of_history])
+    return candidates_of(lists, *best_rows([*by_text, history], count))

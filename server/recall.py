@@ -18,14 +18,6 @@ from server.represent import Represented
 _DEPTH_FACTOR = 4
 _DEPTH_LEAST = 100
 _FILL_STEP = 1e-6
-# As many as training took: the ranker has learned from candidates of this depth.
-RECALL_DEPTHS = {
-    Source.COLLABORATIVE: 200,
-    Source.SEMANTIC_HISTORY: 100,
-    Source.USER_TOWER: 200,
-    Source.FOLLOWING: 100,
-    Source.POPULAR: 50,
-}
 _LAST_EVENTS = 5
 
 
@@ -61,7 +53,8 @@ def recall(query: RecommendQuery, history: History, represented: Represented, re
     wide = max(_DEPTH_FACTOR * query.k, _DEPTH_LEAST)
     lists = []
     for source, search in searches:
-        depth = query.k if single else max(wide, RECALL_DEPTHS.get(source, 0))
+        # The ranker has learned from candidates of that depth.
+        depth = query.k if single else max(wide, release.learned.blend.list_lengths.get(source, 0))
         lists.append(RecalledList(source, *search(depth, blocked)))
     matched: dict[int, tuple[str, ...]] = {}
     if represented.lexical_text:
@@ -89,9 +82,13 @@ def _searches(
     if len(past_rows) and learned.neighbours is not None:
         searches.append((Source.COLLABORATIVE, partial(learned.neighbours.search, past_rows)))
     if history.past is not None and learned.followers is not None:
-        last = np.unique(history.past.rows[-_LAST_EVENTS:])
-        searches.append((Source.FOLLOWING, partial(learned.followers.search, last)))
+        searches.append((Source.FOLLOWING, partial(learned.followers.search, last_rows(history))))
     return searches
+
+
+def last_rows(history: History) -> np.ndarray:
+    """Returns the distinct rows, int64[m], of the events that the next one is thought to follow."""
+    return np.empty(0, np.int64) if history.past is None else np.unique(history.past.rows[-_LAST_EVENTS:])
 
 
 def _nearest(release: LiveRelease, query: np.ndarray, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -142,7 +139,8 @@ def _popular(release: LiveRelease, count: int, blocked: np.ndarray) -> RecalledL
     popularity = release.learned.popularity
     if popularity is None:
         return RecalledList(Source.POPULAR, np.empty(0, np.int64), np.empty(0, np.float32))
-    return RecalledList(Source.POPULAR, *popularity.search(max(2 * count, RECALL_DEPTHS[Source.POPULAR]), blocked))
+    depth = release.learned.blend.list_lengths.get(Source.POPULAR, 0)
+    return RecalledList(Source.POPULAR, *popularity.search(max(2 * count, depth), blocked))
 
 
 def _divided(

@@ -32,6 +32,7 @@ from domain.recommendation import (
 from pipeline.aspect_profile import strongest_shared_aspect
 from pipeline.fuse import Candidate, fuse
 from server.aspects import SPARE_COUNT, by_aspects
+from server.blend import blended_candidates
 from server.deadline import Deadline
 from server.explain import Closeness, Resemblance, explain
 from server.history import History, read_history
@@ -178,8 +179,14 @@ def _best(request: _Request, recalled: Recalled, given: tuple[RankInput, Ranking
     """Orders what was recalled; goods that suit the caller's comments move up."""
     k, said, aspects = request.query.k, request.history.aspects, request.release.learned.aspects
     count = k if said is None else k + SPARE_COUNT
-    best = fuse(recalled.lists, count) if given is None else ranked(*given, count)
+    best = _blended(request, recalled, count) if given is None else ranked(*given, count)
     return best[:k] if said is None or aspects is None else by_aspects(best, said, aspects, k)
+
+
+def _blended(request: _Request, recalled: Recalled, count: int) -> list[Candidate]:
+    """Orders what was recalled without a ranker: by the learned blend, or with every source alike."""
+    best = blended_candidates(request.history, request.represented, recalled, request.release, count)
+    return fuse(recalled.lists, count) if best is None else best
 
 
 _NOT_EXPLAINED = Degradation(DegradationReason.EXPLANATION_SKIPPED, "there was no time left to explain the items")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.blend import Blend
 from pipeline.item_facts import ItemFacts
 from training.hybrid import Hybrid
 from training.neighbours import NeighbourTable
@@ -61,15 +62,15 @@ def load_recall(folder: Path, facts: ItemFacts, tower: Tower | None = None) -> R
 
 
 def save_hybrid(hybrid: Hybrid, folder: Path) -> None:
-    """Writes the weights as `hybrid.json`."""
+    """Writes the weights, and how many items each source recalls, as `hybrid.json`."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _HYBRID).write_text(json.dumps(dict(hybrid.weights), indent=1), encoding="utf-8")
+    Blend(hybrid.weights, hybrid.recall.list_lengths).save(folder / _HYBRID)
 
 
 def load_hybrid(folder: Path, recall: Recall, within: np.ndarray) -> Hybrid:
     """Reads what `save_hybrid` wrote; scores are standardised over the rows bool[n] `within`."""
-    weights = json.loads((folder / _HYBRID).read_text(encoding="utf-8"))
-    return Hybrid(recall, {str(name): float(weight) for name, weight in weights.items()}, within)
+    blend = Blend.load(folder / _HYBRID)
+    return Hybrid(replace(recall, list_lengths=blend.list_lengths), blend.weights, within)
 
 
 def load_pipeline(model: Path, facts: ItemFacts, within: np.ndarray, tower: Tower | None = None) -> Ranker:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from pipeline.blend import LIST_LENGTHS
 from pipeline.fuse import RecalledList
 from pipeline.item_facts import ItemFacts
 from training.ease import EaseSettings, fit_ease
@@ -52,14 +53,7 @@ class RecallSettings:
     popularity: PopularitySettings = field(default_factory=PopularitySettings)
     transitions: TransitionSettings = field(default_factory=TransitionSettings)
     neighbour_count: int = 200
-    list_lengths: Mapping[str, int] = field(
-        default_factory=lambda: {
-            "collaborative": 200,
-            "semantic_history": 100,
-            "user_tower": 200,
-            POPULAR: 50,
-        }
-    )
+    list_lengths: Mapping[str, int] = field(default_factory=lambda: dict(LIST_LENGTHS))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from domain.errors import ModelNotUsable, ReleaseRejected
 from domain.release_folder import current_release_id, verify
 from export.model_folder import open_model_folder
 from export.quality import Quality, worse_figures
+from pipeline.blend import Blend
 from pipeline.neighbours import NeighbourTable, PopularItems
 from pipeline.rank_features import FEATURE_NAMES
 from tests.learned import COUNT, WIDTH, item_ids
@@ -73,6 +74,17 @@ def test_more_is_better_but_for_errors(name, now, before, worse):
     assert worse_figures(Quality("p", {}), Quality("p", {name: before})) == ()
 
 
+def test_the_blend_is_packed_where_no_ranker_was_kept(workshop, copy):
+    blend = Blend({"user_tower": 1.0, "popular": -0.2}, {"user_tower": 30})
+    blend.save(copy / "ranker/hybrid.json")
+    run = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps({**run, "steps": {"ranker": {"accepted": False}}}))
+    release = workshop.build(copy, promote=False)
+    verify(release)
+    assert "ranker" not in release.manifest.models
+    assert Blend.load(release.path / layout.BLEND) == blend
+
+
 def test_tables_move_to_the_rows_of_the_release(workshop, tmp_path):
     """Trained on the catalogue backwards, without its first ten items and with ten that are gone."""
     trained = [*reversed(item_ids()[10:]), *(f"gone-{number}" for number in range(10))]
@@ -114,6 +126,11 @@ class TestRefused:
 
     def test_no_model_folder(self, tmp_path):
         assert "shortlist train" in self.refusal(tmp_path)
+
+    @pytest.mark.parametrize("content", ["[]", '{"weights": {"moon": 1.0}}', '{"user_tower": "much"}'])
+    def test_weights_of_no_source(self, copy, content):
+        (copy / "ranker/hybrid.json").write_text(content)
+        assert "hybrid.json" in self.refusal(copy)
 
     def test_an_interrupted_training(self, copy):
         (copy / ".unfinished-ranker").mkdir()

@@ -10,14 +10,17 @@ import pytest
 from domain.errors import NothingToGoOn
 from domain.event import Event, EventKind
 from domain.recommendation import DegradationReason, RecommendQuery, Source, StageTimes
+from pipeline.blend import Blend
 from pipeline.tensorrt_config import gpu_configs
 from pipeline.triton_config import encoder_config
+from pipeline.vectors import history_query
 from server.deadline import Deadline
 from server.live_release import ReleaseLoader
 from server.metrics import Metrics
 from server.recommender import Recommender
 from tests.learned import COUNT
 from tests.torch_triton import TorchTriton
+from training.hybrid import standardised_rows
 
 HISTORY = (
     Event("item-03", EventKind.BUY, 1_700_000_000.0),
@@ -93,6 +96,63 @@ async def test_a_text_and_a_history_are_joined(served):
     assert sources(answer) >= {Source.SEMANTIC_TEXT, Source.COLLABORATIVE}
     assert all(0 <= item.match_probability <= 1 for item in answer.items)
     assert answer.items[0].score <= 2 / 61
+
+
+class TestBlendedWithoutARanker:
+    """Where no ranker was kept, or it does not answer, the sources count as training found best."""
+
+    async def test_the_order_is_that_of_training(self, served):
+        weights = {"semantic_history": 1.0, "collaborative": 0.4, "popular": -0.2}
+        served.without(ranker=None, tower=None, blend=Blend(weights))
+        answer = await served.ask(events=HISTORY, k=20)
+        index, learned = served.release.index, served.release.learned
+        query = history_query(index.vectors[[3, 20, 31]], served.release.mean)
+        chosen = learned.neighbours.sums(np.array([3, 20, 31]))
+        scores = {
+            "semantic_history": index.vectors @ query,
+            "collaborative": np.where(chosen > 0, chosen, -np.inf),
+            "popular": learned.popularity.log_prior,
+        }
+        expected = sum(
+            weight * standardised_rows(scores[name][None], np.ones(COUNT, bool))[0] for name, weight in weights.items()
+        )
+        expected[[3, 20, 31]] = -np.inf
+        best = np.argsort(-expected, kind="stable")[:20]
+        assert [item.id for item in answer.items] == [f"item-{row:02}" for row in best]
+        assert [item.score for item in answer.items] == pytest.approx(expected[best].tolist(), abs=1e-4)
+        assert Source.COLLABORATIVE in sources(answer)
+
+    async def test_one_source_can_have_the_whole_say(self, served):
+        served.without(ranker=None, tower=None, blend=Blend({"following": 1.0}))
+        answer = await served.ask(events=HISTORY, k=3)
+        assert {item.id for item in answer.items} == {"item-04", "item-21", "item-32"}
+
+    async def test_it_stands_in_for_a_ranker_that_is_away(self, served):
+        served.without(blend=Blend({"following": 1.0}))
+        served.triton.away = {"ranker"}
+        answer = await served.ask(events=HISTORY, k=3)
+        assert reasons(answer) == [REASONS.RANKER_UNAVAILABLE]
+        assert {item.id for item in answer.items} == {"item-04", "item-21", "item-32"}
+
+    async def test_a_text_is_joined(self, served):
+        served.without(ranker=None, blend=Blend({"collaborative": 1.0}))
+        answer = await served.ask(text="word3 word21", events=HISTORY, k=20)
+        assert sources(answer) >= {Source.SEMANTIC_TEXT, Source.COLLABORATIVE}
+        assert answer.items[0].score <= 2 / 61
+
+    async def test_without_the_source_that_counts_all_count_alike(self, served):
+        served.without(ranker=None, tower=None, blend=Blend({"user_tower": 1.0}))
+        answer = await served.ask(events=HISTORY)
+        served.without(blend=Blend())
+        assert (await served.ask(events=HISTORY)).items == answer.items
+
+
+async def test_the_ranker_judges_as_many_popular_items_as_in_training(served):
+    for count in (3, 1):
+        served.without(ranker=replace(served.release.learned.ranker, popular_count=count))
+        answer = await served.ask(events=HISTORY, k=COUNT - len(HISTORY))
+        found = [item.id for item in answer.items for view in item.provenance if view.source == Source.POPULAR]
+        assert sorted(found) == ["item-00", "item-01", "item-02"][:count]
 
 
 async def test_a_told_history_is_read_as_text_and_not_ranked(served):

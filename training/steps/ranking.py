@@ -62,6 +62,7 @@ class RankingStep:
         facts = item_facts(material)
         tower = saved_tower(material.out, facts.vectors)
         recall = load_recall(material.out / COLLABORATIVE, facts, tower)
+        recall = replace(recall, list_lengths=settings.recall.list_lengths)
         hybrid = fit_hybrid(recall, split.validation, settings.hybrid, material.observer)
         asked = replace(settings.examples, hold_out=hold_out_of(split.protocol))
         material.observer.step("questions for the ranker from sources fitted without those asked")
