@@ -1,11 +1,9 @@
 """OpenVINO beside ONNX Runtime: the same files, the same rows and cores, in turns.
 
-    python -m venv /tmp/openvino && /tmp/openvino/bin/pip install openvino==2026.4.1 onnxruntime==1.31.1
-    PYTHONPATH=. /tmp/openvino/bin/python -m bench.openvino_trial MODEL.onnx ... [--threads 1]
+    PYTHONPATH=. .venv-triton/bin/python -m bench.openvino_trial MODEL.onnx ... [--threads 1] [--bfloat16]
 
-OpenVINO is no dependency of the project: at equal vectors it doesn't win by the 1.3 that a second backend would have to
-bring (docs/export.md). Prints, for each shape of a call, rows a second over ONNX Runtime's with the first file (median
-of interleaved rounds, lowest and highest) and the lowest cosine to its vectors.
+It runs in Triton's environment, where both are. Prints, for each shape of a call, rows a second over ONNX Runtime's
+with the first file (median of interleaved rounds, lowest and highest) and the lowest cosine to its vectors.
 """
 
 import argparse

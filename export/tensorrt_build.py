@@ -15,8 +15,8 @@ from domain.errors import StorageError, TensorRtNotUsable
 from domain.precision import INT8
 from export import cache_entry
 from export.tensorrt_machine import TensorRtMachine, find_machine, load_library
-from export.tensorrt_plan import PlanKey, check_plan, write_record
 from pipeline.tensorrt_config import INPUT_NAMES, PLAN_FILE_NAME, gpu_configs, length_profiles
+from pipeline.tensorrt_plan import PlanKey, check_plan, write_record
 
 _WORKSPACE_BYTES = 4 << 30
 

@@ -7,31 +7,12 @@ The gateway sends one with the load where its setting `encoder_config` names it;
 
 from dataclasses import dataclass
 
-from pipeline.triton_config import length_buckets, warm_ups
+from pipeline.triton_config import BATCHING, SIGNATURE, length_buckets, warm_ups
 
 TENSORRT = "tensorrt"
 ONNXRUNTIME_TENSORRT = "onnxruntime-tensorrt"
 PLAN_FILE_NAME = "model.plan"
 INPUT_NAMES = ("input_ids", "attention_mask")
-
-_SIGNATURE = """\
-max_batch_size: {max_batch_size}
-input [
-  {{ name: "input_ids"       data_type: TYPE_INT64  dims: [ -1 ] }},
-  {{ name: "attention_mask"  data_type: TYPE_INT64  dims: [ -1 ] }}
-]
-output [
-  {{ name: "sentence_embedding"  data_type: TYPE_FP32  dims: [ -1 ] }}
-]
-"""
-
-_BATCHING = """\
-# The gateway owns the batching delay. No default_queue_policy: see config.pbtxt.
-dynamic_batching {
-  max_queue_delay_microseconds: 0
-}
-
-"""
 
 _PLAN = """\
 # The encoder as a TensorRT plan, built by `shortlist export --tensorrt` for one GPU and one version of TensorRT.
@@ -124,23 +105,23 @@ def tensorrt_config(max_tokens: int = 256, max_batch_size: int = 32, *, warm_up:
     profiles = length_profiles(max_tokens, max_batch_size)
     head = _PLAN.format(
         plan=PLAN_FILE_NAME,
-        signature=_SIGNATURE.format(max_batch_size=max_batch_size),
+        signature=SIGNATURE.format(max_batch_size=max_batch_size),
         profiles="\n".join(f"#   {number}: {profile}" for number, profile in enumerate(profiles)),
         numbers=", ".join(f'"{number}"' for number in range(len(profiles))),
     )
-    return head + _BATCHING + (warm_ups(max_tokens, max_batch_size) if warm_up else "")
+    return head + BATCHING + (warm_ups(max_tokens, max_batch_size) if warm_up else "")
 
 
 def onnxruntime_tensorrt_config(max_tokens: int = 256, max_batch_size: int = 32, *, warm_up: bool = True) -> str:
     """Returns the text of `configs/onnxruntime-tensorrt.pbtxt`. Raises as `length_profiles`."""
     profiles = length_profiles(max_tokens, max_batch_size)
     head = _PROVIDER.format(
-        signature=_SIGNATURE.format(max_batch_size=max_batch_size),
+        signature=SIGNATURE.format(max_batch_size=max_batch_size),
         shortest=_shapes([profile.shortest for profile in profiles]),
         usual=_shapes([profile.usual for profile in profiles]),
         longest=_shapes([profile.longest for profile in profiles]),
     )
-    return head + _BATCHING + (warm_ups(max_tokens, max_batch_size) if warm_up else "")
+    return head + BATCHING + (warm_ups(max_tokens, max_batch_size) if warm_up else "")
 
 
 def gpu_configs(max_tokens: int = 256, max_batch_size: int = 32, *, warm_up: bool = True) -> dict[str, str]:

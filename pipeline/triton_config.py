@@ -40,6 +40,27 @@ dynamic_batching {{
 # Warm-up of one shape is no warm-up of another: every length bucket, one row and a full batch.
 """
 
+SIGNATURE = """\
+max_batch_size: {max_batch_size}
+input [
+  {{ name: "input_ids"       data_type: TYPE_INT64  dims: [ -1 ] }},
+  {{ name: "attention_mask"  data_type: TYPE_INT64  dims: [ -1 ] }}
+]
+output [
+  {{ name: "sentence_embedding"  data_type: TYPE_FP32  dims: [ -1 ] }}
+]
+"""
+"""What the encoder takes and gives, in every configuration of its own."""
+
+BATCHING = """\
+# The gateway owns the batching delay. No default_queue_policy: see config.pbtxt.
+dynamic_batching {
+  max_queue_delay_microseconds: 0
+}
+
+"""
+"""How Triton puts calls together, in every configuration of its own."""
+
 _NO_QUEUE_POLICY = """\
   # No default_queue_policy, on purpose. With any limit in it Triton (seen with 2.51) does not prefetch, and now and
   # then does not wake its batcher: a call waits 500 ms for nothing. Measured with 16 callers on an idle machine: 56 of

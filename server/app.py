@@ -19,6 +19,7 @@ from prometheus_client import start_http_server
 from domain import release_folder
 from domain.errors import ConfigurationError, NoRelease
 from domain.release_folder import ReleaseFolder
+from server.encoder_choice import EncoderChoice
 from server.encoder_watch import EncoderWatch
 from server.live_release import LiveRelease, ReleaseLoader
 from server.metrics import Metrics
@@ -124,8 +125,7 @@ class Gateway:
             observer=self._metrics,
             unreadable_limit=settings.unreadable_limit,
             shared=settings.triton is not None,
-            encoder_on_gpu=settings.encoder_on_gpu,
-            encoder_config=settings.encoder_config,
+            choice=EncoderChoice(settings.encoder_config, settings.encoder_on_gpu),
         )
         await self._go_live(loader, folder)
         self._start_task(self._metrics.watch_loop())

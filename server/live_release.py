@@ -18,10 +18,10 @@ from pipeline.graph_file import VectorIndex
 from pipeline.item_table import ItemTable
 from pipeline.lexical import LexicalIndex
 from pipeline.model_repository import install_model
-from pipeline.tensorrt_config import gpu_configs
 from pipeline.tokenize import pad
 from pipeline.triton_config import encoder_config, length_buckets
 from server.batcher import Batcher, BatchLimits, BatchObserver
+from server.encoder_choice import EncoderChoice
 from server.learned_parts import LearnedParts
 from server.model_loader import ModelLoader, ModelServer
 from server.release_contents import Canaries, read_contents
@@ -97,8 +97,7 @@ class ReleaseLoader:
         observer: counts batches.
         unreadable_limit: above this share of text that the encoder cannot read, an item's vector says nothing.
         shared: whether other gateways use the same Triton.
-        encoder_on_gpu: whether Triton shall run the encoder on its GPU.
-        encoder_config: name of a configuration for its GPU, as in `gpu_configs`; None for ONNX Runtime's own kernels.
+        choice: how the encoder is to be served.
     """
 
     triton: Triton
@@ -107,8 +106,7 @@ class ReleaseLoader:
     observer: BatchObserver
     unreadable_limit: float
     shared: bool
-    encoder_on_gpu: bool = False
-    encoder_config: str | None = None
+    choice: EncoderChoice = field(default_factory=EncoderChoice)
 
     async def load(self, folder: ReleaseFolder, on_step: Callable[[str], None] = lambda _: None) -> LiveRelease:
         """Verifies a release, loads it into Triton and returns it warm.
@@ -125,7 +123,7 @@ class ReleaseLoader:
         entry = folder.manifest.encoder
         on_step("loading the encoder into Triton")
         version = await loop.run_in_executor(self.workers, self._install, folder)
-        await self.load_version(entry, version)
+        await self._load_encoder(folder, version)
         contents = await reading
         on_step("comparing canaries")
         try:
@@ -209,13 +207,18 @@ class ReleaseLoader:
             encoder_config(),
         )
 
+    async def _load_encoder(self, folder: ReleaseFolder, version: int) -> None:
+        entry = folder.manifest.encoder
+        place = self.repository / entry.triton_model / str(version)
+        sha256 = folder.manifest.files[entry.file].sha256
+        await asyncio.get_running_loop().run_in_executor(self.workers, self.choice.check, entry, sha256, place)
+        try:
+            await self.load_version(entry, version)
+        except ReleaseRejected as error:
+            raise self.choice.explained(error, place) from error
+
     def _config_of(self, entry: EncoderEntry) -> Callable[[bool], str]:
-        name = self.encoder_config
-        if name is not None:
-            return lambda alone: gpu_configs(entry.max_tokens, entry.max_batch_size, warm_up=alone)[name]
-        return lambda alone: encoder_config(
-            entry.max_tokens, entry.max_batch_size, warm_up=alone, on_gpu=self.encoder_on_gpu
-        )
+        return lambda alone: self.choice.config(entry, warm_up=alone)
 
     def _batcher(self, entry: EncoderEntry, version: int) -> Batcher:
         async def encode(input_ids: np.ndarray, attention_mask: np.ndarray, timeout_s: float) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.errors import ConfigurationError
+from pipeline.encoder_configs import ON_CPU, ON_GPU
 from pipeline.tokenize import UNREADABLE_LIMIT
 from server.rpc.guard import DeadlineLimits
 from server.rpc.parse import RequestLimits
@@ -49,8 +50,9 @@ class Settings(BaseModel):
     encoder_on_gpu: bool = Field(False, description="have that Triton run the encoder on its GPU")
     encoder_config: str | None = Field(
         None,
-        pattern="^(tensorrt|onnxruntime-tensorrt)$",
-        description="have it run the encoder on its GPU so: tensorrt (a plan) or onnxruntime-tensorrt",
+        pattern=f"^({'|'.join((*ON_CPU, *ON_GPU))})$",
+        description="run the encoder by openvino or openvino-bfloat16; or on that Triton's GPU by tensorrt (a plan) or "
+        "onnxruntime-tensorrt",
     )
     triton_env: Path = Field(_CHECKOUT / ".venv-triton", description="Python environment of the embedded Triton")
     state: Path = Field(Path("var"), description="folder for logs and the embedded Triton's backends")
@@ -162,8 +164,10 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("triton_key_file needs triton: the embedded Triton has no key")
     if settings.encoder_on_gpu and settings.triton is None:
         raise ConfigurationError("encoder_on_gpu needs triton: the embedded Triton runs on the processor alone")
-    if settings.encoder_config is not None and settings.triton is None:
-        raise ConfigurationError("encoder_config needs triton: the embedded Triton runs on the processor alone")
+    if settings.encoder_config in ON_GPU and settings.triton is None:
+        raise ConfigurationError(
+            f"encoder_config {settings.encoder_config} needs triton: the embedded Triton runs on the processor alone"
+        )
     if settings.default_deadline_s > settings.longest_deadline_s:
         raise ConfigurationError("default_deadline_s must not exceed longest_deadline_s")
     if settings.default_k > settings.max_k:

@@ -12,7 +12,12 @@ _AGAIN = "remove it and say `make setup`, or name another with --triton-env"
 _VERSIONS = """
 import importlib.metadata as metadata, json
 import numpy, onnxruntime
-print(json.dumps({name: metadata.version(name) for name in ("nvidia-pytriton", "numpy", "onnxruntime")}))
+versions = {name: metadata.version(name) for name in ("nvidia-pytriton", "numpy", "onnxruntime")}
+try:  # for the configurations of that name only
+    versions["openvino"] = metadata.version("openvino")
+except metadata.PackageNotFoundError:
+    pass
+print(json.dumps(versions))
 """
 
 

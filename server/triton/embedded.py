@@ -20,7 +20,7 @@ from domain.errors import DeadlineExceeded, EncoderUnavailable, TritonNotUsable
 from server.triton import launcher, ports
 from server.triton.child import TritonChild, start_child
 from server.triton.client import TritonClient
-from server.triton.installation import TritonInstallation, prepare_installation
+from server.triton.installation import BACKENDS, TritonInstallation, prepare_installation
 from server.triton.log_file import keep_small
 from server.triton.plain_paths import PlainPaths
 
@@ -271,7 +271,7 @@ class EmbeddedTriton:
             f"--id={server_id}",
             f"--model-repository={self._paths.plain(settings.model_repository.resolve())}",
             f"--backend-directory={self._paths.plain(installation.backend_directory)}",
-            *(f"--backend-config={name},shm-region-prefix-name={server_id}" for name in ("python", "onnxruntime")),
+            *(f"--backend-config={name},shm-region-prefix-name={server_id}" for name in ("python", *BACKENDS)),
             "--model-control-mode=explicit",
             "--disable-auto-complete-config",
             "--strict-readiness=false",  # ready to take calls; which model is ready is asked by name

@@ -1,8 +1,8 @@
 """What the embedded Triton is started from: the binary in its own environment, and a backend directory made from it.
 
 The wheel has the server and the Python backend, but its stubs (one a Python version) lie apart and the folder is not
-ours to write to. So a copy is made under the state folder: `python/` with the one matching stub, and `onnxruntime/`
-with our backend.
+ours to write to. So a copy is made under the state folder: `python/` with the one matching stub, and a folder for each
+of our own backends.
 """
 
 import hashlib
@@ -18,7 +18,11 @@ from pathlib import Path
 from domain.errors import StorageError, TritonNotUsable
 
 _STUB_NAME = "triton_python_backend_stub"
-_BACKEND_SOURCE = Path(__file__).parent / "backends" / "onnxruntime" / "model.py"
+BACKENDS = ("onnxruntime", "openvino")
+"""Python-based backends of our own, named as NVIDIA's are."""
+
+_SOURCES = Path(__file__).parent / "backends"
+_SHARED = _SOURCES / "batched_model.py"
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,9 @@ def _assemble(python_backend: Path, stub: Path, state_folder: Path) -> Path:
     for part in (python_backend / "libtriton_python.so", python_backend / "triton_python_backend_utils.py", stub):
         status = part.stat()
         key.update(f"{part} {status.st_size} {status.st_mtime_ns}\n".encode())
-    key.update(_BACKEND_SOURCE.read_bytes())
+    sources = {name: (_SOURCES / name / "model.py", _SHARED) for name in BACKENDS}
+    for source in sorted({path for paths in sources.values() for path in paths}):
+        key.update(source.read_bytes())
     target = state_folder / f"backends-{key.hexdigest()[:16]}"
     if target.is_dir():
         return target
@@ -132,8 +138,10 @@ def _assemble(python_backend: Path, stub: Path, state_folder: Path) -> Path:
         shutil.copytree(python_backend, building / "python", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(stub, building / "python" / _STUB_NAME)
         (building / "python" / _STUB_NAME).chmod(0o755)
-        (building / "onnxruntime").mkdir()
-        shutil.copy(_BACKEND_SOURCE, building / "onnxruntime" / _BACKEND_SOURCE.name)
+        for name, paths in sources.items():
+            (building / name).mkdir()
+            for path in paths:
+                shutil.copy(path, building / name / path.name)
         building.chmod(0o755)
         try:
             os.rename(building, target)

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from server.triton.installation import prepare_installation
+from server.triton.installation import BACKENDS, prepare_installation
 from tests.deploy.dockerfile import ROOT
 
 COMPOSE = ROOT / "deploy" / "compose.yaml"
@@ -60,7 +60,7 @@ def start_triton(
         assert old in text, f"{old} does not stand in compose.yaml"
         text = text.replace(old, new)
     added = [f"--backend-directory={installation.backend_directory}", "--allow-gpu-metrics=false"]
-    added += [f"--backend-config={backend},shm-region-prefix-name={name}" for backend in ("python", "onnxruntime")]
+    added += [f"--backend-config={backend},shm-region-prefix-name={name}" for backend in ("python", *BACKENDS)]
     text = text.replace("exec tritonserver", f"exec {installation.binary} {' '.join(added)}")
     environment = dict(entry.split("=", 1) for entry in installation.environment)
     with log.open("wb") as output:

@@ -14,8 +14,8 @@ from cli import export
 from domain.errors import StorageError, TensorRtNotUsable
 from export.tensorrt_build import PlanSource, check_precision, install_plan, prepare_plan, write_gpu_configs
 from export.tensorrt_machine import Gpu, TensorRtMachine, ask_driver, find_machine, read_gpus
-from export.tensorrt_plan import PlanKey, check_plan, read_key, write_record
 from pipeline.tensorrt_config import INPUT_NAMES, length_profiles
+from pipeline.tensorrt_plan import PlanKey, check_plan, read_key, write_record
 
 HERE = TensorRtMachine("11.0.0.114", Gpu("NVIDIA L4", "8.9"))
 without_gpu = pytest.mark.skipif(

@@ -1,12 +1,8 @@
-from pathlib import Path
-
 import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from pipeline.tensorrt_config import gpu_configs, length_profiles, onnxruntime_tensorrt_config, tensorrt_config
-
-CONFIGS = Path(__file__).parents[2] / "model_repository" / "encoder" / "configs"
+from pipeline.tensorrt_config import length_profiles, onnxruntime_tensorrt_config, tensorrt_config
 
 
 def parsed(text):
@@ -31,12 +27,6 @@ def test_sizes_below_one_are_refused(sizes):
         length_profiles(*sizes)
 
 
-@pytest.mark.parametrize("name", sorted(gpu_configs()))
-def test_the_committed_files_are_what_export_writes(name):
-    assert (CONFIGS / f"{name}.pbtxt").read_bytes() == gpu_configs()[name].encode()
-    assert {path.stem for path in CONFIGS.glob("*.pbtxt")} == set(gpu_configs())
-
-
 def test_the_plan_lists_every_profile():
     config = parsed(tensorrt_config(48, 8))
     assert (config.name, config.backend, config.default_model_filename) == ("encoder", "tensorrt", "model.plan")
@@ -56,19 +46,3 @@ def test_the_provider_names_each_input_once_a_profile():
     )
     assert values["trt_profile_max_shapes"].endswith("input_ids:8x48,attention_mask:8x48")
     assert values["trt_engine_cache_enable"] == values["trt_timing_cache_enable"] == "1"
-
-
-@pytest.mark.parametrize("text", gpu_configs(48, 8).values(), ids=gpu_configs())
-def test_they_serve_what_the_default_serves(text):
-    config = parsed(text)
-    assert [(one.name, one.data_type, list(one.dims)) for one in config.input] == [
-        ("input_ids", model_config_pb2.TYPE_INT64, [-1]),
-        ("attention_mask", model_config_pb2.TYPE_INT64, [-1]),
-    ]
-    assert [(one.name, one.data_type) for one in config.output] == [("sentence_embedding", model_config_pb2.TYPE_FP32)]
-    assert config.max_batch_size == 8
-    assert config.dynamic_batching.max_queue_delay_microseconds == 0
-    assert not config.dynamic_batching.HasField("default_queue_policy")
-    assert [(one.batch_size, *one.inputs["input_ids"].dims) for one in config.model_warmup] == [
-        (batch, length) for length in (16, 32, 48) for batch in (1, 8)
-    ]

@@ -7,14 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from domain.errors import NothingToGoOn
+from domain.errors import NothingToGoOn, ReleaseRejected
 from domain.event import Event, EventKind
 from domain.recommendation import DegradationReason, RecommendQuery, Source, StageTimes
 from pipeline.blend import Blend
-from pipeline.tensorrt_config import gpu_configs
+from pipeline.encoder_configs import named_configs
+from pipeline.tensorrt_config import length_profiles
+from pipeline.tensorrt_plan import PlanKey, write_record
 from pipeline.triton_config import encoder_config
 from pipeline.vectors import history_query
 from server.deadline import Deadline
+from server.encoder_choice import EncoderChoice
 from server.live_release import ReleaseLoader
 from server.metrics import Metrics
 from server.recommender import Recommender
@@ -267,14 +270,35 @@ async def test_a_triton_with_other_weights_is_noticed(served):
     assert "answers a canary differently" in str(await ranker.probe(5))
 
 
-@pytest.mark.parametrize("name", [None, "tensorrt", "onnxruntime-tensorrt"])
+@pytest.mark.parametrize("name", [None, "openvino", "openvino-bfloat16", "onnxruntime-tensorrt"])
 async def test_the_named_configuration_is_what_triton_is_sent(workshop, learned_release, tmp_path, name):
     """It comes with the load, and so takes the place of whatever stands in the model's folder."""
     triton = TorchTriton(workshop.model, learned_release.path / "models/encoder.onnx", np.arange(COUNT))
-    with ThreadPoolExecutor(2) as workers:
-        loader = ReleaseLoader(triton, tmp_path / "models", workers, Metrics(), 0.3, shared=False, encoder_config=name)
-        release = await loader.load(learned_release)
-        await release.encoder.batcher.aclose()
+    await load_with(triton, learned_release, tmp_path / "models", name)
     entry = learned_release.manifest.encoder
     limits = (entry.max_tokens, entry.max_batch_size)
-    assert triton.configs["encoder"] == (encoder_config(*limits) if name is None else gpu_configs(*limits)[name])
+    assert triton.configs["encoder"] == (encoder_config(*limits) if name is None else named_configs(*limits)[name])
+
+
+async def test_a_plan_is_served_only_where_it_lies_beside_the_encoder(workshop, learned_release, tmp_path):
+    """Nothing reaches Triton before the plan has been held to the release."""
+    triton = TorchTriton(workshop.model, learned_release.path / "models/encoder.onnx", np.arange(COUNT))
+    with pytest.raises(ReleaseRejected, match="needs a plan"):
+        await load_with(triton, learned_release, tmp_path / "models", "tensorrt")
+    assert "encoder" not in triton.configs
+    entry = learned_release.manifest.encoder
+    profiles = length_profiles(entry.max_tokens, entry.max_batch_size)
+    sha256 = learned_release.manifest.files[entry.file].sha256
+    folder = tmp_path / "models/encoder/1"
+    (folder / "model.plan").write_bytes(b"plan")
+    write_record(folder, PlanKey(sha256, "11.0.0.114", "8.9", "float32", profiles))
+    await load_with(triton, learned_release, tmp_path / "models", "tensorrt")
+    assert 'backend: "tensorrt"' in triton.configs["encoder"]
+
+
+async def load_with(triton, folder, repository, name):
+    with ThreadPoolExecutor(2) as workers:
+        choice = EncoderChoice(name)
+        loader = ReleaseLoader(triton, repository, workers, Metrics(), 0.3, shared=False, choice=choice)
+        release = await loader.load(folder)
+        await release.encoder.batcher.aclose()

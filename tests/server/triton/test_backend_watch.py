@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-BACKEND = Path(__file__).parents[3] / "server" / "triton" / "backends" / "onnxruntime" / "model.py"
+BACKEND = Path(__file__).parents[3] / "server" / "triton" / "backends" / "batched_model.py"
 
 
 def watch_script() -> str:

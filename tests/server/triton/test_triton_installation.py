@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from domain.errors import StorageError, TritonNotUsable
-from server.triton.installation import prepare_installation
+from server.triton.installation import BACKENDS, prepare_installation
 
 
 def test_a_missing_environment_says_make_setup(tmp_path):
@@ -33,14 +33,16 @@ def test_a_stub_without_its_python_library_says_what_to_install(tmp_path):
 
 
 @pytest.mark.triton
-def test_the_backend_directory_has_the_stub_and_our_backend(triton_env, tmp_path):
+def test_the_backend_directory_has_the_stub_and_our_backends(triton_env, tmp_path):
     with ThreadPoolExecutor(4) as pool:
         several = set(pool.map(lambda _: prepare_installation(triton_env, tmp_path / "state"), range(4)))
     [installation] = several
     directory = installation.backend_directory
     assert os.access(directory / "python/triton_python_backend_stub", os.X_OK)
     assert (directory / "python/libtriton_python.so").is_file()
-    assert "class TritonPythonModel" in (directory / "onnxruntime/model.py").read_text()
+    for name in BACKENDS:
+        assert "class TritonPythonModel" in (directory / name / "model.py").read_text()
+        assert (directory / name / "batched_model.py").is_file()
     assert [path.name for path in (tmp_path / "state").iterdir()] == [directory.name]
 
 

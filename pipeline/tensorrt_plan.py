@@ -103,7 +103,7 @@ def check_plan(folder: Path, wanted: PlanKey) -> None:
         ("TensorRT", key.tensorrt_version, wanted.tensorrt_version),
         ("the ONNX file", key.onnx_sha256[:12], wanted.onnx_sha256[:12]),
         ("precision", key.precision, wanted.precision),
-        ("the profiles", _told(key.profiles), _told(wanted.profiles)),
+        ("the profiles", told_profiles(key.profiles), told_profiles(wanted.profiles)),
     ):
         if found != expected:
             raise TensorRtNotUsable(
@@ -111,7 +111,8 @@ def check_plan(folder: Path, wanted: PlanKey) -> None:
             )
 
 
-def _told(profiles: tuple[Profile, ...]) -> str:
+def told_profiles(profiles: tuple[Profile, ...]) -> str:
+    """Returns the profiles in words."""
     return "; ".join(f"{profile}, best at {'x'.join(map(str, profile.usual))}" for profile in profiles)
 
 
