@@ -74,7 +74,7 @@ def _adapt(args: argparse.Namespace) -> int:
     from training.preset import read_preset
     from training.recipe import SECTIONS
     from training.run import quality_of
-    from training.run_folder import RunFolder, write_json
+    from training.run_folder import RunFolder, digest, write_json
     from training.run_log import RunLog
 
     only = args.only if args.only != NAME else None
@@ -89,7 +89,8 @@ def _adapt(args: argparse.Namespace) -> int:
     settings = read_preset(args.preset, args.set, {**SECTIONS, NAME: AdaptationSettings})[NAME]
     with RunFolder(args.out).open() as folder, RunLog(args.out, _say) as log:
         summary = adapt_run(args.items, _base_encoder(args.encoder), folder, settings, (args.seed, log))
-        write_json(args.out / "quality.json", quality_of(summary, NAME))
+        data = {"items_sha256": digest(args.items), "seed": args.seed}
+        write_json(args.out / "quality.json", quality_of(summary, NAME, data))
     record = summary.steps[NAME]
     told = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in record.figures.items())
     _say(f"{args.out}: {'kept the encoder' if record.accepted else 'kept nothing'}; {told}")
@@ -107,7 +108,7 @@ def _learn(args: argparse.Namespace) -> int:
     from training.run import quality_of, run_steps, without
     from training.run_folder import RunFolder, write_json
     from training.run_log import RunLog
-    from training.start import open_start
+    from training.start import open_start, split_identity
 
     settings = read_preset(args.preset, args.set, SECTIONS)
     only = _names(args.only)
@@ -136,7 +137,10 @@ def _learn(args: argparse.Namespace) -> int:
             folder.write()
         steps = without(steps_of(settings), _names(args.skip))
         summary = run_steps(steps, material, folder, only, _say)
-        write_json(args.out / "quality.json", quality_of(summary, request.protocol))
+        measured = split_identity(facts["split"])
+        if start is not None and not start.same_split:  # its validation figures may flatter
+            measured |= {"started_from": "other data"}
+        write_json(args.out / "quality.json", quality_of(summary, request.protocol, measured))
     kept = [name for name, record in summary.steps.items() if record.accepted]
     _say(f"{args.out}: kept {', '.join(kept) or 'nothing'}")
     return 0

@@ -20,16 +20,19 @@ class Quality:
     Attributes:
         protocol: by which they were measured.
         metrics: by name.
+        data: what they were measured on: digests of the files, seed, what counts as a choice; empty where that is
+            unknown.
         intervals: their 95 % intervals, where known.
     """
 
     protocol: str
     metrics: Mapping[str, float]
+    data: Mapping[str, object] = field(default_factory=dict)
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def read_quality(path: Path) -> Quality:
-    """Reads quality.json: `protocol` and `metrics`, each metric a number or an object with `value`, `low` and `high`.
+    """Reads quality.json: `protocol`, `data` and `metrics`, each a number or an object with `value`, `low` and `high`.
 
     Raises:
         ModelNotUsable: it cannot be read or says something else.
@@ -40,11 +43,15 @@ def read_quality(path: Path) -> Quality:
         protocol = raw.get("protocol", "")
         if not isinstance(protocol, str):
             raise ValueError("protocol must be a string")
+        data = raw.get("data", {})
+        if not isinstance(data, dict):
+            raise ValueError("data must be an object")
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise ModelNotUsable(f"{path} cannot be read ({error}); train again, or restore it") from error
     return Quality(
         protocol,
         {name: figure[0] for name, figure in named.items()},
+        data,
         {
             name: (figure[1], figure[2])
             for name, figure in named.items()
@@ -53,10 +60,22 @@ def read_quality(path: Path) -> Quality:
     )
 
 
-def worse_figures(new: Quality, old: Quality) -> tuple[str, ...]:
-    """Returns a line for each figure that is worse than before; figures of other protocols are never compared."""
+def unlike(new: Quality, old: Quality) -> str:
+    """Says why figures cannot be compared: only the same questions, asked of models of the same data, tell anything.
+
+    Empty where they can.
+    """
     if new.protocol != old.protocol:
-        return ()
+        return f"the protocol is {new.protocol or 'unnamed'}, was {old.protocol or 'unnamed'}"
+    if not new.data or not old.data:
+        return "it is not known what they were measured on"
+    names = sorted(new.data.keys() | old.data.keys())
+    differing = [name for name in names if new.data.get(name) != old.data.get(name)]
+    return f"measured on other data ({', '.join(differing)})" if differing else ""
+
+
+def worse_figures(new: Quality, old: Quality) -> tuple[str, ...]:
+    """Returns a line for each figure that is worse than before, of figures that can be compared (see `unlike`)."""
     lines = []
     for name, before in sorted(old.metrics.items()):
         now = new.metrics.get(name)

@@ -32,7 +32,7 @@ from export.model_card import model_card
 from export.model_folder import ModelFolder
 from export.model_parts import PackedParts, Target, pack_parts, release_rows, with_canaries
 from export.progress import Progress
-from export.quality import read_quality, worse_figures
+from export.quality import read_quality, unlike, worse_figures
 from export.vector_store import VectorStore
 from export.workplace import Workplace, workplace
 
@@ -207,7 +207,7 @@ def _checked_against_current(request: ReleaseRequest, model: ModelFolder, progre
     """Returns the id of the release that this one would replace.
 
     Raises:
-        ReleaseRejected: that one's figures, by the same protocol, are better, and nobody said that worse will do.
+        ReleaseRejected: that one's figures, of the same questions, are better, and nobody said that worse will do.
     """
     current = layout.current_release_id(request.releases)
     if current is None:
@@ -215,7 +215,15 @@ def _checked_against_current(request: ReleaseRequest, model: ModelFolder, progre
     path = request.releases / current / layout.QUALITY
     if not path.exists() or model.quality is None:
         return (current,)
-    worse = worse_figures(model.quality, read_quality(path))
+    before = read_quality(path)
+    reason = unlike(model.quality, before)
+    if reason:
+        progress.step(
+            f"not held against the current release {current}: {reason}. `shortlist evaluate --model` judges models by "
+            "one split"
+        )
+        return (current,)
+    worse = worse_figures(model.quality, before)
     if worse and not request.accept_worse:
         raise ReleaseRejected(
             f"{model.path} is worse than the current release {current} ({model.quality.protocol}, validation): "

@@ -35,7 +35,8 @@ def write_model(
     _json(folder / "run.json", {"seed": seed, "settings": {"user_tower": {"width": 16}}, "steps": {}})
     _json(folder / "data.json", {"interactions": 1234, "users": 56})
     figures = {"recall_at_20": {"value": recall, "low": recall - 0.02, "high": recall + 0.02}}
-    _json(folder / "quality.json", {"protocol": "warm-users", "metrics": figures})
+    data = {"interactions_sha256": "0" * 16, "seed": 42}
+    _json(folder / "quality.json", {"protocol": "warm-users", "data": data, "metrics": figures})
     _json(folder / "thresholds.json", {"semantic_history": -1.0})
     tables = folder / "collaborative"
     tables.mkdir()

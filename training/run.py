@@ -107,14 +107,16 @@ def step_key(step: Step, material: Material, run: RunFolder) -> str:
     return digest(_FORMAT, step.name, material.key, asdict(step.settings(material)), used, *warm)  # type: ignore[call-overload]
 
 
-def quality_of(summary: RunSummary, protocol: str | None) -> dict[str, object]:
+def quality_of(summary: RunSummary, protocol: str | None, data: Mapping[str, object]) -> dict[str, object]:
     """Returns what quality.json says: the validation figures that each kept part was accepted with.
 
-    Figures of what a part had to beat are left out: a release compares models by what they do.
+    Figures of what a part had to beat are left out: a release compares models by what they do, and only models whose
+    figures are about the same `data`, for which `split_identity` says what must agree.
     """
     kept = {name: record for name, record in summary.steps.items() if record.accepted}
     return {
         "protocol": f"validation, {protocol or 'last events of a tenth of the users'}",
+        "data": dict(data),
         "metrics": {name: record.figures[figure] for name, record in kept.items() if (figure := _main(record))},
         "parts": {name: asdict(record) for name, record in summary.steps.items()},
     }

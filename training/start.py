@@ -15,7 +15,7 @@ USER_TOWER = "user_tower"
 STARTABLE = (ENCODER, USER_TOWER)
 # Where families say how wide a token's vector is: BERT and most, DistilBERT, T5, GPT-2.
 _WIDTH_KEYS = ("hidden_size", "dim", "d_model", "n_embd")
-_COMPARED = ("protocol", "seed", "positive_rating", "interactions_sha256", "items_sha256")
+_IDENTITY = ("protocol", "seed", "positive_rating", "interactions_sha256", "items_sha256")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Start:
             TrainingRefused: a test part is held out, and the start may have learned from it.
         """
         learned = self.split.get("interactions_sha256", "unknown")
-        same = learned is None or all(self.split.get(name, "unknown") == split.get(name) for name in _COMPARED)
+        same = learned is None or all(self.split.get(name, "unknown") == split.get(name) for name in _IDENTITY)
         if split["protocol"] is not None and not same:
             raise TrainingRefused(
                 f"{self.path} was not trained on this very split (protocol, seed and files), so it may know the test "
@@ -68,6 +68,11 @@ class Start:
         if self.same_split:
             return []
         return ["validation may flatter: what it started from was trained on other data or another split"]
+
+
+def split_identity(split: Mapping[str, object]) -> dict[str, object]:
+    """Returns what of run.json's "split" must agree for two runs to have learned from, and been asked, the same."""
+    return {name: split.get(name) for name in _IDENTITY}
 
 
 def open_start(path: Path, out: Path, steps: Sequence[str]) -> Start:

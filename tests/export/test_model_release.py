@@ -10,12 +10,24 @@ from domain import release_folder as layout
 from domain.errors import ModelNotUsable, ReleaseRejected
 from domain.release_folder import current_release_id, verify
 from export.model_folder import open_model_folder
-from export.quality import Quality, worse_figures
+from export.progress import Silence
+from export.quality import Quality, unlike, worse_figures
+from export.release import build_release
 from pipeline.blend import Blend
 from pipeline.neighbours import NeighbourTable, PopularItems
 from pipeline.rank_features import FEATURE_NAMES
 from tests.learned import COUNT, WIDTH, item_ids
 from tests.small_model import write_model
+
+
+class Said(Silence):
+    """Keeps what was said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def step(self, message):
+        self.lines.append(message)
 
 
 @pytest.fixture
@@ -70,7 +82,6 @@ def test_a_worse_model_is_refused_unless_told_so(workshop, learned_release, tmp_
 )
 def test_more_is_better_but_for_errors(name, now, before, worse):
     assert bool(worse_figures(Quality("p", {name: now}), Quality("p", {name: before}))) is worse
-    assert worse_figures(Quality("another", {name: now}), Quality("p", {name: before})) == ()
     assert worse_figures(Quality("p", {}), Quality("p", {name: before})) == ()
 
 
@@ -83,6 +94,27 @@ def test_the_blend_is_packed_where_no_ranker_was_kept(workshop, copy):
     verify(release)
     assert "ranker" not in release.manifest.models
     assert Blend.load(release.path / layout.BLEND) == blend
+
+
+def test_only_figures_of_the_same_questions_are_compared():
+    data = {"seed": 42, "interactions_sha256": "a"}
+    found = Quality("p", {"ndcg": 0.1}, data)
+    assert unlike(found, Quality("p", {"ndcg": 0.9}, dict(data))) == ""
+    assert "interactions_sha256" in unlike(found, Quality("p", {}, {**data, "interactions_sha256": "b"}))
+    assert "seed" in unlike(found, Quality("p", {}, {"interactions_sha256": "a"}))
+    assert "protocol" in unlike(found, Quality("q", {}, data))
+    assert "not known" in unlike(Quality("p", {}), Quality("p", {}))
+
+
+def test_a_model_of_other_data_is_taken_and_that_is_said(workshop, learned_release, tmp_path):
+    worse = write_model(tmp_path / "worse", item_ids(), dimension=WIDTH, recall=0.1, parts=("collaborative",))
+    quality = json.loads((worse / "quality.json").read_text())
+    quality["data"]["interactions_sha256"] = "1" * 16
+    (worse / "quality.json").write_text(json.dumps(quality))
+    said = Said()
+    release = build_release(workshop.request(worse, promote=False), said)
+    assert release.manifest.parents == (learned_release.manifest.release_id,)
+    assert any("not held against" in line and "interactions_sha256" in line for line in said.lines)
 
 
 def test_tables_move_to_the_rows_of_the_release(workshop, tmp_path):
