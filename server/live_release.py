@@ -170,18 +170,19 @@ class ReleaseLoader:
     async def check_canaries(
         self, manifest: Manifest, version: int, canaries: Canaries, timeout_s: float = _CALL_TIMEOUT_S
     ) -> None:
-        """Encodes the canaries through Triton, one by one and in one batch.
+        """Encodes the canaries through Triton: the first alone, then all in the largest batches there may be.
 
         Raises:
             ReleaseRejected: Triton's vectors are not those of the release.
             EncoderUnavailable, DeadlineExceeded: Triton did not answer.
         """
-        pad_id = manifest.encoder.pad_token_id
-        single = pad(canaries.rows[:1], len(canaries.rows[0]), pad_id)
-        batch = pad(canaries.rows, max(len(row) for row in canaries.rows), pad_id)
-        for arrays, expected in ((single, canaries.vectors[:1]), (batch, canaries.vectors)):
+        entry, longest = manifest.encoder, max(len(row) for row in canaries.rows)
+        cuts = range(0, len(canaries.rows), entry.max_batch_size)
+        batches = [slice(cut, cut + entry.max_batch_size) for cut in cuts]
+        for part, length in ((slice(0, 1), len(canaries.rows[0])), *((batch, longest) for batch in batches)):
+            arrays = pad(canaries.rows[part], length, entry.pad_token_id)
             found = await self.triton.encode(*arrays, version=version, timeout_s=timeout_s)
-            difference = canary_difference(found, expected)
+            difference = canary_difference(found, canaries.vectors[part])
             if difference:
                 raise ReleaseRejected(
                     f"version {version} in Triton is not the encoder of release {manifest.release_id}: {difference}; "

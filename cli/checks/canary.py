@@ -153,13 +153,13 @@ def _of_release(folder: "ReleaseFolder") -> Canary:
     from server.release_contents import read_canaries
 
     entry, canaries = folder.manifest.encoder, read_canaries(folder)
-    longest = max(len(row) for row in canaries.rows)
+    rows = canaries.rows[: entry.max_batch_size]
     return Canary(
-        f"{len(canaries.rows)} texts of release {folder.manifest.release_id}",
+        f"{len(rows)} texts of release {folder.manifest.release_id}",
         folder.path / entry.file,
         encoder_config(entry.max_tokens, entry.max_batch_size, warm_up=False),
-        *pad(canaries.rows, longest, entry.pad_token_id),
-        canaries.vectors,
+        *pad(rows, max(len(row) for row in rows), entry.pad_token_id),
+        canaries.vectors[: len(rows)],
     )
 
 
