@@ -7,7 +7,7 @@ import numpy as np
 
 from training.observer import Observer, Silent
 from training.recall import POPULAR, Recall
-from training.selection import ndcg_by_case
+from training.selection import ndcg_by_case, validation_ndcg
 from training.split import History, Part
 
 PRIOR = POPULAR
@@ -121,3 +121,19 @@ def fit_hybrid(
                 weights, best = weights | {source: chosen}, figures[chosen]
     observer.step(f"hybrid recall {weights}: validation NDCG@100 {best:.4f} (best single {first} {singles[first]:.4f})")
     return replace(hybrid, weights=weights)
+
+
+def crossed_ndcg(recall: Recall, validation: Part, settings: HybridSettings | None = None) -> float:
+    """Returns the blend's NDCG@100 over the validation cases, each judged by weights that the other half chose.
+
+    What weights do on the cases that chose them flatters. With a single case there is no other half.
+    """
+    cases, candidates = validation.cases, validation.candidates
+    halves = [Part(cases[0::2], candidates), Part(cases[1::2], candidates)]
+    if not all(half.cases for half in halves):
+        return validation_ndcg(fit_hybrid(recall, validation, settings), validation)
+    judged = [
+        len(half.cases) * validation_ndcg(fit_hybrid(recall, other, settings), half)
+        for half, other in (halves, halves[::-1])
+    ]
+    return sum(judged) / len(cases)

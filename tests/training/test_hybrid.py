@@ -6,7 +6,7 @@ import pytest
 from pipeline.item_facts import ItemFacts
 from tests.training.histories import history, part, random_histories
 from training.ease import EaseSettings
-from training.hybrid import HybridSettings, fit_hybrid, standardised_rows, with_prior
+from training.hybrid import HybridSettings, crossed_ndcg, fit_hybrid, standardised_rows, with_prior
 from training.recall import RecallRecipe, RecallSettings, fit_recall
 from training.selection import validation_ndcg
 
@@ -48,6 +48,17 @@ def test_rows_are_standardised_over_what_is_said():
     found = standardised_rows(np.array([[1.0, 3.0, -np.inf, 5.0], [-np.inf] * 4]), within)
     assert found[0].tolist() == [-1, 1, -1, 3]
     assert not found[1].any()
+
+
+def test_weights_are_judged_by_cases_that_did_not_choose_them(recall):
+    cases = [((0, 3), (6, 9)), ((1, 4), (2, 5, 8)), ((2, 5), (8, 11)), ((0, 6), (1, 4, 7))]
+    validation = part(13, *cases)
+    one, other = part(13, *cases[0::2]), part(13, *cases[1::2])
+    expected = [validation_ndcg(fit_hybrid(recall, a), b) for a, b in ((one, other), (other, one))]
+    assert crossed_ndcg(recall, validation) == pytest.approx(sum(expected) / 2)
+    assert crossed_ndcg(recall, validation) < validation_ndcg(fit_hybrid(recall, validation), validation)
+    alone = part(13, cases[0])
+    assert crossed_ndcg(recall, alone) == validation_ndcg(fit_hybrid(recall, alone), alone)
 
 
 def test_weights_gain_on_validation_or_stay_out(recall):
