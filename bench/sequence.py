@@ -19,7 +19,8 @@ from training.material import BaseEncoder, Material
 from training.sasrec import SasrecSettings, train_sasrec
 from training.sequence_fit import Resume
 from training.sequence_validation import scorer_figures
-from training.user_tower import UserTowerSettings, train_user_tower
+from training.tower_settings import UserTowerSettings
+from training.user_tower import train_user_tower
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SETTINGS = {"sasrec": SasrecSettings, "tower": UserTowerSettings, "gpt2": Gpt2Settings}
@@ -51,7 +52,7 @@ def main() -> int:
     material = _material(args.data)
     settings = _settings(_SETTINGS[args.model](), args.set)
     started = time.monotonic()
-    resume = Resume(args.seed, f"{material.key} {settings}", args.checkpoint)
+    resume = Resume(args.seed, f"{material.key} {args.seed} {settings}", args.checkpoint)
     model = _train(args.model, material, settings, resume)
     line = f"{args.data.name} {args.model} seed {args.seed}: validation {model.validation}"
     if not args.validation_only:

@@ -21,7 +21,7 @@ from export.run_model import run_model
 from export.torch_models import export_tower_network
 from export.training_files import pack_training
 from models.folder import WEIGHTS_FILE, for_catalogue, load_user_tower, tower_vectors
-from models.user_tower import UserTowerServing
+from models.user_tower_group import UserTowerServing
 from pipeline import static_encoder
 from pipeline.static_encoder import StaticEncoder
 from pipeline.tower_input import PastEvents, tower_input

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from domain.errors import ModelNotUsable, ParityFailed, StorageError
 from export.onnx_encoder import OPSET, strip_metadata
 from models.folder import load_user_tower
-from models.user_tower import UserTowerServing, UserTowerShape
+from models.user_tower import UserTowerShape
+from models.user_tower_group import UserTowerServing
 
 DIFFERENCE_LIMIT = 1e-5
 USER_TOWER_INPUTS = ("vectors", "item_row", "kind", "age_seconds", "mask")

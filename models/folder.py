@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,13 @@ from torch import nn
 
 from domain.errors import ModelNotUsable
 from models.user_tower import UserTowerNetwork, UserTowerShape
+from models.user_tower_group import UserTowerGroup
 
 WEIGHTS_FILE = "model.safetensors"
 SETTINGS_FILE = "settings.json"
-USER_TOWER_FORMAT = 1
+USER_TOWER_FORMAT = 2
+# Of a single tower, without a word of members.
+_FIRST_FORMAT = 1
 
 
 def save_network(folder: Path, network: nn.Module, settings: Mapping[str, Any]) -> None:
@@ -51,52 +54,53 @@ def read_settings(folder: Path) -> dict[str, Any]:
     return found
 
 
-def fill_network(folder: Path, network: nn.Module) -> None:
-    """Loads model.safetensors into a network of the same shape.
+def fill_network(folder: Path, network: nn.Module, named: Callable[[str], str] = str) -> None:
+    """Loads model.safetensors into a network of the same shape; `named` gives a tensor's name there from the file's.
 
     Raises:
         ModelNotUsable: the file is missing, broken or of another shape.
     """
     path = folder / WEIGHTS_FILE
     try:
-        network.load_state_dict(load_file(path))
+        network.load_state_dict({named(name): value for name, value in load_file(path).items()})
     except Exception as error:  # safetensors raises classes of its own
         raise ModelNotUsable(
             f"{path} doesn't fit its settings ({_first_line(error)}); train this part again"
         ) from error
 
 
-def save_user_tower(folder: Path, network: UserTowerNetwork, *, settings: Mapping[str, Any]) -> None:
+def save_user_tower(folder: Path, network: UserTowerGroup, *, settings: Mapping[str, Any]) -> None:
     """Writes a trained tower; `settings` are those of its training, kept for people."""
-    save_network(
-        folder, network, {"format": USER_TOWER_FORMAT, "shape": asdict(network.shape), "training": dict(settings)}
-    )
+    found = {"format": USER_TOWER_FORMAT, "members": len(network.members), "shape": asdict(network.shape)}
+    save_network(folder, network, {**found, "training": dict(settings)})
 
 
-def load_user_tower(folder: Path) -> UserTowerNetwork:
+def load_user_tower(folder: Path) -> UserTowerGroup:
     """Returns the tower in eval mode.
 
     Raises:
         ModelNotUsable: a file is missing, broken, of a newer format, or doesn't fit the other.
     """
     settings = read_settings(folder)
-    if settings.get("format") != USER_TOWER_FORMAT:
+    found = settings.get("format")
+    if found not in (_FIRST_FORMAT, USER_TOWER_FORMAT):
         raise ModelNotUsable(
-            f"{folder / SETTINGS_FILE} is of format {settings.get('format')}; this program reads {USER_TOWER_FORMAT}"
+            f"{folder / SETTINGS_FILE} is of format {found}; this program reads {_FIRST_FORMAT} and {USER_TOWER_FORMAT}"
         )
     try:
         shape = UserTowerShape(**settings["shape"])
-        network = UserTowerNetwork(shape)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        count = 1 if found == _FIRST_FORMAT else int(settings["members"])
+        network = UserTowerGroup([UserTowerNetwork(shape) for _ in range(count)])
+    except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
         raise ModelNotUsable(
             f"{folder / SETTINGS_FILE} gives no usable shape ({error}); train this part again"
         ) from error
-    fill_network(folder, network)
+    fill_network(folder, network, _first_name if found == _FIRST_FORMAT else str)
     network.eval()
     return network
 
 
-def for_catalogue(network: UserTowerNetwork, trained_row: torch.Tensor) -> UserTowerNetwork:
+def for_catalogue(network: UserTowerGroup, trained_row: torch.Tensor) -> UserTowerGroup:
     """Returns the tower for a catalogue of other rows, for example a release's.
 
     Args:
@@ -105,17 +109,20 @@ def for_catalogue(network: UserTowerNetwork, trained_row: torch.Tensor) -> UserT
             (its content alone speaks for it then).
     """
     shape = UserTowerShape(**{**asdict(network.shape), "item_count": max(1, len(trained_row))})
-    found = UserTowerNetwork(shape, network.dropout)
+    found = UserTowerGroup([UserTowerNetwork(shape, member.dropout) for member in network.members])
     weights = dict(network.state_dict())
     known = (trained_row >= 0).unsqueeze(-1)
-    table = torch.zeros(shape.item_count, shape.width)
-    table[: len(trained_row)] = weights["ids.weight"][trained_row.clamp(min=0)] * known
-    found.load_state_dict(weights | {"ids.weight": table})
+    for place in range(len(network.members)):
+        name = f"members.{place}.ids.weight"
+        table = torch.zeros(shape.item_count, shape.width)
+        table[: len(trained_row)] = weights[name][trained_row.clamp(min=0)] * known
+        weights[name] = table
+    found.load_state_dict(weights)
     found.eval()
     return found
 
 
-def tower_vectors(network: UserTowerNetwork, content: torch.Tensor | None) -> torch.Tensor:
+def tower_vectors(network: UserTowerGroup, content: torch.Tensor | None) -> torch.Tensor:
     """Returns float32[n, e] for the whole catalogue, unit; zeros for an item with neither a trained id nor content.
 
     Args:
@@ -124,6 +131,10 @@ def tower_vectors(network: UserTowerNetwork, content: torch.Tensor | None) -> to
     """
     with torch.no_grad():
         return network.eval().unit_items(content, torch.arange(network.shape.item_count))
+
+
+def _first_name(name: str) -> str:
+    return name if name == "radius" else f"members.0.{name}"
 
 
 def _put(temporary: Path, path: Path) -> None:

@@ -1,14 +1,11 @@
-"""The user tower: one causal attention block over a user's last events, and the item vectors it is compared with.
+"""One user tower: a causal attention block over a user's last events, and the item vectors it is compared with.
 
 Attention sees how many events, and how much time, lie between two events of a history, never a position counted from an
 end or an age counted from now. So a state never changes when later events come, and one that is updated event by event
 (models.user_tower_state) equals the one computed at once. One block only, because with more the second would remember
 what the window has dropped.
 
-Training compares by inner product, since an item's length says how common it is. Serving needs unit vectors, so one
-number is added (Bachrach et al., "Speeding Up the Xbox Recommender System Using a Euclidean Transformation", 2014): the
-item becomes [r / R, sqrt(1 - |r / R|^2)] with R the longest item's length, the user [s / |s|, 0]. The order of items by
-inner product stays the same.
+What is served is a group of such towers as one (models.user_tower_group).
 """
 
 import math
@@ -29,7 +26,7 @@ class UserTowerShape:
     Attributes:
         item_count: n, rows of the catalogue that have an id embedding.
         content_dimension: width of the content vectors, 0 where items have none.
-        width: of states; served vectors have one number more (e in the release's signature).
+        width: of states.
         heads: of attention.
         length: N, events that a state looks back on, itself included.
         kind_count: kinds of events.
@@ -74,7 +71,6 @@ class UserTowerNetwork(nn.Module):  # type: ignore[misc]  # torch is not type-ch
         if shape.content_dimension:
             self.content = nn.Linear(shape.content_dimension, width, bias=False)
             self.register_buffer("content_mean", torch.zeros(shape.content_dimension))
-        self.register_buffer("radius", torch.ones(()))
         self.steps_back = nn.Parameter(torch.zeros(shape.heads, shape.length))
         self.gaps = nn.Parameter(torch.zeros(shape.heads, GAP_BUCKETS))
         self.event_norm, self.inner_norm, self.last_norm = (nn.LayerNorm(width) for _ in range(3))
@@ -142,52 +138,7 @@ class UserTowerNetwork(nn.Module):  # type: ignore[misc]  # torch is not type-ch
         wide = F.dropout(F.gelu(self.wide(self.inner_norm(inner))), self.dropout.hidden, self.training)
         return self.last_norm(inner + F.dropout(self.narrow(wide), self.dropout.hidden, self.training))
 
-    def unit_items(self, vectors: Tensor | None, item_row: Tensor) -> Tensor:
-        """Returns what is served, unit vectors [..., width + 1]; zeros for an item with neither id nor content."""
-        items = self.items(vectors, item_row)
-        length = items.norm(dim=-1, keepdim=True)
-        scaled = items / torch.maximum(length, self.radius)
-        rest = (1 - scaled.square().sum(-1, keepdim=True)).clamp(min=0).sqrt()
-        return torch.cat([scaled, rest], dim=-1) * (length > 0)
-
-
-def unit_states(states: Tensor) -> Tensor:
-    """Returns what is served for states [..., width]: unit vectors [..., width + 1]."""
-    return F.pad(F.normalize(states, dim=-1), (0, 1))
-
 
 def gap_bucket(gap_s: Tensor) -> Tensor:
     """Returns int64, 0 for no time, then one bucket per doubling, from a second to four years."""
     return torch.log2(gap_s.clamp(min=0) + 1).ceil().long().clamp(max=GAP_BUCKETS - 1)
-
-
-class UserTowerServing(nn.Module):  # type: ignore[misc]
-    """What Triton serves: events in, one unit vector out."""
-
-    def __init__(self, network: UserTowerNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, vectors: Tensor, item_row: Tensor, kind: Tensor, age_seconds: Tensor, mask: Tensor) -> Tensor:
-        """Returns user_embedding float32[B, e], unit; zeros for a user without events.
-
-        Args:
-            vectors: float32[B, N, d], content vectors as the encoder gives them; zeros where an item has none.
-            item_row: int64[B, N], -1 unknown.
-            kind: int64[B, N], places in `list(EventKind)`.
-            age_seconds: float32[B, N], only differences count.
-            mask: int64[B, N], 1 for an event, oldest first; padding may stand anywhere. The last `length` events count.
-        """
-        network = self.network
-        real = mask > 0
-        number = real.long().cumsum(1)
-        steps = number[:, -1:] - number
-        last = (real & (steps == 0)).to(torch.float32).unsqueeze(-1)
-        events = network.events(vectors, item_row, kind)
-        keys, values = network.keys_values(events)
-        query = (events * last).sum(1, keepdim=True)
-        gap_s = age_seconds - (age_seconds * last.squeeze(-1)).sum(1, keepdim=True)
-        seen = real & (steps < network.shape.length)
-        bias = network.bias(steps[:, None, :], gap_s[:, None, :])
-        bias = bias.masked_fill(~seen[:, None, None, :], -1e9)
-        return unit_states(network.attend(query, keys, values, bias).squeeze(1)) * last.amax(1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.user_tower import UserTowerNetwork, unit_states
+from models.user_tower_group import UserTowerGroup, unit_states
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class TowerEvent:
 
 @dataclass(frozen=True)
 class UserTowerState:
-    """What the tower remembers of a user.
+    """What a tower of M members remembers of a user.
 
     Attributes:
-        keys: float32[K, width], of the last K <= length events, oldest first.
-        values: float32[K, width].
+        keys: float32[M, K, member's width], of the last K <= length events, oldest first.
+        values: float32[M, K, member's width].
         age_s: float64[K], seconds from each event to the last one.
-        embedding: float32[width + 1], the user's unit vector; zeros before the first event.
+        embedding: float32[e], the user's unit vector; zeros before the first event.
     """
 
     keys: Tensor
@@ -42,14 +42,13 @@ class UserTowerState:
     embedding: Tensor
 
     @classmethod
-    def empty(cls, network: UserTowerNetwork) -> "UserTowerState":
+    def empty(cls, network: UserTowerGroup) -> "UserTowerState":
         """Returns the state of a user without events."""
-        width = network.shape.width
-        nothing = torch.zeros(0, width)
-        return cls(nothing, nothing, torch.zeros(0, dtype=torch.float64), torch.zeros(width + 1))
+        nothing = torch.zeros(len(network.members), 0, network.shape.width)
+        return cls(nothing, nothing, torch.zeros(0, dtype=torch.float64), torch.zeros(network.width + 1))
 
 
-def step(network: UserTowerNetwork, state: UserTowerState, event: TowerEvent) -> UserTowerState:
+def step(network: UserTowerGroup, state: UserTowerState, event: TowerEvent) -> UserTowerState:
     """Returns the state after one more event, equal to the one computed at once over the last `length` events.
 
     Args:
@@ -59,13 +58,17 @@ def step(network: UserTowerNetwork, state: UserTowerState, event: TowerEvent) ->
     """
     with torch.no_grad():
         vector = None if event.vector is None else event.vector[None]
-        now = network.events(vector, torch.tensor([event.item_row]), torch.tensor([event.kind]))
-        key, value = network.keys_values(now)
-        length = network.shape.length
-        keys = torch.cat([state.keys, key])[-length:]
-        values = torch.cat([state.values, value])[-length:]
+        row, kind, length = torch.tensor([event.item_row]), torch.tensor([event.kind]), network.shape.length
         age_s = torch.cat([state.age_s + event.gap_s, torch.zeros(1, dtype=torch.float64)])[-length:]
-        steps = torch.arange(len(keys) - 1, -1, -1)
-        bias = network.bias(steps[None], age_s[None].float())
-        embedding = unit_states(network.attend(now, keys, values, bias))[0]
+        steps = torch.arange(len(age_s) - 1, -1, -1)
+        kept, states = [], []
+        for member, *before in zip(network.members, state.keys, state.values, strict=True):
+            now = member.events(vector, row, kind)
+            parts = zip(before, member.keys_values(now), strict=True)
+            keys, values = (torch.cat(part)[-length:] for part in parts)
+            bias = member.bias(steps[None], age_s[None].float())
+            states.append(member.attend(now, keys, values, bias))
+            kept.append((keys, values))
+        embedding = unit_states(network.joined(states))[0]
+    keys, values = (torch.stack(list(parts)) for parts in zip(*kept, strict=True))
     return UserTowerState(keys, values, age_s, embedding)

@@ -12,6 +12,7 @@ from domain.event import EventKind
 from models.folder import save_network, save_user_tower
 from models.ranker import RankerNetwork, RankerShape
 from models.user_tower import UserTowerNetwork, UserTowerShape
+from models.user_tower_group import UserTowerGroup
 from pipeline.rank_features import FEATURE_NAMES
 from pipeline.static_encoder import StaticTable, write_static_student
 
@@ -62,7 +63,8 @@ def write_model(
             kind_count=len(EventKind),
             inner_width=16,
         )
-        save_user_tower(folder / "user_tower", UserTowerNetwork(shape), settings={})
+        tower = UserTowerGroup([UserTowerNetwork(shape), UserTowerNetwork(shape)])
+        save_user_tower(folder / "user_tower", tower, settings={})
     if "ranker" in parts:
         torch.manual_seed(seed + 1)
         width = len(FEATURE_NAMES)

@@ -10,7 +10,7 @@ import torch
 from domain.errors import EncoderUnavailable, ModelUnavailable
 from export.ranker import load_ranker
 from models.folder import for_catalogue, load_user_tower
-from models.user_tower import UserTowerServing
+from models.user_tower_group import UserTowerServing
 
 
 class TorchTriton:

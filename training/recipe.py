@@ -17,7 +17,7 @@ from training.steps.encoder import EncoderStep
 from training.steps.ranking import RankingSettings, RankingStep
 from training.steps.students import StudentEncoderSettings, StudentEncoderStep, StudentSettings, StudentStep
 from training.steps.user_tower import UserTowerStep, earlier_tower
-from training.user_tower import UserTowerSettings
+from training.tower_settings import UserTowerSettings
 
 # One table of a preset each; the step of the same name takes it.
 _STEPS: Mapping[str, tuple[type, Any]] = {

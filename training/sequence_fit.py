@@ -63,13 +63,14 @@ class Resume:
         seed: every epoch's randomness follows from it and the epoch's number, so a resumed training equals another.
         key: what must be the same for the file to be of this training.
         path: None keeps nothing.
-        start: puts the weights that a training begins with into the network, where they are not the usual ones.
+        start: puts the weights that a training begins with into a network, where they are not the usual ones; also told
+            which of several networks it is, from 0.
     """
 
     seed: int
     key: str
     path: Path | None
-    start: Callable[[nn.Module], None] | None = None
+    start: Callable[[nn.Module, int], None] | None = None
 
 
 @dataclass

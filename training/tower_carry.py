@@ -15,6 +15,7 @@ import torch
 from domain.errors import ModelNotUsable
 from models.folder import load_user_tower
 from models.user_tower import UserTowerNetwork
+from models.user_tower_group import UserTowerGroup
 from training.tower_start import content_projection
 
 _REFIT_PENALTY = 1e-3
@@ -31,14 +32,14 @@ class EarlierTower:
         content: float32[n, d], this catalogue's content vectors by the earlier tower's encoder; None if it took none.
     """
 
-    network: UserTowerNetwork
+    network: UserTowerGroup
     rows: np.ndarray
     content: np.ndarray | None
 
     @property
     def known(self) -> np.ndarray:
         """bool[n], items that have an id embedding there."""
-        found = self.network.ids.weight.detach().any(1).numpy()
+        found = self.network.known().numpy()
         return (self.rows >= 0) & found[self.rows.clip(0)]
 
 
@@ -64,28 +65,33 @@ def open_tower(folder: Path, earlier_ids: Sequence[str], item_ids: Sequence[str]
 
 
 @torch.no_grad()
-def carry_over(network: UserTowerNetwork, content: np.ndarray | None, earlier: EarlierTower) -> None:
-    """Puts the earlier tower's weights into a network that was initialised as usual.
+def carry_over(network: UserTowerNetwork, content: np.ndarray | None, earlier: EarlierTower, place: int = 0) -> None:
+    """Puts the weights of one of the earlier tower's members into a network that was initialised as usual.
 
     Every tensor of the same shape is copied. An item without an id embedding there keeps the place that it was
-    initialised to, moved into the earlier tower's space by a linear map fitted to the items that both know.
+    initialised to, moved into the earlier tower's space by a linear map fitted to the items that both know. A member
+    that the earlier tower does not have begins as usual: a copy of another would err as that one does.
 
     Args:
         network: changed in place.
         content: float32[n, d], its content vectors; None where it takes none.
         earlier: what to go on from.
+        place: of the network among its tower's members.
     """
+    if place >= len(earlier.network.members):
+        return
+    member = earlier.network.members[place]
     known = network.ids.weight.detach().any(1).numpy()
     cold = _projected(network, content) + network.ids.weight.detach().numpy()
     same = _equal(content, earlier.content)
     state = network.state_dict()
-    for name, value in earlier.network.state_dict().items():
+    for name, value in member.state_dict().items():
         fits = name in state and state[name].shape == value.shape
         if fits and name != "ids.weight" and (same or name not in _CONTENT):
             state[name].copy_(value)
     carried = earlier.known
-    old_ids = earlier.network.ids.weight.detach().numpy()[earlier.rows.clip(0)] * carried[:, None]
-    told = _projected(earlier.network, earlier.content)
+    old_ids = member.ids.weight.detach().numpy()[earlier.rows.clip(0)] * carried[:, None]
+    told = _projected(member, earlier.content)
     wanted = old_ids + told
     fresh, shared = known & ~carried, known & carried
     if fresh.any():

@@ -9,6 +9,7 @@ from domain.errors import ModelNotUsable, ParityFailed
 from export.torch_models import ModelSignature, check_network, export_network, export_user_tower
 from models.folder import save_user_tower
 from models.user_tower import UserTowerNetwork, UserTowerShape
+from models.user_tower_group import UserTowerGroup
 
 
 def make_tower(folder, content_dimension):
@@ -16,7 +17,7 @@ def make_tower(folder, content_dimension):
     shape = UserTowerShape(
         item_count=9, content_dimension=content_dimension, width=8, heads=2, length=4, kind_count=11, inner_width=16
     )
-    network = UserTowerNetwork(shape)
+    network = UserTowerGroup([UserTowerNetwork(shape), UserTowerNetwork(shape)])
     for parameter in network.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     save_user_tower(folder, network, settings={})
@@ -39,7 +40,7 @@ def test_user_tower_keeps_the_served_signature_and_parity(tmp_path, content_dime
         "mask": np.array([[1, 1, 1], [0, 0, 0]]),
     }
     (found,) = session.run(["user_embedding"], feed)
-    assert found.shape == (2, 9)
+    assert found.shape == (2, 2 * 8 + 1)
     assert np.linalg.norm(found, axis=1) == pytest.approx([1, 0], abs=1e-6)
 
 

@@ -10,10 +10,19 @@ from domain.errors import ModelNotUsable
 from tests.training.sequences import ITEM_COUNT, Recorder, history, ring_split, ring_vectors
 from training.sequence_fit import Resume
 from training.tower_carry import carry_over, open_tower
-from training.user_tower import UserTowerSettings, train_user_tower
+from training.tower_settings import UserTowerSettings
+from training.user_tower import train_user_tower
 
 TINY = UserTowerSettings(
-    width=16, length=6, batch=64, epochs=12, patience=12, learning_rate=1e-2, event_dropout=0.0, candidate_dropout=0.0
+    members=1,
+    width=16,
+    length=6,
+    batch=64,
+    epochs=12,
+    patience=12,
+    learning_rate=1e-2,
+    event_dropout=0.0,
+    candidate_dropout=0.0,
 )
 UNTRAINED = replace(TINY, epochs=0)
 IDS = ring_split().item_ids
@@ -34,7 +43,7 @@ def saved(tmp_path_factory):
 
 def starting(folder, content, item_ids=IDS, now=None):
     earlier = replace(open_tower(folder, IDS, item_ids, 16), content=content)
-    return lambda network: carry_over(network, content if now is None else now, earlier)
+    return lambda network, place: carry_over(network, content if now is None else now, earlier, place)
 
 
 def vectors_of(tower):
@@ -72,7 +81,7 @@ def test_items_are_found_by_their_ids_and_new_ones_get_rows_of_their_own(saved):
     carried = [row for row in range(ITEM_COUNT) if row != 5]
     before, after = vectors_of(tower), vectors_of(found)[backwards]
     assert after[carried] == pytest.approx(before[carried], abs=1e-5)
-    assert found.network.ids.weight[ITEM_COUNT - 1 - 5].any()
+    assert found.network.members[0].ids.weight[ITEM_COUNT - 1 - 5].any()
     assert np.isfinite(after).all()
     assert np.abs(after[5] - before[5]).max() > 1e-3
 
@@ -92,18 +101,18 @@ def test_content_may_come_or_go(saved, tmp_path):
     without.save(tmp_path / "t")
     now = ring_vectors()
     earlier = open_tower(tmp_path / "t", IDS, IDS, 16)
-    found = trained(ring_split(), now, UNTRAINED, lambda network: carry_over(network, now, earlier))
+    found = trained(ring_split(), now, UNTRAINED, lambda network, place: carry_over(network, now, earlier, place))
     assert vectors_of(found) == pytest.approx(vectors_of(without), abs=1e-5)
-    same = trained(ring_split(), None, UNTRAINED, lambda network: carry_over(network, None, earlier))
-    assert torch.equal(same.network.ids.weight, without.network.ids.weight)
+    same = trained(ring_split(), None, UNTRAINED, lambda network, place: carry_over(network, None, earlier, place))
+    assert torch.equal(same.network.members[0].ids.weight, without.network.members[0].ids.weight)
 
 
 def test_another_length_keeps_the_rest(saved):
     tower, folder = saved
     start = starting(folder, ring_vectors())
     found = trained(ring_split(unseen=(5,)), ring_vectors(), replace(UNTRAINED, length=4), start)
-    assert found.network.steps_back.shape == (2, 4)
-    assert torch.equal(found.network.query.weight, tower.network.query.weight)
+    assert found.network.members[0].steps_back.shape == (2, 4)
+    assert torch.equal(found.network.members[0].query.weight, tower.network.members[0].query.weight)
 
 
 def test_another_width_is_refused(saved):

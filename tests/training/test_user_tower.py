@@ -11,10 +11,19 @@ from tests.training.sequences import ITEM_COUNT, Recorder, history, ring_split, 
 from training.observer import Silent
 from training.sequence_fit import Resume
 from training.split import Part, Split
-from training.user_tower import UserTower, UserTowerSettings, train_user_tower
+from training.tower_settings import UserTowerSettings
+from training.user_tower import UserTower, train_user_tower
 
 TINY = UserTowerSettings(
-    width=16, length=6, batch=64, epochs=12, patience=12, learning_rate=1e-2, event_dropout=0.0, candidate_dropout=0.0
+    members=2,
+    width=16,
+    length=6,
+    batch=64,
+    epochs=12,
+    patience=12,
+    learning_rate=1e-2,
+    event_dropout=0.0,
+    candidate_dropout=0.0,
 )
 
 
@@ -69,7 +78,7 @@ def test_an_event_at_a_time_equals_all_at_once(tower):
             seen = history(rows[: place + 1])
             seen = type(seen)(seen.rows, seen.kind, (time_s[place] - time_s[: place + 1]).astype(np.float32))
             assert state.embedding.numpy() == pytest.approx(tower.user_vectors([seen])[0], abs=1e-6)
-    assert len(state.keys) == TINY.length
+    assert state.keys.shape == (2, TINY.length, 16)
 
 
 def test_event_by_event_past_the_window(tower):

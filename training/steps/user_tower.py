@@ -17,7 +17,8 @@ from training.semantic import SemanticScorer
 from training.sequence_fit import Resume
 from training.split import History, interaction_matrix
 from training.tower_carry import EarlierTower, carry_over, open_tower
-from training.user_tower import UserTower, UserTowerSettings, train_user_tower
+from training.tower_settings import UserTowerSettings
+from training.user_tower import UserTower, train_user_tower
 
 USER_TOWER = "user_tower"
 
@@ -46,7 +47,7 @@ class UserTowerStep:
         split, facts = material.split, item_facts(material)
         earlier = earlier_tower(material, self._settings)
         key = digest(material.key, asdict(self._settings), material.start and material.start.digests)
-        begin = None if earlier is None else lambda network: carry_over(network, facts.vectors, earlier)
+        begin = None if earlier is None else lambda network, place: carry_over(network, facts.vectors, earlier, place)
         resume = Resume(material.seed, key, work / "checkpoint.pt", begin)
         tower = train_user_tower(split, facts.vectors, self._settings, resume, material.observer)
         continued = [_whole(case.history, case.targets) for case in split.validation.cases]
