@@ -63,8 +63,7 @@ def write_model(
             kind_count=len(EventKind),
             inner_width=16,
         )
-        tower = UserTowerGroup([UserTowerNetwork(shape), UserTowerNetwork(shape)])
-        save_user_tower(folder / "user_tower", tower, settings={})
+        save_user_tower(folder / "user_tower", UserTowerGroup([UserTowerNetwork(shape)]), settings={})
     if "ranker" in parts:
         torch.manual_seed(seed + 1)
         width = len(FEATURE_NAMES)

@@ -49,3 +49,7 @@ class UserTowerSettings:
     patience: int = 4
     full_softmax_items: int = 20_000
     negatives: int = 1024
+
+    def __post_init__(self) -> None:
+        if self.members < 1:
+            raise ValueError(f"members is {self.members}; expected at least 1")

@@ -10,23 +10,27 @@ from export.torch_models import ModelSignature, check_network, export_network, e
 from models.folder import save_user_tower
 from models.user_tower import UserTowerNetwork, UserTowerShape
 from models.user_tower_group import UserTowerGroup
+from pipeline.tower_input import PastEvents, tower_input
+from training.split import History
+from training.tower_settings import UserTowerSettings
+from training.user_tower import UserTower
 
 
-def make_tower(folder, content_dimension):
+def make_tower(folder, content_dimension, members=1):
     torch.manual_seed(0)
     shape = UserTowerShape(
         item_count=9, content_dimension=content_dimension, width=8, heads=2, length=4, kind_count=11, inner_width=16
     )
-    network = UserTowerGroup([UserTowerNetwork(shape), UserTowerNetwork(shape)])
+    network = UserTowerGroup([UserTowerNetwork(shape) for _ in range(members)])
     for parameter in network.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     save_user_tower(folder, network, settings={})
     return network
 
 
-@pytest.mark.parametrize("content_dimension", [0, 6])
-def test_user_tower_keeps_the_served_signature_and_parity(tmp_path, content_dimension):
-    make_tower(tmp_path, content_dimension)
+@pytest.mark.parametrize(("content_dimension", "members"), [(0, 1), (6, 2)])
+def test_user_tower_keeps_the_served_signature_and_parity(tmp_path, content_dimension, members):
+    network = make_tower(tmp_path, content_dimension, members)
     made = export_user_tower(tmp_path, tmp_path / "user_tower.onnx")
     assert made.worst_difference <= 1e-5
     session = onnxruntime.InferenceSession(str(made.path))
@@ -40,8 +44,20 @@ def test_user_tower_keeps_the_served_signature_and_parity(tmp_path, content_dime
         "mask": np.array([[1, 1, 1], [0, 0, 0]]),
     }
     (found,) = session.run(["user_embedding"], feed)
-    assert found.shape == (2, 2 * 8 + 1)
+    assert found.shape == (2, members * 8 + 1)
     assert np.linalg.norm(found, axis=1) == pytest.approx([1, 0], abs=1e-6)
+    assert served_as_trained(session, network, content_dimension)
+
+
+def served_as_trained(session, network, content_dimension):
+    """What the gateway feeds the file gives the vectors that training scores by."""
+    content = np.random.default_rng(1).standard_normal((9, content_dimension)).astype(np.float32)
+    rows = [np.array([1, 2, 8, 3, 0, 4]), np.array([5, 5])]
+    pasts = [PastEvents(one, one % 3, np.arange(len(one), 0, -1, np.float32) * 3600) for one in rows]
+    (found,) = session.run(["user_embedding"], tower_input(pasts, content, 4))
+    tower = UserTower(network, torch.from_numpy(content) if content_dimension else None, UserTowerSettings())
+    expected = tower.user_vectors([History(past.rows, past.kind, past.age_s) for past in pasts])
+    return np.abs(found - expected).max() < 1e-5
 
 
 class Doubling(torch.nn.Module):

@@ -38,13 +38,13 @@ def ring_vectors():
 class Recorder:
     """An Observer that may break off a training, as a kill would."""
 
-    def __init__(self, stop_after=None):
-        self.steps, self.curves, self.stop_after = [], {}, stop_after
+    def __init__(self, stop_after=None, curve="loss"):
+        self.steps, self.curves, self.stop_after, self.curve = [], {}, stop_after, curve
 
     def step(self, message):
         self.steps.append(message)
 
     def metric(self, name, step, value):
-        if name.endswith("loss") and self.stop_after is not None and step > self.stop_after:
+        if name.endswith(self.curve) and self.stop_after is not None and step > self.stop_after:
             raise KeyboardInterrupt
         self.curves.setdefault(name, []).append(value)

@@ -107,6 +107,18 @@ def test_content_may_come_or_go(saved, tmp_path):
     assert torch.equal(same.network.members[0].ids.weight, without.network.members[0].ids.weight)
 
 
+def test_each_member_goes_on_from_its_own_and_a_new_one_begins_anew(saved, tmp_path):
+    two = trained(ring_split(), ring_vectors(), replace(TINY, members=2, epochs=2))
+    two.save(tmp_path)
+    found = trained(
+        ring_split(), ring_vectors(), replace(UNTRAINED, members=3), starting(tmp_path, ring_vectors())
+    ).network.members
+    for before, after in zip(two.network.members, found[:2], strict=True):
+        assert torch.equal(before.query.weight, after.query.weight)
+    cold = trained(ring_split(), ring_vectors(), replace(UNTRAINED, members=3)).network.members[2]
+    assert torch.equal(found[2].query.weight, cold.query.weight)
+
+
 def test_another_length_keeps_the_rest(saved):
     tower, folder = saved
     start = starting(folder, ring_vectors())

@@ -1,16 +1,22 @@
 """The user tower: causal, the same event by event as at once (T7), works for new items, survives a kill."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from domain.errors import ModelNotUsable, NothingToLearnFrom
-from models.folder import for_catalogue
+from models.folder import for_catalogue, save_network
+from models.user_tower_group import UserTowerGroup
 from models.user_tower_state import TowerEvent, UserTowerState, step
 from tests.training.sequences import ITEM_COUNT, Recorder, history, ring_split, ring_vectors
 from training.observer import Silent
 from training.sequence_fit import Resume
 from training.split import Part, Split
+from training.tower_member import last_states
 from training.tower_settings import UserTowerSettings
 from training.user_tower import UserTower, train_user_tower
 
@@ -112,6 +118,33 @@ def test_served_vectors_are_unit_and_keep_the_order(tower):
     assert np.argsort(-raw, axis=1).tolist() == np.argsort(-(users @ items.T), axis=1).tolist()
 
 
+def test_members_differ_and_their_logits_are_averaged(tower):
+    first, second = tower.network.members
+    assert not torch.equal(first.query.weight, second.query.weight)
+    rows = torch.arange(ITEM_COUNT)
+    seen = [history([3, 4]), history([8])]
+    with torch.no_grad():
+        alone = [last_states(one, tower.content, seen) @ one.items(tower.content, rows).T for one in (first, second)]
+        together = tower._states(seen) @ tower.network.items(tower.content, rows).T
+    assert together.numpy() == pytest.approx(((alone[0] + alone[1]) / 2).numpy(), abs=1e-5)
+    one = trained(ring_split(), ring_vectors(), settings=replace(TINY, members=1))
+    assert torch.equal(one.network.members[0].query.weight, first.query.weight)
+
+
+def test_a_tower_saved_before_there_were_members_is_read(tower, tmp_path):
+    one = UserTower(UserTowerGroup([tower.network.members[0]]), tower.content, replace(TINY, members=1))
+    one.network.measure(one.content)
+    one.save(tmp_path)
+    settings = json.loads((tmp_path / "settings.json").read_text())
+    del settings["members"], settings["training"]["members"]
+    weights = {name.removeprefix("members.0."): value for name, value in one.network.state_dict().items()}
+    save_network(tmp_path, torch.nn.Module(), settings | {"format": 1})
+    save_file({name: value.contiguous() for name, value in weights.items()}, tmp_path / "model.safetensors")
+    again = UserTower.load(tmp_path, ring_vectors())
+    assert np.array_equal(again.scores([history([1, 2])]), one.scores([history([1, 2])]))
+    assert again.settings.members == 1
+
+
 def test_saved_and_loaded_it_scores_the_same(tower, tmp_path):
     tower.save(tmp_path)
     again = UserTower.load(tmp_path, ring_vectors())
@@ -131,7 +164,7 @@ def test_rows_of_another_catalogue(tower):
     assert found[[0, 2, 3]] == pytest.approx(expected[[0, 2, 3]], abs=1e-6)
 
 
-@pytest.mark.parametrize("settings", [TINY, UserTowerSettings(**{**vars(TINY), "full_softmax_items": 3})])
+@pytest.mark.parametrize("settings", [replace(TINY, members=1), replace(TINY, members=1, full_softmax_items=3)])
 def test_a_killed_training_goes_on_to_the_same_result(tmp_path, settings):
     split, path = ring_split(), tmp_path / "tower.pt"
     whole = trained(split, ring_vectors(), settings=settings)
@@ -143,10 +176,24 @@ def test_a_killed_training_goes_on_to_the_same_result(tmp_path, settings):
     assert np.array_equal(resumed.scores([history([1, 2])]), whole.scores([history([1, 2])]))
 
 
+def test_a_member_that_is_done_is_not_trained_again(tmp_path):
+    split, path = ring_split(), tmp_path / "tower.pt"
+    whole = trained(split, ring_vectors())
+    with pytest.raises(KeyboardInterrupt):
+        trained(split, ring_vectors(), path=path, observer=Recorder(5, "user_tower_2/loss"))
+    observer = Recorder()
+    resumed = trained(split, ring_vectors(), path=path, observer=observer)
+    assert {name: len(values) for name, values in observer.curves.items() if name.endswith("loss")} == {
+        "user_tower_2/loss": TINY.epochs - 5
+    }
+    assert np.array_equal(resumed.scores([history([1, 2])]), whole.scores([history([1, 2])]))
+    assert resumed.validation == whole.validation
+
+
 def test_a_broken_or_foreign_checkpoint_starts_clean(tmp_path):
     path = tmp_path / "tower.pt"
     path.write_bytes(b"half")
-    short = UserTowerSettings(**{**vars(TINY), "epochs": 1})
+    short = replace(TINY, epochs=1)
     observer = Recorder()
     train_user_tower(ring_split(), None, short, Resume(3, "test", path), observer)
     train_user_tower(ring_split(), None, short, Resume(3, "other", path), observer)
