@@ -109,7 +109,11 @@ def earlier_tower(material: Material, settings: UserTowerSettings) -> EarlierTow
 def tower_of_others(
     material: Material, content: np.ndarray | None, settings: UserTowerSettings
 ) -> Callable[[Sequence[History]], UserTower]:
-    """Returns what trains a tower on some histories alone, so that others can be asked without having been seen."""
+    """Returns what trains a tower on some histories alone, so that others can be asked without having been seen.
+
+    It has one member: there may be five folds, and a tower of several differs less from one than one does from another.
+    """
+    settings = replace(settings, members=1)
 
     def train(histories: Sequence[History]) -> UserTower:
         known = interaction_matrix(histories, material.item_count).sum(axis=0) > 0
