@@ -36,6 +36,7 @@ def save_chosen(settings: RecallSettings, folder: Path) -> None:
         "regularisation": settings.ease.regularisation,
         "weak_weight": settings.ease.weak_weight,
         "side_weight": settings.side_weight,
+        "low_rank": settings.low_rank,
     }
     (folder / _CHOSEN).write_text(json.dumps(chosen, indent=1), encoding="utf-8")
 
@@ -46,7 +47,8 @@ def with_chosen(settings: RecallSettings, folder: Path) -> RecallSettings:
         return settings
     raw = json.loads((folder / _CHOSEN).read_text(encoding="utf-8"))
     ease = replace(settings.ease, regularisation=raw["regularisation"], weak_weight=raw["weak_weight"])
-    return replace(settings, ease=ease, side_weight=raw["side_weight"])
+    low_rank = raw.get("low_rank", 0.0)  # folders of earlier versions have none
+    return replace(settings, ease=ease, side_weight=raw["side_weight"], low_rank=low_rank)
 
 
 def load_recall(folder: Path, facts: ItemFacts, tower: Tower | None = None) -> Recall:

@@ -9,7 +9,9 @@ import numpy as np
 from pipeline.blend import LIST_LENGTHS
 from pipeline.fuse import RecalledList
 from pipeline.item_facts import ItemFacts
+from training.als import AlsSettings
 from training.ease import EaseSettings, fit_ease
+from training.low_rank import add_low_rank
 from training.neighbours import NeighbourTable, fit_item_neighbours
 from training.observer import Observer
 from training.popularity import Popularity, PopularitySettings, fit_popularity
@@ -40,6 +42,9 @@ class RecallSettings:
         side_weight: weight of the content vectors in the collaborative model, in users; 0 leaves them out.
         side_tried: weights of content that `choose_recall` compares.
         weak_tried: weights of what was met but not chosen that it compares.
+        low_rank: how much low-rank weights count beside EASE's, by the spread of their scores; 0 leaves them out.
+        low_rank_tried: such weights that it compares.
+        als: of the low-rank weights.
         popularity: of the prior.
         transitions: of what follows what.
         neighbour_count: neighbours kept by item for serving.
@@ -50,9 +55,12 @@ class RecallSettings:
     side_weight: float = 30.0
     side_tried: tuple[float, ...] = field(default=(0.0, 30.0, 100.0), repr=False)
     weak_tried: tuple[float, ...] = field(default=(0.0, 0.5), repr=False)
+    low_rank: float = 0.5
+    low_rank_tried: tuple[float, ...] = field(default=(0.0, 0.5, 1.0), repr=False)
+    als: AlsSettings = field(default_factory=lambda: AlsSettings(factors=128))
     popularity: PopularitySettings = field(default_factory=PopularitySettings)
     transitions: TransitionSettings = field(default_factory=TransitionSettings)
-    neighbour_count: int = 200
+    neighbour_count: int = 500
     list_lengths: Mapping[str, int] = field(default_factory=lambda: dict(LIST_LENGTHS))
 
 
@@ -167,8 +175,8 @@ def fit_recall(histories: Sequence[History], recipe: RecallRecipe) -> Recall:
 def choose_recall(
     histories: Sequence[History], validation: Part, recipe: RecallRecipe, observer: Observer | None = None
 ) -> RecallSettings:
-    """Chooses lambda, then the weight of content, then that of what was met but not chosen, by validation NDCG@100."""
-    settings = recipe.settings
+    """Chooses by validation NDCG@100: lambda, the weight of content, of what was met but not chosen, of low rank."""
+    settings = replace(recipe.settings, low_rank=0.0)
     lambdas = [replace(settings, ease=replace(settings.ease, regularisation=one)) for one in settings.ease.tried]
 
     def build(one: RecallSettings) -> NeighbourTable:
@@ -181,16 +189,19 @@ def choose_recall(
     if any(len(history.weak) for history in histories):
         weak = [replace(settings, ease=replace(settings.ease, weak_weight=one)) for one in settings.weak_tried]
         settings = best_setting(weak, build, validation, observer)
-    return settings
+    ranks = [replace(settings, low_rank=one) for one in settings.low_rank_tried]
+    return best_setting(ranks, build, validation, observer)
 
 
 def collaborative_table(histories: Sequence[History], facts: ItemFacts, settings: RecallSettings) -> NeighbourTable:
-    """Returns EASE's neighbours; for a catalogue too large for the dense inverse those of item-kNN."""
+    """Returns EASE's neighbours, low-rank weights added; for a catalogue too large for them those of item-kNN."""
     known = len(np.unique(np.concatenate([history.rows for history in histories])))
     if known > settings.ease.item_cap:
         return fit_item_neighbours(histories, facts.count)
     side = None if facts.vectors is None or facts.mean is None else facts.vectors - facts.mean
     model = fit_ease(histories, facts.count, settings.ease, side, settings.side_weight)
+    if settings.low_rank > 0:
+        add_low_rank(model, histories, settings.als, settings.low_rank)
     return model.table(settings.neighbour_count)
 
 

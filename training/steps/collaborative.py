@@ -49,4 +49,5 @@ class CollaborativeStep:
         accepted = figures["ndcg_at_100"] > figures["popularity_ndcg_at_100"]
         ease = chosen.ease
         note = f"EASE lambda {ease.regularisation:g}, content {chosen.side_weight:g}, met {ease.weak_weight:g}"
+        note += f", low rank {chosen.low_rank:g}"
         return StepRecord(0, "", accepted, figures, [note])
