@@ -54,6 +54,7 @@ class Examples:
         rows: int64[B, C], the candidates' rows, -1 where there is none.
         target_count: int64[B], targets, recalled or not.
         group: int64[B], which user (or fold of items) a question is about, for honest divisions.
+        whole: bool[B], where the whole history was told, not its last few events alone.
     """
 
     features: np.ndarray
@@ -62,6 +63,7 @@ class Examples:
     rows: np.ndarray
     target_count: np.ndarray
     group: np.ndarray
+    whole: np.ndarray
 
 
 def hold_out_of(protocol: str) -> HoldOut:
@@ -138,6 +140,7 @@ def cross_fitted_examples(
     )
     cases: list[tuple[int, Case]] = []
     described: list[tuple[np.ndarray, np.ndarray]] = []
+    whole: list[bool] = []
     for fold in folds:
         own = list(fold.questions(histories, asked, settings, rng))
         if own and fold.fitted:
@@ -146,7 +149,8 @@ def cross_fitted_examples(
             known, hidden = [history for history, _ in shown], [rows for _, rows in shown]
             described += candidates_of(recall, known, fold.allowed, settings.candidate_limit, hidden)
             cases += own
-    return _padded(cases, described)
+            whole += [not len(rows) for rows in hidden]
+    return _padded(cases, described, whole)
 
 
 @dataclass(frozen=True)
@@ -217,7 +221,9 @@ def _without(history: History, hidden: np.ndarray) -> Case | None:
     return Case("", history.take(~inside), history.rows[inside]) if inside.any() and not inside.all() else None
 
 
-def _padded(cases: Sequence[tuple[int, Case]], described: Sequence[tuple[np.ndarray, np.ndarray]]) -> Examples:
+def _padded(
+    cases: Sequence[tuple[int, Case]], described: Sequence[tuple[np.ndarray, np.ndarray]], whole: Sequence[bool]
+) -> Examples:
     width = max((len(rows) for rows, _ in described), default=0)
     features = np.zeros((len(cases), width, len(FEATURE_NAMES)), np.float32)
     all_rows = np.full((len(cases), width), -1, np.int64)
@@ -233,4 +239,5 @@ def _padded(cases: Sequence[tuple[int, Case]], described: Sequence[tuple[np.ndar
         all_rows,
         np.array([len(case.targets) for _, case in cases], np.int64),
         np.array([user for user, _ in cases], np.int64),
+        np.array(whole, bool),
     )

@@ -161,11 +161,7 @@ def train_ranker(
     if not answered.any():
         raise ValueError("recall found none of the training targets; the ranker has nothing to learn from")
     scaler = FeatureScaler.fitted(examples.features[examples.mask])
-    rng = np.random.default_rng(seed)
-    users = rng.permutation(np.unique(examples.group))
-    held = np.isin(examples.group, users[: max(1, int(settings.held_out * len(users)))])
-    if not (answered & held).any() or not (answered & ~held).any():
-        held[:] = False
+    held = held_out(examples, settings, seed)
     data = _Data(scaler, examples, settings, seed)
     train = np.flatnonzero(answered & ~held)
     judged = np.flatnonzero(answered & held) if held.any() else train
@@ -183,6 +179,14 @@ def train_ranker(
     mask = examples.mask[every]
     calibration = fit_calibration(logits[mask], examples.chosen[every][mask])
     return RankModel(network, scaler, calibration)
+
+
+def held_out(examples: Examples, settings: RankerSettings, seed: int = 42) -> np.ndarray:
+    """Returns bool[B], the questions that `train_ranker` does not learn from; none where there are too few users."""
+    answered = examples.chosen.any(axis=1)
+    users = np.random.default_rng(seed).permutation(np.unique(examples.group))
+    held: np.ndarray = np.isin(examples.group, users[: max(1, int(settings.held_out * len(users)))])
+    return held if (answered & held).any() and (answered & ~held).any() else np.zeros_like(held)
 
 
 class _Data:

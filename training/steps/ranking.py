@@ -8,7 +8,8 @@ from training.item_facts import item_facts
 from training.material import Material
 from training.pipeline_folder import COLLABORATIVE, RANKER, load_recall, save_hybrid, with_chosen
 from training.rank_examples import ExampleSettings, cross_fitted_examples, hold_out_of
-from training.ranker import Ranker, RankerSettings, train_ranker
+from training.rank_judge import judge_held_out
+from training.ranker import Ranker, RankerSettings, held_out, train_ranker
 from training.recall import Recall, RecallRecipe, RecallSettings
 from training.run_folder import StepRecord
 from training.selection import ndcg_by_case, validation_ndcg
@@ -57,7 +58,10 @@ class RankingStep:
         return self._settings
 
     def make(self, material: Material, work: Path) -> StepRecord:
-        """Trains on cross-fitted questions; the ranker stays where it beats blend and sources on validation."""
+        """Trains on cross-fitted questions; the ranker stays where it beats the blend and every source.
+
+        Validation cases and held-out questions of training users count alike.
+        """
         settings, split = self._settings, material.split
         facts = item_facts(material)
         tower = saved_tower(material.out, facts.vectors)
@@ -84,8 +88,13 @@ class RankingStep:
             return StepRecord(0, "", False, figures, [*notes, f"no ranker: {error}"])
         ranker = Ranker(hybrid, model, settings.ranker.candidate_limit, split.validation.candidates)
         figures = {"ndcg_at_100": validation_ndcg(ranker, split.validation)} | figures
+        held = held_out(examples, settings.ranker, material.seed)
+        judged = judge_held_out(model, examples, held, hybrid.weights)
+        figures |= {"held_out_ndcg_at_100": judged.ranker, "held_out_hybrid_ndcg_at_100": judged.blend}
         # Without a ranker the blend orders.
-        accepted = figures["ndcg_at_100"] > max(figures["hybrid_ndcg_at_100"], figures["source_ndcg_at_100"])
+        standing = max(figures["hybrid_ndcg_at_100"], figures["source_ndcg_at_100"])
+        gain = len(split.validation.cases) * (figures["ndcg_at_100"] - standing)
+        accepted = gain + judged.count * (judged.ranker - judged.blend) > 0
         if accepted:
             model.save(work / RANKER)
         return StepRecord(0, "", accepted, figures, notes)
