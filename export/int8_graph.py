@@ -18,6 +18,7 @@ PAIR_LIMIT = (2**15 - 1) // (2 * LEVELS)
 _ALPHA = 0.7
 _TINY = 1e-12
 _LEAST = 1e-5
+_SILENT = 0.05
 # A mark that no exporter puts into names of its own: addmm's first step must not be called as addmm_1's product is.
 _PREFIX = "int8:"
 _CONTRIB = "com.microsoft"
@@ -96,7 +97,9 @@ def rewrite(model: onnx.ModelProto, chosen: Sequence[Linear], seen: Mapping[str,
     inputs = {}
     for name, group in sharing.items():
         floor = _FLOORS.get(makers.get(name, ""))
-        inputs[name] = _Input(name, _smoothing(seen[name].largest, group), floor)
+        # What is quantised stands above the floor, so that is what the channels are evened out by.
+        reach = seen[name].largest - np.float32(floor or 0)
+        inputs[name] = _Input(name, _smoothing(reach, group), floor)
     by_output = {one.output: one for one in chosen}
     constants = _Constants(graph)
     nodes: list[onnx.NodeProto] = []
@@ -160,7 +163,9 @@ class _Constants:
 def _smoothing(largest: NDArray[np.float32], group: Sequence[Linear]) -> NDArray[np.float32]:
     """float32[K] that channels are divided by, geometric mean 1: largest^alpha / weight^(1 - alpha)."""
     weight = np.max([np.abs(one.weights).max(axis=1) for one in group], axis=0)
-    factor = np.maximum(largest, _LEAST) ** _ALPHA / np.maximum(weight, _LEAST) ** (1 - _ALPHA)
+    # A channel that the calibration texts left silent may speak in others, and would then drown its row's scale.
+    heard = np.maximum(largest, max(_SILENT * float(largest.mean()), _LEAST))
+    factor = heard**_ALPHA / np.maximum(weight, _LEAST) ** (1 - _ALPHA)
     return np.asarray(factor / np.exp(np.log(factor).mean()), dtype=np.float32)
 
 

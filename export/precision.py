@@ -18,7 +18,7 @@ from export.precision_gate import PrecisionReport, Serving, check_precision
 from pipeline.tokenize import TextTokenizer
 
 # Raise it when files of another precision are made or checked differently: those made before are then made again.
-RECIPE = 2
+RECIPE = 3
 
 
 class ExactEncoder(Protocol):

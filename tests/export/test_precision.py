@@ -113,6 +113,24 @@ def test_products_with_numbered_names_keep_their_steps_apart(exported, tokens, t
     onnxruntime.InferenceSession(tmp_path / "out.onnx", providers=["CPUExecutionProvider"])
 
 
+def test_a_channel_that_is_silent_here_may_speak_elsewhere(exported, tokens, tmp_path):
+    """One that Gelu always shuts in the calibration texts: neither its floor nor a later word drowns the others."""
+    model = onnx.load(exported.path)
+    gelu = next(node for node in model.graph.node if node.op_type == "Gelu")
+    before = next(node for node in model.graph.node if gelu.input[0] in node.output)
+    shut = np.zeros(64, dtype=np.float32)
+    shut[5] = -30.0
+    model.graph.initializer.append(numpy_helper.from_array(shut, "shut"))
+    place = list(model.graph.node).index(before) + 1
+    model.graph.node.insert(place, helper.make_node("Add", [before.output[0], "shut"], ["shifted"], name="shift"))
+    gelu.input[0] = "shifted"
+    onnx.save(model, tmp_path / "model.onnx")
+    ids = [text.ids for text in tokens]
+    to_int8(tmp_path / "model.onnx", ids[:20], tmp_path / "out.onnx")
+    report = measure_precision(tmp_path / "model.onnx", tmp_path / "out.onnx", tokens, Serving(BUCKETS, 8, 0))
+    assert report.alone_min > 0.99
+
+
 def test_what_follows_the_pooling_stays_float(exported, tokens, tmp_path):
     model = onnx.load(exported.path)
     for node in model.graph.node:
