@@ -56,12 +56,12 @@ class EncoderChoice:
         if self.name != TENSORRT:
             return error
         key = read_key(version_folder)
-        built = (
-            "" if key is None else f" of compute capability {key.compute_capability}, TensorRT {key.tensorrt_version}"
-        )
+        if key is None:
+            return error
+        refusal = str(error).rstrip("; \n")
         return ReleaseRejected(
-            f"{error}; its plan was built for a GPU{built}: if Triton has another, build it again on Triton's machine "
-            "with `shortlist export --tensorrt`"
+            f"{refusal}; its plan was built with TensorRT {key.tensorrt_version} for a GPU of compute capability "
+            f"{key.compute_capability}: if Triton has another, {_AGAIN}"
         )
 
 

@@ -59,10 +59,9 @@ def test_a_damaged_plan(folder, entry):
 
 
 def test_what_triton_refuses_is_told_with_what_the_plan_was_built_for(folder):
-    refusal = ReleaseRejected("Triton does not load encoder")
+    refusal = ReleaseRejected("Triton does not load encoder;\n")
     told = str(TENSORRT.explained(refusal, folder))
-    assert told.startswith("Triton does not load encoder; ")
-    assert "TensorRT 11.0.0.114" in told
+    assert told.startswith("Triton does not load encoder; its plan was built with TensorRT 11.0.0.114")
     assert "compute capability 8.9" in told
     assert EncoderChoice("openvino").explained(refusal, folder) is refusal
 
