@@ -2,10 +2,12 @@
 
 import zipfile
 import zlib
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from pipeline.blend import Scale
 from pipeline.vectors import top_rows
 
 
@@ -115,6 +117,11 @@ class PopularItems:
         self.log_prior = log_prior.astype(np.float32)
         rows = np.flatnonzero(self.log_prior > self.log_prior.min())
         self._rows, self._scores = top_rows(self.log_prior[rows], rows, len(rows))
+
+    @cached_property
+    def scale(self) -> Scale:
+        """Of log P(i) over the catalogue."""
+        return Scale.of(self.log_prior)
 
     def __len__(self) -> int:
         return len(self.log_prior)

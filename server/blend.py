@@ -1,13 +1,14 @@
 """Orders a history's candidates by the weights that training gave the sources, where no ranker orders them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
 from domain.recommendation import Source
 from pipeline.blend import Opinion, Scale, blended
 from pipeline.fuse import Candidate, RecalledList
-from pipeline.neighbours import NeighbourTable
+from pipeline.neighbours import NeighbourTable, PopularItems
 from pipeline.vectors import top_rows
 from server.history import History
 from server.live_release import LiveRelease
@@ -34,33 +35,33 @@ def blended_candidates(
     if history.past is None or not pool:
         return None
     rows = np.unique(np.concatenate(pool))
-    opinions = {
-        source: opinion for source, opinion in _opinions(history, represented, release, rows) if weights.get(source)
-    }
+    opinions = {source: say() for source, say in _sources(history, represented, release, rows) if weights.get(source)}
     if not opinions.keys() - {Source.POPULAR}:
         return None
     scores = blended(opinions, weights)
     return in_order(lists, RecalledList("history", *top_rows(scores, rows, len(rows))), count)
 
 
-def _opinions(
+def _sources(
     history: History, represented: Represented, release: LiveRelease, rows: np.ndarray
-) -> Iterator[tuple[str, Opinion]]:
-    """Yields what each source says of these rows, int64[C], standardised as in training: over the catalogue."""
+) -> Iterator[tuple[str, Callable[[], Opinion]]]:
+    """Yields what can judge these rows, int64[C]; standardised over the catalogue, as in training."""
     learned = release.learned
     for query in represented.queries:
         if query.source is Source.SEMANTIC_HISTORY:
-            yield query.source, _of_vectors(release.index.vectors, query.vector, release.unreadable, rows)
+            yield query.source, partial(_of_vectors, release.index.vectors, query.vector, release.unreadable, rows)
     if learned.tower is not None and represented.user_embedding is not None:
         tower = learned.tower
-        yield Source.USER_TOWER, _of_vectors(tower.item_vectors, represented.user_embedding, tower.silent, rows)
+        yield (
+            Source.USER_TOWER,
+            partial(_of_vectors, tower.item_vectors, represented.user_embedding, tower.silent, rows),
+        )
     if learned.neighbours is not None:
-        yield Source.COLLABORATIVE, _of_table(learned.neighbours, history.past_rows, rows)
+        yield Source.COLLABORATIVE, partial(_of_table, learned.neighbours, history.past_rows, rows)
     if learned.followers is not None:
-        yield Source.FOLLOWING, _of_table(learned.followers, last_rows(history), rows)
+        yield Source.FOLLOWING, partial(_of_table, learned.followers, last_rows(history), rows)
     if learned.popularity is not None:
-        prior = learned.popularity.log_prior
-        yield Source.POPULAR, Opinion(prior[rows], Scale.of(prior))
+        yield Source.POPULAR, partial(_of_popularity, learned.popularity, rows)
 
 
 def _of_vectors(vectors: np.ndarray, query: np.ndarray, silent: np.ndarray, rows: np.ndarray) -> Opinion:
@@ -73,3 +74,7 @@ def _of_table(table: NeighbourTable, history: np.ndarray, rows: np.ndarray) -> O
     sums = table.sums(history)
     sums = np.where(sums != 0, sums, -np.inf)
     return Opinion(sums[rows], Scale.of(sums))
+
+
+def _of_popularity(popularity: PopularItems, rows: np.ndarray) -> Opinion:
+    return Opinion(popularity.log_prior[rows], popularity.scale)
