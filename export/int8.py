@@ -9,8 +9,8 @@ Here each row of activations (a token's) is scaled by its own largest magnitude,
     x @ W ~ scale * (quantised - 95) @ round(s W / column scale) * column scale
 
 s moves the few channels with large activations into the weights (SmoothQuant, Xiao et al. 2023, arXiv:2211.10438, with
-alpha = 0.7). It only shares out the rounding error: nothing clips, so texts
-unlike the calibration's lose little.
+alpha = 0.7), but not for channels that these texts leave silent: others may not. It only shares out the rounding error:
+nothing clips, so texts unlike the calibration's lose little.
 
 Activations are unsigned and weights signed, the one pair that ONNX Runtime is fast with on x86 (signed with signed runs
 in a loop without vectors, five times slower than float32). On AVX2 without VNNI such products are added in pairs that

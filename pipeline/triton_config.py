@@ -4,6 +4,18 @@ from dataclasses import dataclass
 
 SHORTEST_BUCKET_TOKEN_COUNT = 16
 
+SIGNATURE = """\
+max_batch_size: {max_batch_size}
+input [
+  {{ name: "input_ids"       data_type: TYPE_INT64  dims: [ -1 ] }},
+  {{ name: "attention_mask"  data_type: TYPE_INT64  dims: [ -1 ] }}
+]
+output [
+  {{ name: "sentence_embedding"  data_type: TYPE_FP32  dims: [ -1 ] }}
+]
+"""
+"""What the encoder takes and gives, in every configuration."""
+
 _HEAD = """\
 # How Triton serves the encoder (token ids -> unit vector). Written by pipeline/triton_config.py; a test holds the
 # committed file to it, so change the function. The same file works with NVIDIA's container (its ONNX Runtime backend)
@@ -15,15 +27,7 @@ backend: "onnxruntime"
 
 # Rows a call may carry. Dimensions below leave out the batch; -1 is the padded length, or the width of the vector, so
 # that encoders of another width share this file.
-max_batch_size: {max_batch_size}
-input [
-  {{ name: "input_ids"       data_type: TYPE_INT64  dims: [ -1 ] }},
-  {{ name: "attention_mask"  data_type: TYPE_INT64  dims: [ -1 ] }}
-]
-output [
-  {{ name: "sentence_embedding"  data_type: TYPE_FP32  dims: [ -1 ] }}
-]
-
+{signature}
 # Without a count ONNX Runtime gets two instances. Count times threads must not exceed the cores.
 instance_group [ {{ kind: {kind}  count: 1 }} ]
 parameters {{ key: "intra_op_thread_count"  value {{ string_value: "2" }} }}
@@ -39,18 +43,6 @@ dynamic_batching {{
 
 # Warm-up of one shape is no warm-up of another: every length bucket, one row and a full batch.
 """
-
-SIGNATURE = """\
-max_batch_size: {max_batch_size}
-input [
-  {{ name: "input_ids"       data_type: TYPE_INT64  dims: [ -1 ] }},
-  {{ name: "attention_mask"  data_type: TYPE_INT64  dims: [ -1 ] }}
-]
-output [
-  {{ name: "sentence_embedding"  data_type: TYPE_FP32  dims: [ -1 ] }}
-]
-"""
-"""What the encoder takes and gives, in every configuration of its own."""
 
 BATCHING = """\
 # The gateway owns the batching delay. No default_queue_policy: see config.pbtxt.
@@ -232,4 +224,5 @@ def encoder_config(
     warm_text = warm_ups(max_tokens, max_batch_size) if warm_up else ""
     queue_policy = _NO_QUEUE_POLICY if queue_limit is None else _QUEUE_POLICY.format(queue_limit=queue_limit)
     kind = "KIND_GPU" if on_gpu else "KIND_CPU"
-    return _HEAD.format(max_batch_size=max_batch_size, queue_policy=queue_policy, kind=kind) + warm_text
+    signature = SIGNATURE.format(max_batch_size=max_batch_size)
+    return _HEAD.format(signature=signature, queue_policy=queue_policy, kind=kind) + warm_text

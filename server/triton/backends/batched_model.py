@@ -8,6 +8,7 @@ and `execute` with what its dynamic batcher put together; requests of equal shap
 import json
 import os
 import subprocess
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,23 +58,23 @@ class Port:
     rank: int
 
 
-class BatchedModel:
+class BatchedModel(ABC):
     """One instance of one version of a model. Triton fixes the names of `initialize`, `execute` and `finalize`."""
 
     library: str
     """Whose model it is, in words."""
 
+    @abstractmethod
     def open(self, path: str, parameters: dict[str, str]) -> tuple[list[Port], list[Port]]:
         """Opens the file; returns its inputs and outputs. Raises anything where it can't be loaded."""
-        raise NotImplementedError
 
+    @abstractmethod
     def run(self, names: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         """Computes these outputs. Raises anything where the library refuses."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Frees the file."""
-        raise NotImplementedError
 
     def initialize(self, args: dict[str, str]) -> None:
         """Opens the file and holds the configuration against it.

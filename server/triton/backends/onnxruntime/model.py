@@ -22,10 +22,9 @@ class TritonPythonModel(BatchedModel):
         options.inter_op_num_threads = int(parameters.get("inter_op_thread_count", "1"))
         for key in ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning"):
             options.add_session_config_entry(key, parameters.get(key, "0"))
-        self._session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        return [_port(node) for node in self._session.get_inputs()], [
-            _port(node) for node in self._session.get_outputs()
-        ]
+        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._session = session
+        return [_port(node) for node in session.get_inputs()], [_port(node) for node in session.get_outputs()]
 
     def run(self, names: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         """Computes these outputs."""
