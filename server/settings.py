@@ -168,6 +168,10 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError(
             f"encoder_config {settings.encoder_config} needs triton: the embedded Triton runs on the processor alone"
         )
+    if settings.encoder_config in ON_CPU and settings.encoder_on_gpu:
+        raise ConfigurationError(
+            f"encoder_config {settings.encoder_config} is for the processor: leave it or encoder_on_gpu out"
+        )
     if settings.default_deadline_s > settings.longest_deadline_s:
         raise ConfigurationError("default_deadline_s must not exceed longest_deadline_s")
     if settings.default_k > settings.max_k:

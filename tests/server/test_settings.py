@@ -217,6 +217,8 @@ def test_only_somebody_elses_triton_has_a_gpu():
         load(encoder_on_gpu=True)
     with pytest.raises(ConfigurationError, match="encoder_config tensorrt needs triton"):
         load(encoder_config="tensorrt")
+    with pytest.raises(ConfigurationError, match="is for the processor"):
+        load(triton="127.0.0.1:8001", encoder_config="openvino", encoder_on_gpu=True)
     assert load(encoder_config="openvino").settings.encoder_config == "openvino"
     with pytest.raises(ConfigurationError, match="openvino-bfloat16"):
         load(triton="127.0.0.1:8001", encoder_config="tensorrt2")
