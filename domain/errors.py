@@ -104,6 +104,10 @@ class TritonNotUsable(ShortlistError):
     """No Triton can be started or reached. The message says what to do."""
 
 
+class TritonStumbled(EncoderUnavailable, TritonNotUsable):
+    """Triton went away, or a model's process stood still: the model, started afresh, may answer."""
+
+
 class ConfigurationError(ShortlistError):
     """A setting is unknown or out of its range."""
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from domain import release_folder as layout
-from domain.errors import DeadlineExceeded, EncoderUnavailable, ReleaseRejected
+from domain.errors import DeadlineExceeded, EncoderUnavailable, ReleaseRejected, TritonNotUsable
 from domain.manifest import EncoderEntry, Manifest
 from domain.prompts import Prompts
 from domain.release_folder import ReleaseFolder
@@ -24,6 +24,7 @@ from server.batcher import Batcher, BatchLimits, BatchObserver
 from server.encoder_choice import EncoderChoice
 from server.learned_parts import LearnedParts
 from server.model_loader import ModelLoader, ModelServer
+from server.model_start import start_model
 from server.release_contents import Canaries, read_contents
 from server.text_encoder import TextEncoder
 
@@ -121,20 +122,26 @@ class ReleaseLoader:
         await loop.run_in_executor(self.workers, layout.verify, folder)
         reading = loop.run_in_executor(self.workers, read_contents, folder)
         entry = folder.manifest.encoder
-        on_step("loading the encoder into Triton")
         version = await loop.run_in_executor(self.workers, self._install, folder)
-        await self._load_encoder(folder, version)
-        contents = await reading
-        on_step("comparing canaries")
+
+        async def start(*, afresh: bool) -> None:
+            on_step("loading the encoder into Triton")
+            await (self.reload_version(entry, version) if afresh else self._load_encoder(folder, version))
+            on_step("comparing canaries")
+            await self.check_canaries(folder.manifest, version, (await reading).canaries)
+            on_step("warming up")
+            await self._warm_up(entry, version)
+
         try:
-            await self.check_canaries(folder.manifest, version, contents.canaries)
+            await start_model(start, self.triton, on_step)
+        except TritonNotUsable:
+            raise
         except (EncoderUnavailable, DeadlineExceeded) as error:
             raise ReleaseRejected(
                 f"Triton cannot encode the canary texts of release {folder.manifest.release_id}: {error}; "
                 "do Triton and the gateway see the same model repository?"
             ) from error
-        on_step("warming up")
-        await self._warm_up(entry, version)
+        contents = await reading
         learned = await self.models.load(folder, contents, on_step)
         # Each thread makes its own tokenizer on first use, which takes tens of milliseconds; the loop's is made here.
         contents.tokenizer.tokenize(("warm",))
@@ -193,10 +200,7 @@ class ReleaseLoader:
         """Runs every length bucket once, whether or not Triton's own warm-up did."""
         for bucket in length_buckets(entry.max_tokens):
             input_ids, attention_mask = pad([np.full(bucket, entry.pad_token_id)], bucket, entry.pad_token_id)
-            try:
-                await self.triton.encode(input_ids, attention_mask, version=version, timeout_s=_CALL_TIMEOUT_S)
-            except (EncoderUnavailable, DeadlineExceeded) as error:
-                raise ReleaseRejected(f"warm-up with {bucket} tokens failed: {error}") from error
+            await self.triton.encode(input_ids, attention_mask, version=version, timeout_s=_CALL_TIMEOUT_S)
 
     def _install(self, folder: ReleaseFolder) -> int:
         entry = folder.manifest.encoder

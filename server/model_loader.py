@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected
+from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected, TritonNotUsable
 from domain.manifest import ModelEntry
 from domain.recommendation import Source
 from domain.release_folder import ReleaseFolder
@@ -19,6 +19,7 @@ from pipeline.model_repository import install_model
 from pipeline.tower_input import event_buckets
 from pipeline.triton_config import SIGNATURES, model_config
 from server.learned_parts import LearnedParts, Ranker, UserTower
+from server.model_start import Server, start_model
 from server.release_contents import ReleaseContents
 from server.served_model import Inference, LoadedModel, ServedModel
 
@@ -26,7 +27,7 @@ _LOAD_TIMEOUT_S = 120.0
 _CALL_TIMEOUT_S = 30.0
 
 
-class ModelServer(Inference, Protocol):
+class ModelServer(Inference, Server, Protocol):
     """What loading needs of Triton."""
 
     async def load(self, model: str, config_text: str, versions: Sequence[int], timeout_s: float) -> None:
@@ -66,8 +67,7 @@ class ModelLoader:
         """
         served = {}
         for name in folder.manifest.models:
-            on_step(f"loading the {name.replace('_', ' ')} into Triton")
-            served[name] = await self._serve(folder, name, contents)
+            served[name] = await self._serve(folder, name, contents, on_step)
         learned = contents.learned
         tower = None
         if "user_tower" in served and learned.tower is not None:
@@ -124,18 +124,30 @@ class ModelLoader:
     async def _load(self, model: str, versions: set[int], config: Callable[[bool], str]) -> None:
         await self.triton.load(model, config(len(versions) == 1), sorted(versions), _LOAD_TIMEOUT_S)
 
-    async def _serve(self, folder: ReleaseFolder, name: str, contents: ReleaseContents) -> ServedModel:
+    async def _serve(
+        self, folder: ReleaseFolder, name: str, contents: ReleaseContents, on_step: Callable[[str], None]
+    ) -> ServedModel:
         entry = folder.manifest.models[name]
         if name not in SIGNATURES or entry.triton_model != name:
             raise ReleaseRejected(f"{folder.path} has a model {name} that this program doesn't know; update Shortlist")
         version = await asyncio.get_running_loop().run_in_executor(self.workers, self._install, folder, name)
-        await self.load_version(entry.triton_model, version, _config_of(entry))
         canary = contents.learned.canaries[name]
         model = ServedModel(self.triton, LoadedModel(entry, SIGNATURES[name].output, version, canary))
-        error = await model.probe(_CALL_TIMEOUT_S)
-        if error is not None:
-            raise ReleaseRejected(f"release {folder.manifest.release_id}: {error}") from error
-        await self._warm_up(name, model)
+
+        async def start(*, afresh: bool) -> None:
+            on_step(f"loading the {name.replace('_', ' ')} into Triton")
+            await (self.reload(model) if afresh else self.load_again(model))
+            error = await model.probe(_CALL_TIMEOUT_S)
+            if error is not None:
+                raise error
+            await self._warm_up(model)
+
+        try:
+            await start_model(start, self.triton, on_step)
+        except TritonNotUsable:
+            raise
+        except (ModelUnavailable, DeadlineExceeded, ReleaseRejected) as error:
+            raise ReleaseRejected(f"the {name} of release {folder.manifest.release_id}: {error}") from error
         return model
 
     def _install(self, folder: ReleaseFolder, name: str) -> int:
@@ -145,17 +157,14 @@ class ModelLoader:
             self.repository, entry.triton_model, folder.path / entry.file, digest, _config_of(entry)(True)
         )
 
-    async def _warm_up(self, name: str, model: ServedModel) -> None:
+    async def _warm_up(self, model: ServedModel) -> None:
         """Runs every length once: the canary's last place repeated, or cut off."""
         loaded = model.loaded
         for length in event_buckets(loaded.entry.max_length):
             inputs = {tensor: _stretched(array, length) for tensor, array in loaded.canary.inputs.items()}
-            try:
-                await self.triton.infer(
-                    loaded.entry.triton_model, loaded.version, inputs, output=loaded.output, timeout_s=_CALL_TIMEOUT_S
-                )
-            except (ModelUnavailable, DeadlineExceeded) as error:
-                raise ReleaseRejected(f"warm-up of the {name} with length {length} failed: {error}") from error
+            await self.triton.infer(
+                loaded.entry.triton_model, loaded.version, inputs, output=loaded.output, timeout_s=_CALL_TIMEOUT_S
+            )
 
 
 def _config_of(entry: ModelEntry) -> Callable[[bool], str]:

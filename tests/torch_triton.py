@@ -28,6 +28,9 @@ class TorchTriton:
         self.open = asyncio.Event()
         self.open.set()
 
+    async def wait_until_live(self, timeout_s):
+        pass
+
     async def load(self, model, config_text, versions, timeout_s):
         self.configs[model] = config_text
 

@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from domain.errors import DeadlineExceeded, EncoderUnavailable, ReleaseRejected, TritonNotUsable
+from domain.errors import DeadlineExceeded, EncoderUnavailable, ReleaseRejected, TritonNotUsable, TritonStumbled
 from server.triton import messages
 from server.triton.access_key import AccessKey
 
 _PROBE_TIMEOUT_S = 2.0
 _POLL_FIRST_S = 0.02
 _POLL_LONGEST_S = 0.25
+# What Triton says where the process behind a Python model died, or stood still for a second.
+_PROCESS_LOST = ("is not healthy", "Failed to obtain the health mutex")
 _CHANNEL_OPTIONS = (
     ("grpc.enable_retries", 0),  # UNAVAILABLE also means a full queue: never blindly again
     ("grpc.enable_http_proxy", 0),  # a Triton is a neighbour
@@ -100,7 +102,7 @@ class TritonClient:
             timeout_s: how long to wait, in seconds.
 
         Raises:
-            TritonNotUsable: none did in that time.
+            TritonStumbled: none did in that time.
         """
         deadline = time.monotonic() + timeout_s
         pause_s = _POLL_FIRST_S
@@ -122,6 +124,7 @@ class TritonClient:
         Raises:
             ReleaseRejected: Triton refuses, with Triton's reason; or `config_text` is no configuration.
             TritonNotUsable: no Triton is there, or it was started without explicit model control.
+            TritonStumbled: the model's process died or stood still.
             DeadlineExceeded: not ready in time; Triton may go on loading.
         """
         request = service_pb2.RepositoryModelLoadRequest(model_name=model)
@@ -198,6 +201,7 @@ class TritonClient:
         Raises:
             DeadlineExceeded: no answer in time.
             EncoderUnavailable: Triton cannot answer now, or answers something that is no embedding.
+            TritonStumbled: Triton went away, or the model's process died or stood still.
         """
         request = messages.infer_request(input_ids, attention_mask, version)
         return messages.read_vectors(await self._infer(request, timeout_s), row_count=len(input_ids))
@@ -263,8 +267,8 @@ class TritonClient:
                 return None if entry.state in ("LOADING", "READY") else f"{entry.state} {entry.reason}".strip()
         return "it has no such version; the model repository must be a folder that the gateway and Triton both see"
 
-    def _nobody_there(self) -> TritonNotUsable:
-        return TritonNotUsable(
+    def _nobody_there(self) -> TritonStumbled:
+        return TritonStumbled(
             f"no Triton answers at {self._address}; start one with explicit model control "
             "(tritonserver --model-control-mode=explicit ...) or use `shortlist up`"
         )
@@ -285,6 +289,8 @@ class TritonClient:
             return DeadlineExceeded(f"Triton did not {what} within {timeout_s:g} s")
         if code == grpc.StatusCode.UNAVAILABLE:
             return self._nobody_there()
+        if _process_lost(details):
+            return TritonStumbled(f"Triton cannot {what}: {details}")
         return ReleaseRejected(f"Triton cannot {what}: {details}")
 
     def _call_failed(self, error: grpc.aio.AioRpcError, what: str) -> Exception:
@@ -292,7 +298,15 @@ class TritonClient:
         # The queue's own time limit comes back as UNAVAILABLE, like a dozen other things.
         if code == grpc.StatusCode.DEADLINE_EXCEEDED or "Request timeout expired" in details:
             return DeadlineExceeded(f"Triton did not answer in time: {what}")
-        return EncoderUnavailable(f"Triton at {self._address} cannot answer for {what} ({code.name}): {details}")
+        # Triton says UNAVAILABLE of a full queue too, and goes on.
+        gone = code == grpc.StatusCode.UNAVAILABLE and "maximum queue size" not in details
+        stumbled = gone or _process_lost(details)
+        kind = TritonStumbled if stumbled else EncoderUnavailable
+        return kind(f"Triton at {self._address} cannot answer for {what} ({code.name}): {details}")
+
+
+def _process_lost(details: str) -> bool:
+    return any(words in details for words in _PROCESS_LOST)
 
 
 def _list(versions: Sequence[int]) -> str:

@@ -208,10 +208,12 @@ async def test_vectors_that_are_no_unit_vectors_are_refused(client, repository, 
         await client.encode(*nothing, version=1, timeout_s=5)
 
 
-async def test_a_full_queue_is_an_unavailable_encoder(client, texts):
-    await client.load("encoder", encoder_config(max_tokens=32, queue_limit=1), [1], timeout_s=30)
+async def test_a_full_queue_is_an_unavailable_encoder(client, texts, repository, save_encoder):
+    save_encoder(repository / "encoder/4/model.onnx", width=2048)  # slower than the sender, also on a busy machine
+    await client.load("encoder", encoder_config(max_tokens=32, queue_limit=1), [4], timeout_s=30)
+    request = texts(32, 200)
     answers = await asyncio.gather(
-        *(client.encode(*texts(32, 200), version=1, timeout_s=10) for _ in range(40)), return_exceptions=True
+        *(client.encode(*request, version=4, timeout_s=30) for _ in range(40)), return_exceptions=True
     )
     refused = [answer for answer in answers if isinstance(answer, Exception)]
     assert refused
