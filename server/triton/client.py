@@ -15,15 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from domain.errors import DeadlineExceeded, EncoderUnavailable, ReleaseRejected, TritonNotUsable, TritonStumbled
-from server.triton import messages
+from domain.errors import DeadlineExceeded, ReleaseRejected
+from server.triton import failures, messages
 from server.triton.access_key import AccessKey
 
 _PROBE_TIMEOUT_S = 2.0
 _POLL_FIRST_S = 0.02
 _POLL_LONGEST_S = 0.25
-# What Triton says where the process behind a Python model died, or stood still for a second.
-_PROCESS_LOST = ("is not healthy", "Failed to obtain the health mutex")
 _CHANNEL_OPTIONS = (
     ("grpc.enable_retries", 0),  # UNAVAILABLE also means a full queue: never blindly again
     ("grpc.enable_http_proxy", 0),  # a Triton is a neighbour
@@ -92,7 +90,7 @@ class TritonClient:
         try:
             answer = await self._call("ServerMetadata", service_pb2.ServerMetadataRequest(), _PROBE_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
-            raise self._call_failed(error, "telling its name") from error
+            raise failures.of_call(error, self._address, "telling its name") from error
         return str(answer.name)
 
     async def wait_until_live(self, timeout_s: float) -> None:
@@ -108,7 +106,7 @@ class TritonClient:
         pause_s = _POLL_FIRST_S
         while not await self.is_live():
             if time.monotonic() + pause_s > deadline:
-                raise self._nobody_there()
+                raise failures.nobody_there(self._address)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _POLL_LONGEST_S)
 
@@ -136,7 +134,9 @@ class TritonClient:
             try:
                 await self._call("RepositoryModelLoad", request, timeout_s)
             except grpc.aio.AioRpcError as error:
-                raise self._load_failed(error, f"load {model} version {_list(versions)}", timeout_s) from error
+                raise failures.of_load(
+                    error, self._address, f"load {model} version {_list(versions)}", timeout_s
+                ) from error
             await self._wait_until_ready(model, versions, deadline)
 
     async def unload(self, model: str, timeout_s: float = 30.0) -> None:
@@ -156,7 +156,7 @@ class TritonClient:
             try:
                 await self._call("RepositoryModelUnload", request, timeout_s)
             except grpc.aio.AioRpcError as error:
-                raise self._load_failed(error, f"unload {model}", timeout_s) from error
+                raise failures.of_load(error, self._address, f"unload {model}", timeout_s) from error
 
     async def ready_versions(self, model: str) -> tuple[int, ...]:
         """The versions of a model that Triton serves now, ascending; none where it has no such model.
@@ -169,7 +169,7 @@ class TritonClient:
         try:
             index = await self._call("RepositoryIndex", request, _PROBE_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
-            raise self._load_failed(error, "list its models", _PROBE_TIMEOUT_S) from error
+            raise failures.of_load(error, self._address, "list its models", _PROBE_TIMEOUT_S) from error
         return tuple(sorted(int(entry.version) for entry in index.models if entry.name == model and entry.version))
 
     async def model_ready(self, model: str, version: int) -> bool:
@@ -241,7 +241,7 @@ class TritonClient:
         try:
             return await self._call("ModelInfer", request, timeout_s)
         except grpc.aio.AioRpcError as error:
-            raise self._call_failed(error, what) from error
+            raise failures.of_call(error, self._address, what) from error
 
     async def _wait_until_ready(self, model: str, versions: Sequence[int], deadline: float) -> None:
         for version in versions:
@@ -261,52 +261,11 @@ class TritonClient:
         try:
             index = await self._call("RepositoryIndex", service_pb2.RepositoryIndexRequest(), _PROBE_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
-            raise self._load_failed(error, "list its models", _PROBE_TIMEOUT_S) from error
+            raise failures.of_load(error, self._address, "list its models", _PROBE_TIMEOUT_S) from error
         for entry in index.models:
             if entry.name == model and entry.version == str(version):
                 return None if entry.state in ("LOADING", "READY") else f"{entry.state} {entry.reason}".strip()
         return "it has no such version; the model repository must be a folder that the gateway and Triton both see"
-
-    def _nobody_there(self) -> TritonStumbled:
-        return TritonStumbled(
-            f"no Triton answers at {self._address}; start one with explicit model control "
-            "(tritonserver --model-control-mode=explicit ...) or use `shortlist up`"
-        )
-
-    def _load_failed(self, error: grpc.aio.AioRpcError, what: str, timeout_s: float) -> Exception:
-        code, details = error.code(), error.details() or ""
-        if "explicit model load" in details:
-            return TritonNotUsable(
-                f"the Triton at {self._address} does not let its models be chosen ({details}): "
-                "start it with --model-control-mode=explicit"
-            )
-        if "protocol is restricted" in details:
-            return TritonNotUsable(
-                f"the Triton at {self._address} does not take our key ({details}): give --triton-key-file a file with "
-                "NAME=VALUE as behind the colon of its --grpc-restricted-protocol"
-            )
-        if code == grpc.StatusCode.DEADLINE_EXCEEDED:
-            return DeadlineExceeded(f"Triton did not {what} within {timeout_s:g} s")
-        if code == grpc.StatusCode.UNAVAILABLE:
-            return self._nobody_there()
-        if _process_lost(details):
-            return TritonStumbled(f"Triton cannot {what}: {details}")
-        return ReleaseRejected(f"Triton cannot {what}: {details}")
-
-    def _call_failed(self, error: grpc.aio.AioRpcError, what: str) -> Exception:
-        code, details = error.code(), error.details() or ""
-        # The queue's own time limit comes back as UNAVAILABLE, like a dozen other things.
-        if code == grpc.StatusCode.DEADLINE_EXCEEDED or "Request timeout expired" in details:
-            return DeadlineExceeded(f"Triton did not answer in time: {what}")
-        # Triton says UNAVAILABLE of a full queue too, and goes on.
-        gone = code == grpc.StatusCode.UNAVAILABLE and "maximum queue size" not in details
-        stumbled = gone or _process_lost(details)
-        kind = TritonStumbled if stumbled else EncoderUnavailable
-        return kind(f"Triton at {self._address} cannot answer for {what} ({code.name}): {details}")
-
-
-def _process_lost(details: str) -> bool:
-    return any(words in details for words in _PROCESS_LOST)
 
 
 def _list(versions: Sequence[int]) -> str:

@@ -1,0 +1,74 @@
+"""What a failed call to Triton means, as one of our errors."""
+
+import grpc
+import grpc.aio
+
+from domain.errors import (
+    DeadlineExceeded,
+    EncoderUnavailable,
+    ReleaseRejected,
+    ShortlistError,
+    TritonNotUsable,
+    TritonStumbled,
+)
+
+# What Triton says where the process behind a Python model died, or stood still for a second.
+_PROCESS_LOST = ("is not healthy", "Failed to obtain the health mutex")
+
+
+def nobody_there(address: str) -> TritonStumbled:
+    """Says that no Triton answers at an address, HOST:PORT."""
+    return TritonStumbled(
+        f"no Triton answers at {address}; start one with explicit model control "
+        "(tritonserver --model-control-mode=explicit ...) or use `shortlist up`"
+    )
+
+
+def of_load(error: grpc.aio.AioRpcError, address: str, what: str, timeout_s: float) -> ShortlistError:
+    """Says why models could not be loaded, unloaded or listed.
+
+    Args:
+        error: of the call.
+        address: HOST:PORT that was called.
+        what: was to be done, in words that follow "Triton cannot".
+        timeout_s: that it had, in seconds.
+    """
+    code, details = error.code(), error.details() or ""
+    if "explicit model load" in details:
+        return TritonNotUsable(
+            f"the Triton at {address} does not let its models be chosen ({details}): "
+            "start it with --model-control-mode=explicit"
+        )
+    if "protocol is restricted" in details:
+        return TritonNotUsable(
+            f"the Triton at {address} does not take our key ({details}): give --triton-key-file a file with "
+            "NAME=VALUE as behind the colon of its --grpc-restricted-protocol"
+        )
+    if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+        return DeadlineExceeded(f"Triton did not {what} within {timeout_s:g} s")
+    if code == grpc.StatusCode.UNAVAILABLE:
+        return nobody_there(address)
+    kind = TritonStumbled if _process_lost(details) else ReleaseRejected
+    return kind(f"Triton cannot {what}: {details}")
+
+
+def of_call(error: grpc.aio.AioRpcError, address: str, what: str) -> ShortlistError:
+    """Says why a model did not answer.
+
+    Args:
+        error: of the call.
+        address: HOST:PORT that was called.
+        what: was asked.
+    """
+    code, details = error.code(), error.details() or ""
+    # The queue's own time limit comes back as UNAVAILABLE, like a dozen other things.
+    if code == grpc.StatusCode.DEADLINE_EXCEEDED or "Request timeout expired" in details:
+        return DeadlineExceeded(f"Triton did not answer in time: {what}")
+    # So does a full queue; that Triton goes on.
+    gone = code == grpc.StatusCode.UNAVAILABLE and "maximum queue size" not in details
+    kind = TritonStumbled if gone or _process_lost(details) else EncoderUnavailable
+    return kind(f"Triton at {address} cannot answer for {what} ({code.name}): {details}")
+
+
+def _process_lost(details: str) -> bool:
+    return any(words in details for words in _PROCESS_LOST)
