@@ -104,7 +104,8 @@ def open_model_folder(path: Path) -> ModelFolder:
             raise ModelNotUsable(
                 f"{path / name} is about {len(table)} items, {ITEMS} names {len(item_ids)}; train again"
             )
-    odd = set(() if folder.blend is None else folder.blend.weights) - set(Source)
+    blend = Blend() if folder.blend is None else folder.blend
+    odd = {*blend.weights, *(() if blend.told is None else blend.told.weights)} - set(Source)
     if odd:
         raise ModelNotUsable(f"{path / BLEND} names {', '.join(sorted(odd))}, which is no recall source; train again")
     return folder

@@ -7,7 +7,7 @@ no common scale.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,23 @@ import numpy as np
 LIST_LENGTHS: Mapping[str, int] = {"collaborative": 200, "semantic_history": 100, "user_tower": 200, "popular": 50}
 
 _LEAST_SPREAD = 1e-9
+# Of a larger catalogue every n-th item says how scores spread: at this many the spread is known to 2 %.
+_SAMPLE_ITEMS = 4_096
+
+
+@dataclass(frozen=True)
+class ToldBlend:
+    """How a history is answered that is only told as text, see `pipeline.told`.
+
+    Attributes:
+        weights: by source name: `semantic_history` for the text's likeness, `collaborative`, `popular`.
+        nearest: how many items of the catalogue stand in for what was told, at least 1.
+        temperature: of the softmax of their cosines, above 0; the larger, the more alike they count.
+    """
+
+    weights: Mapping[str, float]
+    nearest: int
+    temperature: float
 
 
 @dataclass(frozen=True)
@@ -26,14 +43,18 @@ class Blend:
         weights: by source name; none for a source that does not count, empty where nothing was learned. That of
             `popular` is beta in log P(x | i) + beta log P(i) and may be negative.
         list_lengths: items that each source recalls, by its name.
+        told: for histories that are only told; None where nothing was learned of them, as in earlier versions.
     """
 
     weights: Mapping[str, float] = field(default_factory=dict)
     list_lengths: Mapping[str, int] = field(default_factory=lambda: LIST_LENGTHS)
+    told: ToldBlend | None = None
 
     def save(self, path: Path) -> None:
         """Writes JSON."""
-        plain = {name: dict(part) for name, part in asdict(self).items()}
+        plain: dict[str, object] = {"weights": dict(self.weights), "list_lengths": dict(self.list_lengths)}
+        if self.told is not None:
+            plain["told"] = vars(self.told) | {"weights": dict(self.told.weights)}
         path.write_text(json.dumps(plain, indent=1), encoding="utf-8")
 
     @classmethod
@@ -46,13 +67,34 @@ class Blend:
         """
         raw = json.loads(path.read_text(encoding="utf-8"))
         parts = raw if isinstance(raw, dict) and "weights" in raw else {"weights": raw}
-        weights, lengths = parts["weights"], parts.get("list_lengths", LIST_LENGTHS)
-        if not isinstance(weights, dict) or not isinstance(lengths, Mapping):
-            raise ValueError(f"{path.name} must hold weights and list_lengths by source")
-        numbers = all(isinstance(one, int | float) and math.isfinite(one) for one in weights.values())
-        if not numbers or not all(isinstance(one, int) and one > 0 for one in lengths.values()):
-            raise ValueError(f"{path.name}: weights must be finite numbers, list_lengths whole ones above 0")
-        return cls({name: float(one) for name, one in weights.items()}, dict(lengths))
+        lengths = parts.get("list_lengths", LIST_LENGTHS)
+        if not isinstance(lengths, Mapping) or not all(_is_count(one) for one in lengths.values()):
+            raise ValueError(f"{path.name} must hold list_lengths by source, whole numbers above 0")
+        told = parts.get("told")
+        return cls(_weights(parts["weights"], path), dict(lengths), None if told is None else _told(told, path))
+
+
+def _weights(raw: object, path: Path) -> dict[str, float]:
+    if not isinstance(raw, dict) or not all(_is_number(one) for one in raw.values()):
+        raise ValueError(f"{path.name} must hold weights by source, finite numbers")
+    return {name: float(one) for name, one in raw.items()}
+
+
+def _told(raw: object, path: Path) -> ToldBlend:
+    if not isinstance(raw, dict) or not {"weights", "nearest", "temperature"} <= raw.keys():
+        raise ValueError(f"{path.name}: told must hold weights, nearest and temperature")
+    nearest, temperature = raw["nearest"], raw["temperature"]
+    if not _is_count(nearest) or not _is_number(temperature) or temperature <= 0:
+        raise ValueError(f"{path.name}: told.nearest must be a whole number and told.temperature a number, above 0")
+    return ToldBlend(_weights(raw["weights"], path), nearest, float(temperature))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 @dataclass(frozen=True)
@@ -94,6 +136,26 @@ class Opinion:
 
     scores: np.ndarray
     scale: Scale
+
+    @classmethod
+    def of_vectors(cls, vectors: np.ndarray, query: np.ndarray, silent: np.ndarray, rows: np.ndarray) -> "Opinion":
+        """Compares a query with items.
+
+        Args:
+            vectors: float32[n, d], the catalogue's.
+            query: float32[d].
+            silent: bool[n], items whose vectors say nothing.
+            rows: int64[C], the candidates.
+        """
+        step = max(1, len(vectors) // _SAMPLE_ITEMS)
+        scale = Scale.of(np.where(silent[::step], -np.inf, vectors[::step] @ query))
+        return cls(np.where(silent[rows], -np.inf, vectors[rows] @ query), scale)
+
+    @classmethod
+    def of_sums(cls, sums: np.ndarray, rows: np.ndarray) -> "Opinion":
+        """Takes float[n], sums of a table's weights, 0 where it says nothing, and the candidates, int64[C]."""
+        said = np.where(sums != 0, sums, -np.inf)
+        return cls(said[rows], Scale.of(said))
 
 
 def blended(opinions: Mapping[str, Opinion], weights: Mapping[str, float]) -> np.ndarray:

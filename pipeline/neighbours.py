@@ -71,31 +71,49 @@ class NeighbourTable:
         kept[target[known]] = np.where(moved[known] >= 0, weights[known], 0)
         return NeighbourTable(rows, kept)
 
-    def sums(self, history: np.ndarray) -> np.ndarray:
-        """Returns float64[n], the weights summed over a history's rows, int64[H]; 0 for nobody's neighbour."""
-        near, weights = self.rows[history].ravel(), self.weights[history].ravel()
+    @cached_property
+    def lonely(self) -> np.ndarray:
+        """bool[n], items without any neighbour."""
+        return np.asarray(~(self.rows >= 0).any(axis=1))
+
+    def sums(self, history: np.ndarray, shares: np.ndarray | None = None) -> np.ndarray:
+        """Returns float64[n], the weights summed over a history's rows; 0 for nobody's neighbour.
+
+        Args:
+            history: int64[H].
+            shares: float[H], how much each row counts; None for all alike, 1.
+        """
+        near, weights = self._of(history, shares)
         real = near >= 0
         return np.bincount(near[real], weights[real], minlength=len(self.rows))
 
-    def search(self, history: np.ndarray, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _of(self, history: np.ndarray, shares: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the history's neighbours and their weights, [H x K] each."""
+        weights = self.weights[history]
+        return self.rows[history].ravel(), (weights if shares is None else weights * shares[:, None]).ravel()
+
+    def search(
+        self, history: np.ndarray, count: int, blocked: np.ndarray, shares: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Returns the items that the history's neighbours speak for.
 
         Args:
             history: int64[H], distinct rows.
             count: how many, at most.
             blocked: bool[n], rows that must not be returned.
+            shares: as `sums` takes them.
 
         Returns:
             rows int64[k] and scores float32[k], best first; all scores are above 0.
         """
-        scores = self.sums(history)
+        scores = self.sums(history, shares)
         scores[blocked] = 0
         found = np.flatnonzero(scores > 0)
         return top_rows(scores[found].astype(np.float32), found, count)
 
-    def strongest_of(self, history: np.ndarray, rows: np.ndarray) -> list[int | None]:
+    def strongest_of(self, history: np.ndarray, rows: np.ndarray, shares: np.ndarray | None = None) -> list[int | None]:
         """Returns for each row the history's row that speaks most for it; None where none does."""
-        near, weights = self.rows[history].ravel(), self.weights[history].ravel()
+        near, weights = self._of(history, shares)
         wanted = np.flatnonzero(np.isin(near, rows) & (weights > 0))
         best: dict[int, int] = {}
         for place in wanted[np.argsort(-weights[wanted], kind="stable")].tolist():

@@ -6,18 +6,17 @@ from functools import partial
 import numpy as np
 
 from domain.recommendation import Source
-from pipeline.blend import Opinion, Scale, blended
+from pipeline.blend import Opinion, blended
 from pipeline.fuse import Candidate, RecalledList
 from pipeline.neighbours import NeighbourTable, PopularItems
+from pipeline.told import told_scores
 from pipeline.vectors import top_rows
 from server.history import History
 from server.live_release import LiveRelease
 from server.ranker import TEXT_SOURCES, in_order
 from server.recall import Recalled, last_rows
 from server.represent import Represented
-
-# Of a larger catalogue every n-th item says how scores spread: at this many the spread is known to 2 %.
-_SAMPLE_ITEMS = 4_096
+from server.told import knowledge_of
 
 
 def blended_candidates(
@@ -27,19 +26,29 @@ def blended_candidates(
 
     None where nothing was learned of the sources that recalled something: then no source counts more than another.
     """
-    weights = release.learned.blend.weights
+    told, blend = recalled.told, release.learned.blend
+    weights = blend.weights if told is None or blend.told is None else blend.told.weights
     lists = tuple(found for found in recalled.lists if len(found.rows))
     if weights.get(Source.POPULAR, 0.0) > 0 and len(recalled.popular.rows):
         lists = (*lists, recalled.popular)
     pool = [found.rows for found in lists if found.source not in TEXT_SOURCES]
-    if history.past is None or not pool:
+    if not pool:
         return None
     rows = np.unique(np.concatenate(pool))
-    opinions = {source: say() for source, say in _sources(history, represented, release, rows) if weights.get(source)}
-    if not opinions.keys() - {Source.POPULAR}:
+    if told is not None:
+        scores = told_scores(told, knowledge_of(release), weights, rows)
+    else:
+        scores = None if history.past is None else _blended(history, represented, release, rows)
+    if scores is None:
         return None
-    scores = blended(opinions, weights)
     return in_order(lists, RecalledList("history", *top_rows(scores, rows, len(rows))), count)
+
+
+def _blended(history: History, represented: Represented, release: LiveRelease, rows: np.ndarray) -> np.ndarray | None:
+    """Returns float32[C]; None where nothing but what is popular could judge these rows, int64[C]."""
+    weights = release.learned.blend.weights
+    opinions = {source: say() for source, say in _sources(history, represented, release, rows) if weights.get(source)}
+    return blended(opinions, weights) if opinions.keys() - {Source.POPULAR} else None
 
 
 def _sources(
@@ -49,12 +58,15 @@ def _sources(
     learned = release.learned
     for query in represented.queries:
         if query.source is Source.SEMANTIC_HISTORY:
-            yield query.source, partial(_of_vectors, release.index.vectors, query.vector, release.unreadable, rows)
+            yield (
+                query.source,
+                partial(Opinion.of_vectors, release.index.vectors, query.vector, release.unreadable, rows),
+            )
     if learned.tower is not None and represented.user_embedding is not None:
         tower = learned.tower
         yield (
             Source.USER_TOWER,
-            partial(_of_vectors, tower.item_vectors, represented.user_embedding, tower.silent, rows),
+            partial(Opinion.of_vectors, tower.item_vectors, represented.user_embedding, tower.silent, rows),
         )
     if learned.neighbours is not None:
         yield Source.COLLABORATIVE, partial(_of_table, learned.neighbours, history.past_rows, rows)
@@ -64,16 +76,8 @@ def _sources(
         yield Source.POPULAR, partial(_of_popularity, learned.popularity, rows)
 
 
-def _of_vectors(vectors: np.ndarray, query: np.ndarray, silent: np.ndarray, rows: np.ndarray) -> Opinion:
-    step = max(1, len(vectors) // _SAMPLE_ITEMS)
-    scale = Scale.of(np.where(silent[::step], -np.inf, vectors[::step] @ query))
-    return Opinion(np.where(silent[rows], -np.inf, vectors[rows] @ query), scale)
-
-
 def _of_table(table: NeighbourTable, history: np.ndarray, rows: np.ndarray) -> Opinion:
-    sums = table.sums(history)
-    sums = np.where(sums != 0, sums, -np.inf)
-    return Opinion(sums[rows], Scale.of(sums))
+    return Opinion.of_sums(table.sums(history), rows)
 
 
 def _of_popularity(popularity: PopularItems, rows: np.ndarray) -> Opinion:

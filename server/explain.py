@@ -45,12 +45,15 @@ class Closeness:
         chosen_with: the history's item that was chosen by the same people, with the cosine to it; None where that is
             not why the candidate is here.
         aspect: what reviews praise the candidate for and the caller's comments care about; empty where there is none.
+        chosen_with_like: of a history that is only told, the item among the closest to it that was chosen by the same
+            people; empty where that is not why the candidate is here. It is none of the history's items.
     """
 
     text: float | None
     history: Resemblance | None
     chosen_with: tuple[str, float] | None = None
     aspect: str = ""
+    chosen_with_like: str = ""
 
 
 def explain(
@@ -99,6 +102,10 @@ def _reasons(sources: set[str], close: Closeness, terms: tuple[str, ...]) -> lis
         )
     if close.chosen_with is not None:
         reasons.append(f'it was chosen by people who chose "{close.chosen_with[0]}" of the history')
+    if close.chosen_with_like:
+        reasons.append(
+            f'it was chosen by people who chose "{close.chosen_with_like}", among the closest to the history'
+        )
     if close.aspect:
         reasons.append(f"reviews praise its {close.aspect}, which the comments care about")
     return reasons

@@ -8,11 +8,13 @@ import numpy as np
 
 from domain.recommendation import RecommendQuery, Source
 from pipeline.fuse import Candidate, RecalledList, SourceView, fuse
+from pipeline.told import Told
 from pipeline.vectors import exact_search
 from server.history import History
 from server.learned_parts import UserTower
 from server.live_release import LiveRelease
 from server.represent import Represented
+from server.told import read_told
 
 # Where lists are joined, each must reach deeper than k: what is tenth in both can be first together.
 _DEPTH_FACTOR = 4
@@ -31,6 +33,7 @@ class Recalled:
         weak: what the sources found below their thresholds; for a list that is too short.
         popular: rows that were chosen by many; for a list that is too short, before what is weak.
         fill_rows: rows that may be returned but that no vector can speak for; for the end of a list that is too short.
+        told: the history where it is only told and training learned how to answer such; else None.
     """
 
     lists: tuple[RecalledList, ...]
@@ -38,6 +41,7 @@ class Recalled:
     weak: tuple[RecalledList, ...]
     popular: RecalledList
     fill_rows: np.ndarray
+    told: Told | None = None
 
 
 def recall(query: RecommendQuery, history: History, represented: Represented, release: LiveRelease) -> Recalled:
@@ -48,8 +52,11 @@ def recall(query: RecommendQuery, history: History, represented: Represented, re
     """
     blocked = _blocked(query, history, release)
     searches = _searches(history, represented, release)
-    # What suits the caller's comments may move up into the list from below.
-    single = len(searches) + bool(represented.lexical_text) == 1 and not history.comments
+    told = read_told(history, represented, release)
+    if told is not None:
+        searches += _told_searches(told, release)
+    # What suits the caller's comments, or what is popular too, may move up into the list from below.
+    single = len(searches) + bool(represented.lexical_text) == 1 and not history.comments and told is None
     wide = max(_DEPTH_FACTOR * query.k, _DEPTH_LEAST)
     lists = []
     for source, search in searches:
@@ -62,20 +69,21 @@ def recall(query: RecommendQuery, history: History, represented: Represented, re
         lists.append(RecalledList(Source.LEXICAL, matches.rows, matches.scores))
         matched = dict(zip(matches.rows.tolist(), matches.matched_terms, strict=True))
     fill = release.unreadable & ~blocked if represented.queries else np.zeros_like(blocked)
-    # Where a ranker judges each candidate, no source needs to be cut off for its precision.
-    ranked = release.learned.ranker is not None and history.past is not None
-    strong, weak = _divided(lists, {} if ranked else release.learned.thresholds)
-    return Recalled(strong, matched, weak, _popular(release, query.k, blocked), np.flatnonzero(fill))
+    # Where a ranker judges each candidate, no source needs to be cut off for its precision. The thresholds of whole
+    # histories say nothing of what a few stand-ins' neighbours sum up to.
+    judged = told is not None or (release.learned.ranker is not None and history.past is not None)
+    strong, weak = _divided(lists, {} if judged else release.learned.thresholds)
+    return Recalled(strong, matched, weak, _popular(release, query.k, blocked), np.flatnonzero(fill), told)
 
 
-def _searches(
-    history: History, represented: Represented, release: LiveRelease
-) -> list[tuple[Source, Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]]]:
-    """Returns what to ask for candidates, by source: (how many, what is blocked) -> rows and scores."""
+# What to ask a source: (how many, what is blocked) -> rows and scores.
+_Searches = list[tuple[Source, Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]]]
+
+
+def _searches(history: History, represented: Represented, release: LiveRelease) -> _Searches:
+    """Returns what to ask for candidates, by source."""
     learned, past_rows = release.learned, history.past_rows
-    searches: list[tuple[Source, Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]]] = [
-        (one.source, partial(_nearest, release, one.vector)) for one in represented.queries
-    ]
+    searches: _Searches = [(one.source, partial(_nearest, release, one.vector)) for one in represented.queries]
     tower = learned.tower
     if tower is not None and represented.user_embedding is not None:
         searches.append((Source.USER_TOWER, partial(_nearest_of_tower, tower, represented.user_embedding)))
@@ -84,6 +92,14 @@ def _searches(
     if history.past is not None and learned.followers is not None:
         searches.append((Source.FOLLOWING, partial(learned.followers.search, last_rows(history))))
     return searches
+
+
+def _told_searches(told: Told, release: LiveRelease) -> _Searches:
+    """Returns what is asked besides for a history that is only told: the stand-ins' neighbours, where they count."""
+    neighbours, blend = release.learned.neighbours, release.learned.blend.told
+    if neighbours is None or blend is None or not blend.weights.get(Source.COLLABORATIVE):
+        return []
+    return [(Source.COLLABORATIVE, partial(neighbours.search, told.rows, shares=told.shares))]
 
 
 def last_rows(history: History) -> np.ndarray:
@@ -177,11 +193,12 @@ def nearest_of_history(history: History, rows: Sequence[int], release: LiveRelea
 
 
 def chosen_with(
-    history: History, candidates: Sequence[Candidate], release: LiveRelease
+    history: History, told: Told | None, candidates: Sequence[Candidate], release: LiveRelease
 ) -> list[tuple[str, float] | None]:
     """Returns the history's item that most people chose together with each candidate, and the cosine to it.
 
-    None for candidates that collaborative recall did not find.
+    Of a history that is only told, the item among those that stand in for it. None for candidates that collaborative
+    recall did not find.
     """
     neighbours = release.learned.neighbours
     rows = [
@@ -192,9 +209,10 @@ def chosen_with(
     if neighbours is None or not rows:
         return [None] * len(candidates)
     vectors = release.index.vectors
+    asked, shares = (history.past_rows, None) if told is None else (told.rows, told.shares)
     partners = {
         row: (release.items.ids[other], float(vectors[row] @ vectors[other]))
-        for row, other in zip(rows, neighbours.strongest_of(history.past_rows, np.asarray(rows)), strict=True)
+        for row, other in zip(rows, neighbours.strongest_of(asked, np.asarray(rows), shares), strict=True)
         if other is not None
     }
     return [partners.get(candidate.row) for candidate in candidates]

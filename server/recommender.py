@@ -168,7 +168,7 @@ def _finished(
     with _clock(times, "explain_s"):
         if query.explain:
             items = _explained(
-                items, explain(candidates, _closeness(items, candidates, request), recalled.matched_terms)
+                items, explain(candidates, _closeness(items, candidates, request, recalled), recalled.matched_terms)
             )
         if query.item_mask is not None:
             items = _detailed(items, candidates, query.item_mask, release)
@@ -216,18 +216,21 @@ def _items(
     ]
 
 
-def _closeness(items: Sequence[RankedItem], candidates: Sequence[Candidate], request: _Request) -> list[Closeness]:
+def _closeness(
+    items: Sequence[RankedItem], candidates: Sequence[Candidate], request: _Request, recalled: Recalled
+) -> list[Closeness]:
     """Returns how close each candidate is to the text, and to the history's nearest item or the told history."""
     queries = request.represented.queries
     # A similarity is measured against the first query, which is the text's where there is one.
     by_text = bool(queries) and queries[0].source is Source.SEMANTIC_TEXT
     nearest = nearest_of_history(request.history, [candidate.row for candidate in candidates], request.release)
-    partners = chosen_with(request.history, candidates, request.release)
+    partners = chosen_with(request.history, recalled.told, candidates, request.release)
     return [
         Closeness(
             text=item.similarity if by_text else None,
             history=_resemblance(candidate, found, request.release),
-            chosen_with=partner,
+            chosen_with=partner if recalled.told is None else None,
+            chosen_with_like="" if partner is None or recalled.told is None else partner[0],
             aspect=_aspect(candidate, request),
         )
         for item, candidate, found, partner in zip(items, candidates, nearest, partners, strict=True)

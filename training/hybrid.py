@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pipeline.blend import ToldBlend
 from training.observer import Observer, Silent
 from training.recall import POPULAR, Recall
 from training.selection import ndcg_by_case, validation_ndcg
@@ -38,11 +39,13 @@ class Hybrid:
         recall: the sources.
         weights: by source name; the prior's is beta.
         within: bool[n], rows over which scores are standardised.
+        told: how histories that are only told are answered; None where nothing was learned of them.
     """
 
     recall: Recall
     weights: Mapping[str, float]
     within: np.ndarray
+    told: ToldBlend | None = None
 
     def scores(self, histories: Sequence[History]) -> np.ndarray:
         """Returns float32[B, n]; with an empty history the prior alone decides."""
@@ -104,6 +107,39 @@ def fit_hybrid(
     if not validation.cases:
         return hybrid
     standard = {source: standardised_rows(found, validation.candidates) for source, found in scores.items()}
+    chosen = choose_weights(standard, validation, settings)
+    observer.step(
+        f"hybrid recall {chosen.weights}: validation NDCG@100 {chosen.figure:.4f} (best single {chosen.first} "
+        f"{chosen.first_figure:.4f})"
+    )
+    return replace(hybrid, weights=chosen.weights)
+
+
+@dataclass(frozen=True)
+class ChosenWeights:
+    """The weights that validation chose.
+
+    Attributes:
+        weights: by source name.
+        figure: their NDCG@100 on the cases that chose them.
+        first: the best single source; its weight is 1.
+        first_figure: its own NDCG@100.
+    """
+
+    weights: Mapping[str, float]
+    figure: float
+    first: str
+    first_figure: float
+
+
+def choose_weights(standard: Mapping[str, np.ndarray], validation: Part, settings: HybridSettings) -> ChosenWeights:
+    """Starts from the best single source and lets others in where NDCG@100 gains by them.
+
+    Args:
+        standard: standardised scores, float32[cases, n], by source name.
+        validation: the cases.
+        settings: the weights that are tried.
+    """
 
     def figure(weights: Mapping[str, float]) -> float:
         blend = sum(np.float32(weight) * standard[source] for source, weight in weights.items() if weight)
@@ -119,8 +155,7 @@ def fit_hybrid(
             chosen = max(figures, key=lambda weight: (figures[weight], -abs(weight)))
             if figures[chosen] > best * (1 + settings.least_gain):
                 weights, best = weights | {source: chosen}, figures[chosen]
-    observer.step(f"hybrid recall {weights}: validation NDCG@100 {best:.4f} (best single {first} {singles[first]:.4f})")
-    return replace(hybrid, weights=weights)
+    return ChosenWeights(weights, best, first, singles[first])
 
 
 def crossed_ndcg(recall: Recall, validation: Part, settings: HybridSettings | None = None) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from domain.item import Item
+from domain.prompts import TextRole
 from pipeline.aspect_profile import AspectTable
 from pipeline.item_facts import ItemFacts
 from training.item_vectors import item_vectors
@@ -25,6 +26,14 @@ def item_facts(material: Material) -> ItemFacts:
         tokens = material.encoder.max_tokens
         vectors = item_vectors(material.texts, trained, tokens, material.cache, material.observer)
     return content_facts(material.item_count, material.items, vectors, material.out / ASPECTS)
+
+
+def query_vectors(material: Material, texts: Sequence[str]) -> np.ndarray:
+    """Returns float32[B, d], unit: what users say, by the encoder of `item_facts`. The run must have one."""
+    base, trained = material.encoder, material.out / _ENCODER
+    assert base is not None
+    folder = trained if _is_encoder(trained) else base.folder
+    return item_vectors(texts, folder, base.max_tokens, material.cache, material.observer, role=TextRole.QUERY)
 
 
 def content_facts(

@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from training.hybrid import Hybrid, standardised_rows
+from pipeline.told import Knowledge
+from training.hybrid import Hybrid
 from training.ranker import Ranker
 from training.split import History
-
-# How much of the prior joins a text's likeness, both standardised: what is chosen often is a better guess about
-# somebody of whom one line is known.
-TEXT_PRIOR = 0.5
+from training.told import knowledge_of, read_told, scores_of
 
 _Encode = Callable[[Sequence[str]], np.ndarray]
 
@@ -28,20 +27,26 @@ class HybridReader:
     hybrid: Hybrid
     encode: _Encode
 
+    @cached_property
+    def _knowledge(self) -> Knowledge | None:
+        return knowledge_of(self.hybrid.recall)
+
     def scores(self, histories: Sequence[History]) -> np.ndarray:
         """Returns float32[B, n], higher is better."""
         return self.hybrid.scores(histories)
 
     def text_scores(self, texts: Sequence[str]) -> np.ndarray:
-        """Returns float32[B, n]: the text's likeness and the prior, log P(x | i) + beta log P(i), each standardised."""
-        recall = self.hybrid.recall
-        if recall.semantic is None:
-            return recall.popularity.scores([_NOTHING] * len(texts))
-        likeness = self.encode(texts) @ recall.semantic.vectors.T
-        likeness[:, ~recall.semantic.vectors.any(axis=1)] = -np.inf
-        prior = np.tile(recall.popularity.log_prior, (len(texts), 1))
-        within = self.hybrid.within
-        return standardised_rows(likeness, within) + np.float32(TEXT_PRIOR) * standardised_rows(prior, within)
+        """Returns float32[B, n], as the gateway answers a told history.
+
+        By the blend that was chosen for such histories (see `pipeline.told`); without one by likeness alone.
+        """
+        knowledge, blend = self._knowledge, self.hybrid.told
+        if knowledge is None:
+            return self.hybrid.recall.popularity.scores([_NOTHING] * len(texts))
+        queries = self.encode(texts)
+        if blend is None:
+            return np.where(knowledge.silent, -np.inf, queries @ knowledge.vectors.T)
+        return scores_of([read_told(query, knowledge, blend) for query in queries], knowledge, blend.weights)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from export.model_folder import open_model_folder
 from export.progress import Silence
 from export.quality import Quality, unlike, worse_figures
 from export.release import build_release
-from pipeline.blend import Blend
+from pipeline.blend import Blend, ToldBlend
 from pipeline.neighbours import NeighbourTable, PopularItems
 from pipeline.rank_features import FEATURE_NAMES
 from tests.learned import COUNT, WIDTH, item_ids
@@ -86,7 +86,7 @@ def test_more_is_better_but_for_errors(name, now, before, worse):
 
 
 def test_the_blend_is_packed_where_no_ranker_was_kept(workshop, copy):
-    blend = Blend({"user_tower": 1.0, "popular": -0.2}, {"user_tower": 30})
+    blend = Blend({"user_tower": 1.0, "popular": -0.2}, {"user_tower": 30}, ToldBlend({"popular": 1.0}, 20, 0.3))
     blend.save(copy / "ranker/hybrid.json")
     run = json.loads((copy / "run.json").read_text())
     (copy / "run.json").write_text(json.dumps({**run, "steps": {"ranker": {"accepted": False}}}))
@@ -159,7 +159,15 @@ class TestRefused:
     def test_no_model_folder(self, tmp_path):
         assert "shortlist train" in self.refusal(tmp_path)
 
-    @pytest.mark.parametrize("content", ["[]", '{"weights": {"moon": 1.0}}', '{"user_tower": "much"}'])
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "[]",
+            '{"weights": {"moon": 1.0}}',
+            '{"user_tower": "much"}',
+            '{"weights": {}, "told": {"weights": {"moon": 1.0}, "nearest": 5, "temperature": 1}}',
+        ],
+    )
     def test_weights_of_no_source(self, copy, content):
         (copy / "ranker/hybrid.json").write_text(content)
         assert "hybrid.json" in self.refusal(copy)

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from pipeline.blend import LIST_LENGTHS, Blend, Opinion, Scale, blended
+from pipeline.blend import LIST_LENGTHS, Blend, Opinion, Scale, ToldBlend, blended
 from training.hybrid import standardised_rows
 
 
@@ -29,12 +31,28 @@ def test_what_was_saved_is_read_and_what_earlier_versions_saved(tmp_path):
     blend = Blend({"user_tower": 1.0, "popular": -0.2}, {"user_tower": 30})
     blend.save(tmp_path / "blend.json")
     assert Blend.load(tmp_path / "blend.json") == blend
+    told = replace(blend, told=ToldBlend({"popular": 1.0, "collaborative": 0.1}, 20, 0.3))
+    told.save(tmp_path / "blend.json")
+    assert Blend.load(tmp_path / "blend.json") == told
     (tmp_path / "blend.json").write_text('{"user_tower": 1}')
     assert Blend.load(tmp_path / "blend.json") == Blend({"user_tower": 1.0}, LIST_LENGTHS)
 
 
 @pytest.mark.parametrize(
-    "content", ["[1]", '{"a": "b"}', '{"a": NaN}', '{"weights": {}, "list_lengths": {"a": 0}}', '{"weights": 1}']
+    "content",
+    [
+        "[1]",
+        '{"a": "b"}',
+        '{"a": NaN}',
+        '{"weights": {}, "list_lengths": {"a": 0}}',
+        '{"weights": 1}',
+        '{"weights": {}, "told": 1}',
+        '{"weights": {}, "told": {"weights": {}, "nearest": 5}}',
+        '{"weights": {}, "told": {"weights": {"a": "b"}, "nearest": 5, "temperature": 1}}',
+        '{"weights": {}, "told": {"weights": {}, "nearest": 0, "temperature": 1}}',
+        '{"weights": {}, "told": {"weights": {}, "nearest": 5, "temperature": 0}}',
+        '{"weights": {}, "told": {"weights": {}, "nearest": 5, "temperature": true}}',
+    ],
 )
 def test_anything_else_is_refused(tmp_path, content):
     (tmp_path / "blend.json").write_text(content)

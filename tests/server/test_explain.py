@@ -52,6 +52,13 @@ def test_a_told_history_has_no_item_to_name(similarity, text):
     assert (why.text, why.because_of_item_id, why.because_of_similarity) == (text, "", None)
 
 
+def test_what_is_near_to_a_told_history_is_no_item_of_it():
+    candidate = Candidate(7, 1.0, (SourceView(Source.COLLABORATIVE, 1, 0.5),))
+    (why,) = explain([candidate], [Closeness(None, None, chosen_with_like="shoe")], {})
+    assert why.text == 'It was chosen by people who chose "shoe", among the closest to the history.'
+    assert (why.because_of_item_id, why.because_of_similarity) == ("", None)
+
+
 def test_what_is_too_weak_is_left_out_beside_what_is_not():
     assert told(TEXT, HISTORY, text=0.5, history=0.1).text == "Its description is close in meaning to the text."
     assert told(TEXT, HISTORY, text=0.1, history=0.5).text == 'It resembles "shoe" of the history.'

@@ -9,9 +9,11 @@ import pytest
 
 from domain.errors import NothingToGoOn, ReleaseRejected
 from domain.event import Event, EventKind
+from domain.prompts import TextRole
 from domain.recommendation import DegradationReason, RecommendQuery, Source, StageTimes
-from pipeline.blend import Blend
+from pipeline.blend import LIST_LENGTHS, Blend, ToldBlend
 from pipeline.encoder_configs import named_configs
+from pipeline.item_facts import ItemFacts
 from pipeline.tensorrt_config import length_profiles
 from pipeline.tensorrt_plan import PlanKey, write_record
 from pipeline.triton_config import encoder_config
@@ -23,7 +25,11 @@ from server.metrics import Metrics
 from server.recommender import Recommender
 from tests.learned import COUNT
 from tests.torch_triton import TorchTriton
-from training.hybrid import standardised_rows
+from training.hybrid import Hybrid, standardised_rows
+from training.neighbours import NeighbourTable as TrainedTable
+from training.pipeline_rows import HybridReader
+from training.popularity import Popularity
+from training.recall import Recall
 
 HISTORY = (
     Event("item-03", EventKind.BUY, 1_700_000_000.0),
@@ -148,6 +154,108 @@ class TestBlendedWithoutARanker:
         answer = await served.ask(events=HISTORY)
         served.without(blend=Blend())
         assert (await served.ask(events=HISTORY)).items == answer.items
+
+
+TOLD = (Event("elsewhere", EventKind.LIKE, item_title="word3 word21 word4 word28 word5 word35"),)
+TOLD_TEXT = "Liked word3 word21 word4 word28 word5 word35."
+TOLD_BLEND = ToldBlend({"popular": 1.0, "collaborative": 0.7, "semantic_history": 0.4}, 4, 0.3)
+
+
+class TestToldAlone:
+    """A history of items that the catalogue lacks: the items nearest to what is told stand in for it."""
+
+    @pytest.fixture
+    def told(self, served):
+        served.without(blend=Blend({"collaborative": 1.0}, told=TOLD_BLEND))
+        return served
+
+    async def offline(self, served, blend):
+        """The row that `shortlist evaluate` shows, over the parts of this release, by the release's own encoder."""
+        learned, index = served.release.learned, served.release.index
+        facts = replace(ItemFacts(COUNT), vectors=index.vectors, mean=served.release.mean)
+        tables = tuple(TrainedTable(one.rows, one.weights) for one in (learned.neighbours, learned.followers))
+        recall = Recall.of(facts, tables, Popularity(learned.popularity.log_prior), None, LIST_LENGTHS)
+        query = await vector_of(served, TOLD_TEXT)
+        reader = HybridReader(Hybrid(recall, {}, np.ones(COUNT, bool), blend), lambda texts: query[None])
+        return reader.text_scores([TOLD_TEXT])[0]
+
+    @pytest.mark.parametrize("tell_history", [False, True])
+    async def test_what_is_served_is_what_was_judged(self, told, tell_history):
+        expected = await self.offline(told, TOLD_BLEND)
+        answer = await told.ask(events=TOLD, k=20, tell_history=tell_history)
+        best = np.argsort(-expected, kind="stable")[:20]
+        assert [item.id for item in answer.items] == [f"item-{row:02}" for row in best]
+        assert [item.score for item in answer.items] == pytest.approx(expected[best].tolist(), abs=1e-4)
+        assert {item.match_probability for item in answer.items} == {None}
+
+    async def test_without_learned_weights_likeness_answers_as_before(self, served):
+        expected = await self.offline(served, None)
+        answer = await served.ask(events=TOLD, k=20)
+        assert sources(answer) == {Source.SEMANTIC_HISTORY}
+        assert [item.id for item in answer.items] == [f"item-{row:02}" for row in np.argsort(-expected)[:20]]
+        assert [item.score for item in answer.items] == pytest.approx(np.sort(expected)[::-1][:20].tolist(), abs=1e-5)
+
+    async def test_thresholds_of_whole_histories_cut_nothing_off(self, told):
+        answer = await told.ask(events=TOLD)
+        told.without(thresholds={Source.COLLABORATIVE: 100.0, Source.SEMANTIC_HISTORY: 2.0})
+        assert (await told.ask(events=TOLD)).items == answer.items
+
+    async def test_every_source_recalls_and_says_why(self, told):
+        query = await vector_of(told, TOLD_TEXT)
+        near = {f"item-{row:02}" for row in np.argsort(-(told.release.index.vectors @ query))[:4]}
+        answer = await told.ask(events=TOLD, k=COUNT, explain=True)
+        assert sources(answer) >= {Source.SEMANTIC_HISTORY, Source.COLLABORATIVE, Source.POPULAR}
+        for item in answer.items:
+            by_neighbours = Source.COLLABORATIVE in {view.source for view in item.provenance}
+            named = [name for name in near if f'who chose "{name}", among the closest' in item.explanation.text]
+            assert len(named) == by_neighbours
+            assert "of the history" not in item.explanation.text
+            assert item.explanation.because_of_item_id == ""
+
+    async def test_a_source_without_weight_is_not_asked(self, told):
+        told.without(blend=Blend(told=replace(TOLD_BLEND, weights={"semantic_history": 1.0})))
+        assert sources(await told.ask(events=TOLD, k=5)) == {Source.SEMANTIC_HISTORY}
+
+    async def test_what_is_excluded_stands_in_but_does_not_come_back(self, told):
+        before = await told.ask(events=TOLD, k=COUNT)
+        first = before.items[0].id
+        answer = await told.ask(events=TOLD, k=COUNT, exclude_item_ids=(first,))
+        assert [(item.id, item.score) for item in answer.items] == [
+            (item.id, item.score) for item in before.items if item.id != first
+        ]
+
+    async def test_a_search_stays_a_search(self, told):
+        answer = await told.ask(text="word3 word21")
+        assert sources(answer) == {Source.SEMANTIC_TEXT}
+        told.without(blend=Blend())
+        assert (await told.ask(text="word3 word21")).items == answer.items
+
+    async def test_a_search_and_a_told_history_are_joined(self, told):
+        answer = await told.ask(text="word40", events=TOLD, k=20)
+        assert sources(answer) >= {Source.SEMANTIC_TEXT, Source.COLLABORATIVE}
+        assert answer.items[0].score <= 2 / 61
+
+    async def test_what_is_known_beside_it_decides(self, told):
+        answer = await told.ask(events=(*TOLD, *HISTORY))
+        told.without(blend=Blend({"collaborative": 1.0}))
+        assert (await told.ask(events=(*TOLD, *HISTORY))).items == answer.items
+
+    async def test_the_student_reads_it_while_the_encoder_is_away(self, told):
+        told.triton.away = {"encoder"}
+        answer = await told.ask(events=TOLD, k=20)
+        assert reasons(answer) == [REASONS.ENCODER_UNAVAILABLE]
+        assert Source.COLLABORATIVE in sources(answer)
+        told.without(student=None)
+        answer = await told.ask(events=TOLD, k=20)
+        assert Source.LEXICAL in sources(answer)
+        assert Source.COLLABORATIVE not in sources(answer)
+
+
+async def vector_of(served, text):
+    """What the encoder makes of a told history."""
+    encoder = served.release.encoder
+    tokens = await encoder.tokenize([text], StageTimes(), TextRole.QUERY)
+    return (await encoder.encode(tokens, Deadline.after(10), StageTimes()))[0]
 
 
 async def test_the_ranker_judges_as_many_popular_items_as_in_training(served):

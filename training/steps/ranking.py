@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from domain.text import TextTemplate
+from pipeline.blend import ToldBlend
+from training.cold_users import read_reviews, text_only
 from training.hybrid import HybridSettings, crossed_ndcg, fit_hybrid
-from training.item_facts import item_facts
+from training.item_facts import item_facts, query_vectors
 from training.material import Material
 from training.pipeline_folder import COLLABORATIVE, RANKER, load_recall, save_hybrid, with_chosen
 from training.rank_examples import ExampleSettings, cross_fitted_examples, hold_out_of
@@ -16,6 +19,7 @@ from training.selection import ndcg_by_case, validation_ndcg
 from training.split import Part, Scorer
 from training.steps.user_tower import saved_tower, tower_of_others
 from training.thresholds import ThresholdSettings, save_thresholds, validation_thresholds
+from training.told import ToldSettings, draw_lines, fit_told, knowledge_of
 
 _THRESHOLDS = "thresholds.json"
 
@@ -30,6 +34,7 @@ class RankingSettings:
         examples: of the questions.
         ranker: of the network.
         thresholds: of recall.
+        told: of what answers histories that are only told as text.
     """
 
     recall: RecallSettings = field(default_factory=RecallSettings)
@@ -37,6 +42,7 @@ class RankingSettings:
     examples: ExampleSettings = field(default_factory=ExampleSettings)
     ranker: RankerSettings = field(default_factory=RankerSettings)
     thresholds: ThresholdSettings = field(default_factory=ThresholdSettings)
+    told: ToldSettings = field(default_factory=ToldSettings)
 
 
 class RankingStep:
@@ -68,6 +74,7 @@ class RankingStep:
         recall = load_recall(material.out / COLLABORATIVE, facts, tower)
         recall = replace(recall, list_lengths=settings.recall.list_lengths)
         hybrid = fit_hybrid(recall, split.validation, settings.hybrid, material.observer)
+        hybrid = replace(hybrid, told=_told(material, recall, settings.told))
         asked = replace(settings.examples, hold_out=hold_out_of(split.protocol))
         material.observer.step("questions for the ranker from sources fitted without those asked")
         others = None if tower is None else tower_of_others(material, facts.vectors, tower.settings)
@@ -77,6 +84,9 @@ class RankingStep:
         save_thresholds(chosen, work / _THRESHOLDS)
         weights = ", ".join(f"{name} {weight:g}" for name, weight in hybrid.weights.items() if weight)
         notes = [f"hybrid recall: {weights}"]
+        if hybrid.told is not None:
+            told = ", ".join(f"{name} {weight:g}" for name, weight in hybrid.told.weights.items())
+            notes.append(f"told histories: {told}, {hybrid.told.nearest} stand-ins at {hybrid.told.temperature:g}")
         figures = {
             "hybrid_ndcg_at_100": crossed_ndcg(recall, split.validation, settings.hybrid),
             "source_ndcg_at_100": _best_source(recall, split.validation),
@@ -98,6 +108,22 @@ class RankingStep:
         if accepted:
             model.save(work / RANKER)
         return StepRecord(0, "", accepted, figures, notes)
+
+
+def _told(material: Material, recall: Recall, settings: ToldSettings) -> ToldBlend | None:
+    """Returns how told histories are answered; None where no item has a text, or none of them can be told."""
+    knowledge, texts = knowledge_of(recall), material.texts
+    if knowledge is None or texts is None:
+        return None
+    reviews = read_reviews(material.interactions, material.split.item_ids)
+    lines = draw_lines(
+        material.split.validation,
+        lambda part: text_only(part, texts, TextTemplate(), reviews),
+        lambda told: query_vectors(material, told),
+        settings,
+        material.seed,
+    )
+    return fit_told(knowledge, lines, settings, material.observer)
 
 
 def _best_source(recall: Recall, validation: Part) -> float:

@@ -1,0 +1,27 @@
+"""A request's history of which only a text is told: the items that stand in for it."""
+
+from domain.recommendation import Source
+from pipeline.told import Knowledge, Told
+from server.history import History
+from server.live_release import LiveRelease
+from server.represent import Represented
+
+
+def knowledge_of(release: LiveRelease) -> Knowledge:
+    """Returns what told histories are answered from."""
+    learned = release.learned
+    return Knowledge(release.index.vectors, release.unreadable, learned.neighbours, learned.popularity)
+
+
+def read_told(history: History, represented: Represented, release: LiveRelease) -> Told | None:
+    """Returns the told history with the items nearest to it, whether or not they may be recommended.
+
+    None where the history is not told alone or the encoder did not read it, or where training learned nothing of such
+    histories: then likeness alone answers.
+    """
+    blend = release.learned.blend.told
+    said = [query.vector for query in represented.queries if query.source is Source.SEMANTIC_HISTORY]
+    if blend is None or history.past is not None or not said:
+        return None
+    barred = knowledge_of(release).no_stand_ins()
+    return Told.of(said[0], release.index.search(said[0], blend.nearest, barred), blend)
