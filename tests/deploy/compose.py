@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,10 +59,10 @@ def start_triton(
     text = script(service("triton")["command"])
     for old, new in replaced.items():
         assert old in text, f"{old} does not stand in compose.yaml"
-        text = text.replace(old, new)
+        text = text.replace(old, shlex.quote(new))
     added = [f"--backend-directory={installation.backend_directory}", "--allow-gpu-metrics=false"]
     added += [f"--backend-config={backend},shm-region-prefix-name={name}" for backend in ("python", *BACKENDS)]
-    text = text.replace("exec tritonserver", f"exec {installation.binary} {' '.join(added)}")
+    text = text.replace("exec tritonserver", f"exec {shlex.join([str(installation.binary), *added])}")
     environment = dict(entry.split("=", 1) for entry in installation.environment)
     with log.open("wb") as output:
         return subprocess.Popen(
