@@ -6,12 +6,14 @@ import resource
 import shutil
 import time
 
+import psutil
 import pytest
 
 from domain.errors import ParityFailed, StorageError
 from export.encoder import export_encoder, prepare_encoder
 from export.encoder_source import resolve_encoder
 from pipeline.triton_config import encoder_config
+from tests.running import ROOT
 
 
 class Steps(list):
@@ -204,7 +206,13 @@ def test_a_cache_that_is_a_file(small_encoder, tmp_path):
 
 @pytest.mark.slow
 def test_the_default_encoder_passes_its_gate(tmp_path):
-    result = export_encoder(resolve_encoder(None), tmp_path / "models", cache=tmp_path / "cache", on_step=Steps())
+    """Exported anew, but for a run in which the sample's release had that done, as on a clean checkout."""
+    source, began = resolve_encoder(None), psutil.Process().create_time()
+    usual = ROOT / ".cache" / "export"
+    of_this_run = [path for path in usual.glob("*/record.json") if path.stat().st_mtime > began]
+    done = any(json.loads(path.read_text())["encoder_sha256"] == source.sha256 for path in of_this_run)
+    cache = usual if done else tmp_path / "cache"
+    result = export_encoder(source, tmp_path / "models", cache=cache, on_step=Steps())
     parity = result.prepared.parity
     assert parity.worst_cosine >= 0.999999
     assert parity.worst_difference <= 1e-6
