@@ -98,11 +98,17 @@ def certificate(tmp_path: Path) -> Certificate:
 
 
 @pytest.fixture(scope="session")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> "Workshop":
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of exported encoders for all tests that are about something else: an export takes five seconds."""
+    return tmp_path_factory.mktemp("exports")
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory, exports: Path) -> "Workshop":
     """A small catalogue with a trained model; `learned_release` is its first release."""
     from tests.learned import make_workshop
 
-    return make_workshop(tmp_path_factory.mktemp("workshop"))
+    return make_workshop(tmp_path_factory.mktemp("workshop"), exports)
 
 
 @pytest.fixture(scope="session")
@@ -110,21 +116,19 @@ def learned_release(workshop: "Workshop") -> "ReleaseFolder":
     return workshop.build(workshop.model)
 
 
-@pytest.fixture
-def make_small_release() -> Callable[..., Path]:
+@pytest.fixture(scope="session")
+def make_small_release(exports: Path) -> Callable[..., Path]:
     """Builds a release with a small encoder of random weights; returns the folder that holds `releases`."""
 
-    def make(folder: Path, *, hidden: int, vocabulary_size: int, positions: int = 512) -> Path:
+    def make(folder: Path, **kind: object) -> Path:
+        from cli.main import main
         from tests.small_encoder import write_encoder
 
-        encoder = write_encoder(folder / "encoder", hidden=hidden, positions=positions, vocabulary_size=vocabulary_size)
+        encoder = write_encoder(folder / "encoder", **kind)
         items = folder / "items.jsonl"
         items.write_text('{"id": "1", "title": "word1 word2"}\n{"id": "2", "title": "word3"}\n')
-        done = shortlist(
-            "release", "build", "--items", str(items), "--encoder", str(encoder), "--out", str(folder / "releases"),
-            "--cache", str(folder / "cache"),
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
+        words = ["--items", str(items), "--encoder", str(encoder), "--cache", str(exports)]
+        assert main(["release", "build", *words, "--out", str(folder / "releases")]) == 0
         return folder
 
     return make

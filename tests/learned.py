@@ -52,9 +52,11 @@ class Workshop:
 
 
 def make_workshop(
-    folder: Path, parts: Sequence[str] = ("collaborative", "user_tower", "ranker", "student")
+    folder: Path, exports: Path, parts: Sequence[str] = ("collaborative", "user_tower", "ranker", "student")
 ) -> Workshop:
+    """Makes one; `exports` is the cache that it shares with others."""
     write_encoder(folder / "encoder", positions=32)
+    (folder / "cache").symlink_to(exports)
     lines = [
         {
             "id": item_id,

@@ -1,5 +1,6 @@
 """A BERT of random weights with a tokenizer of its own: everything but size is as in a real encoder."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,12 +16,13 @@ WORDS = [f"word{number}" for number in range(94)] + ["a"]
 
 
 def write_encoder(
-    folder: Path, *, seed: int = 0, positions: int = 64, hidden: int = 32, vocabulary_size: int = len(SPECIAL + WORDS)
+    folder: Path, *, seed: int = 0, positions: int = 64, hidden: int = 32, more_words: Sequence[str] = ()
 ) -> Path:
+    vocabulary = {token: number for number, token in enumerate([*SPECIAL, *WORDS, *more_words])}
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     config = BertConfig(
-        vocab_size=vocabulary_size,
+        vocab_size=len(vocabulary),
         hidden_size=hidden,
         num_hidden_layers=2,
         num_attention_heads=4,
@@ -29,7 +31,6 @@ def write_encoder(
         initializer_range=0.3,
     )
     BertModel(config, add_pooling_layer=False).save_pretrained(folder)
-    vocabulary = {token: number for number, token in enumerate(SPECIAL + WORDS)}
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = BertPreTokenizer()

@@ -22,7 +22,7 @@ COUNT = 40
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+def gateway(tmp_path_factory: pytest.TempPathFactory, exports: Path) -> Iterator[RunningGateway]:
     if not (TRITON_ENV / "bin" / "python").exists():
         pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
     folder = tmp_path_factory.mktemp("parquet")
@@ -38,7 +38,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway
     out = str(folder / "releases")
     done = shortlist(
         "release", "build", "--items", str(folder / "items.parquet"), "--encoder", str(folder / "encoder"),
-        "--out", out, "--cache", str(folder / "cache"), "--workers", "2",
+        "--out", out, "--cache", str(exports), "--workers", "2",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     running = start_gateway(folder, "--releases", out, "--model-repository", str(folder / "models"))

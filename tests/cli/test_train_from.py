@@ -29,11 +29,12 @@ def test_a_run_starts_from_an_earlier_one(interactions, encoder, tmp_path, capsy
 
 
 @pytest.mark.slow
-def test_a_run_starts_from_a_release_where_that_one_ended(interactions, encoder, tmp_path):  # noqa: F811
+def test_a_run_starts_from_a_release_where_that_one_ended(interactions, encoder, exports, tmp_path):  # noqa: F811
     """Steps of next to no length leave what was carried over as it was: it must do on validation what it did before."""
     first, second, anew = tmp_path / "first", tmp_path / "second", tmp_path / "anew"
     assert _train(interactions, encoder, first, *ONLY) == 0
     arguments = ["--items", str(SAMPLE / "items.jsonl"), "--encoder", str(encoder), "--model", str(first)]
+    arguments += ["--cache", str(exports)]
     assert main(["release", "build", *arguments, "--out", str(tmp_path / "releases")]) == 0
     release = (tmp_path / "releases" / "current").resolve()
     only, still = ("--only", "user_tower"), (*TINY, "user_tower.epochs=1", "user_tower.learning_rate=1e-9")

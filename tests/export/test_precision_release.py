@@ -11,8 +11,8 @@ from tests.learned import make_workshop
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory):
-    return make_workshop(tmp_path_factory.mktemp("precision-release"))
+def workshop(tmp_path_factory, exports):
+    return make_workshop(tmp_path_factory.mktemp("precision-release"), exports)
 
 
 @pytest.mark.parametrize("name", ["int8", "float16"])

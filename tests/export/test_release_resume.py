@@ -23,8 +23,8 @@ def bytes_of(release: ReleaseFolder) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return make_workshop(tmp_path_factory.mktemp("resume"), parts=("collaborative", "student"))
+def workshop(tmp_path_factory: pytest.TempPathFactory, exports: Path) -> Workshop:
+    return make_workshop(tmp_path_factory.mktemp("resume"), exports, parts=("collaborative", "student"))
 
 
 @pytest.fixture(scope="module")

@@ -186,68 +186,6 @@ class TestAddresses:
         assert "make setup" in message
 
 
-class TestSomebodyElsesTriton:
-    """`shortlist serve` against a Triton that this gateway did not start: here, the one of another gateway."""
-
-    def serve(self, gateway: RunningGateway, releases: Path, repository: Path, folder: Path) -> RunningGateway:
-        words = ("--releases", str(releases), "--triton", gateway.triton_address, "--model-repository", str(repository))
-        return start_gateway(folder, *words, command="serve")
-
-    def test_same_answers_through_the_same_repository(
-        self, own_gateway: RunningGateway, releases: Path, model_repository: Path, tmp_path: Path
-    ) -> None:
-        second = self.serve(own_gateway, releases, model_repository, tmp_path / "second")
-        try:
-            with Client(own_gateway.address, deadline_s=5) as one, Client(second.address, deadline_s=5) as other:
-                text = "a novel told by a lighthouse"
-                assert one.recommend(text).items == other.recommend(text).items
-            assert children(second) == []
-        finally:
-            assert second.stop() == 0
-
-    def test_two_encoders_live_side_by_side_on_one_triton(
-        self, own_gateway: RunningGateway, releases: Path, model_repository: Path, tmp_path: Path, make_small_release
-    ) -> None:
-        # It takes 64 tokens, the default encoder 256: neither may be warmed up with the other's lengths.
-        small = make_small_release(tmp_path / "small", hidden=32, vocabulary_size=100, positions=64)
-        second = self.serve(own_gateway, small / "releases", model_repository, tmp_path / "second")
-        try:
-            with Client(own_gateway.address, deadline_s=5) as one, Client(second.address, deadline_s=5) as other:
-                until = time.monotonic() + 4  # longer than either watch needs to notice and to mend
-                while time.monotonic() < until:
-                    assert one.recommend("a warm scarf").degradations == ()
-                    assert other.recommend("word1").degradations == ()
-                assert len(one.embed(["tea"]).embeddings[0].vector) == 384
-                assert len(other.embed(["word1"]).embeddings[0].vector) == 32
-                third = self.serve(own_gateway, releases, model_repository, tmp_path / "third")
-                assert third.stop() == 0
-                assert other.recommend("word1").degradations == ()
-        finally:
-            assert second.stop() == 0
-        assert "encoder is away" not in own_gateway.text() + second.text()
-
-    def test_a_triton_that_holds_another_model_is_refused(
-        self, releases: Path, tmp_path: Path, make_small_release
-    ) -> None:
-        cases = (
-            ("another width", {"hidden": 32, "vocabulary_size": 30_522}, "has width 32"),
-            ("other weights", {"hidden": 384, "vocabulary_size": 30_522}, "encodes the canary texts differently"),
-            ("another vocabulary", {"hidden": 384, "vocabulary_size": 100}, "cannot encode the canary texts"),
-        )
-        # The names become folders: Triton must also live with a space in a path.
-        for name, kind, expected in cases:
-            other = make_small_release(tmp_path / name, **kind)
-            # Each gateway numbers versions in its own repository: version 1 is another model for each of them.
-            running = start_gateway(
-                other / "run", "--releases", str(other / "releases"), "--model-repository", str(other / "models")
-            )
-            try:
-                with pytest.raises(AssertionError, match=expected):
-                    self.serve(running, releases, other / "elsewhere", other / "second")
-            finally:
-                running.stop()
-
-
 class TestTls:
     def test_served_and_called_over_tls(
         self, releases: Path, model_repository: Path, tmp_path: Path, certificate

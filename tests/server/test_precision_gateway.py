@@ -19,8 +19,8 @@ pytestmark = pytest.mark.triton
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory):
-    return make_workshop(tmp_path_factory.mktemp("precision-gateway"))
+def workshop(tmp_path_factory, exports):
+    return make_workshop(tmp_path_factory.mktemp("precision-gateway"), exports)
 
 
 @pytest.fixture(scope="module", params=["int8", "float16"])

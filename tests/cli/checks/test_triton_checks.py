@@ -141,7 +141,7 @@ class TestSomebodyElsesTriton:
         assert f"is that of {gateway.release_id}" in finding.found
 
     def test_another_release_is(self, gateway: RunningGateway, make_small_release, tmp_path: Path):
-        other = make_small_release(tmp_path, hidden=32, vocabulary_size=100) / "releases"
+        other = make_small_release(tmp_path) / "releases"
         finding = canary.check_external(gateway.triton_address, None, find_release(other, None))
         assert finding.level is Level.WARN
         assert "none is that of" in finding.found
