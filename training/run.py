@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-from domain.errors import TrainingRefused
+from domain.errors import NothingToLearnFrom, TrainingRefused
 from training.material import Material
 from training.run_folder import RunFolder, StepRecord, digest
 
@@ -82,7 +82,14 @@ def run_steps(
             say(f"[{place}/{len(steps)}] {step.name}: done before ({done.seconds:.0f} s)")
             continue
         say(f"[{place}/{len(steps)}] {step.name}")
-        record = run.step(step.name, key, lambda work, step=step: step.make(material, work), step.outputs)
+        try:
+            record = run.step(step.name, key, lambda work, step=step: step.make(material, work), step.outputs)
+        except NothingToLearnFrom as error:  # too little for this step; the others may find enough
+            if only:
+                raise TrainingRefused(f"{step.name} cannot be trained: {error}") from error
+            skipped[step.name] = str(error)
+            say(f"    skipped, {error}")
+            continue
         say(f"    {_outcome(record)}")
     return RunSummary(dict(run.steps), skipped)
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from domain.errors import StorageError, TrainingRefused
+from domain.errors import NothingToLearnFrom, StorageError, TrainingRefused
 
 RUN_FILE = "run.json"
 _LOCK_FILE = ".lock"
@@ -94,7 +94,11 @@ class RunFolder:
         work.mkdir(exist_ok=True)
         (work / ".key").write_text(key)
         started_s = time.monotonic()
-        record = make(work)
+        try:
+            record = make(work)
+        except NothingToLearnFrom:  # nothing to go on from later either
+            shutil.rmtree(work)
+            raise
         record.seconds, record.key = time.monotonic() - started_s, key
         self.steps.pop(name, None)
         self.write()
