@@ -32,6 +32,7 @@ class History:
         unknown_item_ids: ids that the catalogue does not have and that carry no title, in the order given.
         past: every event on an item of the catalogue that was not disliked, readable or not: what trained models go
             by. None where the history is told, for then the caller wants it read as text.
+        read_as_text: whether the caller asked for all of it to be told, and so for likeness to what it says.
         comments: what the caller said of items, newest first; none where the release does not know what reviews say.
     """
 
@@ -42,6 +43,7 @@ class History:
     told_titles: str
     unknown_item_ids: tuple[str, ...]
     past: PastEvents | None = None
+    read_as_text: bool = False
     comments: tuple[str, ...] = ()
 
     @cached_property
@@ -86,6 +88,7 @@ def read_history(query: RecommendQuery, release: LiveRelease) -> History:
         unknown_item_ids=unknown,
         comments=() if release.learned.aspects is None else comments_of(events),
         past=None if query.tell_history else _past(speaking, known),
+        read_as_text=query.tell_history,
     )
     if not (query.text or history.rows or history.told or release.learned.popularity is not None):
         raise NothingToGoOn(

@@ -16,12 +16,12 @@ def knowledge_of(release: LiveRelease) -> Knowledge:
 def read_told(history: History, represented: Represented, release: LiveRelease) -> Told | None:
     """Returns the told history with the items nearest to it, whether or not they may be recommended.
 
-    None where the history is not told alone or the encoder did not read it, or where training learned nothing of such
-    histories: then likeness alone answers.
+    None where the history is not told alone or the encoder did not read it, where the caller asked for it to be read as
+    text, or where training learned nothing of such histories: then likeness alone answers.
     """
     blend = release.learned.blend.told
     said = [query.vector for query in represented.queries if query.source is Source.SEMANTIC_HISTORY]
-    if blend is None or history.past is not None or not said:
+    if blend is None or history.past is not None or history.read_as_text or not said:
         return None
     barred = knowledge_of(release).no_stand_ins()
     return Told.of(said[0], release.index.search(said[0], blend.nearest, barred), blend)

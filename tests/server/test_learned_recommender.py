@@ -179,14 +179,18 @@ class TestToldAlone:
         reader = HybridReader(Hybrid(recall, {}, np.ones(COUNT, bool), blend), lambda texts: query[None])
         return reader.text_scores([TOLD_TEXT])[0]
 
-    @pytest.mark.parametrize("tell_history", [False, True])
-    async def test_what_is_served_is_what_was_judged(self, told, tell_history):
+    async def test_what_is_served_is_what_was_judged(self, told):
         expected = await self.offline(told, TOLD_BLEND)
-        answer = await told.ask(events=TOLD, k=20, tell_history=tell_history)
+        answer = await told.ask(events=TOLD, k=20)
         best = np.argsort(-expected, kind="stable")[:20]
         assert [item.id for item in answer.items] == [f"item-{row:02}" for row in best]
         assert [item.score for item in answer.items] == pytest.approx(expected[best].tolist(), abs=1e-4)
         assert {item.match_probability for item in answer.items} == {None}
+
+    async def test_who_asks_for_it_to_be_read_as_text_gets_likeness(self, told):
+        answer = await told.ask(events=TOLD, k=20, tell_history=True)
+        told.without(blend=Blend())
+        assert (await told.ask(events=TOLD, k=20, tell_history=True)).items == answer.items
 
     async def test_without_learned_weights_likeness_answers_as_before(self, served):
         expected = await self.offline(served, None)
