@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from domain import release_folder as layout
-from domain.errors import DeadlineExceeded, EncoderUnavailable, ReleaseRejected, TritonNotUsable
+from domain.errors import DeadlineExceeded, EncoderUnavailable, ReleaseRejected, TritonStumbled
 from domain.manifest import EncoderEntry, Manifest
 from domain.prompts import Prompts
 from domain.release_folder import ReleaseFolder
@@ -115,6 +115,7 @@ class ReleaseLoader:
         Raises:
             ReleaseRejected: corrupt, of another width than Triton's answers, or canaries differ.
             TritonNotUsable: Triton is not there or not under explicit control.
+            TritonStumbled: it went away, or the model's process stood still, at each of three attempts.
             StorageError: the model repository cannot be written.
         """
         loop = asyncio.get_running_loop()
@@ -128,19 +129,11 @@ class ReleaseLoader:
             on_step("loading the encoder into Triton")
             await (self.reload_version(entry, version) if afresh else self._load_encoder(folder, version))
             on_step("comparing canaries")
-            await self.check_canaries(folder.manifest, version, (await reading).canaries)
+            await self._compare_canaries(folder.manifest, version, (await reading).canaries)
             on_step("warming up")
             await self._warm_up(entry, version)
 
-        try:
-            await start_model(start, self.triton, on_step)
-        except TritonNotUsable:
-            raise
-        except (EncoderUnavailable, DeadlineExceeded) as error:
-            raise ReleaseRejected(
-                f"Triton cannot encode the canary texts of release {folder.manifest.release_id}: {error}; "
-                "do Triton and the gateway see the same model repository?"
-            ) from error
+        await start_model(start, self.triton, on_step)
         contents = await reading
         learned = await self.models.load(folder, contents, on_step)
         # Each thread makes its own tokenizer on first use, which takes tens of milliseconds; the loop's is made here.
@@ -196,11 +189,27 @@ class ReleaseLoader:
                     "do Triton and the gateway see the same model repository?"
                 )
 
+    async def _compare_canaries(self, manifest: Manifest, version: int, canaries: Canaries) -> None:
+        try:
+            await self.check_canaries(manifest, version, canaries)
+        except TritonStumbled:
+            raise
+        except (EncoderUnavailable, DeadlineExceeded) as error:
+            raise ReleaseRejected(
+                f"Triton cannot encode the canary texts of release {manifest.release_id}: {error}; "
+                "do Triton and the gateway see the same model repository?"
+            ) from error
+
     async def _warm_up(self, entry: EncoderEntry, version: int) -> None:
         """Runs every length bucket once, whether or not Triton's own warm-up did."""
         for bucket in length_buckets(entry.max_tokens):
             input_ids, attention_mask = pad([np.full(bucket, entry.pad_token_id)], bucket, entry.pad_token_id)
-            await self.triton.encode(input_ids, attention_mask, version=version, timeout_s=_CALL_TIMEOUT_S)
+            try:
+                await self.triton.encode(input_ids, attention_mask, version=version, timeout_s=_CALL_TIMEOUT_S)
+            except TritonStumbled:
+                raise
+            except (EncoderUnavailable, DeadlineExceeded) as error:
+                raise ReleaseRejected(f"warm-up with {bucket} tokens failed: {error}") from error
 
     def _install(self, folder: ReleaseFolder) -> int:
         entry = folder.manifest.encoder

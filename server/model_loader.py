@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected, TritonNotUsable
+from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected, TritonStumbled
 from domain.manifest import ModelEntry
 from domain.recommendation import Source
 from domain.release_folder import ReleaseFolder
@@ -138,16 +138,13 @@ class ModelLoader:
             on_step(f"loading the {name.replace('_', ' ')} into Triton")
             await (self.reload(model) if afresh else self.load_again(model))
             error = await model.probe(_CALL_TIMEOUT_S)
-            if error is not None:
+            if isinstance(error, TritonStumbled):
                 raise error
-            await self._warm_up(model)
+            if error is not None:
+                raise ReleaseRejected(f"release {folder.manifest.release_id}: {error}") from error
+            await self._warm_up(name, model)
 
-        try:
-            await start_model(start, self.triton, on_step)
-        except TritonNotUsable:
-            raise
-        except (ModelUnavailable, DeadlineExceeded, ReleaseRejected) as error:
-            raise ReleaseRejected(f"the {name} of release {folder.manifest.release_id}: {error}") from error
+        await start_model(start, self.triton, on_step)
         return model
 
     def _install(self, folder: ReleaseFolder, name: str) -> int:
@@ -157,14 +154,19 @@ class ModelLoader:
             self.repository, entry.triton_model, folder.path / entry.file, digest, _config_of(entry)(True)
         )
 
-    async def _warm_up(self, model: ServedModel) -> None:
+    async def _warm_up(self, name: str, model: ServedModel) -> None:
         """Runs every length once: the canary's last place repeated, or cut off."""
         loaded = model.loaded
         for length in event_buckets(loaded.entry.max_length):
             inputs = {tensor: _stretched(array, length) for tensor, array in loaded.canary.inputs.items()}
-            await self.triton.infer(
-                loaded.entry.triton_model, loaded.version, inputs, output=loaded.output, timeout_s=_CALL_TIMEOUT_S
-            )
+            try:
+                await self.triton.infer(
+                    loaded.entry.triton_model, loaded.version, inputs, output=loaded.output, timeout_s=_CALL_TIMEOUT_S
+                )
+            except TritonStumbled:
+                raise
+            except (ModelUnavailable, DeadlineExceeded) as error:
+                raise ReleaseRejected(f"warm-up of the {name} with length {length} failed: {error}") from error
 
 
 def _config_of(entry: ModelEntry) -> Callable[[bool], str]:
