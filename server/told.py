@@ -1,5 +1,7 @@
 """A request's history of which only a text is told: the items that stand in for it."""
 
+import numpy as np
+
 from domain.recommendation import Source
 from pipeline.told import Knowledge, Told
 from server.history import History
@@ -23,5 +25,7 @@ def read_told(history: History, represented: Represented, release: LiveRelease) 
     said = [query.vector for query in represented.queries if query.source is Source.SEMANTIC_HISTORY]
     if blend is None or history.past is not None or history.read_as_text or not said:
         return None
-    barred = knowledge_of(release).no_stand_ins()
-    return Told.of(said[0], release.index.search(said[0], blend.nearest, barred), blend)
+    nearest = (np.empty(0, np.int64), np.empty(0, np.float32))
+    if blend.weights.get(Source.COLLABORATIVE):  # nothing but their neighbours is asked of stand-ins
+        nearest = release.index.search(said[0], blend.nearest, knowledge_of(release).no_stand_ins())
+    return Told.of(said[0], nearest, blend)
