@@ -92,4 +92,4 @@ def test_a_triton_that_holds_another_model_is_refused(
     ours = make_small_release(tmp_path / "ours", **kind)
     # Each gateway numbers versions in its own repository: version 1 is another model for each of them.
     with pytest.raises(AssertionError, match=expected):
-        serve(small_gateway, ours, tmp_path / "elsewhere", tmp_path / "second")
+        serve(small_gateway, ours, tmp_path / "elsewhere", tmp_path / "second").stop()
