@@ -5,17 +5,12 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup environments setup-system demo serve test lint image-check bench-main export-matrix quality proto proto-baseline clean
+.PHONY: help setup setup-system demo serve test lint image-check bench-main export-matrix quality proto proto-baseline clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-# Both at the same time: one unpacks while the other waits for the network or compiles.
-setup:  ## both Python environments, exactly pinned
-	@$(MAKE) --no-print-directory -j2 environments
-
-environments: $(VENV)/.ready $(TRITON_VENV)/.ready
-	@:
+setup: $(VENV)/.ready $(TRITON_VENV)/.ready  ## both Python environments, exactly pinned
 
 $(VENV)/.ready: constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Shortlist needs Python 3.11 or newer; say make PYTHON=python3.12")'
