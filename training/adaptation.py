@@ -13,19 +13,15 @@ from typing import Literal
 import numpy as np
 import torch
 from datasets import Dataset
-from sentence_transformers import (
-    SentenceTransformer,
-    SentenceTransformerTrainer,
-)
+from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import (
     CachedMultipleNegativesRankingLoss,
     DenoisingAutoEncoderLoss,
 )
-from transformers import PrinterCallback
 
 from domain.errors import NothingToLearnFrom
-from training.contrastive import TuningRun, last_checkpoint, trainer_arguments
 from training.encoder_folder import base_modules, prompts_of, rebuilt
+from training.tuning_run import Exercise, TuningRun, run_trainer, trainer_arguments
 from training.tuning_watch import TuningPace, TuningWatch
 
 _HELD_SHARE = 0.1
@@ -117,23 +113,15 @@ def adapt(model: SentenceTransformer, texts: Sequence[str], settings: Adaptation
     adapted.max_seq_length = settings.max_tokens
     before = halves_found(adapted, held)
     pace = TuningPace(
+        settings.steps,
         max(1, settings.steps // settings.judgements),
         settings.max_seconds / settings.judgements,
         settings.max_seconds,
         settings.patience,
     )
     watch = TuningWatch(adapted, lambda candidate: halves_found(candidate, held), pace, run.observer)
-    trainer = SentenceTransformerTrainer(
-        model=adapted,
-        args=trainer_arguments(settings, run, prompts=prompts_of(model).passage or None),
-        train_dataset=_examples(rest, settings, generator),
-        loss=_loss(adapted, settings),
-        callbacks=[watch],
-    )
-    trainer.remove_callback(PrinterCallback)  # the observer tells what people want to hear
-    last = last_checkpoint(run.checkpoint)
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
-    watch.finish(trainer.state)
+    arguments = trainer_arguments(settings, run, prompts=prompts_of(model).passage or None)
+    run_trainer(adapted, Exercise(_examples(rest, settings, generator), _loss(adapted, settings)), arguments, watch)
     better = watch.best > before
     result = adapted if better else rebuilt(model, base_modules(model))
     result.max_seq_length = model.max_seq_length

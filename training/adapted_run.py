@@ -7,12 +7,12 @@ from pathlib import Path
 from catalogue.item_file import read_items
 from domain.errors import TrainingRefused
 from training.adaptation import AdaptationSettings, adapt
-from training.contrastive import TuningRun
 from training.encoder_folder import load_encoder
 from training.material import BaseEncoder, item_texts
 from training.observer import Observer
 from training.run import RunSummary
 from training.run_folder import RunFolder, StepRecord, digest
+from training.tuning_run import TuningRun
 
 NAME = "adaptation"
 _ENCODER = "encoder"

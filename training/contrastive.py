@@ -6,30 +6,25 @@ several widths at once (Kusupati et al. 2022, "Matryoshka Representation Learnin
 """
 
 import copy
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from datasets import Dataset
 from scipy.sparse import csr_array
-from sentence_transformers import (
-    SentenceTransformer,
-    SentenceTransformerTrainer,
-    SentenceTransformerTrainingArguments,
-)
+from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.losses.gradcache import CachedLossMixin
 from sentence_transformers.util import all_gather, all_gather_with_grad, get_rank
 from torch import Tensor
-from transformers import PrinterCallback
 
 from domain.errors import NothingToLearnFrom
 from training.encoder_folder import base_modules, rebuilt
-from training.observer import Observer
 from training.pair_draws import Pairs, PairSettings, PairSource, draw_pairs
+from training.tuning_run import Exercise, TuningRun, run_trainer, trainer_arguments
 from training.tuning_watch import TuningPace, TuningWatch
 
 
@@ -46,7 +41,8 @@ class ContrastiveSettings:
         mini_batch_size: texts that pass the transformer at once.
         accumulation: batches to a step.
         max_tokens: where texts are cut while training.
-        learning_rate: at its highest, after a tenth of the steps.
+        learning_rate: of full weights, at its highest: after a tenth of the steps or of the time.
+        lora_learning_rate: of low-rank updates, which begin at zero.
         weight_decay: of AdamW.
         temperature: of the softmax over negatives.
         widths: shares of the dimensions that are trained to stand alone.
@@ -64,6 +60,7 @@ class ContrastiveSettings:
     accumulation: int = 1
     max_tokens: int = 64
     learning_rate: float = 3e-5
+    lora_learning_rate: float = 3e-4
     weight_decay: float = 0.01
     temperature: float = 0.07
     widths: tuple[float, ...] = (1.0, 0.3334)
@@ -77,8 +74,11 @@ class ContrastiveSettings:
         sizes = (self.steps, self.batch_size, self.mini_batch_size, self.accumulation, self.lora_rank, self.judgements)
         if min(*sizes, self.patience) < 1 or self.max_tokens < 3 or self.batch_size < 2:
             raise ValueError("steps, sizes, ranks and judgements must be at least 1, a batch 2, max_tokens 3")
-        if min(self.temperature, self.learning_rate, self.max_seconds) <= 0 or self.weight_decay < 0:
-            raise ValueError("temperature, learning_rate and max_seconds must be above 0, weight_decay at least 0")
+        if (
+            min(self.temperature, self.learning_rate, self.lora_learning_rate, self.max_seconds) <= 0
+            or self.weight_decay < 0
+        ):
+            raise ValueError("temperature, learning rates and max_seconds must be above 0, weight_decay at least 0")
         if not self.widths or not all(0 < share <= 1 for share in self.widths):
             raise ValueError("widths must be shares above 0 and at most 1")
 
@@ -91,7 +91,7 @@ class ContrastiveSettings:
     def pace(self) -> TuningPace:
         """Returns when the judge is asked and when training ends."""
         between = max(1, self.steps // self.judgements)
-        return TuningPace(between, self.max_seconds / self.judgements, self.max_seconds, self.patience)
+        return TuningPace(self.steps, between, self.max_seconds / self.judgements, self.max_seconds, self.patience)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def fine_tune(
     source: PairSource,
     judge: Callable[[SentenceTransformer], float],
     settings: ContrastiveSettings,
-    run: "TuningRun",
+    run: TuningRun,
 ) -> FineTuned:
     """Trains a copy of the encoder's base; blocking. Under `torchrun` every process calls it alike.
 
@@ -141,48 +141,15 @@ def fine_tune(
     if not pairs.anchors:
         raise NothingToLearnFrom("no user has two items with a text, so there is no pair to fine-tune an encoder on")
     watch = TuningWatch(tuned, judge, settings.pace(), run.observer)
-    trainer = SentenceTransformerTrainer(
-        model=tuned,
-        args=trainer_arguments(
-            settings, run, gradient_accumulation_steps=settings.accumulation, dataloader_drop_last=True
-        ),
-        train_dataset=_dataset(pairs),
-        loss=CoConsumptionLoss(tuned, pairs, source.consumed, settings),
-        callbacks=[watch],
-    )
-    trainer.remove_callback(PrinterCallback)  # the observer tells what people want to hear
-    last = last_checkpoint(run.checkpoint)
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
-    watch.finish(trainer.state)
+    more = {"gradient_accumulation_steps": settings.accumulation, "dataloader_drop_last": True}
+    rate = settings.lora_learning_rate if use_lora else settings.learning_rate
+    arguments = trainer_arguments(dataclasses.replace(settings, learning_rate=rate), run, **more)
+    exercise = Exercise(_dataset(pairs), CoConsumptionLoss(tuned, pairs, source.consumed, settings))
+    state = run_trainer(tuned, exercise, arguments, watch)
     if use_lora:
         tuned[0].model = tuned[0].model.merge_and_unload()
     tuned.max_seq_length = model.max_seq_length
-    return FineTuned(tuned.eval(), watch.best, trainer.state.global_step, time.monotonic() - started)
-
-
-class TuningSettings(Protocol):
-    """What fine-tunings have in common."""
-
-    steps: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    judgements: int
-
-
-@dataclass(frozen=True)
-class TuningRun:
-    """Where a fine-tuning happens.
-
-    Attributes:
-        checkpoint: folder of its checkpoints; an interrupted run goes on from the last one there.
-        seed: of pairs, their order and dropout.
-        observer: hears of losses and judgements.
-    """
-
-    checkpoint: Path
-    seed: int
-    observer: Observer
+    return FineTuned(tuned.eval(), watch.best, state.global_step, time.monotonic() - started)
 
 
 class CoConsumptionLoss(CachedLossMixin, torch.nn.Module):
@@ -251,40 +218,11 @@ class CoConsumptionLoss(CachedLossMixin, torch.nn.Module):
         return {"temperature": self._temperature}
 
 
-def trainer_arguments(settings: TuningSettings, run: TuningRun, **more: object) -> SentenceTransformerTrainingArguments:
-    """Returns what every fine-tuning here tells the library's trainer; `more` is its own."""
-    on_gpu = torch.cuda.is_available()
-    return SentenceTransformerTrainingArguments(
-        output_dir=str(run.checkpoint),
-        max_steps=settings.steps,
-        per_device_train_batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        warmup_steps=max(1, settings.steps // 10),
-        bf16=on_gpu and torch.cuda.is_bf16_supported(),
-        use_cpu=not on_gpu,
-        seed=run.seed,
-        save_steps=max(1, settings.steps // (2 * settings.judgements)),
-        save_total_limit=1,
-        logging_steps=max(1, settings.steps // 50),
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=on_gpu,
-        **more,
-    )
-
-
 def _dataset(pairs: Pairs) -> Dataset:
     columns: dict[str, list[object]] = {"anchor": list(pairs.anchors), "positive": list(pairs.positives)}
     if pairs.negatives:
         columns["negative"] = list(pairs.negatives)
     return Dataset.from_dict({**columns, "label": list(range(len(pairs.anchors)))})
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """Returns the latest that was written to its end (the state comes last); None without one."""
-    complete = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
-    return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
 def _add_lora(model: SentenceTransformer, rank: int) -> None:

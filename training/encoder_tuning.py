@@ -12,11 +12,12 @@ from sentence_transformers import SentenceTransformer
 
 from domain.text import TextTemplate
 from training.cold_folds import ColdFigures, ColdFold, cold_folds
-from training.contrastive import ContrastiveSettings, TuningRun, fine_tune
+from training.contrastive import ContrastiveSettings, fine_tune
 from training.encoder_folder import prompts_of
 from training.observer import Observer
 from training.pair_draws import PairSource
 from training.text_map import ItemTexts, MapChoice, MapShape, TextMapFit
+from training.tuning_run import TuningRun
 
 _BATCH_SIZE = 64
 _HELD_SHARE = 0.1

@@ -20,6 +20,7 @@ from training.checkpoint import read_checkpoint, write_checkpoint
 from training.distillation_loss import distillation_loss
 from training.likeness import Likeness, measure_likeness
 from training.observer import Observer
+from training.processor import native_bfloat16
 
 if TYPE_CHECKING:
     from training.layer_student import LayerStudentSettings
@@ -195,7 +196,7 @@ class LayerRun:
         yield from (found[place] for place in rng.permutation(len(found)))
 
     def _precision(self) -> AbstractContextManager[None]:
-        fast = self._device.type == "cuda" or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+        fast = self._device.type == "cuda" or native_bfloat16()
         on = self._settings.bfloat16 and fast
         return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=on)
 

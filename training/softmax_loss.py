@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.processor import native_bfloat16
+
 CHUNK = 64
 
 
@@ -44,11 +46,6 @@ class _FullSoftmax(torch.autograd.Function):
         """Scales what forward found."""
         state_gradient, item_gradient = ctx.saved_tensors
         return state_gradient * gradient, item_gradient * gradient, None, None
-
-
-def native_bfloat16() -> bool:
-    """Says whether this processor has bfloat16 matrix units."""
-    return bool(torch.cpu._is_amx_tile_supported())
 
 
 def full_softmax(states: Tensor, items: Tensor, target: Tensor, smoothing: float = 0.0) -> Tensor:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from sentence_transformers import SentenceTransformer
@@ -12,18 +13,23 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from training.observer import Observer
 
+_T = TypeVar("_T")
+_WARM_UP = 0.1
+
 
 @dataclass(frozen=True)
 class TuningPace:
     """When to ask, and when to stop.
 
     Attributes:
+        steps: of the whole training.
         steps_between: two questions at most.
         seconds_between: two questions at most.
         max_seconds: in all.
         patience: questions without a gain before it stops.
     """
 
+    steps: int
     steps_between: int
     seconds_between: float
     max_seconds: float
@@ -43,18 +49,34 @@ class TuningWatch(TrainerCallback):
         self.best = -math.inf
         self._model, self._judge, self._pace, self._observer = model, judge, pace, observer
         self._state: dict[str, Tensor] = {}
-        self._started = self._judged = time.monotonic()
+        self._started = time.monotonic()
+        self._elapsed, self._judged = 0.0, 0.0
         self._judged_step, self._in_vain = -1, 0
+
+    def rate(self, step: int) -> float:
+        """Returns the learning rate as a share of its highest: up over a tenth of the training, then down to 0.
+
+        What is over is told by steps or by time, whichever is further: a machine that manages few steps in its time
+        would otherwise never leave the warm-up.
+        """
+        steps = self._pace.steps
+        over = max((step + 1) / (steps + 1), self._elapsed / self._pace.max_seconds)
+        return max(0.0, min(over / _WARM_UP, (1 - over) / (1 - _WARM_UP)))
+
+    def tell_time(self, elapsed_s: float) -> None:
+        """Takes how long the training has gone on; processes that train together must be told the same."""
+        self._elapsed = elapsed_s
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
         """Called by the trainer."""
         pace = self._pace
+        self.tell_time(self._agreed_time())
         due = state.global_step % pace.steps_between == 0
-        if _agreed(due or time.monotonic() - self._judged > pace.seconds_between):
+        if due or self._elapsed - self._judged > pace.seconds_between:
             self._ask(state)
-        over = time.monotonic() - self._started > pace.max_seconds
+        over = self._elapsed > pace.max_seconds
         if _agreed(over or self._in_vain >= pace.patience):
             control.should_training_stop = True
 
@@ -80,10 +102,13 @@ class TuningWatch(TrainerCallback):
         if score > self.best:
             self.best, self._in_vain = score, 0
             self._state = {name: value.detach().cpu().clone() for name, value in self._model.state_dict().items()}
-        self._judged, self._judged_step = time.monotonic(), state.global_step
+        self._judged, self._judged_step = self._agreed_time(), state.global_step
+
+    def _agreed_time(self) -> float:
+        return _agreed(time.monotonic() - self._started)
 
 
-def _agreed(answer: bool) -> bool:
+def _agreed(answer: _T) -> _T:
     """The first process's answer, for all: clocks differ, and one that stops alone leaves the others waiting."""
     if not (torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1):
         return answer

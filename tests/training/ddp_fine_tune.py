@@ -8,11 +8,12 @@ import numpy as np
 import torch
 
 from tests.training.synthetic import cold_split, texts_and_groups
-from training.contrastive import ContrastiveSettings, TuningRun, fine_tune
+from training.contrastive import ContrastiveSettings, fine_tune
 from training.encoder_folder import load_encoder
 from training.observer import Silent
 from training.pair_draws import PairSource
 from training.split import interaction_matrix
+from training.tuning_run import TuningRun
 
 
 def main() -> None:

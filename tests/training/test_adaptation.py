@@ -8,9 +8,9 @@ from domain.errors import NothingToLearnFrom
 from tests.small_encoder import write_encoder
 from tests.training.synthetic import texts_and_groups
 from training.adaptation import AdaptationSettings, adapt, halves_found, without_words
-from training.contrastive import TuningRun
 from training.encoder_folder import load_encoder
 from training.observer import Silent
+from training.tuning_run import TuningRun
 
 SETTINGS = AdaptationSettings(steps=3, batch_size=8, mini_batch_size=4, max_tokens=16, learning_rate=1e-3, judgements=1)
 

@@ -12,11 +12,12 @@ from scipy.sparse import csr_array
 from domain.errors import NothingToLearnFrom
 from tests.small_encoder import write_encoder
 from tests.training.synthetic import cold_split, texts_and_groups
-from training.contrastive import CoConsumptionLoss, ContrastiveSettings, TuningRun, fine_tune
+from training.contrastive import CoConsumptionLoss, ContrastiveSettings, fine_tune
 from training.encoder_folder import load_encoder
 from training.observer import Silent
 from training.pair_draws import Pairs, PairSettings, PairSource, draw_pairs, drop_fields
 from training.split import interaction_matrix
+from training.tuning_run import TuningRun
 
 SETTINGS = ContrastiveSettings(
     "full", steps=4, batch_size=8, mini_batch_size=4, max_tokens=16, learning_rate=1e-3, judgements=2
