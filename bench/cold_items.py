@@ -69,7 +69,7 @@ def _measure(material: Material, name: str, settings: EncoderSettings) -> bool:
     seconds = time.monotonic() - started
     rows = {ZERO_SHOT: SemanticScorer.of(vectors), _TRAINED: SemanticScorer.of(result.vectors)}
     table = evaluate(rows, name, material.split.tests, Setting.of(material.split), material.observer)
-    sys.stdout.write(f"{name}, seed {material.seed}: {result.chosen}; trained in {seconds:.0f} s\n")
+    sys.stdout.write(f"{name}, seed {material.seed}: {result.choice}; trained in {seconds:.0f} s\n")
     reached = bool(result.accepted)
     for metric in _METRICS:
         before, after = table.mean(ZERO_SHOT, metric), table.mean(_TRAINED, metric)

@@ -108,7 +108,8 @@ class EncoderResult:
         model: base encoder, token bag, head, unit length.
         vectors: float32[n, e], its vectors of the items' texts; zero for an empty text.
         figures: on pretended cold items, by candidate; "zero-shot" is the base encoder, centred.
-        chosen: the map that was kept, by its name in `figures`.
+        choice: the map that was kept; `str` of it is its name in `figures`.
+        shape: what it shares with the others.
         fine_tuned: whether it stands upon a fine-tuned transformer.
         validation_ndcg: NDCG@100 on the split's own validation part: base encoder, then this one.
         accepted: whether it beats the base encoder on both.
@@ -117,7 +118,8 @@ class EncoderResult:
     model: SentenceTransformer
     vectors: np.ndarray
     figures: dict[str, ColdFigures]
-    chosen: str
+    choice: MapChoice
+    shape: MapShape
     fine_tuned: bool
     validation_ndcg: tuple[float, float]
     accepted: bool
@@ -153,16 +155,9 @@ def train_encoder(inputs: EncoderInputs, settings: EncoderSettings, seed: int, o
         NothingToLearnFrom: too few texts, or no user with two items that have text.
         EncoderNotUsable: the base encoder's folder cannot be loaded.
     """
-    folder = inputs.start or inputs.encoder
-    model = load_encoder(folder)
-    base = rebuilt(model, base_modules(model))
-    base.max_seq_length = inputs.max_tokens
-    # A trained folder's vectors are those of its head, which is left behind.
-    as_given = inputs.start is None and len(model) <= len(base)
-    vectors = inputs.vectors if as_given else encode_texts(base, inputs.texts)
-    passage = prompts_of(base).passage
-    counts = token_counts([passage + text for text in inputs.texts], tokenizer_file(folder), inputs.max_tokens)
-    ground = MapGround(ItemTexts(vectors, counts), text_may_be_seen(inputs.split), settings.shape(vectors), seed)
+    given = inputs.vectors if inputs.start is None else None
+    base, texts = read_texts(inputs.start or inputs.encoder, inputs.texts, given, inputs.max_tokens)
+    ground = MapGround(texts, text_may_be_seen(inputs.split), settings.shape(texts.vectors), seed)
     consumed = interaction_matrix(inputs.split.train, len(inputs.texts))
     folds = _checked_folds(ground.texts, consumed, settings, seed)
     figures = {ZERO_SHOT: mean_figures([fold.figures(inputs.vectors) for fold in folds])}
@@ -188,7 +183,32 @@ def train_encoder(inputs: EncoderInputs, settings: EncoderSettings, seed: int, o
         f"chosen: {chosen}{', fine-tuned' * fine_tuned}; validation NDCG@100 {before:.4f} before, {after:.4f} now"
     )
     trained = with_head(base, text_map, inputs.max_tokens)
-    return EncoderResult(trained, mapped, figures, str(chosen), fine_tuned, (before, after), better and after >= before)
+    accepted = better and after >= before
+    return EncoderResult(trained, mapped, figures, chosen, ground.shape, fine_tuned, (before, after), accepted)
+
+
+def read_texts(
+    folder: Path, texts: Sequence[str], given: np.ndarray | None, max_tokens: int
+) -> tuple[SentenceTransformer, ItemTexts]:
+    """Returns an encoder without its head, if it has one, and the texts as it reads them.
+
+    Args:
+        folder: of the encoder.
+        texts: one an item; empty where an item has none.
+        given: float32[n, d], vectors of the whole encoder, taken where it has no head; None encodes in any case.
+        max_tokens: where texts are cut.
+
+    Raises:
+        EncoderNotUsable: the folder cannot be loaded.
+    """
+    model = load_encoder(folder)
+    base = rebuilt(model, base_modules(model))
+    base.max_seq_length = max_tokens
+    vectors = given if given is not None and len(model) <= len(base) else encode_texts(base, texts)
+    passage = prompts_of(base).passage
+    return base, ItemTexts(
+        vectors, token_counts([passage + text for text in texts], tokenizer_file(folder), max_tokens)
+    )
 
 
 def text_may_be_seen(split: Split) -> np.ndarray:

@@ -154,21 +154,30 @@ class RecallRecipe:
     Attributes:
         facts: facts that need no training: attributes, content vectors.
         settings: of the sources.
-        tower_of: trains a user tower on histories, or hands out one that is trained; None for no tower.
+        tower_of: trains a user tower on histories and content vectors, or hands out one that is trained; None for none.
+        content_of: fits content vectors, float32[n, d], to histories; None where those of `facts` know nobody.
     """
 
     facts: ItemFacts
     settings: RecallSettings = field(default_factory=RecallSettings)
-    tower_of: Callable[[Sequence[History]], Tower] | None = None
+    tower_of: Callable[[Sequence[History], np.ndarray | None], Tower] | None = None
+    content_of: Callable[[Sequence[History]], np.ndarray] | None = None
+
+    def facts_for(self, histories: Sequence[History]) -> ItemFacts:
+        """Returns the facts, their content vectors fitted to these histories alone."""
+        if self.content_of is None:
+            return self.facts
+        vectors = self.content_of(histories)
+        return replace(self.facts, vectors=vectors, mean=SemanticScorer.of(vectors).mean)
 
 
 def fit_recall(histories: Sequence[History], recipe: RecallRecipe) -> Recall:
     """Fits every source on these histories of training users."""
-    facts, settings = recipe.facts, recipe.settings
+    facts, settings = recipe.facts_for(histories), recipe.settings
     collaborative = collaborative_table(histories, facts, settings)
     following = fit_transitions(histories, facts.count, settings.transitions)
     popularity = fit_popularity(histories, facts.count, settings.popularity)
-    tower = None if recipe.tower_of is None else recipe.tower_of(histories)
+    tower = None if recipe.tower_of is None else recipe.tower_of(histories, facts.vectors)
     return Recall.of(facts, (collaborative, following), popularity, tower, settings.list_lengths)
 
 

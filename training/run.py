@@ -10,7 +10,7 @@ from training.material import Material
 from training.run_folder import RunFolder, StepRecord, digest
 
 # Raise it when a step computes something else from the same settings: runs made before are then made again.
-_FORMAT = 3
+_FORMAT = 4
 
 
 class Step(Protocol):

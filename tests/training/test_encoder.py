@@ -36,7 +36,7 @@ def result(inputs):
 def test_the_trained_encoder_finds_new_items_better(inputs, result):
     assert result.accepted
     assert result.validation_ndcg[1] > result.validation_ndcg[0]
-    assert result.chosen.endswith("token bag 1, taste 0.5")
+    assert str(result.choice).endswith("token bag 1, taste 0.5")
     assert set(result.figures) > {"zero-shot"}
     part = inputs.split.tests[0]
 

@@ -67,7 +67,7 @@ def test_late_events_are_asked_of_sources_that_know_only_what_came_before(facts)
     others = tuple(history(*one.rows) for one in others if len(one.rows))
     fitted = []
 
-    def seen(histories):
+    def seen(histories, content):
         fitted.extend(histories)
 
     recipe = RecallRecipe(facts, SETTINGS, seen)
@@ -188,7 +188,7 @@ class ByTaste:
 
 
 def test_a_tower_recalls_and_is_a_feature(facts):
-    recipe = RecallRecipe(facts, SETTINGS, lambda histories: ByTaste())
+    recipe = RecallRecipe(facts, SETTINGS, lambda histories, content: ByTaste())
     recall = fit_recall(HISTORIES, recipe)
     assert np.argmax(recall.source_scores([history(1)])["user_tower"][0]) % 3 == 1
     ((_, features),) = candidates_of(recall, [history(1)], np.ones(COUNT, bool), COUNT)

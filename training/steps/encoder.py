@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from training.content_of_others import TEXT_MAP, MapRecipe
 from training.encoder import EncoderInputs, EncoderSettings, train_encoder
 from training.material import Material
 from training.run_folder import StepRecord
@@ -10,10 +11,10 @@ ENCODER = "encoder"
 
 
 class EncoderStep:
-    """Writes `encoder/`, a sentence-transformers folder, if it was accepted."""
+    """Writes `encoder/`, a sentence-transformers folder, and `text_map.json`, how it was made, if it was accepted."""
 
     name = ENCODER
-    outputs = (ENCODER,)
+    outputs = (ENCODER, TEXT_MAP)
     uses = ()
 
     def __init__(self, settings: EncoderSettings) -> None:
@@ -46,14 +47,16 @@ class EncoderStep:
         result = train_encoder(inputs, self._settings, material.seed, material.observer)
         if result.accepted:
             result.save(work / ENCODER)
-        before, after = result.figures["zero-shot"], result.figures[result.chosen]
+            own_transformer = result.fine_tuned or start is not None
+            MapRecipe(result.choice, result.shape, own_transformer).save(work / TEXT_MAP)
+        before, after = result.figures["zero-shot"], result.figures[str(result.choice)]
         figures = {
             "cold_ndcg_at_100": after.ndcg_at_100,
             "zero_shot_cold_ndcg_at_100": before.ndcg_at_100,
             "validation_ndcg_at_100": result.validation_ndcg[1],
             "zero_shot_validation_ndcg_at_100": result.validation_ndcg[0],
         }
-        notes = [result.chosen + ", on a fine-tuned transformer" * result.fine_tuned]
+        notes = [str(result.choice) + ", on a fine-tuned transformer" * result.fine_tuned]
         if start is not None:
             notes += [f"started from the transformer of {start.path}", *start.notes()]
         return StepRecord(0, "", result.accepted, figures, notes)

@@ -6,6 +6,7 @@ from pathlib import Path
 from domain.text import TextTemplate
 from pipeline.blend import ToldBlend
 from training.cold_users import read_reviews, text_only
+from training.content_of_others import content_of_others
 from training.hybrid import HybridSettings, crossed_ndcg, fit_hybrid
 from training.item_facts import item_facts, query_vectors
 from training.material import Material
@@ -77,8 +78,9 @@ class RankingStep:
         hybrid = replace(hybrid, told=_told(material, recall, settings.told))
         asked = replace(settings.examples, hold_out=hold_out_of(split.protocol))
         material.observer.step("questions for the ranker from sources fitted without those asked")
-        others = None if tower is None else tower_of_others(material, facts.vectors, tower.settings)
-        recipe = RecallRecipe(facts, with_chosen(settings.recall, material.out / COLLABORATIVE), others)
+        others = None if tower is None else tower_of_others(material, tower.settings)
+        content = content_of_others(material, items_hidden=asked.hold_out == "items")
+        recipe = RecallRecipe(facts, with_chosen(settings.recall, material.out / COLLABORATIVE), others, content)
         save_hybrid(hybrid, work / RANKER)
         chosen = validation_thresholds(_sources(recall), split.validation, settings.thresholds)
         save_thresholds(chosen, work / _THRESHOLDS)

@@ -107,15 +107,15 @@ def earlier_tower(material: Material, settings: UserTowerSettings) -> EarlierTow
 
 
 def tower_of_others(
-    material: Material, content: np.ndarray | None, settings: UserTowerSettings
-) -> Callable[[Sequence[History]], UserTower]:
+    material: Material, settings: UserTowerSettings
+) -> Callable[[Sequence[History], np.ndarray | None], UserTower]:
     """Returns what trains a tower on some histories alone, so that others can be asked without having been seen.
 
     It has one member: there may be five folds, and a tower of several differs less from one than one does from another.
     """
     settings = replace(settings, members=1)
 
-    def train(histories: Sequence[History]) -> UserTower:
+    def train(histories: Sequence[History], content: np.ndarray | None) -> UserTower:
         known = interaction_matrix(histories, material.item_count).sum(axis=0) > 0
         split = replace(material.split, train=tuple(histories), known=known)
         return train_user_tower(split, content, settings, Resume(material.seed, "", None), material.observer)

@@ -1,0 +1,90 @@
+"""Content vectors for honest questions: fitted without those who are asked."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from tests.small_encoder import WORDS, write_encoder
+from training.content_of_others import TEXT_MAP, content_of_others
+from training.ease import EaseSettings
+from training.encoder import EncoderSettings
+from training.item_facts import item_facts
+from training.load import DataRequest, load_data
+from training.material import BaseEncoder
+from training.observer import Silent
+from training.rank_examples import ExampleSettings
+from training.ranker import RankerSettings
+from training.recall import RecallSettings
+from training.run import run_steps
+from training.run_folder import RunFolder
+from training.steps.collaborative import CollaborativeStep
+from training.steps.encoder import EncoderStep
+from training.steps.ranking import RankingSettings, RankingStep
+
+ITEMS, USERS = 120, 60
+MAP = EncoderSettings(
+    whitening=(0.5,), bag_gain=(1.0,), taste_gain=(0.5,), bag_width=24, taste_width=32, shrinkage=1e-3
+)
+QUICK = RankingSettings(
+    examples=ExampleSettings(draws=2, short_share=0),
+    ranker=RankerSettings(hidden=(4,), members=1, epochs=6, learning_rate=1e-2, held_out=0.3),
+)
+
+
+@pytest.fixture
+def material(tmp_path):
+    """Half of the items and users keep to one half of the words; beyond that everybody chooses by chance."""
+    rng = np.random.default_rng(0)
+    with (tmp_path / "items.jsonl").open("w") as stream:
+        for item in range(ITEMS):
+            words = rng.choice(WORDS[:47] if item % 2 else WORDS[47:], 8)
+            stream.write(json.dumps({"id": f"i{item:03d}", "title": " ".join(words)}) + "\n")
+    with (tmp_path / "interactions.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["user_id", "item_id"])
+        for user in range(USERS):
+            chosen = rng.choice(np.arange(user % 2, ITEMS, 2), 8, replace=False)
+            writer.writerows((f"u{user}", f"i{item:03d}") for item in chosen)
+    request = DataRequest(tmp_path / "items.jsonl", tmp_path / "interactions.csv", "warm-users", 42, None)
+    base = BaseEncoder(write_encoder(tmp_path / "base"), "small", 64)
+    return load_data(request, lambda: base, tmp_path / "model", tmp_path / "cache", Silent()).material
+
+
+def run(material, *steps):
+    with RunFolder(material.out).open() as folder:
+        run_steps(steps, material, folder, (), lambda line: None)
+        return dict(folder.steps)
+
+
+def test_fitted_to_everybody_it_is_the_encoder_and_to_others_it_knows_nothing_of_somebody(material):
+    assert content_of_others(material, items_hidden=False) is None  # no encoder yet
+    assert run(material, EncoderStep(MAP))["encoder"].accepted
+    content, train = content_of_others(material, items_hidden=False), material.split.train
+    assert content is not None
+    np.testing.assert_allclose(content(train), item_facts(material).vectors, atol=1e-4)
+
+    def own_likeness(vectors):
+        """Mean cosine of items that one user chose together."""
+        chosen = vectors[train[0].rows]
+        return float(((chosen @ chosen.T).sum() - len(chosen)) / (len(chosen) * (len(chosen) - 1)))
+
+    assert own_likeness(content(train[1:])) < own_likeness(content(train)) - 0.05
+
+
+def test_texts_of_items_that_stand_for_new_ones_are_not_read(material):
+    run(material, EncoderStep(MAP))
+    train = material.split.train
+    some = [one.take(one.rows < ITEMS // 2) for one in train if (one.rows < ITEMS // 2).any()]
+    hidden, seen = (content_of_others(material, items_hidden=items_hidden)(some) for items_hidden in (True, False))
+    assert not np.allclose(hidden, seen, atol=1e-3)
+
+
+def test_what_the_encoder_knows_of_those_asked_does_not_flatter_the_ranker(material):
+    steps = (EncoderStep(MAP), CollaborativeStep(RecallSettings(ease=EaseSettings(tried=(10.0,)))), RankingStep(QUICK))
+    honest = run(material, *steps)["ranker"].figures
+    # A map fitted to everybody, as earlier versions asked with.
+    (material.out / TEXT_MAP).unlink()
+    flattered = RankingStep(QUICK).make(material, material.out / "again").figures
+    assert honest["held_out_ndcg_at_100"] < flattered["held_out_ndcg_at_100"] - 0.02

@@ -1,0 +1,78 @@
+"""Item vectors by a text map fitted to some histories alone, so that others can be asked without having been seen.
+
+The map above the encoder learns where a text's readers have their other choices. Asked about a history that it was
+fitted to, it knows the answers: a ranker trained on such questions trusts likeness far more than new people bear out.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from training.encoder import read_texts, text_may_be_seen
+from training.encoder_tuning import MapGround
+from training.material import Material
+from training.split import History, interaction_matrix
+from training.text_map import MapChoice, MapShape
+
+TEXT_MAP = "text_map.json"
+_ENCODER = "encoder"
+
+ContentOf = Callable[[Sequence[History]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class MapRecipe:
+    """How the map of a run's encoder was made.
+
+    Attributes:
+        choice: what validation chose.
+        shape: the rest.
+        own_transformer: whether the transformer below it is the trained encoder's own, not the base encoder's.
+    """
+
+    choice: MapChoice
+    shape: MapShape
+    own_transformer: bool
+
+    def save(self, path: Path) -> None:
+        """Writes JSON."""
+        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> "MapRecipe":
+        """Reads what `save` wrote."""
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        return cls(MapChoice(**raw["choice"]), MapShape(**raw["shape"]), raw["own_transformer"])
+
+
+def content_of_others(material: Material, *, items_hidden: bool) -> ContentOf | None:
+    """Returns what fits the map of the run's encoder to some training histories: to float32[n, e], unit.
+
+    None where no encoder was kept (the base encoder's vectors know nobody), or an earlier version trained it. The
+    transformer itself stays as it is, also where it was fine-tuned to all histories.
+
+    Args:
+        material: of the run.
+        items_hidden: whether items that none of the histories holds stand for new ones: then nothing is learned from
+            their texts either.
+    """
+    path, base = material.out / TEXT_MAP, material.encoder
+    if base is None or material.texts is None or not path.is_file():
+        return None
+    recipe = MapRecipe.load(path)
+    if recipe.own_transformer:
+        _, texts = read_texts(material.out / _ENCODER, material.texts, None, base.max_tokens)
+    else:
+        _, texts = read_texts(base.folder, material.texts, material.vectors, base.max_tokens)
+    ground = MapGround(texts, text_may_be_seen(material.split), recipe.shape, material.seed)
+
+    def fit(histories: Sequence[History]) -> np.ndarray:
+        consumed = interaction_matrix(histories, material.item_count)
+        touched = np.asarray(consumed.sum(axis=0)).ravel() > 0
+        held = np.flatnonzero(material.split.known & ~touched) if items_hidden else None
+        return ground.fit(consumed, held).vectors(recipe.choice)
+
+    return fit
