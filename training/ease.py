@@ -9,7 +9,7 @@ from scipy.sparse import csr_array, vstack
 
 from training.neighbours import NeighbourTable
 from training.observer import Observer
-from training.selection import best_setting
+from training.selection import best_on_scale
 from training.split import History, Part, interaction_matrix, met_matrix
 
 
@@ -20,7 +20,7 @@ class EaseSettings:
     Attributes:
         regularisation: lambda of the ridge, in users.
         weak_weight: what an item met but not chosen counts (see `History.weak`); 0 leaves them out.
-        tried: lambdas that `choose_ease` compares.
+        tried: lambdas that `choose_ease` compares; where the first or last is best, it goes on beyond.
         item_cap: items that take part, the most popular first; the dense inverse takes 4 item_cap^2 bytes twice.
     """
 
@@ -158,7 +158,12 @@ def choose_ease(
     settings: EaseSettings | None = None,
     observer: Observer | None = None,
 ) -> EaseSettings:
-    """Returns the settings with the best validation NDCG@100 among the lambdas of `settings.tried`."""
+    """Returns the settings with the best validation NDCG@100 by lambdas of `settings.tried`, or beyond their ends."""
     settings = settings or EaseSettings()
-    tried = [replace(settings, regularisation=one) for one in settings.tried]
-    return best_setting(tried, lambda one: fit_ease(histories, item_count, one), validation, observer)
+    return best_on_scale(
+        settings.tried,
+        lambda value: replace(settings, regularisation=value),
+        lambda one: fit_ease(histories, item_count, one),
+        validation,
+        observer,
+    )

@@ -15,7 +15,7 @@ from training.low_rank import add_low_rank
 from training.neighbours import NeighbourTable, fit_item_neighbours
 from training.observer import Observer
 from training.popularity import Popularity, PopularitySettings, fit_popularity
-from training.selection import best_setting, top_places
+from training.selection import best_on_scale, best_setting, top_places
 from training.semantic import SemanticScorer
 from training.split import History, Part
 from training.transitions import TransitionSettings, fit_transitions
@@ -186,12 +186,14 @@ def choose_recall(
 ) -> RecallSettings:
     """Chooses by validation NDCG@100: lambda, the weight of content, of what was met but not chosen, of low rank."""
     settings = replace(recipe.settings, low_rank=0.0)
-    lambdas = [replace(settings, ease=replace(settings.ease, regularisation=one)) for one in settings.ease.tried]
+
+    def with_lambda(value: float) -> RecallSettings:
+        return replace(settings, ease=replace(settings.ease, regularisation=value))
 
     def build(one: RecallSettings) -> NeighbourTable:
         return collaborative_table(histories, recipe.facts, one)
 
-    settings = best_setting(lambdas, build, validation, observer)
+    settings = best_on_scale(settings.ease.tried, with_lambda, build, validation, observer)
     if recipe.facts.vectors is not None:
         weights = [replace(settings, side_weight=one) for one in settings.side_tried]
         settings = best_setting(weights, build, validation, observer)

@@ -12,6 +12,10 @@ from training.split import Part, Scorer
 DEPTH = 100
 # Cases scored at once: a score for every item each.
 _CHUNK = 512
+# Further values at either end of a scale, so that what only ever gains a little more comes to an end.
+_STEPS_BEYOND = 3
+# What a step beyond must gain, relatively, so that noise brings none.
+_LEAST_GAIN = 0.005
 
 _Setting = TypeVar("_Setting")
 
@@ -85,15 +89,68 @@ def best_setting(
     Raises:
         ValueError: there are no settings to choose from.
     """
-    observer = observer or Silent()
     tried: Sequence[_Setting] = list(settings)
     if not tried:
         raise ValueError("no settings to choose from; give at least one")
     if len(tried) == 1 or not part.cases:
         return tried[0]
-    figures = []
-    for place, setting in enumerate(tried):
-        figures.append(validation_ndcg(build(setting), part))
-        observer.metric("selection/validation_ndcg_at_100", place, figures[-1])
-        observer.step(f"    {_differing(setting, tried)}: validation NDCG@100 {figures[-1]:.4f}")
+    figures = _figures(tried, tried, build, (part, observer or Silent()))
     return tried[int(np.argmax(figures))]
+
+
+def best_on_scale(
+    values: Sequence[float],
+    setting_of: Callable[[float], _Setting],
+    build: Callable[[_Setting], Scorer],
+    part: Part,
+    observer: Observer | None = None,
+) -> _Setting:
+    """Does as `best_setting` over one number, and goes on beyond either end of the values for as long as that gains.
+
+    How strongly weights are to be held back differs by orders of magnitude between data sets.
+
+    Args:
+        values: above 0; the ratio of the last two at an end is that of the steps beyond it.
+        setting_of: the setting of a value.
+        build: builds a model.
+        part: the cases that choose.
+        observer: hears of each.
+
+    Raises:
+        ValueError: there are no values to choose from.
+    """
+    known = sorted(values)
+    if len(known) < 2 or not part.cases:
+        return best_setting([setting_of(value) for value in values], build, part, observer)
+    judge = (part, observer or Silent())
+    settings = [setting_of(value) for value in known]
+    figures = _figures(settings, settings, build, judge)
+    best = int(np.argmax(figures))
+    chosen, figure = settings[best], figures[best]
+    if best not in (0, len(known) - 1):
+        return chosen
+    end, before = (known[0], known[1]) if best == 0 else (known[-1], known[-2])
+    for _ in range(_STEPS_BEYOND):
+        end, before = end * end / before, end
+        beyond = setting_of(end)
+        found = _figures([beyond], [*settings, beyond], build, judge)[0]
+        if found <= figure * (1 + _LEAST_GAIN):
+            break
+        chosen, figure = beyond, found
+    return chosen
+
+
+def _figures(
+    asked: Sequence[_Setting],
+    tried: Sequence[_Setting],
+    build: Callable[[_Setting], Scorer],
+    judge: tuple[Part, Observer],
+) -> list[float]:
+    """Returns the validation NDCG@100 of each setting asked about, told by what sets it apart from the tried."""
+    part, observer = judge
+    figures = []
+    for setting in asked:
+        figures.append(validation_ndcg(build(setting), part))
+        observer.metric("selection/validation_ndcg_at_100", tried.index(setting), figures[-1])
+        observer.step(f"    {_differing(setting, tried)}: validation NDCG@100 {figures[-1]:.4f}")
+    return figures

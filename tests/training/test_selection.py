@@ -4,7 +4,7 @@ import pytest
 from tests.training.histories import part
 from training.ease import EaseSettings
 from training.recall import RecallSettings
-from training.selection import best_setting, ndcg_by_case, top_places
+from training.selection import best_on_scale, best_setting, ndcg_by_case, top_places
 
 
 def test_ndcg_by_hand_without_the_history_and_non_candidates():
@@ -46,3 +46,31 @@ def test_a_choice_is_told_by_what_differs():
     assert chosen is tried[1]
     assert lines[0].strip().startswith("ease.regularisation 1.0: validation NDCG@100 0.6309")
     assert lines[1].strip() == "ease.regularisation 2.0: validation NDCG@100 1.0000"
+
+
+class _Near:
+    """Puts the target the higher the nearer the setting is to what would be best."""
+
+    def __init__(self, setting, best):
+        self._place = abs(np.log10(setting / best))
+
+    def scores(self, histories):
+        return np.array([[*-np.arange(15), 0.5 - self._place]], np.float32)
+
+
+@pytest.mark.parametrize(("best", "chosen"), [(0.1, 0.1), (10.0, 10.0), (1e4, 1e4), (1e9, 1e6)])
+def test_a_scale_is_followed_beyond_its_ends_while_that_helps(best, chosen):
+    tried = []
+
+    def build(setting):
+        tried.append(setting)
+        return _Near(setting, best)
+
+    found = best_on_scale((1.0, 10.0, 100.0, 1000.0), float, build, part(16, ((), (15,))))
+    assert found == pytest.approx(chosen)
+    assert len(tried) == {0.1: 6, 10.0: 4, 1e4: 6, 1e9: 7}[best]
+
+
+def test_beyond_the_ends_noise_gains_nothing():
+    found = best_on_scale((1.0, 10.0), float, lambda setting: _Near(1.0, 1.0), part(16, ((), (15,))))
+    assert found == 1.0
