@@ -78,10 +78,13 @@ def terminal_report(report: EvaluationReport, width: int = _WIDE) -> Group:
 
 
 def figure(value: float | None, digits: int = 4) -> str:
-    """Writes a figure as .1683, or - where there is none."""
+    """Writes a figure as .1683, 107 or ∞ (a ratio to nothing), or - where there is none."""
     if value is None or math.isnan(value):
         return _NOTHING
-    text = f"{value:.{digits}f}"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    whole_digits = len(str(int(abs(value))))
+    text = f"{value:.{max(0, digits + 1 - whole_digits)}f}"
     return text.removeprefix("0") if text.startswith("0.") else text
 
 

@@ -11,6 +11,8 @@ from training.interactions import KINDS, Interactions
 from training.positives import out_of_scale, positive_rows
 
 _FEW_EVENTS = 5
+# A smaller share of positive rows hints at a rule that does not fit the column.
+_FEW_POSITIVE = 0.02
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,11 @@ def check_interactions(
         rule = found.words
         if not positive.any():
             problems.append(f"no interaction is positive ({rule})")
+        elif rating is not None and positive_rating is None and positive.mean() < _FEW_POSITIVE:
+            notes.append(
+                f"only {positive.mean():.2%} of the rows are positive ({rule}, from the highest rating): if these are "
+                "no ratings but counts, name the column weight; else say with --positive-rating what counts"
+            )
     except NothingToLearnFrom as error:
         problems.append(str(error))
     chosen = np.unique(pairs_of(interactions, positive & ~unknown))

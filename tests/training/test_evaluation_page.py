@@ -90,3 +90,4 @@ def test_a_table_without_answers_is_a_page_too():
 def test_figures_read_as_people_write_them():
     assert [figure(value) for value in (0.16834, 1.5, 0, None, float("nan"))] == [".1683", "1.5000", ".0000", "-", "-"]
     assert with_interval(Interval(0.5, 0.4, 1.2), 2) == ".50 [.40, 1.20]"
+    assert with_interval(Interval(106.95, 33.36, float("inf")), 2) == "107 [33.4, ∞]"

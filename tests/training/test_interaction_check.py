@@ -53,6 +53,15 @@ def test_what_will_be_refused_is_a_problem(tmp_path, text, word):
     assert any(word in problem for problem in report.problems), report.problems
 
 
+def test_counts_given_as_ratings_are_noted(tmp_path):
+    counts = [2 ** (row % 14) for row in range(300)]
+    text = "user_id,item_id,rating\n" + "".join(f"u{row % 30},x{row},{count}\n" for row, count in enumerate(counts))
+    plays = read_interactions(_file(tmp_path, text + "u1,most,90000\n"))
+    (note,) = [note for note in check_interactions(plays).notes if "weight" in note]
+    assert note.startswith("only 0.33% of the rows are positive (rating >= 72000")
+    assert not [note for note in check_interactions(plays, positive_rating=500).notes if "weight" in note]
+
+
 def test_one_timestamp_for_all_is_noted(tmp_path):
     report = check_interactions(read_interactions(_file(tmp_path, "user_id,item_id,timestamp\na,x,5\nb,y,5\n")))
     assert report.same_time and any("same timestamp" in note for note in report.notes)
