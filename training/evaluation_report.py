@@ -44,8 +44,14 @@ class EvaluationReport:
 
     @property
     def headlines(self) -> tuple[str, ...]:
-        """The metrics by which the protocol is told."""
-        return HEADLINES.get(self.table.name, _OTHER_HEADLINES)
+        """The metrics by which the protocol is told, less a recall over so few candidates that every order has it."""
+        usual = HEADLINES.get(self.table.name, _OTHER_HEADLINES)
+        told = tuple(metric for metric in usual if not self._says_nothing(metric))
+        return told or usual
+
+    def _says_nothing(self, metric: str) -> bool:
+        name, _, k = metric.partition("@")
+        return name == "recall" and self.table.candidate_count <= int(k)
 
     @property
     def reference(self) -> str | None:

@@ -1,5 +1,6 @@
 import base64
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,6 +86,13 @@ def test_a_table_without_answers_is_a_page_too():
     setting = Setting(tuple(f"{row:02}" for row in range(30)), np.ones(30))
     table = evaluate({"EASE": _Mute()}, "cold-items", [_part(0)], setting, Silent())
     assert "No row could answer" in page(EvaluationReport({}, table))
+
+
+def test_a_recall_that_every_order_has_is_no_headline(report):
+    assert report.headlines == ("recall@20", "ndcg@100")
+    few = EvaluationReport({}, replace(report.table, candidate_count=20))
+    assert few.headlines == ("ndcg@100",)
+    assert "leads with NDCG@100" in page(few)
 
 
 def test_figures_read_as_people_write_them():
