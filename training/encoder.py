@@ -29,6 +29,8 @@ ZERO_SHOT = "zero-shot"
 FINE_TUNED = "fine-tuned, with the map"
 
 _FEWEST_TEXTS = 10
+# The same text in another batch.
+_ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
@@ -241,6 +243,8 @@ def _checked_folds(texts: ItemTexts, consumed: csr_array, settings: EncoderSetti
     told = int(texts.told.sum())
     if told < _FEWEST_TEXTS:
         raise NothingToLearnFrom(f"{told} items have a text; an encoder is trained from {_FEWEST_TEXTS} at least")
+    if np.ptp(texts.vectors[texts.told], axis=0).max() < _ROUNDING:
+        raise NothingToLearnFrom("every item has the same text, so nothing in it tells them apart")
     folds = cold_folds(consumed, texts.told, settings.folds, seed)
     folds = [fold for fold in folds if fold.cases.shape[0]]
     if not folds:

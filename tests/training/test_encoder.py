@@ -76,6 +76,12 @@ def test_texts_of_validation_and_test_items_are_not_seen(inputs):
     assert text_may_be_seen(warm).all()
 
 
+def test_one_text_for_all_is_refused(inputs):
+    same = dataclasses.replace(inputs, texts=["word1"] * 160, vectors=np.tile(inputs.vectors[0], (160, 1)))
+    with pytest.raises(NothingToLearnFrom, match="same text"):
+        train_encoder(same, SETTINGS, 0, Silent())
+
+
 def test_no_texts_and_no_pairs_are_refused(inputs):
     few = ["word1"] * 3 + [""] * 157
     vectors = np.where(np.arange(160)[:, None] < 3, inputs.vectors, 0).astype(np.float32)
