@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
 
 from training.baseline_rows import ZERO_SHOT
 from training.encoder import EncoderInputs, EncoderSettings, train_encoder
@@ -86,7 +87,9 @@ def _measure(material: Material, name: str, settings: EncoderSettings) -> bool:
 
 
 def _found_by_a_part(
-    texts: tuple[str, ...], encoders: dict[str, tuple[NDArray[np.float32], object]], material: Material
+    texts: tuple[str, ...],
+    encoders: dict[str, tuple[NDArray[np.float32], SentenceTransformer | None]],
+    material: Material,
 ) -> str:
     """Text search must not pay for the map: one sentence of an item's text is asked for among all items."""
     generator = np.random.default_rng(material.seed)

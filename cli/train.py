@@ -87,6 +87,7 @@ def _adapt(args: argparse.Namespace) -> int:
     }
     check_words(args.items, flags)
     settings = read_preset(args.preset, args.set, {**SECTIONS, NAME: AdaptationSettings})[NAME]
+    assert isinstance(settings, AdaptationSettings)
     with RunFolder(args.out).open() as folder, RunLog(args.out, _say) as log:
         summary = adapt_run(args.items, _base_encoder(args.encoder), folder, settings, (args.seed, log))
         data = {"items_sha256": digest(args.items), "seed": args.seed}
@@ -123,9 +124,10 @@ def _learn(args: argparse.Namespace) -> int:
                 f"{args.out} was begun with other data, another protocol or another seed; give another --out"
             )
         write_json(args.out / "data.json", dataclasses.asdict(loaded.report))
-        facts, material = loaded.facts(request), loaded.material
+        split, material = loaded.split_facts(request), loaded.material
+        facts: dict[str, object] = {"data_key": material.key, "split": split}
         if start is not None:
-            start = start.compared_with(facts["split"])
+            start = start.compared_with(split)
             material = dataclasses.replace(material, start=start)
             check_start(settings, only, material)
             facts["from"] = start.facts()
@@ -137,7 +139,7 @@ def _learn(args: argparse.Namespace) -> int:
             folder.write()
         steps = without(steps_of(settings), _names(args.skip))
         summary = run_steps(steps, material, folder, only, _say)
-        measured = split_identity(facts["split"])
+        measured = split_identity(split)
         if start is not None and not start.same_split:  # its validation figures may flatter
             measured |= {"started_from": "other data"}
         write_json(args.out / "quality.json", quality_of(summary, request.protocol, measured))

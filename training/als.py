@@ -60,7 +60,7 @@ class Als:
 
     def scores(self, histories: Sequence[History]) -> np.ndarray:
         """Returns float32[B, n]; -inf for items that never occurred in training."""
-        scores = self.users(histories) @ self.item_factors.T
+        scores: np.ndarray = self.users(histories) @ self.item_factors.T
         scores[:, ~self._known] = -np.inf
         return scores
 

@@ -75,7 +75,7 @@ def aspect_figures(labelled: Sequence[Mapping[str, str]], predicted: Sequence[Ma
     )
 
 
-def _agreement(told: set, read: set, place: int, value: str) -> Agreement:
+def _agreement(told: set[tuple[int, str, str]], read: set[tuple[int, str, str]], place: int, value: str) -> Agreement:
     told = {triple for triple in told if triple[place] == value}
     read = {triple for triple in read if triple[place] == value}
     return Agreement(len(told & read), len(read), len(told))

@@ -50,7 +50,7 @@ class ZeroShot:
 
     def text_scores(self, texts: Sequence[str]) -> np.ndarray:
         """Returns float32[B, n], cosines with the text's vector, as the gateway compares a text."""
-        scores = self.encode(texts) @ self.scorer.vectors.T
+        scores: np.ndarray = self.encode(texts) @ self.scorer.vectors.T
         scores[:, ~self.scorer.vectors.any(axis=1)] = -np.inf
         return scores
 

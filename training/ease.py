@@ -137,7 +137,7 @@ def _inverse(gram: np.ndarray, regularisation: float) -> np.ndarray:
     # spotri fills the lower triangle only.
     for row in range(len(inverse)):
         inverse[row, row + 1 :] = inverse[row + 1 :, row]
-    return inverse
+    return np.asarray(inverse)
 
 
 def _taking_part(matrix: csr_array, cap: int) -> np.ndarray:

@@ -228,7 +228,8 @@ def with_head(model: SentenceTransformer, text_map: TextMap, max_tokens: int) ->
     """Returns the base encoder with the map put upon it; an earlier head is left behind."""
     weight, bias = text_map.affine.weight, text_map.affine.bias
     head = Dense(
-        *weight.shape,
+        weight.shape[0],
+        weight.shape[1],
         activation_function=torch.nn.Identity(),
         init_weight=torch.from_numpy(np.ascontiguousarray(weight.T, np.float32)),
         init_bias=torch.from_numpy(bias.astype(np.float32)),

@@ -128,7 +128,8 @@ def evaluate(
     """
     asked = [part if isinstance(part, ColdPart) else _whole(part) for part in parts]
     users = sorted({case.user_id for part in asked for case in part.part.cases})
-    rows, columns = [], []
+    rows: list[Row] = []
+    columns: list[np.ndarray] = []
     for row_name, scorer in scorers.items():
         row, figures = _judged(row_name, scorer, asked, setting, users)
         rows.append(row)

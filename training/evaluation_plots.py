@@ -4,6 +4,7 @@ import io
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -26,7 +27,7 @@ _COLOURS = {
     ZERO_SHOT: "#c2a04e",
 }
 _TRAINED_COLOURS = ("#c2452d", "#1f8a5f", "#8a3a84", "#d9860b", "#26262b", "#0e7c86", "#a03b52")
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 9,
     "axes.spines.top": False,
@@ -43,7 +44,7 @@ _STYLE = {
     "legend.frameon": False,
     "svg.hashsalt": "shortlist",
 }
-_MARGIN = {"fmt": "none", "ecolor": "#2b2b29", "capsize": 2, "lw": 1}
+_MARGIN: dict[str, Any] = {"fmt": "none", "ecolor": "#2b2b29", "capsize": 2, "lw": 1}
 _WIDTH = 9.6
 
 
@@ -116,10 +117,9 @@ def list_plot(report: EvaluationReport) -> bytes:
 
 def precision_recall_plot(report: EvaluationReport) -> bytes:
     """Returns an SVG: precision against recall as each row's threshold falls."""
-    rows = [row for row in report.table.answered() if row.threshold is not None]
+    curves = [(row, row.threshold) for row in report.table.answered() if row.threshold is not None]
     with _figure(1, 3.4, width=0.72 * _WIDTH) as (axes, svg):
-        for row in rows:
-            curve = row.threshold
+        for row, curve in curves:
             seen = curve.recall > 0
             axes[0].plot(curve.recall[seen], curve.precision[seen], **_line(row, report, marker=""))
         axes[0].set_yscale("log")
@@ -134,13 +134,14 @@ def precision_recall_plot(report: EvaluationReport) -> bytes:
 
 def threshold_plot(report: EvaluationReport) -> bytes | None:
     """Returns an SVG: recall and precision against the similarity of the semantic rows; None where there are none."""
-    rows = [row for row in report.table.answered() if row.threshold is not None and row.name.startswith("semantic")]
-    if not rows:
+    rows = [row for row in report.table.answered() if row.name.startswith("semantic")]
+    curves = [(row, row.threshold) for row in rows if row.threshold is not None]
+    if not curves:
         return None
     with _figure(2, 3.0) as (axes, svg):
         for axis, part in zip(axes, ("recall", "precision"), strict=True):
-            for row in rows:
-                axis.plot(row.threshold.threshold, getattr(row.threshold, part), **_line(row, report, marker=""))
+            for row, curve in curves:
+                axis.plot(curve.threshold, getattr(curve, part), **_line(row, report, marker=""))
             axis.set_xlabel("similarity from which an item is recommended")
             axis.set_title(part.capitalize())
             axis.grid()
@@ -153,13 +154,12 @@ def threshold_plot(report: EvaluationReport) -> bytes | None:
 
 def reliability_plot(report: EvaluationReport) -> bytes | None:
     """Returns an SVG: told probabilities against what happened; None where no row tells any."""
-    rows = [row for row in report.table.answered() if row.reliability is not None]
-    if not rows:
+    curves = [(row, row.reliability) for row in report.table.answered() if row.reliability is not None]
+    if not curves:
         return None
     with _figure(2, 3.3) as (axes, svg):
         axes[0].plot([0, 1], [0, 1], color="#b8b7af", lw=1, ls="--")
-        for row in rows:
-            curve = row.reliability
+        for row, curve in curves:
             seen = curve.count > 0
             label = f"{row.name}: Brier {row.brier:.4f}"
             axes[0].plot(curve.told[seen], curve.happened[seen], **{**_line(row, report), "label": label})
@@ -230,7 +230,7 @@ def _label_first(axes: Sequence[Axes], rows: Sequence[Row]) -> None:
     axes[0].set_yticks(range(len(rows)), [row.name for row in rows])
 
 
-def _line(row: Row, report: EvaluationReport, marker: str = "o") -> dict[str, object]:
+def _line(row: Row, report: EvaluationReport, marker: str = "o") -> dict[str, Any]:
     trained = row.name not in BASELINES
     return {
         "color": _colour(row, report),

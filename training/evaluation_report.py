@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -74,7 +74,7 @@ class EvaluationReport:
 
 def terminal_report(report: EvaluationReport, width: int = _WIDE) -> Group:
     """Lays the report out for a terminal of so many columns; below 116 cold users get a table a case."""
-    parts: list[object] = [_facts(report), Text(), _headline_table(report), Text(), _more_table(report.table)]
+    parts: list[RenderableType] = [_facts(report), Text(), _headline_table(report), Text(), _more_table(report.table)]
     cold = [report.cold] if width >= _WIDE else [(table,) for table in report.cold]
     for tables in (tables for tables in cold if tables):
         parts += [Text(), _cold_table(report, tables)]
@@ -117,19 +117,17 @@ def metric_label(metric: str) -> str:
 
 def evaluation_to_json(report: EvaluationReport) -> dict[str, object]:
     """Returns plain values: figures, intervals, ratios, curves. NaN becomes null."""
-    return _plain(
-        {
-            "facts": dict(report.facts),
-            "reference": report.reference,
-            "table": _table_to_json(report.table),
-            "ratios_to_reference": {
-                row: {metric: asdict(found) for metric, found in ratios.items()}
-                for row, ratios in report.ratios().items()
-            },
-            "cold_users": [_table_to_json(table) for table in report.cold],
-            "notes": list(report.notes),
-        }
-    )
+    told = {
+        "facts": dict(report.facts),
+        "reference": report.reference,
+        "table": _table_to_json(report.table),
+        "ratios_to_reference": {
+            row: {metric: asdict(found) for metric, found in ratios.items()} for row, ratios in report.ratios().items()
+        },
+        "cold_users": [_table_to_json(table) for table in report.cold],
+        "notes": list(report.notes),
+    }
+    return {name: _plain(value) for name, value in told.items()}
 
 
 def _table_to_json(table: Evaluation) -> dict[str, object]:

@@ -81,7 +81,7 @@ class Gpt2Baseline:
     @torch.no_grad()
     def scores(self, histories: Sequence[History]) -> np.ndarray:
         """Returns float32[B, n]; -inf for items that training never saw."""
-        found = (self._states(histories) @ self.network.head.weight.T).numpy()
+        found: np.ndarray = (self._states(histories) @ self.network.head.weight.T).numpy()
         found[:, ~self.known] = -np.inf
         return found
 
@@ -130,7 +130,10 @@ def train_gpt2_baseline(split: Split, settings: Gpt2Settings, resume: Resume, ob
         return float(np.mean(losses))
 
     def validate() -> RankingFigures:
-        return ranking_figures(model._states(histories), network.head.weight.detach(), split.validation)
+        figures: RankingFigures = ranking_figures(
+            model._states(histories), network.head.weight.detach(), split.validation
+        )
+        return figures
 
     plan = FitPlan("gpt2", settings.epochs, settings.patience)
     best = fit(Trainee(network, optimizer, train_epoch, validate), plan, resume, observer)

@@ -184,14 +184,14 @@ def report_lines(report: CheckReport) -> list[tuple[str, str]]:
 
 def pairs_of(interactions: Interactions, rows: np.ndarray) -> np.ndarray:
     """Returns int64[rows], one number a (user, item): user x items + item."""
-    return interactions.user[rows] * len(interactions.item_ids) + interactions.item[rows]
+    return np.asarray(interactions.user[rows] * len(interactions.item_ids) + interactions.item[rows])
 
 
 def _unknown(interactions: Interactions, item_ids: Sequence[str] | None) -> np.ndarray:
     if item_ids is None:
         return np.zeros(len(interactions), bool)
     catalogue = set(item_ids)
-    return np.array([item_id not in catalogue for item_id in interactions.item_ids])[interactions.item]
+    return np.asarray(np.array([item_id not in catalogue for item_id in interactions.item_ids])[interactions.item])
 
 
 def _rating(interactions: Interactions) -> RatingRange | None:

@@ -151,8 +151,11 @@ def _columns(interactions: Interactions) -> dict[str, list[object]]:
         "user_id": users[interactions.user].tolist(),
         "item_id": items[interactions.item].tolist(),
     }
-    if interactions.rating is not None:
-        columns["rating"] = [None if np.isnan(rating) else _plain(rating) for rating in interactions.rating]
+    rating = interactions.rating
+    if rating is not None and np.isnan(rating).any():
+        columns["rating"] = [None if np.isnan(one) else _plain(one) for one in rating]
+    elif rating is not None:
+        columns["rating"] = rating.tolist()
     if interactions.weight is not None:
         columns["weight"] = [_plain(weight) for weight in interactions.weight]
     if interactions.kind is not None:
@@ -161,8 +164,6 @@ def _columns(interactions: Interactions) -> dict[str, list[object]]:
     columns[name] = [_plain(value) for value in interactions.order]
     if interactions.text is not None:
         columns["text"] = interactions.text.tolist()
-    if "rating" in columns and None not in columns["rating"]:
-        columns["rating"] = [float(value) for value in columns["rating"]]
     return columns
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -57,7 +58,8 @@ class Interactions:
         """Returns the rows of a mask or at places; ids that no longer occur are dropped."""
         user_places, user = np.unique(self.user[places], return_inverse=True)
         item_places, item = np.unique(self.item[places], return_inverse=True)
-        optional = {name: getattr(self, name) for name in ("time_s", "rating", "weight", "kind", "text")}
+        names = ("time_s", "rating", "weight", "kind", "text")
+        optional: dict[str, Any] = {name: array[places] for name in names if (array := getattr(self, name)) is not None}
         return replace(
             self,
             user_ids=tuple(self.user_ids[place] for place in user_places),
@@ -65,7 +67,7 @@ class Interactions:
             user=user.astype(np.int64),
             item=item.astype(np.int64),
             order=self.order[places],
-            **{name: None if array is None else array[places] for name, array in optional.items()},
+            **optional,
         )
 
 
@@ -177,7 +179,8 @@ def _iso_seconds(columns: Columns, texts: pa.Array) -> Sequence[float | None]:
             micros = texts.cast(kind).cast(pa.int64())
         except pa.ArrowInvalid:
             continue
-        return pc.divide(micros.cast(pa.float64(), safe=False), 1e6)
+        divided: Sequence[float | None] = pc.divide(micros.cast(pa.float64(), safe=False), 1e6)
+        return divided
     seconds: list[float | None] = []
     for row, text in enumerate(texts.to_pylist()):
         try:
@@ -210,7 +213,7 @@ def _texts(columns: Columns) -> np.ndarray:
         array = array.cast(pa.string())
     if not _is_text(array.type):
         raise columns.refuse(0, f'"text" must be a string, found the type {array.type}')
-    return pc.fill_null(array.cast(pa.string()), "").to_numpy(zero_copy_only=False)
+    return np.asarray(pc.fill_null(array.cast(pa.string()), "").to_numpy(zero_copy_only=False))
 
 
 def _trimmed(array: pa.Array) -> pa.Array:
@@ -221,7 +224,7 @@ def _trimmed(array: pa.Array) -> pa.Array:
 def _is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _first(mask: pa.Array) -> int | None:

@@ -5,7 +5,6 @@ import hashlib
 import itertools
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -195,7 +194,7 @@ class LayerRun:
             found += list(_cut(np.asarray(part), ids, self._settings.tokens_per_step, self._settings.most_rows))
         yield from (found[place] for place in rng.permutation(len(found)))
 
-    def _precision(self) -> AbstractContextManager[None]:
+    def _precision(self) -> torch.autocast:
         fast = self._device.type == "cuda" or native_bfloat16()
         on = self._settings.bfloat16 and fast
         return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=on)

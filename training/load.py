@@ -42,21 +42,18 @@ class LoadedData:
     material: Material
     report: CheckReport
 
-    def facts(self, request: DataRequest) -> dict[str, object]:
-        """Returns what run.json says of the data: `shortlist evaluate` compares it with what it is given."""
+    def split_facts(self, request: DataRequest) -> dict[str, object]:
+        """Returns what run.json says of the split: `shortlist evaluate` compares it with what it is given."""
         split = self.material.split
         return {
-            "data_key": self.material.key,
-            "split": {
-                "protocol": request.protocol,
-                "seed": request.seed,
-                "positive_rating": request.positive_rating,
-                "interactions_sha256": digest(request.interactions),
-                "items_sha256": digest(request.items) if request.items else None,
-                "training_user_count": len(split.train),
-                "validation_case_count": len(split.validation.cases),
-                "item_count": len(split.item_ids),
-            },
+            "protocol": request.protocol,
+            "seed": request.seed,
+            "positive_rating": request.positive_rating,
+            "interactions_sha256": digest(request.interactions),
+            "items_sha256": digest(request.items) if request.items else None,
+            "training_user_count": len(split.train),
+            "validation_case_count": len(split.validation.cases),
+            "item_count": len(split.item_ids),
         }
 
 

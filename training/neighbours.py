@@ -60,7 +60,7 @@ class NeighbourTable:
     def scores(self, histories: Sequence[History]) -> np.ndarray:
         """Returns float32[B, n]; 0 for items that are nobody's neighbour."""
         chosen = interaction_matrix(histories, len(self.rows))
-        return (chosen @ self._matrix).toarray().astype(np.float32)
+        return np.asarray((chosen @ self._matrix).toarray(), np.float32)
 
     def save(self, folder: Path, name: str = "neighbours") -> None:
         """Writes `NAME.npz` with `rows` and `weights`."""
@@ -92,7 +92,7 @@ class UserNeighbours:
         if count < likeness.shape[1]:
             edge = np.partition(likeness, -count, axis=1)[:, -count]
             likeness[likeness < edge[:, None]] = 0
-        return (csr_array(likeness) @ self._matrix).toarray().astype(np.float32)
+        return np.asarray((csr_array(likeness) @ self._matrix).toarray(), np.float32)
 
 
 def fit_item_neighbours(

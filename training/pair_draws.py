@@ -81,7 +81,7 @@ def draw_pairs(source: PairSource, count: int, settings: PairSettings, seed: int
     Returns no pair where no user has two items with text.
     """
     generator = np.random.default_rng(seed)
-    told = source.vectors.any(axis=1)
+    told = np.asarray(source.vectors.any(axis=1))
     popularity = np.asarray(source.consumed.sum(axis=0)).ravel()
     baskets = {user: rows for user, rows in enumerate(_baskets(source.consumed, told)) if len(rows) > 1}
     able = list(baskets)

@@ -92,7 +92,8 @@ def load_question(asked: Asked) -> Question:
         reviews = read_reviews(train, split.item_ids)
         files, protocol = {"training file": asked.train, "test file": asked.test}, GIVEN
         left_out = positives.unknown_count + held.unknown_count
-    elif interactions_file is not None and protocol is not None:
+    else:
+        assert interactions_file is not None and protocol is not None  # as checked
         interactions = read_interactions(interactions_file)
         positives = read_positives(interactions, ids, asked.positive_rating)
         split = split_by(protocol, positives, items, asked.seed)

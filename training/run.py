@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -83,7 +84,7 @@ def run_steps(
             continue
         say(f"[{place}/{len(steps)}] {step.name}")
         try:
-            record = run.step(step.name, key, lambda work, step=step: step.make(material, work), step.outputs)
+            record = run.step(step.name, key, partial(step.make, material), step.outputs)
         except NothingToLearnFrom as error:  # too little for this step; the others may find enough
             if only:
                 raise TrainingRefused(f"{step.name} cannot be trained: {error}") from error

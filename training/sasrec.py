@@ -73,12 +73,12 @@ class _Block(nn.Module):
         """Returns the next layer's [R, L, d]; mask: float32[R, 1, L, L + 1], the last for a sequence's padding."""
         normal = self.query_norm(x)
         seen = F.pad(x, (0, 0, 0, 1))
-        parts = [
+        query, key, value = (
             layer(source).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for layer, source in ((self.query, normal), (self.key, seen), (self.value, seen))
-        ]
+        )
         drop = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(*parts, attn_mask=mask, dropout_p=drop)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=drop)
         inner = self.inner_norm(normal + self.out(mixed.transpose(1, 2).flatten(2)))
         wide = F.dropout(torch.relu(self.wide(inner)), self.dropout, self.training)
         return inner + F.dropout(self.narrow(wide), self.dropout, self.training)
@@ -135,7 +135,7 @@ class Sasrec:
     @torch.no_grad()
     def scores(self, histories: Sequence[History]) -> np.ndarray:
         """Returns float32[B, n]; -inf for items that training never saw."""
-        found = (self._states(histories) @ self.network.items.weight.T).numpy()
+        found: np.ndarray = (self._states(histories) @ self.network.items.weight.T).numpy()
         found[:, ~self.known] = -np.inf
         return found
 
@@ -184,7 +184,10 @@ def train_sasrec(split: Split, settings: SasrecSettings, resume: Resume, observe
         return float(np.mean(losses))
 
     def validate() -> RankingFigures:
-        return ranking_figures(model._states(histories), network.items.weight.detach(), split.validation)
+        figures: RankingFigures = ranking_figures(
+            model._states(histories), network.items.weight.detach(), split.validation
+        )
+        return figures
 
     plan = FitPlan("sasrec", settings.epochs, settings.patience, settings.validate_every)
     best = fit(Trainee(network, optimizer, train_epoch, validate), plan, resume, observer)

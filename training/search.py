@@ -4,11 +4,15 @@ import dataclasses
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from domain.errors import TrainingRefused
 from training.material import Material
 from training.run import Step
 from training.run_folder import digest, write_json
+
+if TYPE_CHECKING:
+    from optuna import Trial
 
 SEARCH_FILE = "search.json"
 
@@ -59,6 +63,7 @@ def search_settings(
     """
     # Heavy, and only a search needs it.
     import optuna
+    from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     step = build(settings)
@@ -67,7 +72,7 @@ def search_settings(
     key = digest(material.key, step.name, dataclasses.asdict(settings), sorted(space.spans))  # type: ignore[call-overload]
     work = material.out / f".search-{step.name}"
     work.mkdir(parents=True, exist_ok=True)
-    backend = optuna.storages.journal.JournalFileBackend(str(work / "trials.log"))
+    backend = JournalFileBackend(str(work / "trials.log"))
     study = optuna.create_study(
         study_name=key,
         storage=optuna.storages.JournalStorage(backend),
@@ -78,7 +83,7 @@ def search_settings(
     if not study.trials:
         study.enqueue_trial({name: _value(settings, name) for name in space.spans})
 
-    def objective(trial: optuna.Trial) -> float:
+    def objective(trial: "Trial") -> float:
         tried = settings
         for name, span in space.spans.items():
             tried = _replaced(tried, name, _suggested(trial, name, span))
@@ -105,10 +110,10 @@ def search_settings(
     return best
 
 
-def _suggested(trial: "object", name: str, span: Span) -> float | int:
-    suggest = trial.suggest_int if isinstance(span.low, int) and isinstance(span.high, int) else trial.suggest_float
-    value: float | int = suggest(name, span.low, span.high, log=span.log)
-    return value
+def _suggested(trial: "Trial", name: str, span: Span) -> float | int:
+    if isinstance(span.low, int) and isinstance(span.high, int):
+        return trial.suggest_int(name, span.low, span.high, log=span.log)
+    return trial.suggest_float(name, span.low, span.high, log=span.log)
 
 
 def _value(settings: object, name: str) -> object:

@@ -35,7 +35,7 @@ class SemanticScorer:
 
     def scores(self, histories: Sequence[History]) -> np.ndarray:
         """Returns float32[B, n], the cosine of history and item; -inf for an item without a vector."""
-        scores = self.queries(histories) @ self.vectors.T
+        scores: np.ndarray = self.queries(histories) @ self.vectors.T
         scores[:, ~self.vectors.any(axis=1)] = -np.inf
         return scores
 

@@ -89,13 +89,13 @@ def solve_ridge(bags: Bags, targets: np.ndarray, start: np.ndarray, ridge: float
         scaled = scale * residual
         before, size = size, (residual * scaled).sum(axis=0)
         direction = scaled + (size / np.maximum(before, 1e-12)) * direction
-    return (start + moved).astype(np.float32)
+    return np.asarray(start + moved, np.float32)
 
 
 def embed_bags(bags: Bags, table: np.ndarray) -> np.ndarray:
     """Returns float32[n, d], unit: what the table makes of the texts."""
     vectors = bags.matrix @ table
-    return (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)).astype(np.float32)
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6), np.float32)
 
 
 class RankingFit:
@@ -111,7 +111,7 @@ class RankingFit:
     @property
     def table(self) -> np.ndarray:
         """float32[u + 1, d], as it stands."""
-        return self._table.detach().numpy().copy()
+        return np.array(self._table.detach().numpy())
 
     def run_epoch(self, rng: np.random.Generator) -> float:
         """Goes through the texts once in random order; returns the mean loss."""

@@ -139,8 +139,8 @@ class Tally:
         """Returns recall and precision against the score; None where it is the same everywhere."""
         if self._edges is None:
             return None
-        hits, listed = (sum(histogram[place] for histogram in self._histograms) for place in (0, 1))
-        return threshold_curve(hits, listed, self._edges, sum(histogram[2] for histogram in self._histograms))
+        hits, listed, counts = zip(*self._histograms, strict=True)
+        return threshold_curve(np.sum(hits, axis=0), np.sum(listed, axis=0), self._edges, sum(counts))
 
     def brier(self) -> float | None:
         """Returns the Brier score of the probabilities; None where none were told."""

@@ -53,7 +53,7 @@ def _unit(vectors: np.ndarray, count: int) -> np.ndarray:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(vectors).all() or (norms < 1e-6).any():
         raise EncoderNotUsable("the teacher answers a vector that is zero or not finite; it can't teach")
-    return vectors / norms
+    return np.asarray(vectors / norms)
 
 
 def _digest(texts: Sequence[str]) -> str:

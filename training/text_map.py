@@ -37,7 +37,7 @@ class ItemTexts:
     @property
     def told(self) -> np.ndarray:
         """bool[n], items with text."""
-        return self.vectors.any(axis=1)
+        return np.asarray(self.vectors.any(axis=1))
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Affine:
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Maps float[n, in] to float64[n, out]."""
-        return rows @ self.weight + self.bias
+        return np.asarray(rows @ self.weight + self.bias)
 
     def then(self, other: "Affine") -> "Affine":
         """Returns the map that does this one first."""

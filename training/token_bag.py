@@ -88,7 +88,7 @@ class TokenBag(Module):
     config_keys = ["vocabulary", "rows", "width"]  # noqa: RUF012 - as the library declares it
 
     def __init__(self, vocabulary: int, rows: int, width: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # the library leaves it without types
         self.vocabulary, self.rows, self.width = vocabulary, rows, width
         self.register_buffer("token_row", torch.zeros(vocabulary, dtype=torch.int64))
         self.table = torch.nn.Parameter(torch.zeros(rows, width))
@@ -101,7 +101,7 @@ class TokenBag(Module):
         module.table.data.copy_(torch.from_numpy(table.table))
         return module
 
-    def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+    def forward(self, features: dict[str, Tensor], **kwargs: object) -> dict[str, Tensor]:
         """Reads input_ids and attention_mask, int64[B, L]; replaces sentence_embedding."""
         vectors = self.table[self.token_row[features["input_ids"]]]
         sums = (vectors * features["attention_mask"].unsqueeze(-1).to(vectors.dtype)).sum(dim=1)
@@ -115,8 +115,8 @@ class TokenBag(Module):
         self.save_torch_weights(output_path, safe_serialization=safe_serialization)
 
     @classmethod
-    def load(cls, model_name_or_path: str, subfolder: str = "", **kwargs: object) -> "TokenBag":
+    def load(cls, model_name_or_path: str, subfolder: str = "", *args: object, **kwargs: object) -> "TokenBag":
         """Reads what `save` wrote."""
-        hub = {"subfolder": subfolder, "local_files_only": True}
-        config = cls.load_config(model_name_or_path=model_name_or_path, **hub)
-        return cls.load_torch_weights(model_name_or_path=model_name_or_path, model=cls(**config), **hub)
+        module = cls(**cls.load_config(model_name_or_path, subfolder, local_files_only=True))
+        cls.load_torch_weights(model_name_or_path, subfolder, local_files_only=True, model=module)
+        return module

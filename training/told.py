@@ -66,7 +66,7 @@ def knowledge_of(recall: Recall) -> Knowledge | None:
         return None
     vectors, table = recall.semantic.vectors, recall.collaborative
     neighbours = NeighbourTable(table.rows, table.weights)
-    return Knowledge(vectors, ~vectors.any(axis=1), neighbours, PopularItems(recall.popularity.log_prior))
+    return Knowledge(vectors, np.asarray(~vectors.any(axis=1)), neighbours, PopularItems(recall.popularity.log_prior))
 
 
 def read_told(query: np.ndarray, knowledge: Knowledge, blend: ToldBlend) -> Told:

@@ -40,7 +40,7 @@ class EarlierTower:
     def known(self) -> np.ndarray:
         """bool[n], items that have an id embedding there."""
         found = self.network.known().numpy()
-        return (self.rows >= 0) & found[self.rows.clip(0)]
+        return np.asarray((self.rows >= 0) & found[self.rows.clip(0)])
 
 
 def open_tower(folder: Path, earlier_ids: Sequence[str], item_ids: Sequence[str], width: int) -> EarlierTower:
@@ -119,7 +119,7 @@ def _projected(network: UserTowerNetwork, content: np.ndarray | None) -> np.ndar
         return np.zeros((1, network.shape.width), np.float32)
     vectors = torch.from_numpy(np.ascontiguousarray(content, np.float32))
     present = (vectors != 0).any(-1, keepdim=True)
-    return network.content((vectors - network.content_mean) * present).numpy()
+    return np.asarray(network.content((vectors - network.content_mean) * present))
 
 
 def _equal(content: np.ndarray | None, other: np.ndarray | None) -> bool:

@@ -102,7 +102,10 @@ def train_member(lesson: Lesson, place: int, resume: Resume, observer: Observer)
     def validate() -> RankingFigures:
         items = average.module.items(lesson.content, torch.arange(len(split.item_ids)))
         histories = [case.history for case in split.validation.cases]
-        return ranking_figures(last_states(average.module, lesson.content, histories), items, split.validation)
+        figures: RankingFigures = ranking_figures(
+            last_states(average.module, lesson.content, histories), items, split.validation
+        )
+        return figures
 
     name = f"user_tower_{place + 1}" if place else "user_tower"
     epochs = FitPlan(name, settings.epochs, settings.patience)

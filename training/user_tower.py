@@ -42,18 +42,18 @@ class UserTower:
     def user_vectors(self, histories: Sequence[History]) -> np.ndarray:
         """Returns float32[B, e], what is served as user_embedding: unit vectors; zeros for an empty history."""
         filled = torch.tensor([[len(history) > 0] for history in histories])
-        return (unit_states(self._states(histories)) * filled).numpy()
+        return np.asarray(unit_states(self._states(histories)) * filled)
 
     @torch.no_grad()
     def item_vectors(self) -> np.ndarray:
         """Returns float32[n, e], unit vectors; zeros for an item with neither a trained id nor content."""
         rows = torch.arange(self.network.shape.item_count)
-        return self.network.eval().unit_items(self.content, rows).numpy()
+        return np.asarray(self.network.eval().unit_items(self.content, rows))
 
     def scores(self, histories: Sequence[History]) -> np.ndarray:
         """Returns float32[B, n], inner products of unit vectors in [-1, 1]; -inf for items that it knows nothing of."""
         items = self.item_vectors()
-        found = self.user_vectors(histories) @ items.T
+        found: np.ndarray = self.user_vectors(histories) @ items.T
         found[:, ~items.any(1)] = -np.inf
         return found
 
