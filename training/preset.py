@@ -6,6 +6,7 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from domain.errors import ConfigurationError
 
@@ -29,10 +30,12 @@ def read_preset(name_or_path: str, overrides: Sequence[str], sections: Mapping[s
         *tables, key = path.strip().split(".")
         if not (equals and tables and key):
             raise ConfigurationError(f'--set "{text}" is not part.setting=value, for example user_tower.epochs=5')
-        table = raw
+        table: dict[str, Any] = raw
         for name in tables:
-            table = table.setdefault(name, {})  # type: ignore[assignment]
-        table[key] = _value(text, value.strip())  # type: ignore[assignment]
+            table = table.setdefault(name, {})
+            if not isinstance(table, dict):
+                raise ConfigurationError(f'--set "{text}": {name} has a value of its own, so nothing can be set in it')
+        table[key] = _value(text, value.strip())
     unknown = sorted(set(raw) - set(sections))
     if unknown:
         raise ConfigurationError(f"unknown part {', '.join(unknown)}; parts are {', '.join(sections)}")

@@ -1,6 +1,6 @@
 """Questions with answers for the ranker, asked of sources that have not seen the answers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,6 +11,7 @@ from training.recall import Recall, RecallRecipe, fit_recall
 from training.split import Case, History
 
 HoldOut = Literal["random", "last", "items"]
+_HOLD_OUT_OF: Mapping[str, HoldOut] = {"warm-users": "random", "cold-items": "items"}
 
 # Histories scored at once: a compromise between speed and the memory of [batch, n] scores.
 _BATCH = 256
@@ -68,7 +69,7 @@ class Examples:
 
 def hold_out_of(protocol: str) -> HoldOut:
     """Returns how training questions are made so that they are like those of the protocol."""
-    return {"warm-users": "random", "cold-items": "items"}.get(protocol, "last")  # type: ignore[return-value]
+    return _HOLD_OUT_OF.get(protocol, "last")
 
 
 def candidates_of(

@@ -65,6 +65,7 @@ def test_tables_inside_tables(tmp_path):
         ("[tower.layer]\npairs = [[1]]\n", (), "tower.layer.pairs is"),
         ("", ("tower.epochs",), "part.setting=value"),
         ("", ("tower.epochs=[",), "is no TOML value"),
+        ("[tower]\nepochs = 3\n", ("tower.epochs.width=1",), "epochs has a value of its own"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, overrides, said):
