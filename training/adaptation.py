@@ -120,7 +120,7 @@ def adapt(model: SentenceTransformer, texts: Sequence[str], settings: Adaptation
         settings.patience,
     )
     watch = TuningWatch(adapted, lambda candidate: halves_found(candidate, held), pace, run.observer)
-    arguments = trainer_arguments(settings, run, prompts=prompts_of(model).passage or None)
+    arguments = trainer_arguments(settings, run, {"prompts": prompts_of(model).passage or None})
     run_trainer(adapted, Exercise(_examples(rest, settings, generator), _loss(adapted, settings)), arguments, watch)
     better = watch.best > before
     result = adapted if better else rebuilt(model, base_modules(model))

@@ -143,7 +143,7 @@ def fine_tune(
     watch = TuningWatch(tuned, judge, settings.pace(), run.observer)
     more = {"gradient_accumulation_steps": settings.accumulation, "dataloader_drop_last": True}
     rate = settings.lora_learning_rate if use_lora else settings.learning_rate
-    arguments = trainer_arguments(dataclasses.replace(settings, learning_rate=rate), run, **more)
+    arguments = trainer_arguments(dataclasses.replace(settings, learning_rate=rate), run, more)
     exercise = Exercise(_dataset(pairs), CoConsumptionLoss(tuned, pairs, source.consumed, settings))
     state = run_trainer(tuned, exercise, arguments, watch)
     if use_lora:

@@ -1,9 +1,9 @@
 """What every fine-tuning of an encoder has in common: the library's trainer, at this program's pace."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from datasets import Dataset
@@ -20,6 +20,7 @@ from training.processor import native_bfloat16
 from training.tuning_watch import TuningWatch
 
 
+@dataclass(frozen=True, match_args=False)  # read-only members, in any order
 class TuningSettings(Protocol):
     """What fine-tunings have in common."""
 
@@ -85,6 +86,7 @@ class _PacedTrainer(SentenceTransformerTrainer):
     """The library's trainer; its learning rate follows the watch, which knows the time."""
 
     watch: TuningWatch
+    lr_scheduler: LambdaLR | None
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LambdaLR:
         """Called by the trainer."""
@@ -93,7 +95,9 @@ class _PacedTrainer(SentenceTransformerTrainer):
         return self.lr_scheduler
 
 
-def trainer_arguments(settings: TuningSettings, run: TuningRun, **more: object) -> SentenceTransformerTrainingArguments:
+def trainer_arguments(
+    settings: TuningSettings, run: TuningRun, more: Mapping[str, Any]
+) -> SentenceTransformerTrainingArguments:
     """Returns what every fine-tuning here tells the library's trainer; `more` is its own."""
     on_gpu = torch.cuda.is_available()
     return SentenceTransformerTrainingArguments(

@@ -195,7 +195,7 @@ class _StudentQueries:
     items: np.ndarray
 
     def scores(self, histories: Sequence[History]) -> np.ndarray:
-        return self.student.queries(histories) @ self.items.T
+        return np.asarray(self.student.queries(histories) @ self.items.T)
 
 
 def _scores(material: Material, teacher: np.ndarray, student: np.ndarray) -> tuple[float, float]:
