@@ -6,14 +6,19 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 PRESETS = Path(__file__).with_name("presets")
 
 
-def read_preset(name_or_path: str, overrides: Sequence[str], sections: Mapping[str, type]) -> dict[str, object]:
+def read_preset(
+    name_or_path: str, overrides: Sequence[str], sections: Mapping[str, type["DataclassInstance"]]
+) -> dict[str, "DataclassInstance"]:
     """Returns the settings of every part, checked.
 
     Args:
@@ -74,7 +79,7 @@ def _value(text: str, value: str) -> object:
         raise ConfigurationError(f'--set "{text}": {value} is no TOML value') from None
 
 
-def _checked(part: str, kind: type, values: Mapping[str, object]) -> object:
+def _checked(part: str, kind: type["DataclassInstance"], values: Mapping[str, object]) -> "DataclassInstance":
     hints = typing.get_type_hints(kind)
     unknown = sorted(set(values) - set(hints))
     if unknown:
@@ -120,11 +125,11 @@ def _composed(name: str, option: object, value: object) -> object | None:
             return tuple(_typed(name, one, entry) for one, entry in zip(kinds, value, strict=True))
     elif origin is Mapping and isinstance(value, dict):
         return {key: _typed(f"{name}.{key}", typing.get_args(option)[1], entry) for key, entry in value.items()}
-    elif dataclasses.is_dataclass(option) and isinstance(value, dict):
-        return _checked(name, typing.cast("type", option), value)
+    elif isinstance(option, type) and dataclasses.is_dataclass(option) and isinstance(value, dict):
+        return _checked(name, option, value)
     return None
 
 
-def settings_to_json(settings: Mapping[str, object]) -> dict[str, dict[str, object]]:
+def settings_to_json(settings: Mapping[str, "DataclassInstance"]) -> dict[str, dict[str, object]]:
     """Returns the settings as plain values by part."""
-    return {part: dataclasses.asdict(values) for part, values in settings.items()}  # type: ignore[call-overload]
+    return {part: dataclasses.asdict(values) for part, values in settings.items()}

@@ -1,7 +1,7 @@
 """Which steps a run has, in their order, and the settings each takes from a preset."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from domain.errors import TrainingRefused
 from training.encoder import EncoderSettings
@@ -19,8 +19,11 @@ from training.steps.students import StudentEncoderSettings, StudentEncoderStep, 
 from training.steps.user_tower import UserTowerStep, earlier_tower
 from training.tower_settings import UserTowerSettings
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 # One table of a preset each; the step of the same name takes it.
-_STEPS: Mapping[str, tuple[type, Any]] = {
+_STEPS: Mapping[str, tuple[type["DataclassInstance"], Any]] = {
     "aspects": (ReviewProfileSettings, AspectsStep),
     "encoder": (EncoderSettings, EncoderStep),
     "collaborative": (RecallSettings, CollaborativeStep),
@@ -30,7 +33,7 @@ _STEPS: Mapping[str, tuple[type, Any]] = {
     "student_encoder": (StudentEncoderSettings, StudentEncoderStep),
 }
 
-SECTIONS: Mapping[str, type] = {name: settings for name, (settings, _) in _STEPS.items()}
+SECTIONS: Mapping[str, type["DataclassInstance"]] = {name: settings for name, (settings, _) in _STEPS.items()}
 
 
 # What `--search` tries of a part, and the figure that is to be high.
@@ -56,7 +59,9 @@ _SPACES: Mapping[str, SearchSpace] = {
 }
 
 
-def searched(settings: Mapping[str, object], only: Sequence[str], material: Material, trials: int) -> dict[str, object]:
+def searched(
+    settings: Mapping[str, "DataclassInstance"], only: Sequence[str], material: Material, trials: int
+) -> dict[str, "DataclassInstance"]:
     """Returns the settings with those of the parts named, or of all that have something to search, at their best.
 
     Raises:

@@ -4,11 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from domain.errors import NothingToLearnFrom, TrainingRefused
 from training.material import Material
 from training.run_folder import RunFolder, StepRecord, digest
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 # Raise it when a step computes something else from the same settings: runs made before are then made again.
 _FORMAT = 4
@@ -30,7 +33,7 @@ class Step(Protocol):
     def applies(self, material: Material) -> str:
         """Returns why the step has nothing to work on, in words; empty where it has."""
 
-    def settings(self, material: Material) -> object:
+    def settings(self, material: Material) -> "DataclassInstance":
         """Returns the dataclass of settings that the result depends on."""
 
     def make(self, material: Material, work: Path) -> StepRecord:
@@ -112,7 +115,7 @@ def step_key(step: Step, material: Material, run: RunFolder) -> str:
     used = {name: run.steps[name].key for name in step.uses if name in run.steps}
     start = material.start.digests.get(step.name) if material.start else None
     warm = () if start is None else (start,)
-    return digest(_FORMAT, step.name, material.key, asdict(step.settings(material)), used, *warm)  # type: ignore[call-overload]
+    return digest(_FORMAT, step.name, material.key, asdict(step.settings(material)), used, *warm)
 
 
 def quality_of(summary: RunSummary, protocol: str | None, data: Mapping[str, object]) -> dict[str, object]:

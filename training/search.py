@@ -12,6 +12,7 @@ from training.run import Step
 from training.run_folder import digest, write_json
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from optuna import Trial
 
 SEARCH_FILE = "search.json"
@@ -45,8 +46,12 @@ class SearchSpace:
 
 
 def search_settings(
-    build: Callable[[object], Step], settings: object, space: SearchSpace, material: Material, trials: int
-) -> object:
+    build: Callable[["DataclassInstance"], Step],
+    settings: "DataclassInstance",
+    space: SearchSpace,
+    material: Material,
+    trials: int,
+) -> "DataclassInstance":
     """Returns the settings with the best validation figure of so many trials, the given settings among them.
 
     Trials that were done before, by an interrupted search over the same data, count.
@@ -69,7 +74,7 @@ def search_settings(
     step = build(settings)
     if reason := step.applies(material):
         raise TrainingRefused(f"{step.name} cannot be searched: {reason}")
-    key = digest(material.key, step.name, dataclasses.asdict(settings), sorted(space.spans))  # type: ignore[call-overload]
+    key = digest(material.key, step.name, dataclasses.asdict(settings), sorted(space.spans))
     work = material.out / f".search-{step.name}"
     work.mkdir(parents=True, exist_ok=True)
     backend = JournalFileBackend(str(work / "trials.log"))
@@ -122,7 +127,7 @@ def _value(settings: object, name: str) -> object:
     return settings
 
 
-def _replaced(settings: object, name: str, value: object) -> object:
+def _replaced(settings: "DataclassInstance", name: str, value: object) -> "DataclassInstance":
     head, _, rest = name.partition(".")
     inner = _replaced(getattr(settings, head), rest, value) if rest else value
-    return dataclasses.replace(settings, **{head: inner})  # type: ignore[type-var]
+    return dataclasses.replace(settings, **{head: inner})
