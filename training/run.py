@@ -78,6 +78,7 @@ def run_steps(
             if only:
                 raise TrainingRefused(f"{step.name} cannot be trained: {reason}")
             skipped[step.name] = reason
+            run.forget(step.name, step.outputs)
             say(f"[{place}/{len(steps)}] {step.name}: skipped, {reason}")
             continue
         key = step_key(step, material, run)
@@ -92,6 +93,7 @@ def run_steps(
             if only:
                 raise TrainingRefused(f"{step.name} cannot be trained: {error}") from error
             skipped[step.name] = str(error)
+            run.forget(step.name, step.outputs)
             say(f"    skipped, {error}")
             continue
         say(f"    {_outcome(record)}")

@@ -109,6 +109,14 @@ class RunFolder:
         shutil.rmtree(work)
         return record
 
+    def forget(self, name: str, outputs: tuple[str, ...]) -> None:
+        """Takes out a step's record and files: what it made under other settings does not belong to this run."""
+        if self.steps.pop(name, None) is None:
+            return
+        self.write()
+        for output in outputs:
+            _remove(self.path / output)
+
     def write(self) -> None:
         """Writes run.json, all of it or nothing."""
         steps = {name: asdict(record) for name, record in self.steps.items()}
@@ -166,10 +174,14 @@ def read_run(path: Path) -> Mapping[str, object]:
 
 def _replace(source: Path, target: Path) -> None:
     """Puts a step's output in place of the earlier one."""
-    if target.is_dir():
-        shutil.rmtree(target)
-    else:
-        target.unlink(missing_ok=True)
+    _remove(target)
     if source.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         source.rename(target)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

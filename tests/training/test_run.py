@@ -13,7 +13,9 @@ from training.run_folder import RunFolder, StepRecord
 
 @dataclass(frozen=True)
 class Settings:
-    """Of a step that has none."""
+    """Of a step that has hardly any."""
+
+    fewest: int = 1
 
 
 class Step:
@@ -23,12 +25,13 @@ class Step:
 
     def __init__(self, name, too_little=""):
         self.name, self.outputs, self.too_little = name, (name,), too_little
+        self.fewest = 2 if too_little else 1
 
     def applies(self, material):
         return ""
 
     def settings(self, material):
-        return Settings()
+        return Settings(self.fewest)
 
     def make(self, material, work):
         (work / self.name).write_text("half")
@@ -42,11 +45,11 @@ def run(tmp_path):
     (tmp_path / "i.csv").write_text("user_id,item_id\n" + "".join(f"u{n % 7},i{n % 5}\n" for n in range(35)))
     said = []
 
-    def start(*only):
+    def start(*only, too_little="nobody did two things"):
         request = DataRequest(None, tmp_path / "i.csv", None, 42, None)
         with RunFolder(tmp_path / "model").open() as folder:
             loaded = load_data(request, lambda: None, tmp_path / "model", tmp_path / "cache", Silent())
-            steps = [Step("first"), Step("second", "nobody did two things"), Step("third")]
+            steps = [Step("first"), Step("second", too_little), Step("third")]
             return run_steps(steps, loaded.material, folder, only, said.append)
 
     start.said = said
@@ -66,3 +69,12 @@ def test_a_step_that_finds_too_little_is_skipped_and_the_others_go_on(run, tmp_p
 def test_a_step_that_was_asked_for_alone_is_refused_with_the_reason(run):
     with pytest.raises(TrainingRefused, match="second cannot be trained: nobody did two things"):
         run("second")
+
+
+def test_what_a_skipped_step_made_under_other_settings_goes(run, tmp_path):
+    run(too_little="")
+    assert (tmp_path / "model" / "second").is_file()
+    summary = run()
+    assert list(summary.steps) == ["first", "third"]
+    assert not (tmp_path / "model" / "second").exists()
+    assert list(run(too_little="").steps) == ["first", "third", "second"]
