@@ -21,8 +21,8 @@ from sentence_transformers.sentence_transformer.losses import (
 
 from domain.errors import NothingToLearnFrom
 from training.encoder_folder import base_modules, prompts_of, rebuilt
-from training.tuning_run import Exercise, TuningRun, run_trainer, trainer_arguments
-from training.tuning_watch import TuningPace, TuningWatch
+from training.tuning_run import Exercise, TuningRun, pace_of, run_trainer, trainer_arguments
+from training.tuning_watch import TuningWatch
 
 _HELD_SHARE = 0.1
 _MOST_HELD = 500
@@ -112,14 +112,7 @@ def adapt(model: SentenceTransformer, texts: Sequence[str], settings: Adaptation
     adapted = rebuilt(model, base_modules(copy.deepcopy(model)))
     adapted.max_seq_length = settings.max_tokens
     before = halves_found(adapted, held)
-    pace = TuningPace(
-        settings.steps,
-        max(1, settings.steps // settings.judgements),
-        settings.max_seconds / settings.judgements,
-        settings.max_seconds,
-        settings.patience,
-    )
-    watch = TuningWatch(adapted, lambda candidate: halves_found(candidate, held), pace, run.observer)
+    watch = TuningWatch(adapted, lambda candidate: halves_found(candidate, held), pace_of(settings), run.observer)
     arguments = trainer_arguments(settings, run, {"prompts": prompts_of(model).passage or None})
     run_trainer(adapted, Exercise(_examples(rest, settings, generator), _loss(adapted, settings)), arguments, watch)
     better = watch.best > before

@@ -24,8 +24,8 @@ from torch import Tensor
 from domain.errors import NothingToLearnFrom
 from training.encoder_folder import base_modules, rebuilt
 from training.pair_draws import Pairs, PairSettings, PairSource, draw_pairs
-from training.tuning_run import Exercise, TuningRun, run_trainer, trainer_arguments
-from training.tuning_watch import TuningPace, TuningWatch
+from training.tuning_run import Exercise, TuningRun, pace_of, run_trainer, trainer_arguments
+from training.tuning_watch import TuningWatch
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,6 @@ class ContrastiveSettings:
             return "full" if torch.cuda.is_available() else "off"
         return self.mode
 
-    def pace(self) -> TuningPace:
-        """Returns when the judge is asked and when training ends."""
-        between = max(1, self.steps // self.judgements)
-        return TuningPace(self.steps, between, self.max_seconds / self.judgements, self.max_seconds, self.patience)
-
 
 @dataclass(frozen=True)
 class FineTuned:
@@ -140,7 +135,7 @@ def fine_tune(
     pairs = draw_pairs(source, settings.steps * settings.batch_size * settings.accumulation, settings.pairs, run.seed)
     if not pairs.anchors:
         raise NothingToLearnFrom("no user has two items with a text, so there is no pair to fine-tune an encoder on")
-    watch = TuningWatch(tuned, judge, settings.pace(), run.observer)
+    watch = TuningWatch(tuned, judge, pace_of(settings), run.observer)
     more = {"gradient_accumulation_steps": settings.accumulation, "dataloader_drop_last": True}
     rate = settings.lora_learning_rate if use_lora else settings.learning_rate
     arguments = trainer_arguments(dataclasses.replace(settings, learning_rate=rate), run, more)

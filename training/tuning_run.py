@@ -17,7 +17,7 @@ from transformers import PrinterCallback, TrainerState
 
 from training.observer import Observer
 from training.processor import native_bfloat16
-from training.tuning_watch import TuningWatch
+from training.tuning_watch import TuningPace, TuningWatch
 
 
 @dataclass(frozen=True, match_args=False)  # read-only members, in any order
@@ -29,6 +29,15 @@ class TuningSettings(Protocol):
     learning_rate: float
     weight_decay: float
     judgements: int
+    max_seconds: float
+    patience: int
+
+
+def pace_of(settings: TuningSettings) -> TuningPace:
+    """Returns when the judge is asked, evenly over steps and time, and when training ends."""
+    between = max(1, settings.steps // settings.judgements)
+    between_s = settings.max_seconds / settings.judgements
+    return TuningPace(settings.steps, between, between_s, settings.max_seconds, settings.patience)
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,7 @@ def run_trainer(
     watch: TuningWatch,
 ) -> TrainerState:
     """Trains the model in place, from the last checkpoint where there is one, and leaves its best state in it."""
+    model.model_card_data.generate_widget_examples = False  # takes time, and draws on people's terminal
     trainer = _PacedTrainer(
         model=model,
         args=arguments,
