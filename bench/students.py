@@ -25,10 +25,11 @@ from export.encoder_source import EncoderSource, resolve_encoder
 from pipeline.int8_vectors import Int8Vectors
 from pipeline.metrics import id_places, rank_targets
 from training.bootstrap import Resampled
+from training.encoder_folder import base_modules, load_encoder
 from training.fragments import cut_fragments
 from training.interactions import read_interactions
 from training.item_vectors import item_vectors
-from training.layer_student import LayerStudentSettings, train_layer_student
+from training.layer_student import LayerStudentSettings
 from training.material import item_texts
 from training.matryoshka import MatryoshkaSettings, fit_matryoshka
 from training.positives import read_positives
@@ -36,6 +37,7 @@ from training.protocols import cold_items, items_with_text
 from training.semantic import SemanticScorer
 from training.split import Part, Split
 from training.static_student import StaticStudentSettings, train_static_student
+from training.student_encoder import Schooling, StudentEncoderSettings, train_student_encoder
 
 _DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "movielens-small"
 _PARTS = ("int8", "matryoshka", "static", "layers")
@@ -168,22 +170,25 @@ def _static(bench: Bench, learned_from: np.ndarray) -> list[dict[str, object]]:
 
 
 def _layers(bench: Bench, learned_from: np.ndarray, minutes: float) -> list[dict[str, object]]:
-    result = train_layer_student(
+    model = load_encoder(bench.source.root)
+    has_map = len(model) > len(base_modules(model))
+    schooling = Schooling(
         bench.source.root,
+        bench.texts,
         [bench.texts[row] for row in learned_from],
-        bench.cache / "layer_student",
-        LayerStudentSettings(time_budget_s=60 * minutes),
-        bench.seed,
-        observer=_Lines(),
-        checkpoint=bench.cache / "layer_student.pt",
-        cache=bench.cache / "layers",
+        bench.source.max_tokens,
+        bench.split if has_map else None,
+        bench.cache / "layers",
     )
+    settings = StudentEncoderSettings(layers=LayerStudentSettings(time_budget_s=60 * minutes))
+    student = train_student_encoder(schooling, bench.cache / "layer_student", settings, bench.seed, _Lines())
+    result = student.layers
     source = resolve_encoder(str(result.folder))
     encode = onnx_encode(source, bench.cache / "onnx", _say)
     vectors = encode(bench.texts)
     note = (
         f"layers {result.layers}, held-out cosine {result.final.cosine:.3f}, overlap@10 "
-        f"{result.final.overlap_at_10:.3f}, {result.step_count} steps in {result.seconds:.0f} s"
+        f"{result.final.overlap_at_10:.3f}, {result.step_count} steps in {result.seconds:.0f} s {student.map}"
     )
     rows = [
         bench.row("layer student, all", vectors, vectors, note),

@@ -15,8 +15,9 @@ from training.steps.aspects import AspectsStep
 from training.steps.collaborative import CollaborativeStep
 from training.steps.encoder import EncoderStep
 from training.steps.ranking import RankingSettings, RankingStep
-from training.steps.students import StudentEncoderSettings, StudentEncoderStep, StudentSettings, StudentStep
+from training.steps.students import StudentEncoderStep, StudentSettings, StudentStep
 from training.steps.user_tower import UserTowerStep, earlier_tower
+from training.student_encoder import StudentEncoderSettings
 from training.tower_settings import UserTowerSettings
 
 if TYPE_CHECKING:

@@ -9,6 +9,8 @@ import pytest
 
 from pipeline.static_encoder import StaticEncoder
 from tests.small_encoder import WORDS, write_encoder
+from training.encoder import EncoderSettings
+from training.encoder_folder import load_encoder
 from training.layer_student import LayerStudentSettings
 from training.load import DataRequest, load_data
 from training.material import BaseEncoder
@@ -16,7 +18,9 @@ from training.observer import Silent
 from training.run import run_steps
 from training.run_folder import RunFolder
 from training.static_student import StaticStudentSettings
-from training.steps.students import StudentEncoderSettings, StudentEncoderStep, StudentSettings, StudentStep, encoder_of
+from training.steps.encoder import EncoderStep
+from training.steps.students import StudentEncoderStep, StudentSettings, StudentStep
+from training.student_encoder import StudentEncoderSettings, encoder_of
 
 QUICK = (
     StudentSettings(0.1, StaticStudentSettings(epochs=1)),
@@ -41,12 +45,12 @@ def request_for_run(tmp_path):
     return DataRequest(tmp_path / "items.jsonl", tmp_path / "interactions.csv", "cold-items", 42, None)
 
 
-def run(tmp_path, request, settings):
+def run(tmp_path, request, settings, *first):
     base = BaseEncoder(write_encoder(tmp_path / "base"), "small", 64)
     out = tmp_path / "model"
     with RunFolder(out).open() as folder:
         loaded = load_data(request, lambda: base, out, tmp_path / "cache", Silent())
-        steps = (StudentStep(settings[0]), StudentEncoderStep(settings[1]))
+        steps = (*first, StudentStep(settings[0]), StudentEncoderStep(settings[1]))
         run_steps(steps, loaded.material, folder, (), lambda line: None)
         return out, folder.steps
 
@@ -67,3 +71,20 @@ def test_students_that_lose_too_much_are_not_kept(tmp_path, request_for_run):
     assert not records["student_encoder"].accepted
     assert not (out / "student").exists()
     assert not (out / "student_encoder").exists()
+
+
+def test_the_student_of_a_trained_encoder_has_a_map_of_its_own(tmp_path, request_for_run):
+    words = EncoderSettings(folds=1, bag_gain=(3.0,))
+    settings = (QUICK[0], replace(QUICK[1], map=words))
+    out, records = run(tmp_path, request_for_run, settings, EncoderStep(replace(words, dimension=16)))
+    assert records["encoder"].accepted
+    assert records["student_encoder"].accepted
+    teacher, student = (load_encoder(out / name) for name in ("encoder", "student_encoder"))
+    assert [type(module) for module in student] == [type(module) for module in teacher]
+    assert len(student[0].auto_model.encoder.layer) == 1
+    assert student.max_seq_length == teacher.max_seq_length
+    assert student.get_embedding_dimension() == 16
+    # Fitted to the student's own vectors, not the teacher's map on them.
+    assert not np.allclose(student[-2].linear.weight.detach(), teacher[-2].linear.weight.detach(), atol=1e-3)
+    ratio = records["student_encoder"].figures["ndcg_at_100"] / records["encoder"].figures["validation_ndcg_at_100"]
+    assert ratio > 0.9

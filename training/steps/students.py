@@ -1,28 +1,25 @@
 """Students of the encoder: a table that stands in for it while it is away, and an encoder with fewer layers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from domain.prompts import TextRole, read_prompts
-from pipeline.tokenize import TextTokenizer
-from training.encoder_folder import load_encoder, prompts_of, tokenizer_file
+from training.encoder_folder import tokenizer_file
 from training.item_facts import item_facts
-from training.layer_run import encode_tokens
-from training.layer_student import LayerStudentSettings, train_layer_student
 from training.material import Material
 from training.run_folder import StepRecord
 from training.selection import validation_ndcg
 from training.semantic import SemanticScorer
 from training.split import History
 from training.static_student import StaticStudentSettings, train_static_student
+from training.student_encoder import Schooling, StudentEncoderSettings, encoder_of, train_student_encoder
 from training.teacher_vectors import Encode
 
 STUDENT = "student"
 STUDENT_ENCODER = "student_encoder"
-_TOKENS_AT_ONCE = 4_096
 
 
 @dataclass(frozen=True)
@@ -37,19 +34,6 @@ class StudentSettings:
 
     least_kept: float = 0.8
     static: StaticStudentSettings = field(default_factory=StaticStudentSettings)
-
-
-@dataclass(frozen=True)
-class StudentEncoderSettings:
-    """How the student of fewer layers is made.
-
-    Attributes:
-        least_kept: it is kept where it reaches this share of the teacher's NDCG@100 on validation by itself.
-        layers: the distillation.
-    """
-
-    least_kept: float = 0.95
-    layers: LayerStudentSettings = field(default_factory=LayerStudentSettings)
 
 
 class StudentStep:
@@ -117,33 +101,27 @@ class StudentEncoderStep:
 
     def make(self, material: Material, work: Path) -> StepRecord:
         """Distils from item texts, and judges by histories and items told by the student alone."""
-        teacher, texts, layers = _Teacher(material), material.texts, self._settings.layers
+        teacher, texts = _Teacher(material), material.texts
         assert texts is not None
         folder = work / STUDENT_ENCODER
-        result = train_layer_student(
-            teacher.folder,
-            texts,
-            folder,
-            replace(layers, max_tokens=min(layers.max_tokens, teacher.max_tokens)),
-            material.seed,
-            observer=material.observer,
-            checkpoint=work / "layer_student.pt",
-            cache=work / "teacher_vectors",
-        )
-        vectors = encoder_of(folder, teacher.max_tokens)(texts)
+        split = material.split if teacher.trained else None
+        schooling = Schooling(teacher.folder, texts, texts, teacher.max_tokens, split, work)
+        student = train_student_encoder(schooling, folder, self._settings, material.seed, material.observer)
+        vectors = student.vectors.copy()
         vectors[~teacher.items.any(axis=1)] = 0  # a text that says nothing
         theirs, _ = _scores(material, teacher.items, vectors)
         own = validation_ndcg(SemanticScorer.of(vectors), material.split.validation)
         figures = {
             "ndcg_at_100": own,
             "teacher_ndcg_at_100": theirs,
-            "held_out_cosine": result.final.cosine,
-            "held_out_overlap_at_10": result.final.overlap_at_10,
+            "held_out_cosine": student.layers.final.cosine,
+            "held_out_overlap_at_10": student.layers.final.overlap_at_10,
         }
         accepted = own >= self._settings.least_kept * theirs
         if not accepted:
             folder.rename(work / "refused")
-        return StepRecord(0, "", accepted, figures, [f"began as layers {', '.join(map(str, result.layers))}"])
+        notes = [f"began as layers {', '.join(map(str, student.layers.layers))}", *filter(None, [student.map])]
+        return StepRecord(0, "", accepted, figures, notes)
 
 
 class _Teacher:
@@ -152,7 +130,8 @@ class _Teacher:
     def __init__(self, material: Material) -> None:
         base, own = material.encoder, material.out / "encoder"
         assert base is not None
-        self.folder = own if (own / "modules.json").is_file() else base.folder
+        self.trained = (own / "modules.json").is_file()
+        self.folder = own if self.trained else base.folder
         self.max_tokens = base.max_tokens
         vectors = item_facts(material).vectors
         assert vectors is not None and material.texts is not None
@@ -170,21 +149,6 @@ class _Teacher:
             self._encode = self._encode or encoder_of(self.folder, self.max_tokens, TextRole.QUERY)
         found = iter(self._encode(missing) if missing and self._encode else ())
         return np.stack([self._known[text] if text in self._known else next(found) for text in texts])
-
-
-def encoder_of(folder: Path, max_tokens: int, role: TextRole = TextRole.PASSAGE) -> Encode:
-    """Returns what encodes texts as a release and its gateway do: cut, tokenised, prompted by their role.
-
-    Raises:
-        EncoderNotUsable: the folder can't be loaded.
-    """
-    model, tokenizer = load_encoder(folder), TextTokenizer(tokenizer_file(folder), max_tokens)
-    prompt = prompts_of(model).of(role)
-
-    def encode(texts: Sequence[str]) -> np.ndarray:
-        return encode_tokens(model, [tokenized.ids for tokenized in tokenizer.tokenize(texts, prompt)], _TOKENS_AT_ONCE)
-
-    return encode
 
 
 @dataclass(frozen=True)
