@@ -18,7 +18,6 @@ from training.split import History, interaction_matrix
 from training.text_map import MapChoice, MapShape
 
 TEXT_MAP = "text_map.json"
-_ENCODER = "encoder"
 
 ContentOf = Callable[[Sequence[History]], np.ndarray]
 
@@ -30,12 +29,10 @@ class MapRecipe:
     Attributes:
         choice: what validation chose.
         shape: the rest.
-        own_transformer: whether the transformer below it is the trained encoder's own, not the base encoder's.
     """
 
     choice: MapChoice
     shape: MapShape
-    own_transformer: bool
 
     def save(self, path: Path) -> None:
         """Writes JSON."""
@@ -45,14 +42,14 @@ class MapRecipe:
     def load(cls, path: Path) -> "MapRecipe":
         """Reads what `save` wrote."""
         raw = json.loads(path.read_text(encoding="utf-8"))
-        return cls(MapChoice(**raw["choice"]), MapShape(**raw["shape"]), raw["own_transformer"])
+        return cls(MapChoice(**raw["choice"]), MapShape(**raw["shape"]))
 
 
 def content_of_others(material: Material, *, items_hidden: bool) -> ContentOf | None:
     """Returns what fits the map of the run's encoder to some training histories: to float32[n, e], unit.
 
-    None where no encoder was kept (the base encoder's vectors know nobody), or an earlier version trained it. The
-    transformer itself stays as it is, also where it was fine-tuned to all histories.
+    None where no encoder was kept (the base encoder's vectors know nobody), or an earlier version trained it. Below the
+    map stands the base encoder, also where the run's own transformer was fine-tuned: that one has seen everybody.
 
     Args:
         material: of the run.
@@ -63,10 +60,7 @@ def content_of_others(material: Material, *, items_hidden: bool) -> ContentOf | 
     if base is None or material.texts is None or not path.is_file():
         return None
     recipe = MapRecipe.load(path)
-    if recipe.own_transformer:
-        _, texts = read_texts(material.out / _ENCODER, material.texts, None, base.max_tokens)
-    else:
-        _, texts = read_texts(base.folder, material.texts, material.vectors, base.max_tokens)
+    _, texts = read_texts(base.folder, material.texts, material.vectors, base.max_tokens)
     ground = MapGround(texts, text_may_be_seen(material.split), recipe.shape, material.seed)
 
     def fit(histories: Sequence[History]) -> np.ndarray:

@@ -24,6 +24,7 @@ from torch import Tensor
 from domain.errors import NothingToLearnFrom
 from training.encoder_folder import base_modules, rebuilt
 from training.pair_draws import Pairs, PairSettings, PairSource, draw_pairs
+from training.processor import native_bfloat16
 from training.tuning_run import Exercise, TuningRun, pace_of, run_trainer, trainer_arguments
 from training.tuning_watch import TuningWatch
 
@@ -33,8 +34,8 @@ class ContrastiveSettings:
     """How the encoder is fine-tuned.
 
     Attributes:
-        mode: "off"; "full" weights; "lora", low-rank updates merged afterwards; "auto": "full" on a GPU, else "off":
-            two CPU cores do not get far enough in the time to beat the map (docs of the figures).
+        mode: "off"; "full" weights; "lora", low-rank updates merged afterwards; "auto": "full" on a GPU, "lora" where
+            the processor multiplies bfloat16 itself, elsewhere "off": there too few steps fit into the time.
         max_seconds: training stops then, whatever the step.
         steps: at most.
         batch_size: pairs whose items are negatives of one another, on each device.
@@ -53,7 +54,7 @@ class ContrastiveSettings:
     """
 
     mode: Literal["auto", "off", "full", "lora"] = "auto"
-    max_seconds: float = 900.0
+    max_seconds: float = 600.0
     steps: int = 600
     batch_size: int = 128
     mini_batch_size: int = 32
@@ -84,9 +85,11 @@ class ContrastiveSettings:
 
     def resolved_mode(self) -> Literal["off", "full", "lora"]:
         """Returns the mode on this machine."""
-        if self.mode == "auto":
-            return "full" if torch.cuda.is_available() else "off"
-        return self.mode
+        if self.mode != "auto":
+            return self.mode
+        if torch.cuda.is_available():
+            return "full"
+        return "lora" if native_bfloat16() else "off"
 
 
 @dataclass(frozen=True)

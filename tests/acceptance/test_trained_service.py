@@ -16,6 +16,10 @@ pytestmark = [pytest.mark.triton, pytest.mark.slow]
 
 TINY = (
     "encoder.folds=1",
+    "encoder.contrastive.mode=lora",
+    "encoder.contrastive.steps=2",
+    "encoder.contrastive.batch_size=8",
+    "encoder.contrastive.judgements=1",
     "encoder.bag_width=16",
     "encoder.taste_width=8",
     "collaborative.ease.tried=[10.0]",

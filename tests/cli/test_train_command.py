@@ -13,6 +13,10 @@ from tests.small_encoder import write_encoder
 SAMPLE = Path(__file__).parents[2] / "sample"
 TINY = (
     "encoder.folds=1",
+    "encoder.contrastive.mode=lora",
+    "encoder.contrastive.steps=2",
+    "encoder.contrastive.batch_size=8",
+    "encoder.contrastive.judgements=1",
     "encoder.bag_width=16",
     "encoder.taste_width=8",
     "encoder.bag_gain=[1.0]",

@@ -2,12 +2,14 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.small_encoder import WORDS, write_encoder
-from training.content_of_others import TEXT_MAP, content_of_others
+from training.content_of_others import TEXT_MAP, MapRecipe, content_of_others
+from training.contrastive import ContrastiveSettings
 from training.ease import EaseSettings
 from training.encoder import EncoderSettings
 from training.item_facts import item_facts
@@ -25,7 +27,13 @@ from training.steps.ranking import RankingSettings, RankingStep
 
 ITEMS, USERS = 120, 60
 MAP = EncoderSettings(
-    whitening=(0.5,), bag_gain=(1.0,), taste_gain=(0.5,), bag_width=24, taste_width=32, shrinkage=1e-3
+    whitening=(0.5,),
+    bag_gain=(1.0,),
+    taste_gain=(0.5,),
+    bag_width=24,
+    taste_width=32,
+    shrinkage=1e-3,
+    contrastive=ContrastiveSettings("off"),
 )
 QUICK = RankingSettings(
     examples=ExampleSettings(draws=2, short_share=0),
@@ -88,3 +96,17 @@ def test_what_the_encoder_knows_of_those_asked_does_not_flatter_the_ranker(mater
     (material.out / TEXT_MAP).unlink()
     flattered = RankingStep(QUICK).make(material, material.out / "again").figures
     assert honest["held_out_ndcg_at_100"] < flattered["held_out_ndcg_at_100"] - 0.02
+
+
+def test_a_fine_tuned_transformer_has_seen_everybody_so_the_base_stands_below_the_map(material):
+    eager = ContrastiveSettings(
+        "full", steps=3, batch_size=8, mini_batch_size=8, max_tokens=16, learning_rate=1e-2, judgements=1
+    )
+    tuned, plain = replace(MAP, contrastive=eager), MAP
+    run(material, EncoderStep(plain))
+    train = material.split.train
+    before = content_of_others(material, items_hidden=False)(train)
+    recipe = MapRecipe.load(material.out / TEXT_MAP)
+    run(material, EncoderStep(tuned))
+    assert MapRecipe.load(material.out / TEXT_MAP) == recipe
+    np.testing.assert_allclose(content_of_others(material, items_hidden=False)(train), before, atol=1e-5)

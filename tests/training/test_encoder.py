@@ -16,7 +16,14 @@ from training.pair_draws import PairSettings
 from training.semantic import SemanticScorer
 from training.split import Part, Split
 
-SETTINGS = EncoderSettings(whitening=(0.5,), bag_gain=(0.0, 1.0), taste_gain=(0.0, 0.5), bag_width=24, taste_width=4)
+SETTINGS = EncoderSettings(
+    whitening=(0.5,),
+    bag_gain=(0.0, 1.0),
+    taste_gain=(0.0, 0.5),
+    bag_width=24,
+    taste_width=4,
+    contrastive=ContrastiveSettings("off"),
+)
 
 
 @pytest.fixture(scope="module")

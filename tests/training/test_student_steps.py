@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.static_encoder import StaticEncoder
 from tests.small_encoder import WORDS, write_encoder
+from training.contrastive import ContrastiveSettings
 from training.encoder import EncoderSettings
 from training.encoder_folder import load_encoder
 from training.layer_student import LayerStudentSettings
@@ -74,7 +75,7 @@ def test_students_that_lose_too_much_are_not_kept(tmp_path, request_for_run):
 
 
 def test_the_student_of_a_trained_encoder_has_a_map_of_its_own(tmp_path, request_for_run):
-    words = EncoderSettings(folds=1, bag_gain=(3.0,))
+    words = EncoderSettings(folds=1, bag_gain=(3.0,), contrastive=ContrastiveSettings("off"))
     settings = (QUICK[0], replace(QUICK[1], map=words))
     out, records = run(tmp_path, request_for_run, settings, EncoderStep(replace(words, dimension=16)))
     assert records["encoder"].accepted

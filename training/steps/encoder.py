@@ -47,8 +47,7 @@ class EncoderStep:
         result = train_encoder(inputs, self._settings, material.seed, material.observer)
         if result.accepted:
             result.save(work / ENCODER)
-            own_transformer = result.fine_tuned or start is not None
-            MapRecipe(result.choice, result.shape, own_transformer).save(work / TEXT_MAP)
+            MapRecipe(result.choice, result.shape).save(work / TEXT_MAP)
         before, after = result.figures["zero-shot"], result.figures[str(result.choice)]
         figures = {
             "cold_ndcg_at_100": after.ndcg_at_100,
