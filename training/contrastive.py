@@ -9,6 +9,7 @@ import copy
 import dataclasses
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -38,6 +39,7 @@ class ContrastiveSettings:
             the processor multiplies bfloat16 itself, elsewhere "off": there too few steps fit into the time.
         max_seconds: training stops then, whatever the step.
         steps: at most.
+        passes: over all that was chosen, at most: fewer steps where there is little to learn from.
         batch_size: pairs whose items are negatives of one another, on each device.
         mini_batch_size: texts that pass the transformer at once.
         accumulation: batches to a step.
@@ -56,6 +58,7 @@ class ContrastiveSettings:
     mode: Literal["auto", "off", "full", "lora"] = "auto"
     max_seconds: float = 600.0
     steps: int = 600
+    passes: int = 10
     batch_size: int = 128
     mini_batch_size: int = 32
     accumulation: int = 1
@@ -72,7 +75,15 @@ class ContrastiveSettings:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        sizes = (self.steps, self.batch_size, self.mini_batch_size, self.accumulation, self.lora_rank, self.judgements)
+        sizes = (
+            self.steps,
+            self.passes,
+            self.batch_size,
+            self.mini_batch_size,
+            self.accumulation,
+            self.lora_rank,
+            self.judgements,
+        )
         if min(*sizes, self.patience) < 1 or self.max_tokens < 3 or self.batch_size < 2:
             raise ValueError("steps, sizes, ranks and judgements must be at least 1, a batch 2, max_tokens 3")
         if (
@@ -129,13 +140,17 @@ def fine_tune(
         NothingToLearnFrom: no user has two items with text.
     """
     started = time.monotonic()
+    batch = settings.batch_size * settings.accumulation
+    settings = dataclasses.replace(
+        settings, steps=min(settings.steps, -(-settings.passes * source.consumed.nnz // batch))
+    )
     base = base_modules(copy.deepcopy(model))
     tuned = rebuilt(model, base)
     tuned.max_seq_length = settings.max_tokens
     use_lora = settings.resolved_mode() == "lora"
     if use_lora:
         _add_lora(tuned, settings.lora_rank)
-    pairs = draw_pairs(source, settings.steps * settings.batch_size * settings.accumulation, settings.pairs, run.seed)
+    pairs = draw_pairs(source, settings.steps * batch, settings.pairs, run.seed)
     if not pairs.anchors:
         raise NothingToLearnFrom("no user has two items with a text, so there is no pair to fine-tune an encoder on")
     watch = TuningWatch(tuned, judge, pace_of(settings), run.observer)
@@ -227,4 +242,6 @@ def _add_lora(model: SentenceTransformer, rank: int) -> None:
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.05, target_modules="all-linear")
-    model[0].model = get_peft_model(model[0].model, config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that is going away
+        model[0].model = get_peft_model(model[0].model, config)

@@ -75,7 +75,6 @@ def run_trainer(
     watch: TuningWatch,
 ) -> TrainerState:
     """Trains the model in place, from the last checkpoint where there is one, and leaves its best state in it."""
-    model.model_card_data.generate_widget_examples = False  # takes time, and draws on people's terminal
     trainer = _PacedTrainer(
         model=model,
         args=arguments,
@@ -97,6 +96,9 @@ class _PacedTrainer(SentenceTransformerTrainer):
 
     watch: TuningWatch
     lr_scheduler: LambdaLR | None
+
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        """Called by the trainer: no card is written here, and to gather one takes time and draws on the terminal."""
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LambdaLR:
         """Called by the trainer."""

@@ -76,6 +76,12 @@ def test_time_ends_it(model, source, tmp_path):
     assert fine_tune(model, source, Judge(), settings, TuningRun(tmp_path / "c", 0, Silent())).steps == 1
 
 
+def test_little_to_learn_from_is_not_gone_over_for_ever(model, source, tmp_path):
+    chosen = source.consumed.nnz
+    settings = dataclasses.replace(SETTINGS, steps=10_000, passes=1, batch_size=chosen // 2, judgements=1)
+    assert fine_tune(model, source, Judge(), settings, TuningRun(tmp_path / "c", 0, Silent())).steps == 2 + chosen % 2
+
+
 def test_an_interrupted_run_goes_on_from_its_checkpoint(model, source, tmp_path):
     class Killed(Exception):
         pass
