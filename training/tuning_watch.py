@@ -50,7 +50,7 @@ class TuningWatch(TrainerCallback):
         self._model, self._judge, self._pace, self._observer = model, judge, pace, observer
         self._state: dict[str, Tensor] = {}
         self._started = time.monotonic()
-        self._elapsed, self._judged = 0.0, 0.0
+        self._elapsed, self._judged, self._judging = 0.0, 0.0, 0.0
         self._judged_step, self._in_vain = -1, 0
 
     def rate(self, step: int) -> float:
@@ -74,7 +74,8 @@ class TuningWatch(TrainerCallback):
         pace = self._pace
         self.tell_time(self._agreed_time())
         due = state.global_step % pace.steps_between == 0
-        if due or self._elapsed - self._judged > pace.seconds_between:
+        # A judge that reads thousands of texts takes longer than many steps: it gets a third of the time at most.
+        if due or self._elapsed - self._judged > max(pace.seconds_between, 2 * self._judging):
             self._ask(state)
         over = self._elapsed > pace.max_seconds
         if _agreed(over or self._in_vain >= pace.patience):
@@ -93,6 +94,7 @@ class TuningWatch(TrainerCallback):
         self._model.load_state_dict(self._state)
 
     def _ask(self, state: TrainerState) -> None:
+        began = self._agreed_time()
         self._model.eval()
         score = self._judge(self._model)
         self._model.train()
@@ -103,6 +105,7 @@ class TuningWatch(TrainerCallback):
             self.best, self._in_vain = score, 0
             self._state = {name: value.detach().cpu().clone() for name, value in self._model.state_dict().items()}
         self._judged, self._judged_step = self._agreed_time(), state.global_step
+        self._judging = self._judged - began
 
     def _agreed_time(self) -> float:
         return _agreed(time.monotonic() - self._started)

@@ -38,3 +38,20 @@ def test_time_is_told_after_each_step():
     paced.on_step_end(None, type("State", (), {"global_step": 1})(), control)
     assert control.should_training_stop
     assert paced.rate(1) == 0
+
+
+def test_a_slow_judge_is_asked_less_often():
+    asked = []
+
+    def judge(model):
+        asked.append(len(asked))
+        time.sleep(0.2)
+        return 0.0
+
+    pace = TuningPace(1_000, 1_000, 0.01, 1e9, 1_000)
+    paced = TuningWatch(torch.nn.Linear(1, 1), judge, pace, Silent())
+    control = type("Control", (), {"should_training_stop": False})()
+    for step in range(1, 20):
+        time.sleep(0.02)
+        paced.on_step_end(None, type("State", (), {"global_step": step})(), control)
+    assert 1 <= len(asked) < 10  # once after each step would be 19 times
