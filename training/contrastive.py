@@ -58,7 +58,7 @@ class ContrastiveSettings:
     mode: Literal["auto", "off", "full", "lora"] = "auto"
     max_seconds: float = 600.0
     steps: int = 600
-    passes: int = 10
+    passes: int = 3
     batch_size: int = 128
     mini_batch_size: int = 32
     accumulation: int = 1
