@@ -26,6 +26,7 @@ from training.text_map import ItemTexts, MapChoice, MapShape, TextMap
 from training.token_bag import TokenBag, token_counts
 
 ZERO_SHOT = "zero-shot"
+ZERO_SHOT_HELD = "zero-shot, on the items held from fine-tuning"
 FINE_TUNED = "fine-tuned, with the map"
 
 _FEWEST_TEXTS = 10
@@ -114,7 +115,7 @@ class EncoderResult:
         shape: what it shares with the others.
         fine_tuned: whether it stands upon a fine-tuned transformer.
         validation_ndcg: NDCG@100 on the split's own validation part: base encoder, then this one.
-        accepted: whether it beats the base encoder on both.
+        accepted: whether it beats the base encoder on both; a fine-tuned one on the items held from it.
     """
 
     model: SentenceTransformer
@@ -172,12 +173,17 @@ def train_encoder(inputs: EncoderInputs, settings: EncoderSettings, seed: int, o
     better = found[chosen].ndcg_at_100 > figures[ZERO_SHOT].ndcg_at_100
     fine_tuned = False
     if settings.contrastive.resolved_mode() != "off":
-        tuning = Tuning(inputs.texts, inputs.titles, chosen, settings.contrastive, inputs.work)
+        tuning = Tuning(inputs.texts, inputs.titles, inputs.vectors, chosen, settings.contrastive, inputs.work)
         verdict = tune_base(base, ground, consumed, tuning, observer)
         if verdict is not None:
-            figures |= {"map, on the items held from fine-tuning": verdict.before, FINE_TUNED: verdict.after}
+            figures |= {
+                ZERO_SHOT_HELD: verdict.zero_shot,
+                "map, on the items held from fine-tuning": verdict.before,
+                FINE_TUNED: verdict.after,
+            }
             if verdict.after.ndcg_at_100 > verdict.before.ndcg_at_100:
                 base, ground, fine_tuned = verdict.model, verdict.ground, True
+                better = verdict.after.ndcg_at_100 > verdict.zero_shot.ndcg_at_100
     text_map = ground.fit(consumed).fit(chosen)
     mapped = text_map.vectors(ground.texts)
     before, after = _validation(inputs, inputs.vectors), _validation(inputs, mapped)

@@ -58,6 +58,7 @@ class Tuning:
     Attributes:
         words: the items' texts.
         titles: the items' titles; empty for the first part of each text.
+        zero_shot: float32[n, d], unit: of the encoder that has to be beaten in the end.
         choice: of the map's settings.
         settings: of the fine-tuning.
         work: folder of checkpoints; None for a temporary one.
@@ -65,6 +66,7 @@ class Tuning:
 
     words: Sequence[str]
     titles: Sequence[str]
+    zero_shot: np.ndarray
     choice: MapChoice
     settings: ContrastiveSettings
     work: Path | None
@@ -77,12 +79,14 @@ class TuningVerdict:
     Attributes:
         model: the fine-tuned base.
         ground: with its vectors of all items.
+        zero_shot: of the encoder to beat, on the items that the fine-tuning did not see.
         before: of the map on the base encoder, on the items that the fine-tuning did not see.
         after: of the map on the fine-tuned one.
     """
 
     model: SentenceTransformer
     ground: MapGround
+    zero_shot: ColdFigures
     before: ColdFigures
     after: ColdFigures
 
@@ -117,6 +121,7 @@ def tune_base(
     verdict = TuningVerdict(
         tuned.model,
         ground.with_vectors(vectors),
+        fold.figures(tuning.zero_shot),
         _figures(ground, fold, tuning.choice),
         _figures(ground.with_vectors(vectors), fold, tuning.choice),
     )

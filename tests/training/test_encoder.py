@@ -8,7 +8,7 @@ from domain.errors import EncoderNotUsable, NothingToLearnFrom
 from tests.small_encoder import write_encoder
 from tests.training.synthetic import cold_split, history, texts_and_groups
 from training.contrastive import ContrastiveSettings
-from training.encoder import FINE_TUNED, EncoderInputs, EncoderSettings, text_may_be_seen, train_encoder
+from training.encoder import FINE_TUNED, ZERO_SHOT_HELD, EncoderInputs, EncoderSettings, text_may_be_seen, train_encoder
 from training.encoder_folder import load_encoder
 from training.item_vectors import item_vectors
 from training.observer import Silent
@@ -128,6 +128,20 @@ def test_a_fine_tuned_transformer_stays_only_if_it_beats_the_map(inputs, tmp_pat
     result.save(tmp_path / "out")
     again = item_vectors(inputs.texts, tmp_path / "out", 32, tmp_path / "cache", Silent())
     np.testing.assert_allclose(again, result.vectors, atol=1e-5)
+
+
+def test_a_fine_tuned_transformer_is_held_against_the_base_where_neither_saw_the_items(inputs):
+    contrastive = ContrastiveSettings(
+        "full", steps=20, passes=50, batch_size=32, max_tokens=32, learning_rate=1e-3, judgements=1,
+        pairs=PairSettings(history_share=0.0, hard_negatives=False),
+    )  # fmt: skip
+    narrow = dataclasses.replace(SETTINGS, dimension=3, bag_gain=(0.0,), taste_gain=(0.0,))
+    plain = train_encoder(inputs, narrow, 0, Silent())
+    assert not plain.accepted  # a map as narrow as this is worse than no map
+    tuned = train_encoder(inputs, dataclasses.replace(narrow, contrastive=contrastive), 0, Silent())
+    assert tuned.fine_tuned
+    assert tuned.figures[FINE_TUNED].ndcg_at_100 > tuned.figures[ZERO_SHOT_HELD].ndcg_at_100
+    assert tuned.accepted
 
 
 def test_a_warm_start_builds_upon_the_earlier_transformer_and_must_beat_the_base(inputs, result, tmp_path):
