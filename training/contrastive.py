@@ -25,7 +25,7 @@ from torch import Tensor
 from domain.errors import NothingToLearnFrom
 from training.encoder_folder import base_modules, rebuilt
 from training.pair_draws import Pairs, PairSettings, PairSource, draw_pairs
-from training.processor import native_bfloat16
+from training.processor import native_bfloat16, without_dropout
 from training.tuning_run import Exercise, TuningRun, pace_of, run_trainer, trainer_arguments
 from training.tuning_watch import TuningWatch
 
@@ -50,6 +50,8 @@ class ContrastiveSettings:
         temperature: of the softmax over negatives.
         widths: shares of the dimensions that are trained to stand alone.
         lora_rank: of the updates.
+        dropout: whether the transformer's own dropout, and one before the updates, is on; "auto": on a GPU. A processor
+            draws the masks in more than half of a step's time, and makes too few steps to learn anything by heart.
         judgements: how often validation is asked; the best state is kept.
         patience: judgements without a gain before it stops.
         pairs: how examples are drawn.
@@ -69,6 +71,7 @@ class ContrastiveSettings:
     temperature: float = 0.07
     widths: tuple[float, ...] = (1.0, 0.3334)
     lora_rank: int = 16
+    dropout: Literal["auto", "on", "off"] = "auto"
     judgements: int = 4
     patience: int = 2
     pairs: PairSettings = field(default_factory=PairSettings)
@@ -101,6 +104,10 @@ class ContrastiveSettings:
         if torch.cuda.is_available():
             return "full"
         return "lora" if native_bfloat16() else "off"
+
+    def with_dropout(self) -> bool:
+        """Says whether dropout is on, on this machine."""
+        return self.dropout == "on" or (self.dropout == "auto" and torch.cuda.is_available())
 
 
 @dataclass(frozen=True)
@@ -150,6 +157,8 @@ def fine_tune(
     use_lora = settings.resolved_mode() == "lora"
     if use_lora:
         _add_lora(tuned, settings.lora_rank)
+    if not settings.with_dropout():
+        without_dropout(tuned)
     pairs = draw_pairs(source, settings.steps * batch, settings.pairs, run.seed)
     if not pairs.anchors:
         raise NothingToLearnFrom("no user has two items with a text, so there is no pair to fine-tune an encoder on")

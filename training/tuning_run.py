@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, TrainerState
 
 from training.observer import Observer
-from training.processor import native_bfloat16
+from training.processor import attention_for_learning, native_bfloat16
 from training.tuning_watch import TuningPace, TuningWatch
 
 
@@ -85,7 +85,8 @@ def run_trainer(
     trainer.watch = watch
     trainer.remove_callback(PrinterCallback)  # the observer tells what people want to hear
     last = last_checkpoint(Path(arguments.output_dir))
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    with attention_for_learning():
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
     watch.finish(trainer.state)
     trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)  # it would go on in bfloat16
     return trainer.state

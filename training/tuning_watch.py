@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from training.observer import Observer
+from training.processor import attention_for_reading
 
 _T = TypeVar("_T")
 _WARM_UP = 0.1
@@ -96,7 +97,8 @@ class TuningWatch(TrainerCallback):
     def _ask(self, state: TrainerState) -> None:
         began = self._agreed_time()
         self._model.eval()
-        score = self._judge(self._model)
+        with attention_for_reading():
+            score = self._judge(self._model)
         self._model.train()
         self._observer.metric("encoder/validation_ndcg_at_100", state.global_step, score)
         self._observer.step(f"fine-tuning, step {state.global_step}: NDCG@100 {score:.4f}")

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import os
 import subprocess
@@ -16,6 +17,7 @@ from training.contrastive import CoConsumptionLoss, ContrastiveSettings, fine_tu
 from training.encoder_folder import load_encoder
 from training.observer import Silent
 from training.pair_draws import Pairs, PairSettings, PairSource, draw_pairs, drop_fields
+from training.processor import attention_for_learning, attention_for_reading, without_dropout
 from training.split import interaction_matrix
 from training.tuning_run import TuningRun
 
@@ -188,3 +190,25 @@ def test_two_processes_train_one_model(tmp_path):
     assert ended.returncode == 0, ended.stderr[-3000:]
     first, second = (tmp_path / f"{rank}-of-2.txt" for rank in (0, 1))
     assert first.read_text() == second.read_text()
+
+
+def test_dropout_is_off_on_a_processor_unless_asked_for(model):
+    assert ContrastiveSettings().with_dropout() == torch.cuda.is_available()
+    assert ContrastiveSettings(dropout="on").with_dropout()
+    assert not ContrastiveSettings(dropout="off").with_dropout()
+    wild = copy.deepcopy(model).train()
+    for module in wild.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.5
+    read = wild.tokenize(["one word and another"])
+    assert not torch.equal(*(wild(dict(read))["sentence_embedding"] for _ in range(2)))
+    without_dropout(wild)
+    assert torch.equal(*(wild(dict(read))["sentence_embedding"] for _ in range(2)))
+
+
+def test_a_judge_reads_with_the_quickest_attention_and_learning_goes_on_with_its_own():
+    with attention_for_learning():
+        learning = torch.backends.cuda.flash_sdp_enabled()
+        with attention_for_reading():
+            assert torch.backends.cuda.flash_sdp_enabled()
+        assert torch.backends.cuda.flash_sdp_enabled() == learning == torch.cuda.is_available()

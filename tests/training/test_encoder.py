@@ -127,7 +127,7 @@ def test_a_fine_tuned_transformer_stays_only_if_it_beats_the_map(inputs, tmp_pat
     assert result.fine_tuned == (after.ndcg_at_100 > before.ndcg_at_100)
     result.save(tmp_path / "out")
     again = item_vectors(inputs.texts, tmp_path / "out", 32, tmp_path / "cache", Silent())
-    np.testing.assert_allclose(again, result.vectors, atol=1e-5)
+    np.testing.assert_allclose(again, result.vectors, atol=1e-4)
 
 
 def test_a_fine_tuned_transformer_is_held_against_the_base_where_neither_saw_the_items(inputs):
