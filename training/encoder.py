@@ -28,6 +28,7 @@ from training.token_bag import TokenBag, token_counts
 ZERO_SHOT = "zero-shot"
 ZERO_SHOT_HELD = "zero-shot, on the items held from fine-tuning"
 FINE_TUNED = "fine-tuned, with the map"
+MAP_HELD = "map, on the items held from fine-tuning"
 
 _FEWEST_TEXTS = 10
 # The same text in another batch.
@@ -178,7 +179,7 @@ def train_encoder(inputs: EncoderInputs, settings: EncoderSettings, seed: int, o
         if verdict is not None:
             figures |= {
                 ZERO_SHOT_HELD: verdict.zero_shot,
-                "map, on the items held from fine-tuning": verdict.before,
+                MAP_HELD: verdict.before,
                 FINE_TUNED: verdict.after,
             }
             if verdict.after.ndcg_at_100 > verdict.before.ndcg_at_100:

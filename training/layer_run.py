@@ -19,7 +19,7 @@ from training.checkpoint import read_checkpoint, write_checkpoint
 from training.distillation_loss import distillation_loss
 from training.likeness import Likeness, measure_likeness
 from training.observer import Observer
-from training.processor import native_bfloat16
+from training.processor import attention_for_learning, native_bfloat16, without_dropout
 
 if TYPE_CHECKING:
     from training.layer_student import LayerStudentSettings
@@ -68,6 +68,11 @@ def forward(model: SentenceTransformer, rows: list[np.ndarray]) -> torch.Tensor:
     return functional.normalize(output["sentence_embedding"].float(), dim=1)
 
 
+def half_precision(device_type: str, *, wanted: bool) -> torch.autocast:
+    """Returns a context in which matrices are multiplied in bfloat16, if wanted and the device does so itself."""
+    return torch.autocast(device_type, torch.bfloat16, enabled=wanted and (device_type == "cuda" or native_bfloat16()))
+
+
 class LayerRun:
     """A training that can be taken up where it was killed."""
 
@@ -84,6 +89,8 @@ class LayerRun:
         self._student, self._lesson, self._settings = student, lesson, settings
         self._seed, self._observer, self._checkpoint = seed, observer, checkpoint
         self._device = next(student.parameters()).device
+        if self._device.type == "cpu":  # drawing its masks takes more than half of a step there
+            without_dropout(student)
         learned = [(name, p) for name, p in student.named_parameters() if ".embeddings." not in name]
         for name, parameter in student.named_parameters():
             parameter.requires_grad_(".embeddings." not in name)
@@ -140,17 +147,18 @@ class LayerRun:
             group["lr"] = self._settings.rate * min(progress / _WARM_UP, 1.0) * max(1.0 - progress, 0.02)
         self._student.train()
         torch.manual_seed(self._seed + self.step_count)  # dropout's, so that a resumed run goes the same way
-        with self._precision():
-            vectors = forward(self._student, [self._lesson.token_ids[place] for place in places])
-        loss = distillation_loss(
-            vectors,
-            self._targets[places],
-            self._targets[bank],
-            ranking_weight=self._settings.ranking_weight,
-            temperature=self._settings.temperature,
-        )
-        self._adam.zero_grad()
-        loss.backward()
+        with attention_for_learning():
+            with self._precision():
+                vectors = forward(self._student, [self._lesson.token_ids[place] for place in places])
+            loss = distillation_loss(
+                vectors,
+                self._targets[places],
+                self._targets[bank],
+                ranking_weight=self._settings.ranking_weight,
+                temperature=self._settings.temperature,
+            )
+            self._adam.zero_grad()
+            loss.backward()
         torch.nn.utils.clip_grad_norm_(list(self._learned.values()), _MOST_GRADIENT)
         self._adam.step()
         self.step_count += 1
@@ -195,9 +203,7 @@ class LayerRun:
         yield from (found[place] for place in rng.permutation(len(found)))
 
     def _precision(self) -> torch.autocast:
-        fast = self._device.type == "cuda" or native_bfloat16()
-        on = self._settings.bfloat16 and fast
-        return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=on)
+        return half_precision(self._device.type, wanted=self._settings.bfloat16)
 
     def _state(self) -> dict[str, torch.Tensor]:
         return {name: parameter.detach().cpu().clone() for name, parameter in self._learned.items()}

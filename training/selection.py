@@ -94,7 +94,8 @@ def best_setting(
         raise ValueError("no settings to choose from; give at least one")
     if len(tried) == 1 or not part.cases:
         return tried[0]
-    figures = _figures(tried, tried, build, (part, observer or Silent()))
+    judge = (part, observer or Silent())
+    figures = [_figure(setting, tried, build, judge) for setting in tried]
     return tried[int(np.argmax(figures))]
 
 
@@ -124,7 +125,7 @@ def best_on_scale(
         return best_setting([setting_of(value) for value in values], build, part, observer)
     judge = (part, observer or Silent())
     settings = [setting_of(value) for value in known]
-    figures = _figures(settings, settings, build, judge)
+    figures = [_figure(setting, settings, build, judge) for setting in settings]
     best = int(np.argmax(figures))
     chosen, figure = settings[best], figures[best]
     if best not in (0, len(known) - 1):
@@ -133,24 +134,22 @@ def best_on_scale(
     for _ in range(_STEPS_BEYOND):
         end, before = end * end / before, end
         beyond = setting_of(end)
-        found = _figures([beyond], [*settings, beyond], build, judge)[0]
+        found = _figure(beyond, [*settings, beyond], build, judge)
         if found <= figure * (1 + _LEAST_GAIN):
             break
         chosen, figure = beyond, found
     return chosen
 
 
-def _figures(
-    asked: Sequence[_Setting],
+def _figure(
+    setting: _Setting,
     tried: Sequence[_Setting],
     build: Callable[[_Setting], Scorer],
     judge: tuple[Part, Observer],
-) -> list[float]:
-    """Returns the validation NDCG@100 of each setting asked about, told by what sets it apart from the tried."""
+) -> float:
+    """Returns the setting's validation NDCG@100, told by what sets it apart from the tried, of which it is one."""
     part, observer = judge
-    figures = []
-    for setting in asked:
-        figures.append(validation_ndcg(build(setting), part))
-        observer.metric("selection/validation_ndcg_at_100", tried.index(setting), figures[-1])
-        observer.step(f"    {_differing(setting, tried)}: validation NDCG@100 {figures[-1]:.4f}")
-    return figures
+    figure = validation_ndcg(build(setting), part)
+    observer.metric("selection/validation_ndcg_at_100", tried.index(setting), figure)
+    observer.step(f"    {_differing(setting, tried)}: validation NDCG@100 {figure:.4f}")
+    return figure

@@ -68,6 +68,9 @@ def test_a_run_trains_every_part_resumes_and_is_judged(interactions, encoder, tm
     assert _train(interactions, encoder, out, "--protocol", "next-item") == 0
     run = json.loads((out / "run.json").read_text())
     assert {"encoder", "collaborative", "user_tower", "ranker"} <= set(run["steps"])
+    tuned = run["steps"]["encoder"]["figures"]
+    assert 0 < tuned["held_ndcg_at_100"] <= 1
+    assert 0 < tuned["zero_shot_held_ndcg_at_100"] <= 1
     assert run["split"]["protocol"] == "next-item"
     quality = json.loads((out / "quality.json").read_text())
     assert quality["protocol"] == "validation, next-item"

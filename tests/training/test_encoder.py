@@ -8,7 +8,15 @@ from domain.errors import EncoderNotUsable, NothingToLearnFrom
 from tests.small_encoder import write_encoder
 from tests.training.synthetic import cold_split, history, texts_and_groups
 from training.contrastive import ContrastiveSettings
-from training.encoder import FINE_TUNED, ZERO_SHOT_HELD, EncoderInputs, EncoderSettings, text_may_be_seen, train_encoder
+from training.encoder import (
+    FINE_TUNED,
+    MAP_HELD,
+    ZERO_SHOT_HELD,
+    EncoderInputs,
+    EncoderSettings,
+    text_may_be_seen,
+    train_encoder,
+)
 from training.encoder_folder import load_encoder
 from training.item_vectors import item_vectors
 from training.observer import Silent
@@ -123,7 +131,7 @@ def test_a_fine_tuned_transformer_stays_only_if_it_beats_the_map(inputs, tmp_pat
         pairs=PairSettings(history_share=0.0, hard_negatives=False),
     )  # fmt: skip
     result = train_encoder(inputs, dataclasses.replace(SETTINGS, contrastive=contrastive), 0, Silent())
-    before, after = (result.figures[name] for name in ("map, on the items held from fine-tuning", FINE_TUNED))
+    before, after = (result.figures[name] for name in (MAP_HELD, FINE_TUNED))
     assert result.fine_tuned == (after.ndcg_at_100 > before.ndcg_at_100)
     result.save(tmp_path / "out")
     again = item_vectors(inputs.texts, tmp_path / "out", 32, tmp_path / "cache", Silent())

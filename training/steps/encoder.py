@@ -3,7 +3,15 @@
 from pathlib import Path
 
 from training.content_of_others import TEXT_MAP, MapRecipe
-from training.encoder import EncoderInputs, EncoderSettings, train_encoder
+from training.encoder import (
+    FINE_TUNED,
+    MAP_HELD,
+    ZERO_SHOT,
+    ZERO_SHOT_HELD,
+    EncoderInputs,
+    EncoderSettings,
+    train_encoder,
+)
 from training.material import Material
 from training.run_folder import StepRecord
 
@@ -48,13 +56,20 @@ class EncoderStep:
         if result.accepted:
             result.save(work / ENCODER)
             MapRecipe(result.choice, result.shape).save(work / TEXT_MAP)
-        before, after = result.figures["zero-shot"], result.figures[str(result.choice)]
+        before, after = result.figures[ZERO_SHOT], result.figures[str(result.choice)]
         figures = {
             "cold_ndcg_at_100": after.ndcg_at_100,
             "zero_shot_cold_ndcg_at_100": before.ndcg_at_100,
             "validation_ndcg_at_100": result.validation_ndcg[1],
             "zero_shot_validation_ndcg_at_100": result.validation_ndcg[0],
         }
+        # Of items that all fine-tunings of these data are held from: by this a release tells one from another.
+        held = result.figures.get(FINE_TUNED if result.fine_tuned else MAP_HELD)
+        if held is not None:
+            figures |= {
+                "held_ndcg_at_100": held.ndcg_at_100,
+                "zero_shot_held_ndcg_at_100": result.figures[ZERO_SHOT_HELD].ndcg_at_100,
+            }
         notes = [str(result.choice) + ", on a fine-tuned transformer" * result.fine_tuned]
         if start is not None:
             notes += [f"started from the transformer of {start.path}", *start.notes()]
