@@ -105,7 +105,8 @@ def open_model_folder(path: Path) -> ModelFolder:
                 f"{path / name} is about {len(table)} items, {ITEMS} names {len(item_ids)}; train again"
             )
     blend = Blend() if folder.blend is None else folder.blend
-    odd = {*blend.weights, *(() if blend.told is None else blend.told.weights)} - set(Source)
+    more = [part.weights for part in (blend.told, blend.short) if part is not None]
+    odd = {*blend.weights, *(name for weights in more for name in weights)} - set(Source)
     if odd:
         raise ModelNotUsable(f"{path / BLEND} names {', '.join(sorted(odd))}, which is no recall source; train again")
     return folder

@@ -36,6 +36,19 @@ class ToldBlend:
 
 
 @dataclass(frozen=True)
+class ShortBlend:
+    """What each source counts where little is known of somebody.
+
+    Attributes:
+        weights: by source name.
+        most_events: the longest history, in known items, that they are for; at least 1.
+    """
+
+    weights: Mapping[str, float]
+    most_events: int
+
+
+@dataclass(frozen=True)
 class Blend:
     """What training chose on validation.
 
@@ -44,17 +57,26 @@ class Blend:
             `popular` is beta in log P(x | i) + beta log P(i) and may be negative.
         list_lengths: items that each source recalls, by its name.
         told: for histories that are only told; None where nothing was learned of them, as in earlier versions.
+        short: for histories of a few events; None where `weights` answer these too, as in earlier versions.
     """
 
     weights: Mapping[str, float] = field(default_factory=dict)
     list_lengths: Mapping[str, int] = field(default_factory=lambda: LIST_LENGTHS)
     told: ToldBlend | None = None
+    short: ShortBlend | None = None
+
+    def weights_for(self, event_count: int) -> Mapping[str, float]:
+        """Returns the weights for a history of so many known items."""
+        short = self.short
+        return self.weights if short is None or event_count > short.most_events else short.weights
 
     def save(self, path: Path) -> None:
         """Writes JSON."""
         plain: dict[str, object] = {"weights": dict(self.weights), "list_lengths": dict(self.list_lengths)}
         if self.told is not None:
             plain["told"] = vars(self.told) | {"weights": dict(self.told.weights)}
+        if self.short is not None:
+            plain["short"] = vars(self.short) | {"weights": dict(self.short.weights)}
         path.write_text(json.dumps(plain, indent=1), encoding="utf-8")
 
     @classmethod
@@ -70,8 +92,13 @@ class Blend:
         lengths = parts.get("list_lengths", LIST_LENGTHS)
         if not isinstance(lengths, Mapping) or not all(_is_count(one) for one in lengths.values()):
             raise ValueError(f"{path.name} must hold list_lengths by source, whole numbers above 0")
-        told = parts.get("told")
-        return cls(_weights(parts["weights"], path), dict(lengths), None if told is None else _told(told, path))
+        told, short = parts.get("told"), parts.get("short")
+        return cls(
+            _weights(parts["weights"], path),
+            dict(lengths),
+            None if told is None else _told(told, path),
+            None if short is None else _short(short, path),
+        )
 
 
 def _weights(raw: object, path: Path) -> dict[str, float]:
@@ -87,6 +114,12 @@ def _told(raw: object, path: Path) -> ToldBlend:
     if not _is_count(nearest) or not _is_number(temperature) or temperature <= 0:
         raise ValueError(f"{path.name}: told.nearest must be a whole number and told.temperature a number, above 0")
     return ToldBlend(_weights(raw["weights"], path), nearest, float(temperature))
+
+
+def _short(raw: object, path: Path) -> ShortBlend:
+    if not isinstance(raw, dict) or not {"weights", "most_events"} <= raw.keys() or not _is_count(raw["most_events"]):
+        raise ValueError(f"{path.name}: short must hold weights, and most_events, a whole number above 0")
+    return ShortBlend(_weights(raw["weights"], path), raw["most_events"])
 
 
 def _is_number(value: object) -> bool:

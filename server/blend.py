@@ -1,6 +1,6 @@
 """Orders a history's candidates by the weights that training gave the sources, where no ranker orders them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -27,7 +27,7 @@ def blended_candidates(
     None where nothing was learned of the sources that recalled something: then no source counts more than another.
     """
     told, blend = recalled.told, release.learned.blend
-    weights = blend.weights if told is None or blend.told is None else blend.told.weights
+    weights = _weights(history, release) if told is None or blend.told is None else blend.told.weights
     lists = tuple(found for found in recalled.lists if len(found.rows))
     if weights.get(Source.POPULAR, 0.0) > 0 and len(recalled.popular.rows):
         lists = (*lists, recalled.popular)
@@ -44,9 +44,13 @@ def blended_candidates(
     return in_order(lists, RecalledList("history", *top_rows(scores, rows, len(rows))), count)
 
 
+def _weights(history: History, release: LiveRelease) -> Mapping[str, float]:
+    return release.learned.blend.weights_for(len(history.past_rows))
+
+
 def _blended(history: History, represented: Represented, release: LiveRelease, rows: np.ndarray) -> np.ndarray | None:
     """Returns float32[C]; None where nothing but what is popular could judge these rows, int64[C]."""
-    weights = release.learned.blend.weights
+    weights = _weights(history, release)
     opinions = {source: say() for source, say in _sources(history, represented, release, rows) if weights.get(source)}
     return blended(opinions, weights) if opinions.keys() - {Source.POPULAR} else None
 

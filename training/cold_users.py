@@ -12,6 +12,9 @@ from training.interactions import Interactions
 from training.positives import catalogue_rows
 from training.split import Case, History, Part
 
+# Events by which people hardly known are told; a blend of its own answers histories up to the longest.
+SHORT_HISTORIES = (1, 3)
+
 _KINDS = tuple(EventKind)
 
 
@@ -36,10 +39,23 @@ def cut_histories(part: Part, event_count: int, side: Literal["first", "last"] =
     """Returns the part with only the first or last events of every history."""
     kept = slice(None, event_count) if side == "first" else slice(-event_count, None)
     dropped = slice(event_count, None) if side == "first" else slice(None, -event_count)
-    cases = tuple(Case(case.user_id, case.history.take(kept), case.targets) for case in part.cases)
-    hidden = tuple(case.history.rows[dropped] for case in part.cases)
+    cases = tuple(
+        Case(case.user_id, case.history.take(kept), case.targets, case.history.rows[dropped]) for case in part.cases
+    )
+    hidden = tuple(case.hidden for case in cases)
     name = f"{event_count} event{'s' if event_count > 1 else ''}"
     return ColdPart(name, Part(cases, part.candidates), hidden)
+
+
+def little_known(part: Part, event_counts: Sequence[int] = SHORT_HISTORIES) -> Part:
+    """Returns the questions asked again, of the last events alone; those whose whole history is no longer stay out."""
+    cases = [
+        case
+        for count in event_counts
+        for whole, case in zip(part.cases, cut_histories(part, count).part.cases, strict=True)
+        if len(whole.history) > count
+    ]
+    return Part(tuple(cases), part.candidates)
 
 
 def text_only(
@@ -61,7 +77,7 @@ def text_only(
         review = (reviews or {}).get((case.user_id, row), "").strip()
         event = Event(str(row), _KINDS[int(case.history.kind[-1])])
         lines.append(review or history_text([event], {str(row): texts[row]}, template))
-        cases.append(Case(case.user_id, _nothing(), case.targets))
+        cases.append(Case(case.user_id, _nothing(), case.targets, case.history.rows))
         hidden.append(case.history.rows)
     return ColdPart("a line of text", Part(tuple(cases), part.candidates), tuple(hidden), tuple(lines))
 

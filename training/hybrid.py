@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.blend import ToldBlend
+from pipeline.blend import ShortBlend, ToldBlend
+from training.cold_users import SHORT_HISTORIES, little_known
 from training.observer import Observer, Silent
 from training.recall import POPULAR, Recall
 from training.selection import ndcg_by_case, validation_ndcg
@@ -40,22 +41,29 @@ class Hybrid:
         weights: by source name; the prior's is beta.
         within: bool[n], rows over which scores are standardised.
         told: how histories that are only told are answered; None where nothing was learned of them.
+        short: the weights for histories of a few events; None for those of all others.
     """
 
     recall: Recall
     weights: Mapping[str, float]
     within: np.ndarray
     told: ToldBlend | None = None
+    short: ShortBlend | None = None
 
     def scores(self, histories: Sequence[History]) -> np.ndarray:
         """Returns float32[B, n]; with an empty history the prior alone decides."""
-        return self.blended(self.recall.source_scores(histories))
+        scores = self.recall.source_scores(histories)
+        total = self._blended(scores, self.weights)
+        if self.short is not None:
+            few = np.array([len(history) <= self.short.most_events for history in histories], bool)
+            if few.any():
+                total[few] = self._blended({name: one[few] for name, one in scores.items()}, self.short.weights)
+        return total
 
-    def blended(self, scores: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Returns float32[B, n] of what `Recall.source_scores` gave."""
+    def _blended(self, scores: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
         total = np.zeros_like(scores[PRIOR])
         silent = np.ones(len(total), bool)
-        for source, weight in self.weights.items():
+        for source, weight in weights.items():
             if weight and source in scores:
                 standard = standardised_rows(scores[source], self.within)
                 total += np.float32(weight) * standard
@@ -101,18 +109,27 @@ def fit_hybrid(
     Without validation cases every source counts alike.
     """
     settings, observer = settings or HybridSettings(), observer or Silent()
-    scores = recall.source_scores([case.history for case in validation.cases])
-    others = [source for source in scores if source != PRIOR]
-    hybrid = Hybrid(recall, dict.fromkeys(others, 1.0), validation.candidates)
+    sources = [source for source in recall.source_scores([]) if source != PRIOR]
+    hybrid = Hybrid(recall, dict.fromkeys(sources, 1.0), validation.candidates)
     if not validation.cases:
         return hybrid
-    standard = {source: standardised_rows(found, validation.candidates) for source, found in scores.items()}
-    chosen = choose_weights(standard, validation, settings)
+    hybrid = replace(hybrid, weights=_weights(recall, validation, settings, observer))
+    short = little_known(validation)
+    if not short.cases:
+        return hybrid
+    weights = _weights(recall, short, settings, observer)
+    return replace(hybrid, short=ShortBlend(weights, max(SHORT_HISTORIES)))
+
+
+def _weights(recall: Recall, part: Part, settings: HybridSettings, observer: Observer) -> Mapping[str, float]:
+    scores = recall.source_scores([case.history for case in part.cases])
+    standard = {source: standardised_rows(found, part.candidates) for source, found in scores.items()}
+    chosen = choose_weights(standard, part, settings)
     observer.step(
-        f"hybrid recall {chosen.weights}: validation NDCG@100 {chosen.figure:.4f} (best single {chosen.first} "
-        f"{chosen.first_figure:.4f})"
+        f"hybrid recall {chosen.weights}: validation NDCG@100 {chosen.figure:.4f} over {len(part.cases)} questions "
+        f"(best single {chosen.first} {chosen.first_figure:.4f})"
     )
-    return replace(hybrid, weights=chosen.weights)
+    return chosen.weights
 
 
 @dataclass(frozen=True)

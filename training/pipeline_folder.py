@@ -66,13 +66,13 @@ def load_recall(folder: Path, facts: ItemFacts, tower: Tower | None = None) -> R
 def save_hybrid(hybrid: Hybrid, folder: Path) -> None:
     """Writes the weights, and how many items each source recalls, as `hybrid.json`."""
     folder.mkdir(parents=True, exist_ok=True)
-    Blend(hybrid.weights, hybrid.recall.list_lengths, hybrid.told).save(folder / _HYBRID)
+    Blend(hybrid.weights, hybrid.recall.list_lengths, hybrid.told, hybrid.short).save(folder / _HYBRID)
 
 
 def load_hybrid(folder: Path, recall: Recall, within: np.ndarray) -> Hybrid:
     """Reads what `save_hybrid` wrote; scores are standardised over the rows bool[n] `within`."""
     blend = Blend.load(folder / _HYBRID)
-    return Hybrid(replace(recall, list_lengths=blend.list_lengths), blend.weights, within, blend.told)
+    return Hybrid(replace(recall, list_lengths=blend.list_lengths), blend.weights, within, blend.told, blend.short)
 
 
 def load_pipeline(model: Path, facts: ItemFacts, within: np.ndarray, tower: Tower | None = None) -> Ranker:

@@ -10,6 +10,7 @@ from pipeline.blend import LIST_LENGTHS
 from pipeline.fuse import RecalledList
 from pipeline.item_facts import ItemFacts
 from training.als import AlsSettings
+from training.cold_users import little_known
 from training.ease import EaseSettings, fit_ease
 from training.low_rank import add_low_rank
 from training.neighbours import NeighbourTable, fit_item_neighbours
@@ -184,7 +185,12 @@ def fit_recall(histories: Sequence[History], recipe: RecallRecipe) -> Recall:
 def choose_recall(
     histories: Sequence[History], validation: Part, recipe: RecallRecipe, observer: Observer | None = None
 ) -> RecallSettings:
-    """Chooses by validation NDCG@100: lambda, the weight of content, of what was met but not chosen, of low rank."""
+    """Chooses by validation NDCG@100: lambda, the weight of content, of what was met but not chosen, of low rank.
+
+    Each question counts with the whole history, with the last three events and with one: weights that are the best for
+    long histories may be far from it for short ones.
+    """
+    validation = Part((*validation.cases, *little_known(validation).cases), validation.candidates)
     settings = replace(recipe.settings, low_rank=0.0)
 
     def with_lambda(value: float) -> RecallSettings:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 # Raise it when a step computes something else from the same settings: runs made before are then made again.
-_FORMAT = 5
+_FORMAT = 6
 
 
 class Step(Protocol):

@@ -23,7 +23,8 @@ _Setting = TypeVar("_Setting")
 def ndcg_by_case(scores: np.ndarray, part: Part, depth: int = DEPTH) -> np.ndarray:
     """Returns float64[cases], binary NDCG with log2 discount, the ideal cut at `depth`.
 
-    Rows that are no candidates, and the case's own history, are left out; equal scores are ordered by row.
+    Rows that are no candidates, and the case's own history, what is hidden of it too, are left out; equal scores are
+    ordered by row.
 
     Args:
         scores: float32[cases, n].
@@ -36,6 +37,7 @@ def ndcg_by_case(scores: np.ndarray, part: Part, depth: int = DEPTH) -> np.ndarr
     for place, (row, case) in enumerate(zip(scores, part.cases, strict=True)):
         allowed = np.where(part.candidates, row, -np.inf)
         allowed[case.history.rows] = -np.inf
+        allowed[case.hidden] = -np.inf
         top = top_places(allowed, depth)
         hits = np.isin(top, case.targets)
         found[place] = discount[: len(top)][hits].sum() / ideal[min(len(case.targets), depth) - 1]

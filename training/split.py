@@ -46,11 +46,13 @@ class Case:
         user_id: whose.
         history: what is known.
         targets: int64[T], T >= 1, rows that the user did choose; none of them is in the history.
+        hidden: int64[H], rows cut from the history: no answers, and not to be recommended either.
     """
 
     user_id: str
     history: History
     targets: np.ndarray
+    hidden: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 @dataclass(frozen=True)

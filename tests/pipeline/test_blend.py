@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.blend import LIST_LENGTHS, Blend, Opinion, Scale, ToldBlend, blended
+from pipeline.blend import LIST_LENGTHS, Blend, Opinion, Scale, ShortBlend, ToldBlend, blended
 from training.hybrid import standardised_rows
 
 
@@ -34,8 +34,17 @@ def test_what_was_saved_is_read_and_what_earlier_versions_saved(tmp_path):
     told = replace(blend, told=ToldBlend({"popular": 1.0, "collaborative": 0.1}, 20, 0.3))
     told.save(tmp_path / "blend.json")
     assert Blend.load(tmp_path / "blend.json") == told
+    short = replace(told, short=ShortBlend({"popular": 1.0}, 3))
+    short.save(tmp_path / "blend.json")
+    assert Blend.load(tmp_path / "blend.json") == short
     (tmp_path / "blend.json").write_text('{"user_tower": 1}')
     assert Blend.load(tmp_path / "blend.json") == Blend({"user_tower": 1.0}, LIST_LENGTHS)
+
+
+def test_short_histories_have_weights_of_their_own():
+    blend = Blend({"user_tower": 1.0}, short=ShortBlend({"popular": 1.0}, 3))
+    assert [blend.weights_for(count) for count in (1, 3, 4)] == [{"popular": 1.0}] * 2 + [{"user_tower": 1.0}]
+    assert replace(blend, short=None).weights_for(1) == {"user_tower": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -47,6 +56,10 @@ def test_what_was_saved_is_read_and_what_earlier_versions_saved(tmp_path):
         '{"weights": {}, "list_lengths": {"a": 0}}',
         '{"weights": 1}',
         '{"weights": {}, "told": 1}',
+        '{"weights": {}, "short": 1}',
+        '{"weights": {}, "short": {"weights": {}}}',
+        '{"weights": {}, "short": {"weights": {"a": "b"}, "most_events": 3}}',
+        '{"weights": {}, "short": {"weights": {}, "most_events": 0}}',
         '{"weights": {}, "told": {"weights": {}, "nearest": 5}}',
         '{"weights": {}, "told": {"weights": {"a": "b"}, "nearest": 5, "temperature": 1}}',
         '{"weights": {}, "told": {"weights": {}, "nearest": 0, "temperature": 1}}',

@@ -11,7 +11,7 @@ from domain.errors import NothingToGoOn, ReleaseRejected
 from domain.event import Event, EventKind
 from domain.prompts import TextRole
 from domain.recommendation import DegradationReason, RecommendQuery, Source, StageTimes
-from pipeline.blend import LIST_LENGTHS, Blend, ToldBlend
+from pipeline.blend import LIST_LENGTHS, Blend, ShortBlend, ToldBlend
 from pipeline.encoder_configs import named_configs
 from pipeline.item_facts import ItemFacts
 from pipeline.tensorrt_config import length_profiles
@@ -135,6 +135,16 @@ class TestBlendedWithoutARanker:
         served.without(ranker=None, tower=None, blend=Blend({"following": 1.0}))
         answer = await served.ask(events=HISTORY, k=3)
         assert {item.id for item in answer.items} == {"item-04", "item-21", "item-32"}
+
+    async def test_a_short_history_has_weights_of_its_own(self, served):
+        short = ShortBlend({"collaborative": 1.0}, len(HISTORY))
+        served.without(ranker=None, tower=None, blend=Blend({"collaborative": 1.0}))
+        expected = (await served.ask(events=HISTORY)).items
+        for blend, same in ((Blend({"following": 1.0}, short=short), True), (Blend({"following": 1.0}), False)):
+            served.without(blend=blend)
+            assert ((await served.ask(events=HISTORY)).items == expected) is same
+        served.without(blend=Blend({"following": 1.0}, short=replace(short, most_events=len(HISTORY) - 1)))
+        assert (await served.ask(events=HISTORY)).items != expected
 
     async def test_it_stands_in_for_a_ranker_that_is_away(self, served):
         served.without(blend=Blend({"following": 1.0}))

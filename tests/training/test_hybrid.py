@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.blend import ShortBlend
 from pipeline.item_facts import ItemFacts
 from tests.training.histories import history, part, random_histories
 from training.ease import EaseSettings
@@ -67,6 +68,17 @@ def test_weights_gain_on_validation_or_stay_out(recall):
     assert list(hybrid.weights.values()) == [1.0]
     better = fit_hybrid(recall, validation)
     assert validation_ndcg(better, validation) >= validation_ndcg(hybrid, validation)
+
+
+def test_short_histories_are_blended_by_weights_that_short_histories_chose(recall):
+    told, few = history(0, 3, 6, 9), history(0, 3, 6)
+    hybrid = fit_hybrid(recall, part(13, ((0, 3, 6, 9), (1, 4)), ((1, 4, 7, 10), (2, 5))))
+    assert hybrid.short is not None
+    assert hybrid.short.most_events == 3
+    other = replace(hybrid, short=ShortBlend({"popular": 1.0}, 3))
+    assert np.array_equal(other.scores([told, few])[0], replace(hybrid, short=None).scores([told])[0])
+    assert np.array_equal(np.argsort(-other.scores([told, few])[1]), np.argsort(-recall.popularity.scores([few])[0]))
+    assert fit_hybrid(recall, part(13, ((0,), (1,)))).short is None
 
 
 def test_an_empty_history_falls_back_to_the_prior(recall):

@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ from catalogue.item_file import read_items
 from domain.errors import NothingToLearnFrom, SplitRefused
 from domain.item import Item
 from domain.text import TextTemplate
-from training.cold_users import cut_histories, read_reviews, text_only
+from tests.training import histories
+from training.cold_users import cut_histories, little_known, read_reviews, text_only
 from training.interactions import Interactions, read_interactions
 from training.positives import read_positives
 from training.protocols import (
@@ -20,6 +22,7 @@ from training.protocols import (
     split_by,
     warm_users,
 )
+from training.selection import ndcg_by_case
 
 _DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -222,6 +225,18 @@ def test_a_cold_user_is_the_same_question_with_less_told(tmp_path):
             assert short.history.rows.tolist() == (rows[:3] if side == "first" else rows[-3:])
             assert sorted([*short.history.rows, *hidden]) == sorted(rows)
             assert short.targets is case.targets
+
+
+def test_what_was_cut_from_a_history_is_neither_an_answer_nor_recommended():
+    whole = histories.part(6, ((0, 1, 2, 3), (4,)), ((5,), (2,)))
+    asked = little_known(whole)
+    assert [case.history.rows.tolist() for case in asked.cases] == [[3], [1, 2, 3]]
+    assert [case.hidden.tolist() for case in asked.cases] == [[0, 1, 2], [0]]
+    assert [case.targets.tolist() for case in asked.cases] == [[4], [4]]
+    scores = np.array([[9, 8, 7, 6, 5, 4]] * 2, np.float32)
+    assert ndcg_by_case(scores, asked).tolist() == [1, 1]
+    shown = [dataclasses.replace(case, hidden=case.hidden[:0]) for case in asked.cases]
+    assert ndcg_by_case(scores, dataclasses.replace(asked, cases=tuple(shown))).max() < 1
 
 
 def test_training_for_use_holds_only_a_few_last_events_back(tmp_path):
