@@ -24,14 +24,12 @@ class ColdPart:
 
     Attributes:
         name: for tables, for example "3 events".
-        part: the cases with shortened histories; their answers are the same.
-        hidden: one int64[H] a case, rows that were cut away: no answers, and not to be recommended either.
+        part: the cases with shortened histories, what was cut away is hidden; their answers are the same.
         texts: one line a case where the history is empty and a text is all that is known; else None.
     """
 
     name: str
     part: Part
-    hidden: tuple[np.ndarray, ...]
     texts: tuple[str, ...] | None = None
 
 
@@ -42,9 +40,8 @@ def cut_histories(part: Part, event_count: int, side: Literal["first", "last"] =
     cases = tuple(
         Case(case.user_id, case.history.take(kept), case.targets, case.history.rows[dropped]) for case in part.cases
     )
-    hidden = tuple(case.hidden for case in cases)
     name = f"{event_count} event{'s' if event_count > 1 else ''}"
-    return ColdPart(name, Part(cases, part.candidates), hidden)
+    return ColdPart(name, Part(cases, part.candidates))
 
 
 def little_known(part: Part, event_counts: Sequence[int] = SHORT_HISTORIES) -> Part:
@@ -71,15 +68,14 @@ def text_only(
         template: how a history is told.
         reviews: what users wrote, by (user id, row), see `read_reviews`.
     """
-    lines, cases, hidden = [], [], []
+    lines, cases = [], []
     for case in part.cases:
         row = int(case.history.rows[-1])
         review = (reviews or {}).get((case.user_id, row), "").strip()
         event = Event(str(row), _KINDS[int(case.history.kind[-1])])
         lines.append(review or history_text([event], {str(row): texts[row]}, template))
         cases.append(Case(case.user_id, _nothing(), case.targets, case.history.rows))
-        hidden.append(case.history.rows)
-    return ColdPart("a line of text", Part(tuple(cases), part.candidates), tuple(hidden), tuple(lines))
+    return ColdPart("a line of text", Part(tuple(cases), part.candidates), tuple(lines))
 
 
 def read_reviews(interactions: Interactions, item_ids: Sequence[str]) -> dict[tuple[str, int], str]:

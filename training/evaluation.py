@@ -126,7 +126,7 @@ def evaluate(
     Raises:
         ValueError: a scorer answers another shape, NaN or +inf.
     """
-    asked = [part if isinstance(part, ColdPart) else _whole(part) for part in parts]
+    asked = [part if isinstance(part, ColdPart) else ColdPart("", part) for part in parts]
     users = sorted({case.user_id for part in asked for case in part.part.cases})
     rows: list[Row] = []
     columns: list[np.ndarray] = []
@@ -148,11 +148,6 @@ def evaluate(
         tuple(users),
         values,
     )
-
-
-def _whole(part: Part) -> ColdPart:
-    nothing = np.empty(0, np.int64)
-    return ColdPart("", part, (nothing,) * len(part.cases))
 
 
 def _judged(
@@ -211,7 +206,7 @@ def _chunks(scorer: Scorer, asked: ColdPart) -> Iterator[tuple[slice, np.ndarray
         allowed = np.tile(asked.part.candidates, (len(scores), 1))
         for place, case in enumerate(cases[chunk]):
             allowed[place, case.history.rows] = False
-            allowed[place, asked.hidden[start + place]] = False
+            allowed[place, case.hidden] = False
         yield chunk, scores, allowed
 
 

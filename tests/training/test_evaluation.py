@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,7 +93,8 @@ def test_draws_are_averaged_by_user_and_their_spread_is_told():
 
 
 def test_hidden_rows_are_not_recommended_and_texts_are_read():
-    part = ColdPart("a line of text", Part((_case("u", [], [2]),), np.array([True] * 4)), (np.array([3]),), ("ab",))
+    case = replace(_case("u", [], [2]), hidden=np.array([3]))
+    part = ColdPart("a line of text", Part((case,), np.array([True] * 4)), ("ab",))
     table = evaluate({"read": _Reading([1, 2, 3, 4]), "not": _Fixed([1, 2, 3, 4])}, "t", [part], _setting(), Silent())
     assert table.mean("read", "recall@1").point == 1
     assert table.mean("not", "recall@1").point == 1
