@@ -51,6 +51,16 @@ def item_vectors(  # noqa: PLR0913 - a role that hardly anybody gives
     return vectors
 
 
+def keep_item_vectors(vectors: np.ndarray, texts: Sequence[str], encoder: Path, max_tokens: int, cache: Path) -> None:
+    """Puts float32[n, d], unit, into the cache: what this encoder says of items' texts, where that is known already.
+
+    Raises:
+        StorageError: the cache cannot be written.
+    """
+    prompt = read_prompts(encoder).of(TextRole.PASSAGE)
+    _keep(vectors, cache / f"{_digest([prompt + text for text in texts], encoder, max_tokens)}.npy")
+
+
 def _encoded(texts: Sequence[str], encoder: Path, max_tokens: int, prompt: str, observer: Observer) -> np.ndarray:
     # Heavy, and not needed where the cache has the answer.
     from training.encoder_folder import load_encoder

@@ -13,6 +13,7 @@ from training.contrastive import ContrastiveSettings
 from training.ease import EaseSettings
 from training.encoder import EncoderSettings
 from training.item_facts import item_facts
+from training.item_vectors import item_vectors
 from training.load import DataRequest, load_data
 from training.material import BaseEncoder
 from training.observer import Silent
@@ -72,6 +73,8 @@ def test_fitted_to_everybody_it_is_the_encoder_and_to_others_it_knows_nothing_of
     content, train = content_of_others(material, items_hidden=False), material.split.train
     assert content is not None
     np.testing.assert_allclose(content(train), item_facts(material).vectors, atol=1e-4)
+    again = item_vectors(material.texts, material.out / "encoder", 64, material.out / "empty", Silent())
+    np.testing.assert_allclose(item_facts(material).vectors, again, atol=1e-4)
 
     def own_likeness(vectors):
         """Mean cosine of items that one user chose together."""

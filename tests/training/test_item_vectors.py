@@ -3,7 +3,7 @@ import pytest
 
 from domain.errors import EncoderNotUsable, StorageError
 from tests.small_encoder import write_encoder
-from training.item_vectors import item_vectors
+from training.item_vectors import item_vectors, keep_item_vectors
 from training.observer import Silent
 
 
@@ -36,6 +36,15 @@ def test_the_second_time_comes_from_the_cache_and_other_texts_do_not(encoder, tm
     assert lines.said == []
     item_vectors(["word1", "word3"], encoder, 64, tmp_path, lines)
     assert lines.said == ["encoded 2 of 2 item texts"]
+
+
+def test_what_is_known_already_is_not_encoded_again(encoder, tmp_path):
+    texts, known = ["word1", "word2"], np.eye(2, dtype=np.float32)
+    keep_item_vectors(known, texts, encoder, 64, tmp_path)
+    lines = _Lines()
+    assert np.array_equal(item_vectors(texts, encoder, 64, tmp_path, lines), known)
+    assert lines.said == []
+    assert not np.array_equal(item_vectors(texts, encoder, 32, tmp_path, lines), known)
 
 
 def test_long_texts_are_cut_where_serving_cuts_them(encoder, tmp_path):

@@ -12,6 +12,7 @@ from training.encoder import (
     EncoderSettings,
     train_encoder,
 )
+from training.item_vectors import keep_item_vectors
 from training.material import Material
 from training.run_folder import StepRecord
 
@@ -55,6 +56,7 @@ class EncoderStep:
         result = train_encoder(inputs, self._settings, material.seed, material.observer)
         if result.accepted:
             result.save(work / ENCODER)
+            keep_item_vectors(result.vectors, texts, work / ENCODER, base.max_tokens, material.cache)
             MapRecipe(result.choice, result.shape).save(work / TEXT_MAP)
         before, after = result.figures[ZERO_SHOT], result.figures[str(result.choice)]
         figures = {
