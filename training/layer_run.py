@@ -68,11 +68,6 @@ def forward(model: SentenceTransformer, rows: list[np.ndarray]) -> torch.Tensor:
     return functional.normalize(output["sentence_embedding"].float(), dim=1)
 
 
-def half_precision(device_type: str, *, wanted: bool) -> torch.autocast:
-    """Returns a context in which matrices are multiplied in bfloat16, if wanted and the device does so itself."""
-    return torch.autocast(device_type, torch.bfloat16, enabled=wanted and (device_type == "cuda" or native_bfloat16()))
-
-
 class LayerRun:
     """A training that can be taken up where it was killed."""
 
@@ -203,7 +198,9 @@ class LayerRun:
         yield from (found[place] for place in rng.permutation(len(found)))
 
     def _precision(self) -> torch.autocast:
-        return half_precision(self._device.type, wanted=self._settings.bfloat16)
+        fast = self._device.type == "cuda" or native_bfloat16()
+        on = self._settings.bfloat16 and fast
+        return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=on)
 
     def _state(self) -> dict[str, torch.Tensor]:
         return {name: parameter.detach().cpu().clone() for name, parameter in self._learned.items()}

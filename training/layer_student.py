@@ -18,7 +18,7 @@ from domain.errors import EncoderNotUsable, StorageError
 from pipeline.tokenize import TextTokenizer
 from training.encoder_folder import load_encoder, prompts_of, tokenizer_file
 from training.fragments import sample_material
-from training.layer_run import LayerRun, Lesson, encode_tokens, half_precision
+from training.layer_run import LayerRun, Lesson, encode_tokens
 from training.likeness import Likeness, measure_likeness
 from training.observer import Observer
 from training.teacher_vectors import teacher_vectors
@@ -223,8 +223,7 @@ def _lesson(  # noqa: PLR0913, PLR0917 - one caller
         return [tokenized.ids for tokenized in tokenizer.tokenize(some, prompt)]
 
     def encode(some: Sequence[str]) -> np.ndarray:
-        with half_precision(teacher.device.type, wanted=settings.bfloat16):
-            return encode_tokens(teacher, read(some), _ENCODE_TOKENS)
+        return encode_tokens(teacher, read(some), _ENCODE_TOKENS)
 
     targets = teacher_vectors(encode, material.texts, cache, observer)
     return Lesson(read(material.texts), targets, material.held)
