@@ -187,11 +187,10 @@ def choose_recall(
 ) -> RecallSettings:
     """Chooses by validation NDCG@100: lambda, the weight of content, of what was met but not chosen, of low rank.
 
-    Each question counts with the whole history, with the last three events and with one: weights that are the best for
+    Among settings that whole histories can hardly tell apart the last few events of them choose: what is the best for
     long histories may be far from it for short ones.
     """
-    validation = Part((*validation.cases, *little_known(validation).cases), validation.candidates)
-    settings = replace(recipe.settings, low_rank=0.0)
+    settings, short = replace(recipe.settings, low_rank=0.0), little_known(validation)
 
     def with_lambda(value: float) -> RecallSettings:
         return replace(settings, ease=replace(settings.ease, regularisation=value))
@@ -202,12 +201,12 @@ def choose_recall(
     settings = best_on_scale(settings.ease.tried, with_lambda, build, validation, observer)
     if recipe.facts.vectors is not None:
         weights = [replace(settings, side_weight=one) for one in settings.side_tried]
-        settings = best_setting(weights, build, validation, observer)
+        settings = best_setting(weights, build, validation, observer, ties=short)
     if any(len(history.weak) for history in histories):
         weak = [replace(settings, ease=replace(settings.ease, weak_weight=one)) for one in settings.weak_tried]
-        settings = best_setting(weak, build, validation, observer)
+        settings = best_setting(weak, build, validation, observer, ties=short)
     ranks = [replace(settings, low_rank=one) for one in settings.low_rank_tried]
-    return best_setting(ranks, build, validation, observer)
+    return best_setting(ranks, build, validation, observer, ties=short)
 
 
 def collaborative_table(histories: Sequence[History], facts: ItemFacts, settings: RecallSettings) -> NeighbourTable:

@@ -16,6 +16,8 @@ _CHUNK = 512
 _STEPS_BEYOND = 3
 # What a step beyond must gain, relatively, so that noise brings none.
 _LEAST_GAIN = 0.005
+# A few dozen people cannot tell settings apart that lie this near, relatively.
+_A_TIE = 0.01
 
 _Setting = TypeVar("_Setting")
 
@@ -85,8 +87,16 @@ def best_setting(
     build: Callable[[_Setting], Scorer],
     part: Part,
     observer: Observer | None = None,
+    ties: Part | None = None,
 ) -> _Setting:
     """Builds a model with each setting and returns the setting with the best validation NDCG@100, the first of equals.
+
+    Args:
+        settings: to choose from.
+        build: builds a model.
+        part: the cases that choose.
+        observer: hears of each.
+        ties: cases that choose among the settings within 1 % of the best, where there are such cases.
 
     Raises:
         ValueError: there are no settings to choose from.
@@ -96,9 +106,13 @@ def best_setting(
         raise ValueError("no settings to choose from; give at least one")
     if len(tried) == 1 or not part.cases:
         return tried[0]
-    judge = (part, observer or Silent())
-    figures = [_figure(setting, tried, build, judge) for setting in tried]
-    return tried[int(np.argmax(figures))]
+    figures, others = [], []
+    for setting in tried:
+        scorer = build(setting)
+        figures.append(_figure(scorer, setting, tried, (part, observer or Silent())))
+        others.append(validation_ndcg(scorer, ties) if ties is not None else 0.0)
+    near = [place for place, figure in enumerate(figures) if figure >= max(figures) * (1 - _A_TIE)]
+    return tried[max(near, key=lambda place: (others[place], figures[place]))]
 
 
 def best_on_scale(
@@ -127,7 +141,7 @@ def best_on_scale(
         return best_setting([setting_of(value) for value in values], build, part, observer)
     judge = (part, observer or Silent())
     settings = [setting_of(value) for value in known]
-    figures = [_figure(setting, settings, build, judge) for setting in settings]
+    figures = [_figure(build(setting), setting, settings, judge) for setting in settings]
     best = int(np.argmax(figures))
     chosen, figure = settings[best], figures[best]
     if best not in (0, len(known) - 1):
@@ -136,22 +150,17 @@ def best_on_scale(
     for _ in range(_STEPS_BEYOND):
         end, before = end * end / before, end
         beyond = setting_of(end)
-        found = _figure(beyond, [*settings, beyond], build, judge)
+        found = _figure(build(beyond), beyond, [*settings, beyond], judge)
         if found <= figure * (1 + _LEAST_GAIN):
             break
         chosen, figure = beyond, found
     return chosen
 
 
-def _figure(
-    setting: _Setting,
-    tried: Sequence[_Setting],
-    build: Callable[[_Setting], Scorer],
-    judge: tuple[Part, Observer],
-) -> float:
-    """Returns the setting's validation NDCG@100, told by what sets it apart from the tried, of which it is one."""
+def _figure(scorer: Scorer, setting: _Setting, tried: Sequence[_Setting], judge: tuple[Part, Observer]) -> float:
+    """Returns the validation NDCG@100 of a setting's model, told by what sets it apart from the tried."""
     part, observer = judge
-    figure = validation_ndcg(build(setting), part)
+    figure = validation_ndcg(scorer, part)
     observer.metric("selection/validation_ndcg_at_100", tried.index(setting), figure)
     observer.step(f"    {_differing(setting, tried)}: validation NDCG@100 {figure:.4f}")
     return figure

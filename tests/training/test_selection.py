@@ -74,3 +74,25 @@ def test_a_scale_is_followed_beyond_its_ends_while_that_helps(best, chosen):
 def test_beyond_the_ends_noise_gains_nothing():
     found = best_on_scale((1.0, 10.0), float, lambda setting: _Near(1.0, 1.0), part(16, ((), (15,))))
     assert found == 1.0
+
+
+class _Missing:
+    """Misses some of the questions after item 0, and says whether it misses the one after item 1."""
+
+    def __init__(self, setting):
+        self._missed, self._misses_other = setting
+
+    def scores(self, histories):
+        missed = [
+            self._misses_other if one.rows[0] == 1 else place < self._missed for place, one in enumerate(histories)
+        ]
+        return np.array([[0.0, 0.0, 1.0, 2.0 * miss] for miss in missed], np.float32)
+
+
+@pytest.mark.parametrize(("missed", "chosen"), [(2, 1), (9, 0)])
+def test_other_cases_choose_among_settings_that_lie_near_one_another(missed, chosen):
+    asked, ties = part(4, *[((0,), (2,))] * 200), part(4, ((1,), (2,)))
+    tried = [(0, True), (missed, False)]
+    assert best_setting(tried, _Missing, asked) == tried[0]
+    assert best_setting(tried, _Missing, asked, ties=ties) == tried[chosen]
+    assert best_setting(tried, _Missing, asked, ties=part(4)) == tried[0]
