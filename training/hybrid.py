@@ -109,8 +109,8 @@ def fit_hybrid(
     Without validation cases every source counts alike.
     """
     settings, observer = settings or HybridSettings(), observer or Silent()
-    sources = [source for source in recall.source_scores([]) if source != PRIOR]
-    hybrid = Hybrid(recall, dict.fromkeys(sources, 1.0), validation.candidates)
+    others = [source for source in recall.sources if source != PRIOR]
+    hybrid = Hybrid(recall, dict.fromkeys(others, 1.0), validation.candidates)
     if not validation.cases:
         return hybrid
     hybrid = replace(hybrid, weights=_weights(recall, validation, settings, observer))

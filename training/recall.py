@@ -110,6 +110,13 @@ class Recall:
         semantic = None if facts.vectors is None else SemanticScorer.of(facts.vectors)
         return cls(filled, collaborative, following, popularity, semantic, tower, list_lengths)
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of what `source_scores` returns."""
+        semantic = () if self.semantic is None else ("semantic_history",)
+        tower = () if self.tower is None or self.facts.tower_vectors is None else ("user_tower",)
+        return ("collaborative", "following", POPULAR, *semantic, *tower)
+
     def source_scores(self, histories: Sequence[History]) -> dict[str, np.ndarray]:
         """Returns float32[B, n] by source name; -inf where a source cannot say."""
         scores = {

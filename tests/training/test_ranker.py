@@ -187,6 +187,13 @@ class ByTaste:
         return np.stack([items[one.rows].mean(axis=0) if len(one) else np.zeros(3, np.float32) for one in histories])
 
 
+def test_without_validation_a_tower_counts_like_every_source(facts):
+    recall = fit_recall(HISTORIES, RecallRecipe(facts, SETTINGS, lambda histories, content: ByTaste()))
+    hybrid = fit_hybrid(recall, part(COUNT))
+    assert dict(hybrid.weights) == dict.fromkeys(set(recall.source_scores([history(1)])) - {"popular"}, 1.0)
+    assert "user_tower" in hybrid.weights
+
+
 def test_a_tower_recalls_and_is_a_feature(facts):
     recipe = RecallRecipe(facts, SETTINGS, lambda histories, content: ByTaste())
     recall = fit_recall(HISTORIES, recipe)
