@@ -150,7 +150,7 @@ def fit_told(
         weights[Source.SEMANTIC_HISTORY.value] = min(weight for weight in settings.weights.tried if weight > 0)
     observer.step(
         f"told histories {weights}, {blend.nearest} stand-ins at temperature {blend.temperature:g}: validation "
-        f"NDCG@100 {chosen.figure:.4f} over {len(lines.own):,} lines (best single {chosen.first} "
+        f"NDCG@100 {chosen.figure:.4f} over {len(lines.own):,} lines ({chosen.first} alone "
         f"{chosen.first_figure:.4f}, neighbours of the stand-ins {figure:.4f})"
     )
     return replace(blend, weights=weights)

@@ -7,7 +7,7 @@ from pipeline.blend import ShortBlend
 from pipeline.item_facts import ItemFacts
 from tests.training.histories import history, part, random_histories
 from training.ease import EaseSettings
-from training.hybrid import HybridSettings, crossed_ndcg, fit_hybrid, standardised_rows, with_prior
+from training.hybrid import HybridSettings, choose_weights, crossed_ndcg, fit_hybrid, standardised_rows, with_prior
 from training.recall import RecallRecipe, RecallSettings, fit_recall
 from training.selection import validation_ndcg
 
@@ -79,6 +79,17 @@ def test_short_histories_are_blended_by_weights_that_short_histories_chose(recal
     assert np.array_equal(other.scores([told, few])[0], replace(hybrid, short=None).scores([told])[0])
     assert np.array_equal(np.argsort(-other.scores([told, few])[1]), np.argsort(-recall.popularity.scores([few])[0]))
     assert fit_hybrid(recall, part(13, ((0,), (1,)))).short is None
+
+
+def test_a_blend_that_the_best_source_cannot_reach_begins_with_another():
+    """What is alike is found best, but for an odd item; a little of it beside what is popular is better still."""
+    asked = part(4, *[((3,), (target,)) for target in (0, 1, 1, 0)])
+    asked = replace(asked, cases=tuple(replace(case, history=case.history.take(slice(0))) for case in asked.cases))
+    alike = np.array([[0.5, 0, 0, 0], [0, 0.5, 0, 0], [0, 0.5, 0, 0], [0.5, 0, 0, 5]], np.float32)
+    chosen_often = np.array([[1, 1, 0, 0]] * 4, np.float32)
+    chosen = choose_weights({"alike": alike, "often": chosen_often}, asked, HybridSettings())
+    assert chosen.figure == 1
+    assert chosen.weights == {"often": 1.0, "alike": 0.1}
 
 
 def test_an_empty_history_falls_back_to_the_prior(recall):
