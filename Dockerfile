@@ -26,7 +26,7 @@ RUN python3 -m venv /venv \
     && /venv/bin/python -m pip uninstall --quiet --yes pip setuptools
 COPY cli cli
 COPY domain domain
-COPY pipeline pipeline
+COPY core core
 COPY server server
 COPY shortlist shortlist
 RUN /venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /app

@@ -55,10 +55,10 @@ quality: setup  ## every quality table from raw files, training included (hours)
 	$(BIN)/python -m bench.quality
 
 proto: setup  ## regenerate the committed stubs in shortlist/v1
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m cli.generate_stubs
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.generate_stubs
 
 proto-baseline: proto  ## take the contract as released: what stands in it may not break from now on
-	$(BIN)/python -m cli.contract_baseline
+	$(BIN)/python -m tools.contract_baseline
 
 clean:  ## environments, caches and what the demo built
 	rm -rf $(VENV) $(TRITON_VENV) .cache .*_cache .hypothesis var dist clients/node/node_modules

@@ -16,16 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
-from training.baseline_rows import ZERO_SHOT
-from training.encoder import EncoderInputs, EncoderSettings, train_encoder
-from training.encoder_folder import load_encoder
-from training.encoder_tuning import encode_texts
-from training.evaluation import evaluate
-from training.load import DataRequest, load_data
-from training.material import BaseEncoder, Material
-from training.observer import Silent
-from training.semantic import SemanticScorer
-from training.tally import Setting
+from domain.progress import Silent
+from training.encoder.acceptance import encode_texts
+from training.encoder.folder import load_encoder
+from training.encoder.semantic import SemanticScorer
+from training.encoder.train import EncoderInputs, EncoderSettings, train_encoder
+from training.evaluation.accumulator import Setting
+from training.evaluation.baselines import ZERO_SHOT
+from training.evaluation.evaluate import evaluate
+from training.run.dataset import BaseEncoder, Material
+from training.run.load import DataRequest, load_data
 
 _ROOT = Path(__file__).resolve().parent.parent
 _DATA = _ROOT.parent / "shared/data"
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def _material(folder: Path, seed: int, cache: Path) -> Material:
-    from export.encoder_source import resolve_encoder
+    from export.encoder.source import resolve_encoder
 
     source = resolve_encoder(None)
     base = BaseEncoder(source.root, source.name, source.max_tokens)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from export.embed import embed, open_session
-from export.encoder import prepare_encoder
-from export.encoder_source import EncoderSource
-from pipeline.tokenize import TextTokenizer
+from core.text.tokenize import TextTokenizer
+from export.encoder.source import EncoderSource
+from export.onnx_session import embed, open_session
+from export.prepare_encoder import prepare_encoder
 
 Encode = Callable[[Sequence[str]], np.ndarray]
 

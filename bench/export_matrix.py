@@ -20,19 +20,19 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from bench.encoder_speed import Speed, compare_speed, file_encode
+from core.text.tokenize import TextTokenizer, pad
+from core.triton.model_config import encoder_config
+from core.triton.model_repository import install_model
 from domain.errors import ShortlistError
 from domain.precision import FLOAT32, PRECISIONS
-from export.calibration import Precision
-from export.encoder import PreparedEncoder, prepare_encoder
-from export.encoder_source import EncoderSource, resolve_encoder
-from export.families import FAMILIES
-from pipeline.model_repository import install_model
-from pipeline.tokenize import TextTokenizer, pad
-from pipeline.triton_config import encoder_config
+from export.encoder.families import FAMILIES
+from export.encoder.source import EncoderSource, resolve_encoder
+from export.precision.calibration import Precision
+from export.prepare_encoder import PreparedEncoder, prepare_encoder
 from server.triton.client import TritonClient
 from server.triton.embedded import EmbeddedTriton, EmbeddedTritonSettings
-from tests.small_families import Layout, Size, sentence_encoder
-from training.encoder_folder import load_encoder
+from tests.support.small_families import Layout, Size, sentence_encoder
+from training.encoder.folder import load_encoder
 
 REAL = "all-MiniLM-L6-v2"
 _ROOT = Path(__file__).resolve().parent.parent

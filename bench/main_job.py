@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
+from core.vectors import exact_search
 from domain.release_folder import VECTORS, find_release
-from pipeline.item_table import ItemTable
-from pipeline.vectors import exact_search
+from server.catalogue.item_table import ItemTable
 from shortlist import Client
 
 _ROOT = Path(__file__).resolve().parent.parent

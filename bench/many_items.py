@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
-from catalogue.item_file import read_items
+from datafiles.items import read_items
 
 _ROWS_AT_ONCE = 100_000
 _SCHEMA = pa.schema(

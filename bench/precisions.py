@@ -17,17 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.students import Bench
-from catalogue.item_file import read_items
-from export.calibration import Precision, read_calibration
-from export.encoder import prepare_encoder
-from export.encoder_source import resolve_encoder
-from export.precision_gate import Serving, encode, mixed_batches, recall_kept
-from pipeline.tokenize import TextTokenizer
-from pipeline.triton_config import length_buckets
-from training.interactions import read_interactions
-from training.material import item_texts
-from training.positives import read_positives
-from training.protocols import cold_items, items_with_text
+from core.text.tokenize import TextTokenizer
+from core.triton.model_config import length_buckets
+from datafiles.items import read_items
+from export.encoder.source import resolve_encoder
+from export.precision.calibration import Precision, read_calibration
+from export.precision.gate import Serving, encode, mixed_batches, recall_kept
+from export.prepare_encoder import prepare_encoder
+from training.interactions.positives import read_positives
+from training.interactions.table import read_interactions
+from training.run.dataset import item_texts
+from training.splits.protocols import cold_items, items_with_text
 
 _DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "movielens-small"
 _MAX_BATCH_SIZE = 32

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.baseline_rows import SASREC, USUAL
-from training.bootstrap import Resampled
-from training.trained_rows import RANKED, TRAINED
-from training.user_figures import pooled, read_user_figures
+from training.evaluation.baselines import SASREC, USUAL
+from training.evaluation.bootstrap import Resampled
+from training.evaluation.per_user import pooled, read_user_figures
+from training.evaluation.trained import RANKED, TRAINED
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SETS = ("movielens-small", "online-retail", "amazon-beauty-sequences")

@@ -13,14 +13,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from training.gpt2_baseline import Gpt2Settings, train_gpt2_baseline
-from training.load import DataRequest, load_data
-from training.material import BaseEncoder, Material
-from training.sasrec import SasrecSettings, train_sasrec
-from training.sequence_fit import Resume
-from training.sequence_validation import scorer_figures
-from training.tower_settings import UserTowerSettings
-from training.user_tower import train_user_tower
+from training.run.dataset import BaseEncoder, Material
+from training.run.load import DataRequest, load_data
+from training.sequence.figures import scorer_figures
+from training.sequence.fit import Resume
+from training.sequence.gpt2 import Gpt2Settings, train_gpt2_baseline
+from training.sequence.sasrec import SasrecSettings, train_sasrec
+from training.sequence.user_tower.ensemble import train_user_tower
+from training.sequence.user_tower.settings import UserTowerSettings
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SETTINGS = {"sasrec": SasrecSettings, "tower": UserTowerSettings, "gpt2": Gpt2Settings}
@@ -75,7 +75,7 @@ def _settings(settings: Any, changes: list[str]) -> Any:  # noqa: ANN401
 
 
 def _material(folder: Path) -> Material:
-    from export.encoder_source import resolve_encoder
+    from export.encoder.source import resolve_encoder
 
     items, cache = folder / "items.jsonl", _ROOT / ".cache/item_vectors"
     source = resolve_encoder(None)

@@ -20,24 +20,24 @@ from pathlib import Path
 import numpy as np
 
 from bench.encoder_speed import Encode, Speed, compare_speed, onnx_encode
-from catalogue.item_file import read_items
-from export.encoder_source import EncoderSource, resolve_encoder
-from pipeline.int8_vectors import Int8Vectors
-from pipeline.metrics import id_places, rank_targets
-from training.bootstrap import Resampled
-from training.encoder_folder import base_modules, load_encoder
-from training.fragments import cut_fragments
-from training.interactions import read_interactions
-from training.item_vectors import item_vectors
-from training.layer_student import LayerStudentSettings
-from training.material import item_texts
-from training.matryoshka import MatryoshkaSettings, fit_matryoshka
-from training.positives import read_positives
-from training.protocols import cold_items, items_with_text
-from training.semantic import SemanticScorer
-from training.split import Part, Split
-from training.static_student import StaticStudentSettings, train_static_student
-from training.student_encoder import Schooling, StudentEncoderSettings, train_student_encoder
+from core.metrics import id_places, rank_targets
+from core.retrieval.int8_vectors import Int8Vectors
+from datafiles.items import read_items
+from export.encoder.source import EncoderSource, resolve_encoder
+from training.distillation.fragments import cut_fragments
+from training.distillation.layer_student import LayerStudentSettings
+from training.distillation.static_student import StaticStudentSettings, train_static_student
+from training.distillation.student_encoder import Schooling, StudentEncoderSettings, train_student_encoder
+from training.encoder.folder import base_modules, load_encoder
+from training.encoder.item_vectors import item_vectors
+from training.encoder.matryoshka import MatryoshkaSettings, fit_matryoshka
+from training.encoder.semantic import SemanticScorer
+from training.evaluation.bootstrap import Resampled
+from training.interactions.positives import read_positives
+from training.interactions.table import read_interactions
+from training.run.dataset import item_texts
+from training.splits.protocols import cold_items, items_with_text
+from training.splits.split import Part, Split
 
 _DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "movielens-small"
 _PARTS = ("int8", "matryoshka", "static", "layers")

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from domain.review_file import LabelledReview
-    from pipeline.aspects import AspectScore
-    from training.aspect_figures import AspectFigures
+    from core.aspects.extract import AspectScore
+    from datafiles.reviews import LabelledReview
+    from training.reviews.agreement import AspectFigures
 
 HELP = "read aspects (price, quality, service ...) out of reviews"
 
@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ReviewFileError: the file cannot be used.
     """
-    from domain.review_file import read_reviews
-    from pipeline.aspects import aspect_scores
+    from core.aspects.extract import aspect_scores
+    from datafiles.reviews import read_reviews
 
     reviews = read_reviews(args.reviews)
     read = [aspect_scores(review.text) for review in reviews]
@@ -55,9 +55,9 @@ def _figures(
     reviews: "Sequence[LabelledReview]", read: "Sequence[tuple[AspectScore, ...]]"
 ) -> "dict[str, AspectFigures]":
     """Returns figures by language, of the labelled reviews."""
+    from core.aspects.extract import SAID_FROM
     from domain.text import language_of
-    from pipeline.aspects import SAID_FROM
-    from training.aspect_figures import aspect_figures
+    from training.reviews.agreement import aspect_figures
 
     by_language: dict[str, list[tuple[dict[str, str], dict[str, str]]]] = {}
     for review, scores in zip(reviews, read, strict=True):
@@ -102,7 +102,7 @@ def _print_tables(
     from rich.console import Console
     from rich.markup import escape
 
-    from pipeline.aspects import SAID_FROM
+    from core.aspects.extract import SAID_FROM
 
     console = Console()
     for place, (review, scores) in enumerate(zip(reviews, read, strict=True)):
@@ -136,8 +136,8 @@ def _figure_table(figures: "dict[str, AspectFigures]") -> "Table":
 
 
 def _write_profiles(reviews: "Sequence[LabelledReview]", out: Path, *, quiet: bool) -> None:
-    from training.observer import Silent
-    from training.review_profiles import ITEM_FILE, Review, ReviewProfileSettings, train_review_profiles
+    from domain.progress import Silent
+    from training.reviews.profiles import ITEM_FILE, Review, ReviewProfileSettings, train_review_profiles
 
     named = [Review(one.user_id, one.item_id, one.text) for one in reviews if one.item_id]
     profiles = train_review_profiles(named, ReviewProfileSettings(), Silent())

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from catalogue.item_file import ItemFile
-    from training.interactions import Interactions
+    from datafiles.items import ItemFile
+    from training.interactions.table import Interactions
 
 HELP = "look items and interactions over before training, and clean interactions"
 
@@ -60,9 +60,9 @@ def _checked_items(args: argparse.Namespace, console: "Console") -> "ItemFile":
     import resource
     import time
 
-    from catalogue.item_file import check_items
     from cli.progress import ConsoleProgress
-    from training.run_folder import write_json
+    from datafiles.items import check_items
+    from training.run.folder import write_json
 
     started_s = time.monotonic()
     items = check_items(args.items, ConsoleProgress(console).counter(f"checking {args.items}", "items"))
@@ -86,9 +86,9 @@ def _checked_items(args: argparse.Namespace, console: "Console") -> "ItemFile":
 def _check_interactions(args: argparse.Namespace, items: "ItemFile | None", console: "Console") -> int:
     import dataclasses
 
-    from training.interaction_check import check_interactions, report_lines
-    from training.interactions import read_interactions
-    from training.run_folder import write_json
+    from training.interactions.check import check_interactions, report_lines
+    from training.interactions.table import read_interactions
+    from training.run.folder import write_json
 
     ids = None if items is None else items.ids()
     interactions = read_interactions(args.interactions)
@@ -117,7 +117,7 @@ def _print_rows(console: "Console", rows: "Iterable[tuple[str, str]]") -> None:
 def _clean(
     args: argparse.Namespace, interactions: "Interactions", ids: "Sequence[str] | None"
 ) -> list[tuple[Path, int]]:
-    from training.interaction_cleaning import CleaningSettings, clean, time_split, write_interactions
+    from training.interactions.clean import CleaningSettings, clean, time_split, write_interactions
 
     settings = CleaningSettings(args.in_range, args.positives, args.positive_rating, args.deduplicate, args.k_core)
     parts = {args.clean: clean(interactions, settings, ids)}

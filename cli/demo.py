@@ -16,7 +16,7 @@ HELP = "build a release of the sample catalogue, serve it through Triton, and sh
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SAMPLE = _ROOT / "sample" / "items.jsonl"
-_MAKERS = ("domain", "pipeline", "catalogue", "export")
+_MAKERS = ("domain", "core", "datafiles", "export")
 _FOLDER = Path("var/demo")
 _DEADLINE_S = 5.0
 
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """Builds the release if it isn't there, serves it and prints some shortlists; returns the exit status."""
     from rich.console import Console
 
-    from server.logs import configure_logs
+    from server.observability.logs import configure_logs
     from server.settings import load_configuration
 
     console = Console()
@@ -77,10 +77,10 @@ def _stamp() -> str:
 
 
 def _build(releases: Path, console: "Console") -> None:
-    from catalogue.item_file import check_items
     from cli.progress import ConsoleProgress
-    from export.encoder_source import resolve_encoder
-    from export.release import ReleaseRequest, build_release
+    from datafiles.items import check_items
+    from export.encoder.source import resolve_encoder
+    from export.release.build import ReleaseRequest, build_release
 
     progress = ConsoleProgress(console)
     catalogue = check_items(_SAMPLE)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from export.encoder_source import EncoderChoice
+    from export.encoder.source import EncoderChoice
 
 _POOLINGS = "mean, cls (the first token) or last"
 
@@ -47,7 +47,7 @@ def check_with_model(args: argparse.Namespace) -> None:
 
 def encoder_choice(args: argparse.Namespace) -> "EncoderChoice":
     """Returns what was given."""
-    from export.encoder_source import EncoderChoice
+    from export.encoder.source import EncoderChoice
 
     head = None if args.head is None else tuple(Path(part) for part in args.head.split(",") if part)
     return EncoderChoice(args.pooling, args.query_prompt, args.passage_prompt, args.max_tokens, head)

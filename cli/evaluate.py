@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from training.judge import Plan
-    from training.material import BaseEncoder
+    from training.evaluation.run import Plan
+    from training.run.dataset import BaseEncoder
 
 _LOG_WIDTH = 120
 HELP = "judge baselines, and a trained model, by a protocol or by a split of one's own"
@@ -57,10 +57,10 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from domain.errors import StorageError
-    from training.evaluation_report import evaluation_to_json, terminal_report
-    from training.judge import judge
-    from training.question import Asked, load_question
-    from training.run_folder import write_json
+    from training.evaluation.report import evaluation_to_json, terminal_report
+    from training.evaluation.request import Asked, load_question
+    from training.evaluation.run import judge
+    from training.run.folder import write_json
 
     console = Console()
     if not console.is_terminal:
@@ -86,11 +86,11 @@ def run(args: argparse.Namespace) -> int:
         if args.json is not None:
             write_json(args.json, evaluation_to_json(report))
         if args.by_user is not None:
-            from training.user_figures import write_user_figures
+            from training.evaluation.per_user import write_user_figures
 
             write_user_figures(report, args.by_user)
         if args.report is not None:
-            from training.evaluation_page import write_page
+            from training.evaluation.html import write_page
 
             write_page(report, args.report)
     except OSError as error:
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> "Plan":
-    from training.judge import Plan
+    from training.evaluation.run import Plan
 
     return Plan(args.model, args.rows, lambda: _base_encoder(args.encoder), args.cache, args.seed, not args.untuned)
 
@@ -111,8 +111,8 @@ def _base_encoder(name: str | None) -> "BaseEncoder":
     """Finds the encoder; imported late, since it brings torch along."""
     from transformers.utils import logging
 
-    from export.encoder_source import resolve_encoder
-    from training.material import BaseEncoder
+    from export.encoder.source import resolve_encoder
+    from training.run.dataset import BaseEncoder
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from cli.precision_flags import add_precision_flags, precision_of
 
 if TYPE_CHECKING:
-    from export.encoder import EncoderExport, PreparedEncoder
-    from export.precision_gate import PrecisionReport
+    from export.precision.gate import PrecisionReport
+    from export.prepare_encoder import EncoderExport, PreparedEncoder
 
 from cli.encoder_flags import add_encoder_flags, encoder_choice
 
@@ -65,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
     started = time.monotonic()
-    from export.encoder import DEFAULT_MAX_BATCH_SIZE, install_encoder, prepare_encoder
-    from export.encoder_source import resolve_encoder
+    from export.encoder.source import resolve_encoder
+    from export.prepare_encoder import DEFAULT_MAX_BATCH_SIZE, install_encoder, prepare_encoder
 
     limits = {"max_batch_size": DEFAULT_MAX_BATCH_SIZE}
     source = resolve_encoder(args.encoder, encoder_choice(args))
@@ -95,10 +95,10 @@ def _export(args: argparse.Namespace) -> int:
 def _report(args: argparse.Namespace) -> int:
     """Measures every precision and writes the page."""
     from domain.precision import INT8
-    from export.calibration import Precision, read_calibration
-    from export.encoder_source import resolve_encoder
-    from export.precision_page import write_page
-    from export.precision_report import lines, measure_precisions
+    from export.comparison.html import write_page
+    from export.comparison.report import lines, measure_precisions
+    from export.encoder.source import resolve_encoder
+    from export.precision.calibration import Precision, read_calibration
 
     texts = read_calibration(args.calibration) if args.calibration is not None else ()
     Precision(INT8, texts).check()
@@ -112,16 +112,16 @@ def _report(args: argparse.Namespace) -> int:
 
 def _check_tensorrt(precision: str) -> None:
     """Refuses before anything is exported what no plan can be built from, or where."""
-    from export.tensorrt_build import check_precision
-    from export.tensorrt_machine import find_machine
+    from export.tensorrt.build import check_precision
+    from export.tensorrt.machine import find_machine
 
     check_precision(precision)
     find_machine()
 
 
 def _plan(prepared: "PreparedEncoder", cache: Path) -> Path:
-    from export.encoder import DEFAULT_MAX_BATCH_SIZE
-    from export.tensorrt_build import PlanSource, prepare_plan
+    from export.prepare_encoder import DEFAULT_MAX_BATCH_SIZE
+    from export.tensorrt.build import PlanSource, prepare_plan
 
     onnx = prepared.onnx
     source = PlanSource(onnx.path, onnx.sha256, prepared.precision, prepared.source.max_tokens, DEFAULT_MAX_BATCH_SIZE)
@@ -129,8 +129,8 @@ def _plan(prepared: "PreparedEncoder", cache: Path) -> Path:
 
 
 def _install_plan(plan: Path, result: "EncoderExport") -> None:
-    from export.encoder import DEFAULT_MAX_BATCH_SIZE
-    from export.tensorrt_build import install_plan, write_gpu_configs
+    from export.prepare_encoder import DEFAULT_MAX_BATCH_SIZE
+    from export.tensorrt.build import install_plan, write_gpu_configs
 
     print(f"plan              {install_plan(plan, result.path.parent)}")
     for path in write_gpu_configs(result.path.parent.parent, result.prepared.source.max_tokens, DEFAULT_MAX_BATCH_SIZE):

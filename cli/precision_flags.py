@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from domain.precision import FLOAT32, PRECISIONS
 
 if TYPE_CHECKING:
-    from export.calibration import Precision
+    from export.precision.calibration import Precision
 
 
 def add_precision_flags(parser: argparse.ArgumentParser, without: str) -> None:
@@ -32,7 +32,7 @@ def precision_of(args: argparse.Namespace, texts: Path | None) -> "Precision":
     Raises:
         CalibrationNotUsable, ItemFileError: the texts can't be read, or are too few.
     """
-    from export.calibration import Precision, read_calibration
+    from export.precision.calibration import Precision, read_calibration
 
     if args.precision == FLOAT32:
         return Precision()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from domain.manifest import Manifest
     from domain.release_folder import ReleaseFolder
-    from export.engines import Engine
+    from export.release.engines import Engine
 
 HELP = "build, list and show releases"
 
@@ -82,18 +82,18 @@ def _build(args: argparse.Namespace) -> int:
     console = Console()
     progress = ConsoleProgress(console)
     # The items are checked before torch is imported, so that a bad file is refused at once.
-    from catalogue.item_file import check_items
+    from datafiles.items import check_items
 
     check_with_model(args)
     engine = _engine(args.engine, args.workers)
     progress.step(f"checking {args.items}")
     catalogue = check_items(args.items, progress.counter(f"checking {args.items}", "items"))
-    from export.model_folder import ENCODER, open_model_folder
+    from export.parts.model_folder import ENCODER, open_model_folder
 
     model = open_model_folder(args.model) if args.model else None
     progress.step("loading the encoder")
-    from export.encoder_source import resolve_encoder
-    from export.release import ReleaseRequest, build_release
+    from export.encoder.source import resolve_encoder
+    from export.release.build import ReleaseRequest, build_release
 
     attributes = tuple(args.text_attributes.split(",")) if args.text_attributes else None
     trained = args.model / ENCODER if model is not None and model.has(ENCODER) else None
@@ -128,10 +128,10 @@ def _engine(name: str, workers: int) -> "Engine":
     if not 1 <= workers <= _MOST_WORKERS:
         raise ConfigurationError(f"--workers must lie between 1 and {_MOST_WORKERS}, found {workers}")
     if name == "ray":
-        from export.ray_engine import RayEngine
+        from export.release.ray_engine import RayEngine
 
         return RayEngine(workers)
-    from export.engines import InProcess, Processes
+    from export.release.engines import InProcess, Processes
 
     return InProcess() if workers == 1 else Processes(workers)
 

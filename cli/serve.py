@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 def run_gateway(configuration: "Configuration") -> int:
     """Serves until SIGINT or SIGTERM; returns the exit status."""
-    from server.logs import configure_logs
+    from server.observability.logs import configure_logs
 
     configure_logs(configuration.settings.log_format, configuration.settings.log_level)
     return asyncio.run(_serve(configuration.settings))

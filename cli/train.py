@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from training.material import BaseEncoder
+    from training.run.dataset import BaseEncoder
 
 HELP = "learn from interactions: encoder, user tower, collaborative models, ranker"
 
@@ -69,13 +69,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _adapt(args: argparse.Namespace) -> int:
     """Without interactions: adapts the encoder to the texts alone."""
-    from training.adaptation import AdaptationSettings
-    from training.adapted_run import NAME, adapt_run, check_words
-    from training.preset import read_preset
+    from training.encoder.adaptation import AdaptationSettings
     from training.recipe import SECTIONS
-    from training.run import quality_of
-    from training.run_folder import RunFolder, digest, write_json
-    from training.run_log import RunLog
+    from training.run.adapt import NAME, adapt_run, check_words
+    from training.run.folder import RunFolder, digest, write_json
+    from training.run.log import RunLog
+    from training.run.preset import read_preset
+    from training.run.runner import quality_of
 
     only = args.only if args.only != NAME else None
     flags = {
@@ -103,13 +103,13 @@ def _learn(args: argparse.Namespace) -> int:
     import dataclasses
 
     from domain.errors import TrainingRefused
-    from training.load import DataRequest, load_data
-    from training.preset import read_preset, settings_to_json
     from training.recipe import SECTIONS, check_start, searched, steps_of
-    from training.run import quality_of, run_steps, without
-    from training.run_folder import RunFolder, write_json
-    from training.run_log import RunLog
-    from training.start import open_start, split_identity
+    from training.run.folder import RunFolder, write_json
+    from training.run.load import DataRequest, load_data
+    from training.run.log import RunLog
+    from training.run.preset import read_preset, settings_to_json
+    from training.run.runner import quality_of, run_steps, without
+    from training.run.warm_start import open_start, split_identity
 
     settings = read_preset(args.preset, args.set, SECTIONS)
     only = _names(args.only)
@@ -154,8 +154,8 @@ def _names(words: str | None) -> list[str]:
 
 def _base_encoder(name: str | None) -> "BaseEncoder":
     """Finds the encoder; imported late, since it brings torch along."""
-    from export.encoder_source import resolve_encoder
-    from training.material import BaseEncoder
+    from export.encoder.source import resolve_encoder
+    from training.run.dataset import BaseEncoder
 
     _quiet_libraries()
     source = resolve_encoder(name)

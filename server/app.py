@@ -19,15 +19,15 @@ from prometheus_client import start_http_server
 from domain import release_folder
 from domain.errors import ConfigurationError, NoRelease
 from domain.release_folder import ReleaseFolder
-from server.encoder_choice import EncoderChoice
-from server.encoder_watch import EncoderWatch
-from server.live_release import LiveRelease, ReleaseLoader
-from server.metrics import Metrics
-from server.model_watch import ModelWatch
+from server.models.encoder_variant import EncoderChoice
+from server.observability.metrics import Metrics
 from server.recommender import Recommender
+from server.release.encoder_watch import EncoderWatch
+from server.release.live_release import LiveRelease, ReleaseLoader
+from server.release.watch import ModelWatch
 from server.rpc.embed import EmbedServicer
 from server.rpc.event import EventServicer
-from server.rpc.guard import CallGuard
+from server.rpc.interceptor import CallGuard
 from server.rpc.recommend import RecommendServicer
 from server.settings import Settings
 from server.triton.access_key import read_access_key

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from core.aspects.profile import strongest_shared_aspect
+from core.ranking.fusion import Candidate, fuse
 from domain.errors import DeadlineExceeded, ModelUnavailable
 from domain.item import Item
 from domain.recommendation import (
@@ -29,18 +31,16 @@ from domain.recommendation import (
     SourceRank,
     StageTimes,
 )
-from pipeline.aspect_profile import strongest_shared_aspect
-from pipeline.fuse import Candidate, fuse
-from server.aspects import SPARE_COUNT, by_aspects
-from server.blend import blended_candidates
 from server.deadline import Deadline
-from server.explain import Closeness, Resemblance, explain
-from server.history import History, read_history
-from server.learned_parts import Ranker
-from server.live_release import LiveRelease
-from server.ranker import Ranking, RankInput, ask_ranker, rank_input, ranked
-from server.recall import Recalled, chosen_with, nearest_of_history, recall, similarities, with_fill
-from server.represent import Represented, represent
+from server.release.learned_parts import Ranker
+from server.release.live_release import LiveRelease
+from server.stages.aspects import SPARE_COUNT, by_aspects
+from server.stages.explain import Closeness, Resemblance, explain
+from server.stages.history import History, read_history
+from server.stages.order import blended_candidates
+from server.stages.rank import Ranking, RankInput, ask_ranker, rank_input, ranked
+from server.stages.recall import Recalled, chosen_with, nearest_of_history, recall, similarities, with_fill
+from server.stages.represent import Represented, represent
 
 # With less time left than this the reply goes out without explanations.
 _EXPLAIN_RESERVE_S = 0.005

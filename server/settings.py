@@ -11,10 +11,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from core.text.tokenize import UNREADABLE_LIMIT
+from core.triton.encoder_configs import ON_CPU, ON_GPU
 from domain.errors import ConfigurationError
-from pipeline.encoder_configs import ON_CPU, ON_GPU
-from pipeline.tokenize import UNREADABLE_LIMIT
-from server.rpc.guard import DeadlineLimits
+from server.rpc.interceptor import DeadlineLimits
 from server.rpc.parse import RequestLimits
 
 _PREFIX = "SHORTLIST_"

@@ -23,10 +23,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from domain.release_folder import ReleaseFolder
 from shortlist import Client
-from tests.running import ROOT, RunningGateway, shortlist, start_gateway
+from tests.support.running import ROOT, RunningGateway, shortlist, start_gateway
 
 if TYPE_CHECKING:
-    from tests.learned import Workshop
+    from tests.support.learned import Workshop
 
 TRITON_ENV = ROOT / ".venv-triton"
 
@@ -106,7 +106,7 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory, exports: Path) -> "Workshop":
     """A small catalogue with a trained model; `learned_release` is its first release."""
-    from tests.learned import make_workshop
+    from tests.support.learned import make_workshop
 
     return make_workshop(tmp_path_factory.mktemp("workshop"), exports)
 
@@ -122,7 +122,7 @@ def make_small_release(exports: Path) -> Callable[..., Path]:
 
     def make(folder: Path, **kind: object) -> Path:
         from cli.main import main
-        from tests.small_encoder import write_encoder
+        from tests.support.small_encoder import write_encoder
 
         encoder = write_encoder(folder / "encoder", **kind)
         items = folder / "items.jsonl"

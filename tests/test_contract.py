@@ -6,7 +6,7 @@ from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
 from grpc_tools import protoc
 
-from cli.generate_stubs import generate
+from tools.generate_stubs import generate
 
 ROOT = Path(__file__).resolve().parents[1]
 UNSIGNED = {Field.TYPE_UINT32, Field.TYPE_UINT64, Field.TYPE_FIXED32, Field.TYPE_FIXED64}

@@ -4,7 +4,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
-from cli.contract_baseline import (
+from tools.contract_baseline import (
     BASELINE,
     breaking_changes,
     committed_files,

@@ -23,7 +23,7 @@ from domain.release_folder import (
     TOWER_VECTORS,
     USER_TOWER,
 )
-from server.metrics import Metrics
+from server.observability.metrics import Metrics
 from server.settings import Settings
 from shortlist.v1 import recommender_pb2 as pb
 

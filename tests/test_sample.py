@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from catalogue.item_file import read_items
+from datafiles.items import read_items
 from domain.event import EventKind
 from domain.item import AttributeType
 from domain.text import language_of

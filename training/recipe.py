@@ -4,21 +4,21 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from domain.errors import TrainingRefused
-from training.encoder import EncoderSettings
-from training.material import Material
-from training.recall import RecallSettings
-from training.review_profiles import ReviewProfileSettings
-from training.run import Step
-from training.search import SearchSpace, Span, search_settings
-from training.start import ENCODER, USER_TOWER, check_encoder
-from training.steps.aspects import AspectsStep
-from training.steps.collaborative import CollaborativeStep
-from training.steps.encoder import EncoderStep
-from training.steps.ranking import RankingSettings, RankingStep
-from training.steps.students import StudentEncoderStep, StudentSettings, StudentStep
-from training.steps.user_tower import UserTowerStep, earlier_tower
-from training.student_encoder import StudentEncoderSettings
-from training.tower_settings import UserTowerSettings
+from training.distillation.student_encoder import StudentEncoderSettings
+from training.encoder.train import EncoderSettings
+from training.ranking.sources import RecallSettings
+from training.reviews.profiles import ReviewProfileSettings
+from training.run.dataset import Material
+from training.run.runner import Step
+from training.run.search import SearchSpace, Span, search_settings
+from training.run.steps.aspects import AspectsStep
+from training.run.steps.collaborative import CollaborativeStep
+from training.run.steps.encoder import EncoderStep
+from training.run.steps.ranking import RankingSettings, RankingStep
+from training.run.steps.students import StudentEncoderStep, StudentSettings, StudentStep
+from training.run.steps.user_tower import UserTowerStep, earlier_tower
+from training.run.warm_start import ENCODER, USER_TOWER, check_encoder
+from training.sequence.user_tower.settings import UserTowerSettings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

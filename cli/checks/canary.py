@@ -138,7 +138,7 @@ async def _nothing() -> None:
 
 async def _ask(client: "TritonClient", canary: Canary, version: int) -> tuple[float, str]:
     """Returns milliseconds of a call, and how the vectors differ, "" where they don't."""
-    from server.live_release import canary_difference
+    from server.release.live_release import canary_difference
 
     ids, mask = canary.input_ids, canary.attention_mask
     found = await client.encode(ids, mask, version=version, timeout_s=_TIMEOUT_S)
@@ -148,9 +148,9 @@ async def _ask(client: "TritonClient", canary: Canary, version: int) -> tuple[fl
 
 
 def _of_release(folder: "ReleaseFolder") -> Canary:
-    from pipeline.tokenize import pad
-    from pipeline.triton_config import encoder_config
-    from server.release_contents import read_canaries
+    from core.text.tokenize import pad
+    from core.triton.model_config import encoder_config
+    from server.release.contents import read_canaries
 
     entry, canaries = folder.manifest.encoder, read_canaries(folder)
     rows = canaries.rows[: entry.max_batch_size]
@@ -166,7 +166,7 @@ def _of_release(folder: "ReleaseFolder") -> Canary:
 def _tiny() -> Canary:
     import numpy as np
 
-    from pipeline.triton_config import encoder_config
+    from core.triton.model_config import encoder_config
 
     ids = np.array(_TINY_IDS, dtype=np.int64)
     vectors = np.array(_TINY_VECTORS, dtype=np.float32)

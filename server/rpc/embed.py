@@ -6,9 +6,9 @@ from collections.abc import Callable
 import grpc
 import numpy as np
 
+from core.text.tokenize import TokenizedText
 from domain.recommendation import StageTimes
-from pipeline.tokenize import TokenizedText
-from server.live_release import LiveRelease
+from server.release.live_release import LiveRelease
 from server.rpc.call import current_call
 from server.rpc.parse import RequestLimits, parse_embed
 from server.rpc.reply import stage_times

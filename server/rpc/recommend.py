@@ -7,8 +7,8 @@ from typing import Protocol
 import grpc
 
 from domain.recommendation import Recommendation, RecommendQuery, StageTimes
-from server.live_release import LiveRelease
 from server.recommender import Recommender
+from server.release.live_release import LiveRelease
 from server.rpc.call import current_call
 from server.rpc.parse import RequestLimits, parse_batch, parse_recommend
 from server.rpc.reply import entry_error, recommend_reply

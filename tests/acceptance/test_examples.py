@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.retrieval.hnsw_index import VectorIndex, build_graph
+from core.text.tokenize import UNREADABLE_LIMIT
+from core.vectors import exact_search
 from domain.release_folder import find_release
-from pipeline.graph_file import VectorIndex, build_graph
-from pipeline.item_table import ItemTable
-from pipeline.tokenize import UNREADABLE_LIMIT
-from pipeline.vectors import exact_search
+from server.catalogue.item_table import ItemTable
 from shortlist import Client, DegradationReason, Event, EventKind, HistoryEncoding, RecallSource
-from tests.running import ROOT
+from tests.support.running import ROOT
 
 pytestmark = pytest.mark.triton
 

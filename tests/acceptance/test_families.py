@@ -16,20 +16,20 @@ import pytest_asyncio
 import torch
 from sentence_transformers import SentenceTransformer
 
-from catalogue.item_file import check_items
+from datafiles.items import check_items
 from domain.precision import FLOAT16, INT8
 from domain.recommendation import RecommendQuery, Source, StageTimes
 from domain.release_folder import ReleaseFolder
-from export.calibration import Precision
-from export.encoder import prepare_encoder
-from export.encoder_source import EncoderChoice, resolve_encoder
-from export.families import FAMILIES
+from export.encoder.families import FAMILIES
+from export.encoder.source import EncoderChoice, resolve_encoder
+from export.precision.calibration import Precision
+from export.prepare_encoder import prepare_encoder
 from export.progress import Silence
-from export.release import ReleaseRequest, build_release
+from export.release.build import ReleaseRequest, build_release
 from server.deadline import Deadline
-from server.live_release import LiveRelease, ReleaseLoader
-from server.metrics import Metrics
+from server.observability.metrics import Metrics
 from server.recommender import Recommender
+from server.release.live_release import LiveRelease, ReleaseLoader
 from server.rpc.call import Call, current_call
 from server.rpc.embed import EmbedServicer
 from server.settings import load_configuration
@@ -37,8 +37,8 @@ from server.triton.client import TritonClient
 from server.triton.embedded import EmbeddedTriton, EmbeddedTritonSettings
 from shortlist.v1.embedding_pb2 import EmbedRequest
 from tests.acceptance.test_review_aspects import CASES as REVIEWS
-from tests.running import ROOT
-from tests.small_families import POSITIONS, Layout, sentence_encoder
+from tests.support.running import ROOT
+from tests.support.small_families import POSITIONS, Layout, sentence_encoder
 
 pytestmark = [pytest.mark.triton, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 

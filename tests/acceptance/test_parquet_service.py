@@ -12,8 +12,8 @@ import pytest
 from domain.release_folder import find_release
 from shortlist import Client, ShortlistCallError, TimeRange
 from tests.conftest import TRITON_ENV
-from tests.running import RunningGateway, shortlist, start_gateway
-from tests.small_encoder import write_encoder
+from tests.support.running import RunningGateway, shortlist, start_gateway
+from tests.support.small_encoder import write_encoder
 
 pytestmark = pytest.mark.triton
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from catalogue.item_file import read_items
-from domain.review_file import read_reviews
-from pipeline.aspect_profile import aspect_affinity, strongest_shared_aspect, user_aspects
-from pipeline.aspects import ASPECTS, SAID_FROM, aspect_scores
-from training.observer import Silent
-from training.review_profiles import Review, ReviewProfileSettings, train_review_profiles
+from core.aspects.extract import ASPECTS, SAID_FROM, aspect_scores
+from core.aspects.profile import aspect_affinity, strongest_shared_aspect, user_aspects
+from datafiles.items import read_items
+from datafiles.reviews import read_reviews
+from domain.progress import Silent
+from training.reviews.profiles import Review, ReviewProfileSettings, train_review_profiles
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample"
 PRICE, SERVICE, QUALITY = (ASPECTS.index(aspect) for aspect in ("price", "service", "quality"))

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from domain.review_file import read_reviews
-from pipeline.aspect_profile import AspectTable
-from pipeline.aspects import ASPECTS
+from core.aspects.extract import ASPECTS
+from core.aspects.profile import AspectTable
+from datafiles.reviews import read_reviews
+from domain.progress import Silent
 from shortlist import Client, Event, EventKind
 from tests.conftest import TRITON_ENV
-from tests.running import ROOT, shortlist, start_gateway
-from training.observer import Silent
-from training.review_profiles import ITEM_FILE, Review, ReviewProfiles, ReviewProfileSettings, train_review_profiles
+from tests.support.running import ROOT, shortlist, start_gateway
+from training.reviews.profiles import ITEM_FILE, Review, ReviewProfiles, ReviewProfileSettings, train_review_profiles
 
 pytestmark = pytest.mark.triton
 

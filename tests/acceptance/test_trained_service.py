@@ -9,8 +9,8 @@ import pytest
 
 from shortlist import Client, DegradationReason, Event, EventKind, RecallSource
 from tests.conftest import TRITON_ENV
-from tests.running import ROOT, shortlist, start_gateway
-from tests.small_encoder import write_encoder
+from tests.support.running import ROOT, shortlist, start_gateway
+from tests.support.small_encoder import write_encoder
 
 pytestmark = [pytest.mark.triton, pytest.mark.slow]
 

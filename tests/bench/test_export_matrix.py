@@ -6,10 +6,10 @@ import pytest
 
 from bench.encoder_speed import Speed
 from bench.export_matrix import HEAD, Cell, Refusal, Retrieved, write_table
-from export.encoder import PreparedEncoder
-from export.encoder_source import resolve_encoder
-from export.onnx_encoder import OnnxExport
-from export.parity import ParityReport
+from export.encoder.onnx import OnnxExport
+from export.encoder.parity import ParityReport
+from export.encoder.source import resolve_encoder
+from export.prepare_encoder import PreparedEncoder
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.running import ROOT
+from tests.support.running import ROOT
 
 
 def test_without_an_item_file_it_says_what_to_give(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import shortlist
+from tests.support.running import shortlist
 
 LINES = [
     {"id": f"i{n}", "title": "x", "price": n, "seen": "2026-01-31T09:30:00Z", "available": n > 0} for n in range(5)

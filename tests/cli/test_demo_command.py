@@ -10,13 +10,13 @@ import pytest
 
 from cli import demo
 from tests.conftest import TRITON_ENV
-from tests.running import ROOT
+from tests.support.running import ROOT
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the sample and a source in each package that makes releases."""
-    for name in ("sample/items.jsonl", "domain/a.py", "pipeline/b.py", "export/deep/c.py", "server/d.py"):
+    for name in ("sample/items.jsonl", "domain/a.py", "core/b.py", "export/deep/c.py", "server/d.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1")
     monkeypatch.setattr(demo, "_ROOT", tmp_path)
@@ -24,7 +24,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["sample/items.jsonl", "domain/a.py", "pipeline/b.py", "export/deep/c.py"])
+@pytest.mark.parametrize("name", ["sample/items.jsonl", "domain/a.py", "core/b.py", "export/deep/c.py"])
 def test_the_stamp_covers_what_a_release_is_made_of(checkout: Path, name: str) -> None:
     before = demo._stamp()
     (checkout / name).write_text("2")

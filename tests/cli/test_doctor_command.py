@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TRITON_ENV
-from tests.running import ROOT, shortlist
+from tests.support.running import ROOT, shortlist
 
 FREE = ("--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0")
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from cli.main import main
-from tests.small_encoder import write_encoder
-from training.run_folder import digest
+from tests.support.small_encoder import write_encoder
+from training.run.folder import digest
 
 
 def _interactions(tmp_path, users=60, items=40, seed=0):

@@ -9,7 +9,7 @@ import pytest
 
 from shortlist import Client, Tls
 from tests.conftest import Certificate
-from tests.running import ROOT, start_gateway
+from tests.support.running import ROOT, start_gateway
 
 MODULE = ("-m", "cli.main")
 SCRIPT = ("-c", "import sys; from shortlist.command import main; sys.exit(main())")

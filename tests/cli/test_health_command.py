@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import Certificate
-from tests.running import RunningGateway, shortlist, start_gateway
+from tests.support.running import RunningGateway, shortlist, start_gateway
 
 
 @pytest.mark.triton

@@ -9,8 +9,8 @@ import pytest
 
 from shortlist.v1 import recommender_pb2 as pb
 from tests.conftest import Certificate
-from tests.fakes import FakeGateway
-from tests.running import shortlist
+from tests.support.fakes import FakeGateway
+from tests.support.running import shortlist
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import shortlist
+from tests.support.running import shortlist
 
 LINES = [json.dumps({"id": f"item-{number}", "title": f"A thing called {number}"}) for number in range(10)]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
-from pipeline.blend import Blend
-from tests.small_encoder import write_encoder
+from core.ranking.blend import Blend
+from tests.support.small_encoder import write_encoder
 
 SAMPLE = Path(__file__).parents[2] / "sample"
 TINY = (

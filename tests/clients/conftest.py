@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.running import ROOT
+from tests.support.running import ROOT
 
 
 class NodeClient:

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from shortlist.v1 import recommender_pb2
-from tests.fakes import FakeGateway, Refusal
+from tests.support.fakes import FakeGateway, Refusal
 
 ROOT = Path(__file__).resolve().parents[2]
 MISSING = [program for program in ("node", "npm") if shutil.which(program) is None]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shortlist import Client
-from tests.running import ROOT, RunningGateway
+from tests.support.running import ROOT, RunningGateway
 
 QUERIES = ("good quality at a fair price", "a quiet film about the sea", "strong coffee in the morning")
 

@@ -21,7 +21,7 @@ from tests.conftest import TRITON_ENV
 from tests.deploy.compose import COMPOSE, SECRET, end_triton, read_compose, script, service, start_triton
 from tests.deploy.dockerfile import ROOT, read_dockerfile
 from tests.deploy.image_environment import make_image_environment
-from tests.running import shortlist
+from tests.support.running import shortlist
 
 IMAGE = read_dockerfile()[-1]
 OVERRIDES = [path for path in sorted(COMPOSE.parent.glob("compose.*.yaml"))]

@@ -19,7 +19,7 @@ from domain.manifest import (
     manifest_to_json,
 )
 from domain.text import HistoryWording, TextTemplate
-from tests.fakes_server import MANIFEST
+from tests.support.fakes_server import MANIFEST
 
 ENCODER_SINCE_3 = ("family", "pooling", "query_prompt", "passage_prompt", "precision")
 WORD = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)

@@ -19,7 +19,7 @@ from domain.release_folder import (
     sha256_of,
     verify,
 )
-from tests.fakes_server import MANIFEST
+from tests.support.fakes_server import MANIFEST
 
 # More than is hashed at a time.
 BIG = (1 << 20) + 5

@@ -7,9 +7,9 @@ import pytest
 import torch
 from transformers import BertModel
 
-from export.encoder_source import resolve_encoder
-from export.onnx_encoder import export_onnx
-from tests.small_encoder import write_encoder
+from export.encoder.onnx import export_onnx
+from export.encoder.source import resolve_encoder
+from tests.support.small_encoder import write_encoder
 
 
 def write_json(path: Path, value: object) -> None:

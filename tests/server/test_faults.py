@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from shortlist import Client, DegradationReason, Event, EventKind, HealthStatus, ShortlistCallError, Unavailable
-from tests.running import RunningGateway, shortlist, start_gateway
+from tests.support.running import RunningGateway, shortlist, start_gateway
 
 pytestmark = pytest.mark.triton
 

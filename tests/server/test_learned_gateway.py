@@ -15,15 +15,15 @@ from domain.event import Event as PastEvent
 from domain.event import EventKind as PastKind
 from domain.recommendation import RecommendQuery, StageTimes
 from server.deadline import Deadline
-from server.live_release import ReleaseLoader
-from server.metrics import Metrics
+from server.observability.metrics import Metrics
 from server.recommender import Recommender
+from server.release.live_release import ReleaseLoader
 from shortlist import Client, DegradationReason, Event, EventKind, RecallSource, ShortlistCallError
 from tests.conftest import TRITON_ENV
-from tests.learned import COUNT
-from tests.running import RunningGateway, start_gateway
 from tests.server.test_faults import until
-from tests.torch_triton import TorchTriton
+from tests.support.learned import COUNT
+from tests.support.running import RunningGateway, start_gateway
+from tests.support.torch_triton import TorchTriton
 
 pytestmark = pytest.mark.triton
 

@@ -7,29 +7,29 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from core.ranking.blend import LIST_LENGTHS, Blend, ShortBlend, ToldBlend
+from core.ranking.item_facts import ItemFacts
+from core.triton.encoder_configs import named_configs
+from core.triton.model_config import encoder_config
+from core.triton.tensorrt import length_profiles
+from core.triton.tensorrt_plan import PlanKey, write_record
+from core.vectors import history_query
 from domain.errors import NothingToGoOn, ReleaseRejected
 from domain.event import Event, EventKind
 from domain.prompts import TextRole
 from domain.recommendation import DegradationReason, RecommendQuery, Source, StageTimes
-from pipeline.blend import LIST_LENGTHS, Blend, ShortBlend, ToldBlend
-from pipeline.encoder_configs import named_configs
-from pipeline.item_facts import ItemFacts
-from pipeline.tensorrt_config import length_profiles
-from pipeline.tensorrt_plan import PlanKey, write_record
-from pipeline.triton_config import encoder_config
-from pipeline.vectors import history_query
 from server.deadline import Deadline
-from server.encoder_choice import EncoderChoice
-from server.live_release import ReleaseLoader
-from server.metrics import Metrics
+from server.models.encoder_variant import EncoderChoice
+from server.observability.metrics import Metrics
 from server.recommender import Recommender
-from tests.learned import COUNT
-from tests.torch_triton import TorchTriton
-from training.hybrid import Hybrid, standardised_rows
-from training.neighbours import NeighbourTable as TrainedTable
-from training.pipeline_rows import HybridReader
-from training.popularity import Popularity
-from training.recall import Recall
+from server.release.live_release import ReleaseLoader
+from tests.support.learned import COUNT
+from tests.support.torch_triton import TorchTriton
+from training.collaborative.neighbours import NeighbourTable as TrainedTable
+from training.collaborative.popularity import Popularity
+from training.evaluation.pipeline_rows import HybridReader
+from training.ranking.blend import Hybrid, standardised_rows
+from training.ranking.sources import Recall
 
 HISTORY = (
     Event("item-03", EventKind.BUY, 1_700_000_000.0),

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from export.calibration import Precision, read_calibration
-from export.embed import embed, open_session
-from pipeline.tokenize import TextTokenizer
+from core.text.tokenize import TextTokenizer
+from export.onnx_session import embed, open_session
+from export.precision.calibration import Precision, read_calibration
 from shortlist import Client
 from tests.conftest import TRITON_ENV
-from tests.learned import make_workshop
-from tests.running import RunningGateway, start_gateway
+from tests.support.learned import make_workshop
+from tests.support.running import RunningGateway, start_gateway
 
 pytestmark = pytest.mark.triton
 

@@ -17,7 +17,7 @@ from shortlist.v1 import embedding_pb2, event_pb2, event_pb2_grpc, filter_pb2
 from shortlist.v1 import recommender_pb2 as pb
 from shortlist.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from shortlist.v1.recommender_pb2_grpc import RecommenderServiceStub
-from tests.running import ROOT, RunningGateway
+from tests.support.running import ROOT, RunningGateway
 
 pytestmark = pytest.mark.triton
 

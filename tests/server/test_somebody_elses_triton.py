@@ -9,7 +9,7 @@ import pytest
 
 from shortlist import Client
 from tests.conftest import TRITON_ENV
-from tests.running import RunningGateway, start_gateway
+from tests.support.running import RunningGateway, start_gateway
 
 pytestmark = [
     pytest.mark.triton,

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from shortlist import AsyncClient, Client
-from tests.fakes import FakeGateway
+from tests.support.fakes import FakeGateway
 
 
 @pytest.fixture

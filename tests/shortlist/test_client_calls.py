@@ -26,7 +26,7 @@ from shortlist import (
     Tls,
 )
 from shortlist.v1 import embedding_pb2, event_pb2, recommender_pb2
-from tests.fakes import FakeGateway, Refusal
+from tests.support.fakes import FakeGateway, Refusal
 
 
 def test_every_argument_reaches_the_gateway(client, gateway):

@@ -8,7 +8,7 @@ import pytest
 
 import shortlist
 from shortlist import FieldViolation
-from tests.fakes import Refusal
+from tests.support.fakes import Refusal
 
 CODES = grpc.StatusCode
 

@@ -9,7 +9,7 @@ import pytest
 import shortlist
 from shortlist.v1 import event_pb2, recommender_pb2
 
-HEAVY = {"numpy", "torch", "tritonclient", "rich", "pydantic", "domain", "pipeline", "server", "export", "cli"}
+HEAVY = {"numpy", "torch", "tritonclient", "rich", "pydantic", "domain", "core", "server", "export", "cli"}
 
 
 def test_importing_it_imports_nothing_heavy():

@@ -9,7 +9,7 @@ import pytest
 import shortlist
 from shortlist import AsyncClient, Retry
 from shortlist.retry import RetryBudget
-from tests.fakes import Refusal, Relay
+from tests.support.fakes import Refusal, Relay
 
 CODES = grpc.StatusCode
 AWAY = Refusal(CODES.UNAVAILABLE, "away")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import FakeGateway
+from tests.support.fakes import FakeGateway
 
 ROOT = Path(__file__).resolve().parents[2]
 # What `import shortlist` may take as a multiple of what it stands on: seconds alone would tell how busy the machine is.

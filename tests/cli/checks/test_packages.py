@@ -6,7 +6,7 @@ import pytest
 
 from cli.checks.finding import Level
 from cli.checks.packages import check_packages
-from tests.running import ROOT
+from tests.support.running import ROOT
 
 
 @pytest.fixture

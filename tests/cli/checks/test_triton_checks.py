@@ -16,9 +16,9 @@ from cli.checks import canary
 from cli.checks.finding import Level
 from cli.checks.triton_environment import check_triton_environment
 from domain.release_folder import find_release
-from tests.cli.checks.tiny_model import FILE, tiny_model
 from tests.conftest import TRITON_ENV
-from tests.running import RunningGateway
+from tests.support.running import RunningGateway
+from tests.support.tiny_model import FILE, tiny_model
 
 pytestmark = [
     pytest.mark.triton,

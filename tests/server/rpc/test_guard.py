@@ -10,10 +10,10 @@ from google.rpc import error_details_pb2, status_pb2
 
 from domain.errors import NoRelease
 from server.rpc.call import current_call
-from server.rpc.guard import CallGuard, DeadlineLimits
+from server.rpc.interceptor import CallGuard, DeadlineLimits
 from shortlist.v1 import recommender_pb2 as pb
 from shortlist.v1.recommender_pb2_grpc import RecommenderServiceStub, add_RecommenderServiceServicer_to_server
-from tests.fakes_server import NotedCalls, ToldServicer
+from tests.support.fakes_server import NotedCalls, ToldServicer
 
 METHOD = "/shortlist.v1.RecommenderService/Recommend"
 LIMITS = DeadlineLimits(default_s=10.0, longest_s=20.0)

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from pipeline.triton_config import encoder_config
+from core.triton.model_config import encoder_config
 from server.triton.client import TritonClient
 from server.triton.embedded import EmbeddedTriton, EmbeddedTritonSettings
 

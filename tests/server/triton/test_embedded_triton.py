@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from core.triton.model_config import encoder_config
 from domain.errors import EncoderUnavailable, StorageError, TritonNotUsable
-from pipeline.triton_config import encoder_config
 from server.triton.client import TritonClient
 from server.triton.embedded import EmbeddedTriton
 
@@ -126,7 +126,7 @@ async def test_nothing_outlives_a_killed_parent(settings, tmp_path, record_prope
     script = f"""
 import asyncio, sys
 from pathlib import Path
-from pipeline.triton_config import encoder_config
+from core.triton.model_config import encoder_config
 from server.triton.client import TritonClient
 from server.triton.embedded import EmbeddedTriton, EmbeddedTritonSettings
 

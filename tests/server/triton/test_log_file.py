@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.triton_config import encoder_config
+from core.triton.model_config import encoder_config
 from server.triton.client import TritonClient
 from server.triton.embedded import EmbeddedTriton
 from server.triton.log_file import keep_small

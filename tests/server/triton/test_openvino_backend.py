@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.triton.encoder_configs import named_configs
 from domain.errors import EncoderUnavailable, ReleaseRejected
-from pipeline.encoder_configs import named_configs
 
 pytestmark = pytest.mark.triton
 

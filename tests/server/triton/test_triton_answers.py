@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from core.triton.model_config import encoder_config
 from domain.errors import DeadlineExceeded, EncoderUnavailable, ReleaseRejected, TritonNotUsable
-from pipeline.triton_config import encoder_config
 from server.triton import ports
 from server.triton.client import TritonClient
 

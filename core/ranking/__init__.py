@@ -1,0 +1,1 @@
+"""Order of candidates: fusion, blend, features of the ranker."""

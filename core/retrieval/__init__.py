@@ -1,0 +1,1 @@
+"""Recall sources and the indexes they search."""

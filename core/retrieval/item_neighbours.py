@@ -1,0 +1,166 @@
+"""Collaborative recall: which items were chosen by the same people, read from a table of each item's neighbours."""
+
+import zipfile
+import zlib
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from core.ranking.blend import Scale
+from core.vectors import top_rows
+
+
+class NeighbourTable:
+    """Each item's strongest neighbours: score(j) = sum over the history's items i of weight(i, j). Read-only."""
+
+    def __init__(self, rows: np.ndarray, weights: np.ndarray) -> None:
+        """Takes the table.
+
+        Args:
+            rows: int32[n, K], neighbours of each item; -1 where it has no more.
+            weights: float32[n, K].
+
+        Raises:
+            ValueError: the two don't fit, or name rows that don't exist.
+        """
+        if rows.ndim != 2 or rows.shape != weights.shape or rows.dtype.kind != "i":
+            raise ValueError(f"neighbours are {rows.dtype}{list(rows.shape)}, weights {list(weights.shape)}")
+        if rows.size and (rows.max() >= len(rows) or rows.min() < -1):
+            raise ValueError(f"neighbours name row {rows.max()}, but there are {len(rows)}")
+        if not np.isfinite(weights).all():
+            raise ValueError("weights of neighbours are not finite")
+        self.rows = rows
+        self.weights = weights
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @classmethod
+    def load(cls, path: Path) -> "NeighbourTable":
+        """Reads `rows` and `weights` of an `.npz`.
+
+        Raises:
+            OSError, ValueError, KeyError: the file is none.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return cls(arrays["rows"], arrays["weights"].astype(np.float32))
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise ValueError(f"{path.name} is no whole .npz file") from error
+
+    def save(self, path: Path) -> None:
+        """Writes what `load` reads."""
+        with path.open("wb") as stream:
+            np.savez(stream, rows=self.rows, weights=self.weights)
+
+    def remapped(self, target: np.ndarray, item_count: int) -> "NeighbourTable":
+        """Returns the table of another catalogue.
+
+        Args:
+            target: int64[n], for each row its row there; -1 for an item that is not in it.
+            item_count: items there. Those that are nobody's target have no neighbours.
+        """
+        moved = np.where(self.rows >= 0, target[self.rows], -1)
+        order = np.argsort(moved < 0, axis=1, kind="stable")
+        moved, weights = (np.take_along_axis(array, order, axis=1) for array in (moved, self.weights))
+        rows = np.full((item_count, moved.shape[1]), -1, np.int32)
+        kept = np.zeros(rows.shape, np.float32)
+        known = target >= 0
+        rows[target[known]] = moved[known]
+        kept[target[known]] = np.where(moved[known] >= 0, weights[known], 0)
+        return NeighbourTable(rows, kept)
+
+    @cached_property
+    def lonely(self) -> np.ndarray:
+        """bool[n], items without any neighbour."""
+        return np.asarray(~(self.rows >= 0).any(axis=1))
+
+    def sums(self, history: np.ndarray, shares: np.ndarray | None = None) -> np.ndarray:
+        """Returns float64[n], the weights summed over a history's rows; 0 for nobody's neighbour.
+
+        Args:
+            history: int64[H].
+            shares: float[H], how much each row counts; None for all alike, 1.
+        """
+        near, weights = self._of(history, shares)
+        real = near >= 0
+        return np.bincount(near[real], weights[real], minlength=len(self.rows))
+
+    def _of(self, history: np.ndarray, shares: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the history's neighbours and their weights, [H x K] each."""
+        weights = self.weights[history]
+        return self.rows[history].ravel(), (weights if shares is None else weights * shares[:, None]).ravel()
+
+    def search(
+        self, history: np.ndarray, count: int, blocked: np.ndarray, shares: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the items that the history's neighbours speak for.
+
+        Args:
+            history: int64[H], distinct rows.
+            count: how many, at most.
+            blocked: bool[n], rows that must not be returned.
+            shares: as `sums` takes them.
+
+        Returns:
+            rows int64[k] and scores float32[k], best first; all scores are above 0.
+        """
+        scores = self.sums(history, shares)
+        scores[blocked] = 0
+        found = np.flatnonzero(scores > 0)
+        return top_rows(scores[found].astype(np.float32), found, count)
+
+    def strongest_of(self, history: np.ndarray, rows: np.ndarray, shares: np.ndarray | None = None) -> list[int | None]:
+        """Returns for each row the history's row that speaks most for it; None where none does."""
+        near, weights = self._of(history, shares)
+        wanted = np.flatnonzero(np.isin(near, rows) & (weights > 0))
+        best: dict[int, int] = {}
+        for place in wanted[np.argsort(-weights[wanted], kind="stable")].tolist():
+            best.setdefault(int(near[place]), int(history[place // self.rows.shape[1]]))
+        return [best.get(int(row)) for row in rows]
+
+
+class PopularItems:
+    """The prior P(i), and the rows in its order. Read-only."""
+
+    def __init__(self, log_prior: np.ndarray) -> None:
+        """Takes float32[n], log P(i). Items nobody chose share the smallest value: they are not popular.
+
+        Raises:
+            ValueError: it is no such array.
+        """
+        if log_prior.ndim != 1 or not len(log_prior) or not np.isfinite(log_prior).all():
+            raise ValueError(f"the popularity prior is {log_prior.dtype}{list(log_prior.shape)}, or not finite")
+        self.log_prior = log_prior.astype(np.float32)
+        rows = np.flatnonzero(self.log_prior > self.log_prior.min())
+        self._rows, self._scores = top_rows(self.log_prior[rows], rows, len(rows))
+
+    @cached_property
+    def scale(self) -> Scale:
+        """Of log P(i) over the catalogue."""
+        return Scale.of(self.log_prior)
+
+    def __len__(self) -> int:
+        return len(self.log_prior)
+
+    @classmethod
+    def load(cls, path: Path) -> "PopularItems":
+        """Reads an `.npy`.
+
+        Raises:
+            OSError, ValueError: the file is none.
+        """
+        return cls(np.load(path, allow_pickle=False))
+
+    def remapped(self, target: np.ndarray, item_count: int) -> "PopularItems":
+        """Returns the prior of another catalogue; see `NeighbourTable.remapped`. New items count as never chosen."""
+        moved = np.full(item_count, self.log_prior.min(), np.float32)
+        known = target >= 0
+        moved[target[known]] = self.log_prior[known]
+        return PopularItems(moved)
+
+    def search(self, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the rows chosen most often that are not blocked, and their log P(i), best first."""
+        places = np.flatnonzero(~blocked[self._rows])[:count]
+        return self._rows[places], self._scores[places]

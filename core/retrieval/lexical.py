@@ -1,0 +1,143 @@
+"""Lexical recall: BM25 over words, and over single characters and bigrams for scripts without spaces."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.retrieval.term_weights import weigh_terms
+from core.vectors import top_rows
+from domain.item import Item
+
+# A run of letters and digits; scripts that are written without spaces are split further.
+_WORD = re.compile(r"[^\W_]+")
+_UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
+_LINK = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+def lexical_text(item: Item) -> str:
+    """Returns everything an item says in words: title, text and every attribute that is text and no link."""
+    parts = [item.title, item.text]
+    for value in item.attributes.values():
+        if isinstance(value, str):
+            parts.append("" if _LINK.match(value) else value)
+        elif isinstance(value, tuple):
+            parts.extend(entry for entry in value if not _LINK.match(entry))
+    return "\n".join(part for part in parts if part)
+
+
+def terms(text: str) -> list[str]:
+    """Splits text into terms: case-folded words; for Chinese, Japanese and Thai, characters' bigrams.
+
+    A single character between spaces or other scripts is a term of its own.
+    """
+    found: list[str] = []
+    for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
+        end = 0
+        for run in _UNSPACED.finditer(word):
+            if run.start() > end:
+                found.append(word[end : run.start()])
+            characters = run.group()
+            found.extend(characters[i : i + 2] for i in range(max(len(characters) - 1, 1)))
+            end = run.end()
+        if end < len(word):
+            found.append(word[end:])
+    return found
+
+
+@dataclass(frozen=True)
+class LexicalMatches:
+    """What lexical recall found.
+
+    Attributes:
+        rows: int64[k], best first.
+        scores: float32[k], BM25.
+        matched_terms: for each row, the query's terms that the item holds, heaviest first.
+    """
+
+    rows: np.ndarray
+    scores: np.ndarray
+    matched_terms: tuple[tuple[str, ...], ...]
+
+
+class LexicalIndex:
+    """BM25 weights by term (compressed sparse columns). Read-only: any thread may search."""
+
+    def __init__(
+        self, vocabulary: Sequence[str], indptr: np.ndarray, rows: np.ndarray, weights: np.ndarray, item_count: int
+    ) -> None:
+        """Takes the columns of a term-by-item matrix.
+
+        Args:
+            vocabulary: the terms.
+            indptr: int64[t + 1], where each term's entries start.
+            rows: int32[e], ascending within a term.
+            weights: float32[e], BM25 weight of the term in the item.
+            item_count: number of rows.
+        """
+        self._term_ids = {term: number for number, term in enumerate(vocabulary)}
+        self._indptr = indptr
+        self._rows = rows
+        self._weights = weights
+        self._item_count = item_count
+
+    @classmethod
+    def build(cls, documents: Iterable[str]) -> "LexicalIndex":
+        """Weighs the terms of documents: Lucene's BM25, k1 1.5, b 0.75. They may come as a stream."""
+        found = weigh_terms(terms(document) for document in documents)
+        return cls(found.vocabulary, found.indptr, found.rows, found.weights, found.document_count)
+
+    def save(self, path: Path) -> None:
+        """Writes the index as `.npz` without pickles."""
+        blob = np.frombuffer("\n".join(self._term_ids).encode(), dtype=np.uint8)
+        with path.open("wb") as stream:
+            np.savez(
+                stream,
+                vocabulary=blob,
+                indptr=self._indptr,
+                rows=self._rows,
+                weights=self._weights,
+                item_count=np.int64(self._item_count),
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> "LexicalIndex":
+        """Reads what `save` wrote."""
+        with np.load(path, allow_pickle=False) as arrays:
+            blob = arrays["vocabulary"].tobytes().decode()
+            vocabulary = blob.split("\n") if blob else []
+            return cls(vocabulary, arrays["indptr"], arrays["rows"], arrays["weights"], int(arrays["item_count"]))
+
+    def search(self, text: str, count: int, blocked: np.ndarray | None = None) -> LexicalMatches:
+        """Returns the items that share terms with the text.
+
+        Args:
+            text: the query.
+            count: how many, at most.
+            blocked: bool[n], rows that must not be returned.
+
+        Returns:
+            At most `count` rows with a positive score.
+        """
+        known = [(term, self._term_ids[term]) for term in dict.fromkeys(terms(text)) if term in self._term_ids]
+        scores = np.zeros(self._item_count, dtype=np.float32)
+        for _, number in known:
+            entries = slice(self._indptr[number], self._indptr[number + 1])
+            scores[self._rows[entries]] += self._weights[entries]
+        if blocked is not None:
+            scores[blocked] = 0.0
+        candidates = np.flatnonzero(scores > 0.0)
+        rows, best = top_rows(scores[candidates], candidates, count)
+        return LexicalMatches(rows, best, tuple(self._matched(known, int(row)) for row in rows))
+
+    def _matched(self, known: Sequence[tuple[str, int]], row: int) -> tuple[str, ...]:
+        weighted = []
+        for term, number in known:
+            start, end = self._indptr[number], self._indptr[number + 1]
+            place = start + int(np.searchsorted(self._rows[start:end], row))
+            if place < end and self._rows[place] == row:
+                weighted.append((-float(self._weights[place]), term))
+        return tuple(term for _, term in sorted(weighted))

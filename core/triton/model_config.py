@@ -1,0 +1,228 @@
+"""Every model's `config.pbtxt` as readable text: one writer for export, the committed files and the gateway."""
+
+from dataclasses import dataclass
+
+SHORTEST_BUCKET_TOKEN_COUNT = 16
+
+SIGNATURE = """\
+max_batch_size: {max_batch_size}
+input [
+  {{ name: "input_ids"       data_type: TYPE_INT64  dims: [ -1 ] }},
+  {{ name: "attention_mask"  data_type: TYPE_INT64  dims: [ -1 ] }}
+]
+output [
+  {{ name: "sentence_embedding"  data_type: TYPE_FP32  dims: [ -1 ] }}
+]
+"""
+"""What the encoder takes and gives, in every configuration."""
+
+_HEAD = """\
+# How Triton serves the encoder (token ids -> unit vector). Written by core/triton/model_config.py; a test holds the
+# committed file to it, so change the function. The same file works with NVIDIA's container (its ONNX Runtime backend)
+# and with the embedded Triton (the Python-based backend of the same name in server/triton/backends).
+name: "encoder"
+backend: "onnxruntime"
+
+# No version_policy here: the gateway loads exactly the versions that the live release names.
+
+# Rows a call may carry. Dimensions below leave out the batch; -1 is the padded length, or the width of the vector, so
+# that encoders of another width share this file.
+{signature}
+# Without a count ONNX Runtime gets two instances. Count times threads must not exceed the cores.
+instance_group [ {{ kind: {kind}  count: 1 }} ]
+parameters {{ key: "intra_op_thread_count"  value {{ string_value: "2" }} }}
+parameters {{ key: "inter_op_thread_count"  value {{ string_value: "1" }} }}
+# Threads that spin between calls steal the cores from the gateway beside them. Read by the project's own backend;
+# NVIDIA's has no such setting and ignores this one.
+parameters {{ key: "session.intra_op.allow_spinning"  value {{ string_value: "0" }} }}
+
+# The gateway owns the batching delay, so Triton adds none.
+dynamic_batching {{
+  max_queue_delay_microseconds: 0
+{queue_policy}}}
+
+# Warm-up of one shape is no warm-up of another: every length bucket, one row and a full batch.
+"""
+
+BATCHING = """\
+# The gateway owns the batching delay. No default_queue_policy: see config.pbtxt.
+dynamic_batching {
+  max_queue_delay_microseconds: 0
+}
+
+"""
+"""How Triton puts calls together, in every configuration of its own."""
+
+_NO_QUEUE_POLICY = """\
+  # No default_queue_policy, on purpose. With any limit in it Triton (seen with 2.51) does not prefetch, and now and
+  # then does not wake its batcher: a call waits 500 ms for nothing. Measured with 16 callers on an idle machine: 56 of
+  # 17633 calls, none without a policy. The gateway limits how many calls it has under way; one whose deadline passes is
+  # cancelled and leaves the queue.
+"""
+
+_QUEUE_POLICY = """\
+  # A request brings its own time limit; that works only because the default is not 0, and only shortens it.
+  default_queue_policy {{
+    timeout_action: REJECT
+    default_timeout_microseconds: 5000000
+    allow_timeout_override: true
+    max_queue_size: {queue_limit}
+  }}
+"""
+
+_MODEL = """\
+# How Triton serves the {title}. Written by core/triton/model_config.py; a test holds the
+# committed file to it, so change the function. Why each line is as it is stands in encoder/config.pbtxt.
+name: "{name}"
+backend: "onnxruntime"
+
+# Rows a call may carry. Dimensions below leave out the batch; -1 is what another release may have otherwise.
+max_batch_size: {max_batch_size}
+input [
+{inputs}
+]
+output [
+{outputs}
+]
+
+# Small next to the encoder: one thread, so that the two don't wait for each other's cores.
+instance_group [ {{ kind: KIND_CPU  count: 1 }} ]
+parameters {{ key: "intra_op_thread_count"  value {{ string_value: "1" }} }}
+parameters {{ key: "inter_op_thread_count"  value {{ string_value: "1" }} }}
+parameters {{ key: "session.intra_op.allow_spinning"  value {{ string_value: "0" }} }}
+
+# No delay, and no default_queue_policy. The gateway runs each length once before it serves, so no model_warmup either.
+dynamic_batching {{
+  max_queue_delay_microseconds: 0
+}}
+"""
+
+_TENSOR = '  {{ name: "{name}"  data_type: {kind}  dims: [ {dims} ] }}'
+
+_WARMUP = """\
+model_warmup {{
+  name: "{batch_size} x {token_count} tokens"
+  batch_size: {batch_size}
+  inputs {{ key: "input_ids"       value {{ data_type: TYPE_INT64  dims: [ {token_count} ]  zero_data: true }} }}
+  inputs {{ key: "attention_mask"  value {{ data_type: TYPE_INT64  dims: [ {token_count} ]  zero_data: true }} }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a model takes and gives.
+
+    Attributes:
+        title: what it computes, in words.
+        inputs: Triton's data type and the number of dimensions after the batch, by name.
+        output: name of the one output, float32.
+        output_rank: its number of dimensions after the batch.
+    """
+
+    title: str
+    inputs: dict[str, tuple[str, int]]
+    output: str
+    output_rank: int = 1
+
+
+SIGNATURES = {
+    "user_tower": Signature(
+        "user tower (events -> unit vector)",
+        {
+            "vectors": ("TYPE_FP32", 2),
+            "item_row": ("TYPE_INT64", 1),
+            "kind": ("TYPE_INT64", 1),
+            "age_seconds": ("TYPE_FP32", 1),
+            "mask": ("TYPE_INT64", 1),
+        },
+        "user_embedding",
+    ),
+    "ranker": Signature("ranker (features of candidates -> logits)", {"features": ("TYPE_FP32", 2)}, "match_logit"),
+}
+
+
+def model_config(name: str, max_batch_size: int = 32) -> str:
+    """Returns the text of config.pbtxt for the model of this name in `SIGNATURES`.
+
+    Args:
+        name: the model.
+        max_batch_size: rows in one call, at least 1.
+
+    Raises:
+        ValueError: `max_batch_size` is below 1.
+    """
+    if max_batch_size < 1:
+        raise ValueError(f"max_batch_size is {max_batch_size}; expected at least 1")
+    signature = SIGNATURES[name]
+    inputs = [
+        _TENSOR.format(name=tensor, kind=kind, dims=", ".join(["-1"] * rank))
+        for tensor, (kind, rank) in signature.inputs.items()
+    ]
+    dims = ", ".join(["-1"] * signature.output_rank)
+    return _MODEL.format(
+        title=signature.title,
+        name=name,
+        max_batch_size=max_batch_size,
+        inputs=",\n".join(inputs),
+        outputs=_TENSOR.format(name=signature.output, kind="TYPE_FP32", dims=dims),
+    )
+
+
+def length_buckets(max_tokens: int) -> tuple[int, ...]:
+    """Returns the padded lengths in tokens, ascending: 16, 32, 64 and so on, the last exactly `max_tokens`.
+
+    Args:
+        max_tokens: the longest sequence the encoder takes, in tokens, at least 1.
+
+    Raises:
+        ValueError: `max_tokens` is below 1.
+    """
+    if max_tokens < 1:
+        raise ValueError(f"max_tokens is {max_tokens}; expected at least 1")
+    buckets = []
+    bucket = SHORTEST_BUCKET_TOKEN_COUNT
+    while bucket < max_tokens:
+        buckets.append(bucket)
+        bucket *= 2
+    return (*buckets, max_tokens)
+
+
+def warm_ups(max_tokens: int, max_batch_size: int) -> str:
+    """Returns a warm-up of each length bucket, with one row and with a full batch, as text of a configuration."""
+    return "".join(
+        _WARMUP.format(batch_size=batch_size, token_count=token_count)
+        for token_count in length_buckets(max_tokens)
+        for batch_size in sorted({1, max_batch_size})
+    )
+
+
+def encoder_config(
+    max_tokens: int = 256,
+    max_batch_size: int = 32,
+    *,
+    queue_limit: int | None = None,
+    warm_up: bool = True,
+    on_gpu: bool = False,
+) -> str:
+    """Returns the text of the encoder's config.pbtxt.
+
+    Args:
+        max_tokens: the longest sequence the encoder takes, in tokens; the longest bucket that is warmed up.
+        max_batch_size: rows in one call, at least 1.
+        queue_limit: calls that may wait in Triton, at least 1, each for at most 5 s; None leaves the limit to the
+            gateway. The text says what a limit costs.
+        warm_up: whether Triton runs every length bucket before a version counts as ready.
+        on_gpu: whether it runs on a GPU of Triton's, one instance on each.
+
+    Raises:
+        ValueError: an argument is below 1.
+    """
+    for name, value in (("max_batch_size", max_batch_size), ("queue_limit", queue_limit)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}; expected at least 1")
+    warm_text = warm_ups(max_tokens, max_batch_size) if warm_up else ""
+    queue_policy = _NO_QUEUE_POLICY if queue_limit is None else _QUEUE_POLICY.format(queue_limit=queue_limit)
+    kind = "KIND_GPU" if on_gpu else "KIND_CPU"
+    signature = SIGNATURE.format(max_batch_size=max_batch_size)
+    return _HEAD.format(signature=signature, queue_policy=queue_policy, kind=kind) + warm_text

@@ -1,0 +1,1 @@
+"""Comparison of precisions: figures and the page that shows them."""

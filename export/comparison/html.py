@@ -1,0 +1,164 @@
+"""The precisions as one page with a plot: everything in the file itself, to be looked at or sent."""
+
+import base64
+import io
+import os
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from domain.errors import StorageError
+from export.comparison.report import PrecisionRow, PrecisionTable
+
+_COLOURS = {"float32": "#2f6690", "float16": "#c2a04e", "int8": "#c2452d"}
+_STYLE = """
+:root { color-scheme: light; }
+body { margin: 0; background: #fbfaf6; color: #24241f; font: 15px/1.55 "Source Sans 3", "Segoe UI", Helvetica, Arial,
+  sans-serif; }
+main { max-width: 1040px; margin: 0 auto; padding: 40px 28px 72px; }
+h1 { font-size: 28px; line-height: 1.2; margin: 0 0 4px; letter-spacing: -0.01em; }
+h2 { font-size: 18px; margin: 40px 0 6px; padding-top: 14px; border-top: 1px solid #dddbd0; }
+p { margin: 6px 0 12px; max-width: 76ch; }
+p.lead { font-size: 17px; color: #45453e; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; width: 100%; margin: 10px 0; }
+th { text-align: right; vertical-align: bottom; font-weight: 600; color: #55544b; padding: 5px 8px;
+  border-bottom: 1.5px solid #b9b7a8; }
+td { text-align: right; padding: 5px 8px; border-bottom: 1px solid #e9e7dd; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+td.refused { text-align: left; white-space: normal; color: #a03b52; }
+small { color: #85847a; } img { display: block; width: 100%; margin: 10px 0 4px; }
+"""
+_KEPT = (
+    "Cosines to float32's vectors: the lowest, and what all but one text in a hundred reach; each text in a call of "
+    "its own, and in full batches of texts of other lengths. Company: the lowest cosine between a text's two vectors. "
+    "Recall@10 kept: how many of a text's ten nearest by float32 (exact search) are its ten nearest here."
+)
+_FAST = (
+    "Rows a second over float32's in the same round: median of nine interleaved rounds, lowest and highest behind it. "
+    "ONNX Runtime on this machine's CPU. Float16 is for GPUs: ONNX Runtime computes it in float32 on a CPU, with casts."
+)
+
+
+def write_page(table: PrecisionTable, path: Path) -> None:
+    """Writes the page, all of it or nothing.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(page(table))
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise StorageError(f"{path} can't be written: {error.strerror or error}; give another file") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def page(table: PrecisionTable) -> str:
+    """Returns the page as HTML that needs no other file."""
+    title = f"Precisions: {table.encoder}"
+    plot = base64.b64encode(speed_plot(table)).decode()
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="lead">{escape(_summary(table))}</p>',
+        f"<h2>What is kept</h2><p>{escape(_KEPT)}</p>",
+        _kept_table(table),
+        f"<h2>How fast</h2><p>{escape(_FAST)}</p>",
+        f'<img alt="Speed by length" src="data:image/svg+xml;base64,{plot}">',
+        _speed_table(table),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body><main>\n"
+        + "\n".join(body)
+        + "\n</main></body></html>\n"
+    )
+
+
+def speed_plot(table: PrecisionTable, kind: str = "svg") -> bytes:
+    """Returns a picture ("svg" or "png"): speed over float32 by length, alone and in batches."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    style: Any = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 9, "svg.hashsalt": "shortlist"}
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(9.6, 3.3), layout="constrained")
+        axes = figure.subplots(1, 2, sharey=True)
+        for axis, alone in zip(axes, (True, False), strict=True):
+            for row in table.rows:
+                speeds = [speed for speed in row.speeds if (speed.rows == 1) == alone]
+                tokens, ratios = [speed.tokens for speed in speeds], [speed.ratio for speed in speeds]
+                colour = _COLOURS[row.name]
+                axis.fill_between(
+                    tokens,
+                    [speed.lowest for speed in speeds],
+                    [speed.highest for speed in speeds],
+                    color=colour,
+                    alpha=0.13,
+                    lw=0,
+                )
+                axis.plot(tokens, ratios, marker="o", ms=4, lw=1.6, color=colour, label=row.name)
+            axis.set_xscale("log", base=2)
+            axis.set_xticks(tokens, [str(one) for one in tokens])
+            axis.set_ylim(bottom=0)
+            axis.grid(axis="y", color="#e4e3dc")
+            axis.set_xlabel("tokens a text")
+            axis.set_title("one text a call" if alone else "batches of about 1,024 tokens", loc="left", weight="bold")
+        axes[0].set_ylabel("speed, float32 = 1")
+        axes[1].legend(frameon=False)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, dpi=130, metadata={"Date": None} if kind == "svg" else None)
+    return buffer.getvalue()
+
+
+def _summary(table: PrecisionTable) -> str:
+    told = []
+    for row in table.rows[1:]:
+        if row.refused:
+            told.append(f"{row.name} is refused")
+        elif row.gate is not None and row.speeds:
+            told.append(
+                f"{row.name} keeps {row.gate.recall_kept:.1%} of the ten nearest texts at "
+                f"{row.speeds[0].ratio:.2f} times the speed on short texts"
+            )
+    return f"{'; '.join(told)}. {table.text_count} texts, {table.machine}."
+
+
+def _kept_table(table: PrecisionTable) -> str:
+    heads = ["", "MB", "alone: min", "1st pct", "mixed: min", "1st pct", "company", "recall@10 kept"]
+    return _table(heads, [_kept_row(row) for row in table.rows])
+
+
+def _kept_row(row: PrecisionRow) -> str:
+    if row.refused:
+        return f'<tr><td>{row.name}</td><td class="refused" colspan="7">refused: {escape(row.refused)}</td></tr>'
+    gate = row.gate
+    figures = ["-"] * 6
+    if gate is not None:
+        cosines = (gate.alone_min, gate.alone_p1, gate.mixed_min, gate.mixed_p1)
+        figures = [*(f"{one:.5f}" for one in cosines), f"{gate.company_min:.7f}", f"{gate.recall_kept:.3f}"]
+    return "<tr>" + "".join(f"<td>{one}</td>" for one in (row.name, f"{row.size_bytes / 1e6:.1f}", *figures)) + "</tr>"
+
+
+def _speed_table(table: PrecisionTable) -> str:
+    made = [row for row in table.rows if row.speeds]
+    heads = ["tokens x rows", *(f"{row.name}, rows/s" for row in made), *(f"{row.name} / float32" for row in made[1:])]
+    rows = []
+    for place, shape in enumerate(made[0].speeds):
+        cells = [f"{shape.tokens} x {shape.rows}", *(f"{row.speeds[place].rate:,.0f}" for row in made)]
+        for row in made[1:]:
+            speed = row.speeds[place]
+            cells.append(f"{speed.ratio:.2f} <small>[{speed.lowest:.2f}, {speed.highest:.2f}]</small>")
+        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    return _table(heads, rows)
+
+
+def _table(heads: list[str], rows: list[str]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'

@@ -1,0 +1,1 @@
+"""The text encoder: from a folder or name to a verified ONNX file."""

@@ -1,0 +1,85 @@
+"""The head as torch modules, for export, and as plain float64 arithmetic, for the parity gate to compare with."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from export.encoder.head import HeadLayer, HeadWeights, load_weights
+
+
+class Head(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked here
+    """The layers in their order."""
+
+    def __init__(self, layers: Sequence[HeadLayer]) -> None:
+        super().__init__()
+        self.layers = torch.nn.ModuleList([_module(layer) for layer in layers])
+
+    def forward(self, vectors: Any, input_ids: Any, attention_mask: Any) -> Any:  # noqa: ANN401
+        """float32[B,d], int64[B,L], int64[B,L] -> float32[B,e]."""
+        for layer in self.layers:
+            vectors = layer(vectors, input_ids, attention_mask)
+        return vectors
+
+
+class _Normalize(torch.nn.Module):  # type: ignore[misc]
+    def forward(self, vectors: Any, _ids: Any, _mask: Any) -> Any:  # noqa: ANN401
+        return torch.nn.functional.normalize(vectors, p=2.0, dim=1)
+
+
+class _TokenBag(torch.nn.Module):  # type: ignore[misc]
+    def __init__(self, weights: HeadWeights) -> None:
+        super().__init__()
+        self.register_buffer("token_row", torch.from_numpy(weights.token_row))
+        self.register_buffer("table", torch.from_numpy(weights.weight))
+
+    def forward(self, vectors: Any, ids: Any, mask: Any) -> Any:  # noqa: ANN401
+        told = self.table[self.token_row[ids]] * mask.unsqueeze(-1).to(vectors.dtype)
+        bag = torch.nn.functional.normalize(told.sum(dim=1), p=2.0, dim=1)
+        return torch.cat([vectors, bag], dim=1)
+
+
+class _Dense(torch.nn.Module):  # type: ignore[misc]
+    def __init__(self, weights: HeadWeights, activation: str) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(*weights.weight.shape[::-1])
+        self.linear.weight = torch.nn.Parameter(torch.from_numpy(weights.weight), requires_grad=False)
+        self.linear.bias = torch.nn.Parameter(torch.from_numpy(weights.bias), requires_grad=False)
+        self.activation = getattr(torch.nn, activation)()
+
+    def forward(self, vectors: Any, _ids: Any, _mask: Any) -> Any:  # noqa: ANN401
+        return self.activation(self.linear(vectors))
+
+
+def head_oracle(
+    layers: Sequence[HeadLayer], pooled: NDArray[np.float64], ids: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Returns float64[R, e] for unpadded rows: pooled vectors float64[R, d] and their tokens int64[R, L]."""
+    vectors = pooled
+    for layer in layers:
+        if layer.kind == "Normalize":
+            vectors = _unit(vectors)
+            continue
+        weights = load_weights(layer)
+        if layer.kind == "TokenBag":
+            told = weights.weight.astype(np.float64)[weights.token_row[ids]].sum(axis=1)
+            vectors = np.hstack([vectors, _unit(told)])
+        else:
+            vectors = vectors @ weights.weight.T.astype(np.float64) + weights.bias
+            if layer.activation != "Identity":
+                vectors = getattr(torch.nn, layer.activation)()(torch.from_numpy(vectors)).numpy()
+    return vectors
+
+
+def _module(layer: HeadLayer) -> Any:  # noqa: ANN401
+    if layer.kind == "Normalize":
+        return _Normalize()
+    weights = load_weights(layer)
+    return _TokenBag(weights) if layer.kind == "TokenBag" else _Dense(weights, layer.activation)
+
+
+def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return np.asarray(vectors / norms)

@@ -1,0 +1,1 @@
+"""Trained parts: from a model folder into a release."""

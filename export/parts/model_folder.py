@@ -1,0 +1,162 @@
+"""A folder that `shortlist train` made, read and checked before anything is built from it."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from core.ranking.blend import Blend
+from core.retrieval.item_neighbours import NeighbourTable, PopularItems
+from domain.errors import ModelNotUsable
+from domain.recommendation import Source
+from export.parts.quality import Quality, read_quality
+
+RUN = "run.json"
+DATA = "data.json"
+QUALITY = "quality.json"
+THRESHOLDS = "thresholds.json"
+ASPECTS = "aspects.json"
+ITEMS = "collaborative/items.json"
+NEIGHBOURS = "collaborative/neighbours.npz"
+FOLLOWERS = "collaborative/followers.npz"
+POPULARITY = "collaborative/popularity.npy"
+ENCODER = "encoder"
+STUDENT = "student"
+USER_TOWER = "user_tower"
+RANKER = "ranker"
+BLEND = "ranker/hybrid.json"
+_UNFINISHED = ".unfinished-*"
+
+_Read = TypeVar("_Read")
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """What was trained.
+
+    Attributes:
+        path: the folder.
+        item_ids: the catalogue that it was trained on, by row.
+        run: how it was trained.
+        data: what the data checker found; empty where it left no report.
+        quality: the figures it was accepted with; None where it has none.
+        thresholds: least score in a recall source, by its name.
+        neighbours: for collaborative recall.
+        followers: what often comes next, as neighbours.
+        popularity: the prior.
+        blend: what each recall source counts; None where the ranker's step was not run.
+    """
+
+    path: Path
+    item_ids: tuple[str, ...]
+    run: Mapping[str, object]
+    data: Mapping[str, object]
+    quality: Quality | None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    neighbours: NeighbourTable | None = None
+    followers: NeighbourTable | None = None
+    popularity: PopularItems | None = None
+    blend: Blend | None = None
+
+    def has(self, part: str) -> bool:
+        """Whether the folder has this file or folder, and training did not find it worse than what stood."""
+        return (self.path / part).exists() and part not in self.rejected()
+
+    def rejected(self) -> tuple[str, ...]:
+        """Returns the steps whose results training did not accept."""
+        steps = self.run.get("steps")
+        records = steps.items() if isinstance(steps, dict) else ()
+        return tuple(name for name, one in records if isinstance(one, dict) and one.get("accepted") is False)
+
+
+def open_model_folder(path: Path) -> ModelFolder:
+    """Reads a model folder and checks that its tables fit one another.
+
+    Raises:
+        ModelNotUsable: it is none, training was interrupted, or a file is missing or damaged; the message names it.
+    """
+    if not (path / RUN).is_file():
+        raise ModelNotUsable(f"{path} has no {RUN}: it is no model folder; `shortlist train --out DIR` makes one")
+    unfinished = sorted(path.glob(_UNFINISHED))
+    if unfinished:
+        step = unfinished[0].name.removeprefix(_UNFINISHED.rstrip("*"))
+        raise ModelNotUsable(
+            f"{path}: training was interrupted in the step {step}; give the same `shortlist train` again"
+        )
+    tables = any((path / name).exists() for name in (NEIGHBOURS, POPULARITY, USER_TOWER, RANKER))
+    item_ids = _item_ids(path / ITEMS) if tables else ()
+    folder = ModelFolder(
+        path=path,
+        item_ids=item_ids,
+        run=_json(path / RUN),
+        data=_json(path / DATA) if (path / DATA).exists() else {},
+        quality=read_quality(path / QUALITY) if (path / QUALITY).exists() else None,
+        thresholds=_thresholds(path / THRESHOLDS),
+        neighbours=_read(path / NEIGHBOURS, NeighbourTable.load),
+        followers=_read(path / FOLLOWERS, NeighbourTable.load),
+        popularity=_read(path / POPULARITY, PopularItems.load),
+        blend=_read(path / BLEND, Blend.load),
+    )
+    named = ((NEIGHBOURS, folder.neighbours), (FOLLOWERS, folder.followers), (POPULARITY, folder.popularity))
+    for name, table in named:
+        if table is not None and len(table) != len(item_ids):
+            raise ModelNotUsable(
+                f"{path / name} is about {len(table)} items, {ITEMS} names {len(item_ids)}; train again"
+            )
+    blend = Blend() if folder.blend is None else folder.blend
+    more = [part.weights for part in (blend.told, blend.short) if part is not None]
+    odd = {*blend.weights, *(name for weights in more for name in weights)} - set(Source)
+    if odd:
+        raise ModelNotUsable(f"{path / BLEND} names {', '.join(sorted(odd))}, which is no recall source; train again")
+    return folder
+
+
+def _item_ids(path: Path) -> tuple[str, ...]:
+    raw = _json_value(path)
+    ids = raw.get("item_ids") if isinstance(raw, dict) else raw
+    if not isinstance(ids, list) or not ids or not all(isinstance(one, str) for one in ids):
+        raise ModelNotUsable(f"{path} must hold a list of item ids; train again")
+    if len(set(ids)) != len(ids):
+        raise ModelNotUsable(f"{path} names an item twice; train again")
+    return tuple(ids)
+
+
+def _thresholds(path: Path) -> dict[str, float]:
+    """Returns alpha by source: a number, or an object with `alpha`."""
+    if not path.exists():
+        return {}
+    found = {}
+    for name, value in _json(path).items():
+        alpha = value.get("alpha") if isinstance(value, dict) else value
+        if name not in set(Source) or (alpha is not None and not isinstance(alpha, int | float)):
+            raise ModelNotUsable(f"{path}: {name} must be one of {', '.join(Source)} with a number; train again")
+        if alpha is not None:
+            found[name] = float(alpha)
+    return found
+
+
+def _read(path: Path, load: Callable[[Path], _Read]) -> _Read | None:
+    if not path.exists():
+        return None
+    try:
+        return load(path)
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise ModelNotUsable(f"{path} is damaged ({error}); train again, or restore it") from error
+
+
+def _json(path: Path) -> dict[str, object]:
+    value = _json_value(path)
+    if not isinstance(value, dict):
+        raise ModelNotUsable(f"{path} must hold an object; train again, or restore it")
+    return value
+
+
+def _json_value(path: Path) -> object:
+    try:
+        value: object = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelNotUsable(f"{path} is missing; train again, or restore it") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelNotUsable(f"{path} is damaged ({error}); train again, or restore it") from error
+    return value

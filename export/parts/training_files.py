@@ -1,0 +1,38 @@
+"""Keeps in a release what a later training can start from: the encoder and the user tower as torch reads them."""
+
+import json
+import shutil
+from pathlib import Path
+
+from domain import release_folder as layout
+from domain.errors import StorageError
+from export.parts.model_folder import ENCODER, RUN, USER_TOWER, ModelFolder
+from networks.storage import SETTINGS_FILE, WEIGHTS_FILE
+
+
+def pack_training(model: ModelFolder, release: Path) -> None:
+    """Copies the trained encoder and the user tower, where there are any, with what they were trained on.
+
+    Raises:
+        StorageError: a file cannot be copied.
+    """
+    folder = release / layout.TRAINING
+    try:
+        if model.has(ENCODER):
+            shutil.copytree(model.path / ENCODER, folder / ENCODER)
+        if model.has(USER_TOWER):
+            (folder / USER_TOWER).mkdir(parents=True)
+            for name in (WEIGHTS_FILE, SETTINGS_FILE):
+                shutil.copyfile(model.path / USER_TOWER / name, folder / USER_TOWER / name)
+            _write(folder / USER_TOWER / "items.json", list(model.item_ids))
+        if folder.is_dir():
+            # No more of run.json: a release tells no paths.
+            _write(folder / RUN, {"split": model.run.get("split")})
+    except (OSError, shutil.Error) as error:
+        raise StorageError(
+            f"{folder} cannot be filled from {model.path}: {error}; make room, or train the missing part again"
+        ) from error
+
+
+def _write(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")

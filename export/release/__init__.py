@@ -1,0 +1,1 @@
+"""The build of a release, in stages that survive a kill."""

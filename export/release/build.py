@@ -1,0 +1,255 @@
+"""Builds a release: items -> texts -> vectors -> graph -> one immutable, self-contained folder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from datafiles.items import ItemFile
+from domain import release_folder as layout
+from domain.errors import ReleaseRejected
+from domain.item import AttributeType
+from domain.manifest import SCHEMA_VERSION, EncoderEntry, FileEntry, GraphEntry, Manifest, TextEntry, manifest_to_json
+from domain.release_folder import ReleaseFolder
+from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate
+from export.encoder.source import EncoderSource
+from export.parts.model_folder import ModelFolder
+from export.parts.pack import PackedParts, Target, pack_parts, release_rows, with_canaries
+from export.parts.quality import read_quality, unlike, worse_figures
+from export.precision.calibration import Precision
+from export.prepare_encoder import PreparedEncoder, prepare_encoder
+from export.progress import Progress
+from export.release.card import model_card
+from export.release.chunk import ChunkWork
+from export.release.engines import Engine, InProcess
+from export.release.key import build_key, library_versions
+from export.release.stages import (
+    chunks_of,
+    copy_encoder,
+    encode_items,
+    open_vectors,
+    write_graph,
+    write_items,
+    write_lexical,
+)
+from export.release.vector_store import VectorStore
+from export.release.workspace import Workplace, workplace
+
+
+@dataclass(frozen=True)
+class ReleaseRequest:
+    """What to build.
+
+    Attributes:
+        catalogue: the checked item file.
+        releases: folder that gets the release.
+        encoder: where the encoder comes from.
+        cache: folder of exported encoders.
+        text_attributes: attributes told in an item's text; None takes the common ones that occur.
+        max_batch_size: most rows in one Triton call.
+        promote: whether it becomes the current release.
+        model: what was trained; None where the encoder serves alone.
+        accept_worse: whether a model is taken whose figures are worse than the current release's.
+        engine: who encodes the items.
+        chunk_items: items that are encoded, and kept through a kill, together.
+        precision: in which numbers the served encoder computes.
+    """
+
+    catalogue: ItemFile
+    releases: Path
+    encoder: EncoderSource
+    cache: Path
+    text_attributes: tuple[str, ...] | None = None
+    max_batch_size: int = 32
+    promote: bool = True
+    model: ModelFolder | None = None
+    accept_worse: bool = False
+    engine: Engine = field(default_factory=InProcess)
+    chunk_items: int = 1_024
+    precision: Precision = field(default_factory=Precision)
+
+
+@dataclass(frozen=True)
+class _Built:
+    """What the manifest says of the finished stages."""
+
+    dimension: int
+    text: TextEntry
+    graph: GraphEntry
+
+
+def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
+    """Builds a release and returns it. A build that was killed goes on where it stopped, and ends in the same bytes.
+
+    Raises:
+        CalibrationNotUsable: the precision can't be set up or measured with its texts.
+        EncoderNotUsable, ParityFailed: the encoder, or a trained model, cannot be exported.
+        ItemFileError: the item file was changed since it was checked.
+        ModelNotUsable: the model folder doesn't fit the items or the encoder.
+        ReleaseRejected: a gate failed, for one that the model's figures are worse than those of the current release.
+        BuildRunning: another process is at the same build.
+        WorkerLost: a worker process ended before its work was done.
+        StorageError: the disk is full or the folder cannot be written.
+    """
+    model = request.model
+    template = _template(request)
+    item_ids: Sequence[str] = ()
+    parents: tuple[str, ...] = ()
+    if model is not None:
+        item_ids = request.catalogue.ids()
+        release_rows(model, item_ids)
+        parents = _checked_against_current(request, model, progress)
+    encoder = prepare_encoder(
+        request.encoder,
+        request.cache,
+        max_batch_size=request.max_batch_size,
+        on_step=progress.step,
+        precision=request.precision,
+    )
+    settings = {"max_batch_size": request.max_batch_size, "chunk_items": request.chunk_items}
+    key = build_key(request.catalogue.path, encoder, template, model, settings)
+    with workplace(request.releases, key) as place:
+        release_id = place.finished_id
+        if release_id is None:
+            built = _run_stages(request, place, encoder, template, progress)
+            parts = PackedParts()
+            if model is not None:
+                parts = pack_parts(model, Target(item_ids, open_vectors(place.folder), place.folder), progress)
+                with_canaries(place.folder / layout.CANARY, parts.canaries)
+            release_id = layout.new_release_id()
+            manifest = replace(
+                _manifest(request, encoder, template, built, parts), release_id=release_id, parents=parents
+            )
+            (place.folder / layout.CARD).write_text(model_card(manifest, model), encoding="utf-8")
+            manifest = replace(manifest, files=_digests(place.folder))
+            (place.folder / layout.MANIFEST).write_text(manifest_to_json(manifest), encoding="utf-8")
+            place.finish(release_id)
+        if request.promote:
+            layout.promote(request.releases, release_id)
+        place.remove()
+    return layout.open_release(request.releases / release_id)
+
+
+def _run_stages(
+    request: ReleaseRequest, place: Workplace, encoder: PreparedEncoder, template: TextTemplate, progress: Progress
+) -> _Built:
+    """Runs each stage that no earlier run of this build finished."""
+    folder, catalogue, source = place.folder, request.catalogue, request.encoder
+    timestamps = frozenset(name for name, kind in catalogue.attribute_types.items() if kind is AttributeType.TIMESTAMP)
+    written = place.stage("items", lambda: write_items(catalogue, folder, request.chunk_items))
+    copied = place.stage("encoder", lambda: copy_encoder(encoder, folder))
+    work = ChunkWork(
+        items=folder / layout.ITEMS,
+        onnx=folder / layout.ENCODER,
+        tokenizer=folder / layout.TOKENIZER,
+        max_tokens=source.max_tokens,
+        pad_token_id=source.pad_token_id,
+        max_batch_size=request.max_batch_size,
+        prompt=source.passage_prompt,
+        template=template,
+        timestamps=timestamps,
+    )
+    chunks, dimension = chunks_of(written), int(str(copied["dimension"]))
+
+    def encode() -> Mapping[str, Any]:
+        store = VectorStore(folder / layout.VECTORS, place.records, chunks, dimension)
+        return encode_items(store, work, chunks, request.engine, progress)
+
+    text = place.stage("vectors", encode)
+    place.stage("lexical", lambda: write_lexical(folder, timestamps))
+    graph = place.stage("graph", lambda: write_graph(folder, progress))
+    return _Built(dimension, TextEntry(**text), GraphEntry(**graph))
+
+
+def _manifest(
+    request: ReleaseRequest, encoder: PreparedEncoder, template: TextTemplate, built: _Built, parts: PackedParts
+) -> Manifest:
+    """Returns the manifest but for its id, its parents and the digests of the files."""
+    catalogue, model, source = request.catalogue, request.model, request.encoder
+    quality = None if model is None else model.quality
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        release_id="",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        item_count=catalogue.item_count,
+        available_count=catalogue.available_count,
+        dimension=built.dimension,
+        encoder=EncoderEntry(
+            name=source.name,
+            source_sha256=source.sha256,
+            triton_model="encoder",
+            file=layout.ENCODER,
+            max_tokens=source.max_tokens,
+            max_batch_size=request.max_batch_size,
+            pad_token_id=source.pad_token_id,
+            parity_worst_cosine=encoder.worst_cosine,
+            family=source.family,
+            pooling=source.pooling,
+            query_prompt=source.query_prompt,
+            passage_prompt=source.passage_prompt,
+            precision=encoder.precision,
+        ),
+        graph=built.graph,
+        text=built.text,
+        template=template,
+        attribute_types=catalogue.attribute_types,
+        files={},
+        quality={} if quality is None else quality.metrics,
+        built_with=library_versions(),
+        models=parts.models,
+        thresholds={} if model is None else model.thresholds,
+        quality_protocol="" if quality is None else quality.protocol,
+    )
+
+
+def _checked_against_current(request: ReleaseRequest, model: ModelFolder, progress: Progress) -> tuple[str, ...]:
+    """Returns the id of the release that this one would replace.
+
+    Raises:
+        ReleaseRejected: that one's figures, of the same questions, are better, and nobody said that worse will do.
+    """
+    current = layout.current_release_id(request.releases)
+    if current is None:
+        return ()
+    path = request.releases / current / layout.QUALITY
+    if not path.exists() or model.quality is None:
+        return (current,)
+    before = read_quality(path)
+    reason = unlike(model.quality, before)
+    if reason:
+        progress.step(
+            f"not held against the current release {current}: {reason}. `shortlist evaluate --model` judges models by "
+            "one split"
+        )
+        return (current,)
+    worse = worse_figures(model.quality, before)
+    if worse and not request.accept_worse:
+        raise ReleaseRejected(
+            f"{model.path} is worse than the current release {current} ({model.quality.protocol}, validation): "
+            f"{'; '.join(worse)}. Train further, or say --accept-worse"
+        )
+    if worse:
+        progress.step(f"accepted although worse than {current}: {'; '.join(worse)}")
+    return (current,)
+
+
+def _template(request: ReleaseRequest) -> TextTemplate:
+    wanted, known = request.text_attributes, request.catalogue.attribute_types
+    if wanted is None:
+        return TextTemplate(tuple(name for name in COMMON_TEXT_ATTRIBUTES if name in known))
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise ReleaseRejected(
+            f"no item has the attribute {', '.join(unknown)}; the file has {', '.join(sorted(known)) or 'none'}"
+        )
+    return TextTemplate(wanted)
+
+
+def _digests(folder: Path) -> dict[str, FileEntry]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    entries = {}
+    for path in files:
+        name = path.relative_to(folder).as_posix()
+        entries[name] = FileEntry(layout.sha256_of(path), path.stat().st_size)
+    return entries

@@ -1,0 +1,1 @@
+"""TensorRT plans: build and the machine that builds them."""

@@ -1,0 +1,1 @@
+"""Models served by Triton: text encoder, user tower, ranker."""

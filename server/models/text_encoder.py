@@ -1,0 +1,61 @@
+"""Text to vectors for one live model version: tokenise, batch, Triton."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from core.text.tokenize import TextTokenizer, TokenizedText
+from domain.prompts import Prompts, TextRole
+from domain.recommendation import StageTimes
+from server.deadline import Deadline
+from server.models.batcher import Batcher
+
+# Tokenising this many characters takes a fraction of a millisecond; a hop to a thread costs as much.
+_INLINE_CHARACTERS = 1_000
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """The encoder of a live release.
+
+    Attributes:
+        tokenizer: the release's own.
+        batcher: in front of the model version that the release names.
+        workers: threads for long texts.
+        prompts: the release's, put before a text by its role.
+    """
+
+    tokenizer: TextTokenizer
+    batcher: Batcher
+    workers: Executor
+    prompts: Prompts = field(default_factory=Prompts)
+
+    async def tokenize(
+        self, texts: Sequence[str], times: StageTimes, role: TextRole = TextRole.PLAIN
+    ) -> list[TokenizedText]:
+        """Returns the tokens of each text; long texts are tokenised in a worker thread."""
+        loop = asyncio.get_running_loop()
+        started_s = loop.time()
+        prompt = self.prompts.of(role)
+        if sum(len(text) for text in texts) <= _INLINE_CHARACTERS:
+            tokenized = self.tokenizer.tokenize(texts, prompt)
+        else:
+            tokenized = await loop.run_in_executor(self.workers, self.tokenizer.tokenize, texts, prompt)
+        times.tokenize_s += loop.time() - started_s
+        return tokenized
+
+    async def encode(
+        self, tokenized: Sequence[TokenizedText], deadline: Deadline, times: StageTimes
+    ) -> list[np.ndarray]:
+        """Returns float32[d] unit vectors in the same order.
+
+        Raises:
+            Overloaded, DeadlineExceeded, EncoderUnavailable: as `Batcher.encode`.
+        """
+        rows = await self.batcher.encode([text.ids for text in tokenized], deadline)
+        times.queue_s += max((row.queue_s for row in rows), default=0.0)
+        times.triton_s += max((row.triton_s for row in rows), default=0.0)
+        return [row.vector for row in rows]

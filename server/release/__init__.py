@@ -1,0 +1,1 @@
+"""A release read from files, loaded into Triton and watched."""

@@ -1,0 +1,1 @@
+"""The stages of a request: history, represent, recall, order, rank, explain."""

@@ -1,0 +1,88 @@
+"""Orders a history's candidates by the weights that training gave the sources, where no ranker orders them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+import numpy as np
+
+from core.ranking.blend import Opinion, blended
+from core.ranking.fusion import Candidate, RecalledList
+from core.retrieval.item_neighbours import NeighbourTable, PopularItems
+from core.retrieval.proxy_history import told_scores
+from core.vectors import top_rows
+from domain.recommendation import Source
+from server.release.live_release import LiveRelease
+from server.stages.history import History
+from server.stages.rank import TEXT_SOURCES, in_order
+from server.stages.recall import Recalled, last_rows
+from server.stages.represent import Represented
+from server.stages.told import knowledge_of
+
+
+def blended_candidates(
+    history: History, represented: Represented, recalled: Recalled, release: LiveRelease, count: int
+) -> list[Candidate] | None:
+    """Returns the best candidates in the order of the blend, a text's list joined to it by reciprocal rank.
+
+    None where nothing was learned of the sources that recalled something: then no source counts more than another.
+    """
+    told, blend = recalled.told, release.learned.blend
+    weights = _weights(history, release) if told is None or blend.told is None else blend.told.weights
+    lists = tuple(found for found in recalled.lists if len(found.rows))
+    if weights.get(Source.POPULAR, 0.0) > 0 and len(recalled.popular.rows):
+        lists = (*lists, recalled.popular)
+    pool = [found.rows for found in lists if found.source not in TEXT_SOURCES]
+    if not pool:
+        return None
+    rows = np.unique(np.concatenate(pool))
+    if told is not None:
+        scores = told_scores(told, knowledge_of(release), weights, rows)
+    else:
+        scores = None if history.past is None else _blended(history, represented, release, rows)
+    if scores is None:
+        return None
+    return in_order(lists, RecalledList("history", *top_rows(scores, rows, len(rows))), count)
+
+
+def _weights(history: History, release: LiveRelease) -> Mapping[str, float]:
+    return release.learned.blend.weights_for(len(history.past_rows))
+
+
+def _blended(history: History, represented: Represented, release: LiveRelease, rows: np.ndarray) -> np.ndarray | None:
+    """Returns float32[C]; None where nothing but what is popular could judge these rows, int64[C]."""
+    weights = _weights(history, release)
+    opinions = {source: say() for source, say in _sources(history, represented, release, rows) if weights.get(source)}
+    return blended(opinions, weights) if opinions.keys() - {Source.POPULAR} else None
+
+
+def _sources(
+    history: History, represented: Represented, release: LiveRelease, rows: np.ndarray
+) -> Iterator[tuple[str, Callable[[], Opinion]]]:
+    """Yields what can judge these rows, int64[C]; standardised over the catalogue, as in training."""
+    learned = release.learned
+    for query in represented.queries:
+        if query.source is Source.SEMANTIC_HISTORY:
+            yield (
+                query.source,
+                partial(Opinion.of_vectors, release.index.vectors, query.vector, release.unreadable, rows),
+            )
+    if learned.tower is not None and represented.user_embedding is not None:
+        tower = learned.tower
+        yield (
+            Source.USER_TOWER,
+            partial(Opinion.of_vectors, tower.item_vectors, represented.user_embedding, tower.silent, rows),
+        )
+    if learned.neighbours is not None:
+        yield Source.COLLABORATIVE, partial(_of_table, learned.neighbours, history.past_rows, rows)
+    if learned.followers is not None:
+        yield Source.FOLLOWING, partial(_of_table, learned.followers, last_rows(history), rows)
+    if learned.popularity is not None:
+        yield Source.POPULAR, partial(_of_popularity, learned.popularity, rows)
+
+
+def _of_table(table: NeighbourTable, history: np.ndarray, rows: np.ndarray) -> Opinion:
+    return Opinion.of_sums(table.sums(history), rows)
+
+
+def _of_popularity(popularity: PopularItems, rows: np.ndarray) -> Opinion:
+    return Opinion(popularity.log_prior[rows], popularity.scale)

@@ -1,0 +1,44 @@
+import numpy as np
+
+from core.aspects.extract import ASPECTS
+from core.aspects.profile import user_aspects
+from core.ranking.fusion import Candidate
+from domain.event import Event, EventKind
+from server.stages.aspects import by_aspects, comments_of
+
+PRICE = ASPECTS.index("price")
+
+
+def scores(*prices):
+    matrix = np.zeros((len(prices), len(ASPECTS)), np.float32)
+    matrix[:, PRICE] = prices
+    return matrix
+
+
+def candidates(count):
+    return [Candidate(row, 1.0 - row / 100, ()) for row in range(count)]
+
+
+def test_praised_items_move_up_and_blamed_ones_down():
+    user = user_aspects(["good value"])
+    ordered = by_aspects(candidates(6), user, scores(0, 0, -0.5, 0, 0, 0.5), 6)
+    rows = [one.row for one in ordered]
+    assert rows[0] == 5
+    assert rows[-1] == 2
+    assert [row for row in rows if row not in (2, 5)] == [0, 1, 3, 4]
+    assert [one.score for one in ordered] == sorted((one.score for one in ordered), reverse=True)
+
+
+def test_what_is_far_down_can_come_into_a_short_list():
+    ordered = by_aspects(candidates(31), user_aspects(["太贵了"]), scores(*[0] * 30, 0.9), 3)
+    assert [one.row for one in ordered] == [30, 0, 1]
+
+
+def test_no_candidates():
+    assert by_aspects([], scores(0.5)[0], scores(0.5), 5) == []
+
+
+def test_the_newest_comments_are_read_up_to_a_limit():
+    events = [Event(str(time), EventKind.COMMENT, float(time), comment=text * 900) for time, text in enumerate("abc")]
+    assert comments_of(events) == ("c" * 900, "b" * 900, "a" * 200)
+    assert comments_of([Event("x", EventKind.VIEW, comment="  ")]) == ()

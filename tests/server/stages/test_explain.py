@@ -1,0 +1,99 @@
+"""No sentence claims more than the similarities bear out."""
+
+import pytest
+
+from core.ranking.fusion import Candidate, SourceView
+from domain.recommendation import Source
+from server.stages.explain import CLOSE_FROM, RESEMBLES_FROM, Closeness, Resemblance, explain
+
+CLOSE = "is close in meaning to the text"
+TEXT, HISTORY, LEXICAL, FILL = Source.SEMANTIC_TEXT, Source.SEMANTIC_HISTORY, Source.LEXICAL, Source.FILL
+
+
+def told(*sources, text=None, history=None, to_query=0.2, item_id="shoe", terms=()):
+    """The explanation of one candidate that these sources found."""
+    candidate = Candidate(7, 1.0, tuple(SourceView(source, 1, 0.5) for source in sources))
+    resemblance = None if history is None else Resemblance(item_id, history, to_query)
+    (why,) = explain([candidate], [Closeness(text, resemblance)], {7: terms})
+    return why
+
+
+@pytest.mark.parametrize(
+    ("similarity", "said"), [(-0.1, False), (RESEMBLES_FROM - 0.001, False), (RESEMBLES_FROM, True)]
+)
+def test_resemblance_is_said_from_a_threshold_on(similarity, said):
+    why = told(HISTORY, history=similarity)
+    expected = 'It resembles "shoe" of the history.' if said else "Nothing closer to the history is left."
+    assert why.text == expected
+    assert (why.because_of_item_id, why.because_of_similarity) == ("shoe", similarity)
+
+
+@pytest.mark.parametrize(("similarity", "said"), [(-0.1, False), (CLOSE_FROM - 0.001, False), (CLOSE_FROM, True)])
+def test_closeness_to_the_text_is_said_from_a_threshold_on(similarity, said):
+    text = told(TEXT, text=similarity).text
+    assert (CLOSE in text) is said
+    assert ("the closest to the text that is left" in text) is not said
+
+
+@pytest.mark.parametrize("to_query", [-0.1, 0.0])
+def test_an_item_that_the_whole_history_speaks_against_resembles_none_of_it(to_query):
+    assert told(HISTORY, history=0.5, to_query=to_query).text == "Nothing closer to the history is left."
+
+
+def test_the_thresholds():
+    assert (RESEMBLES_FROM, CLOSE_FROM) == (0.3, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("similarity", "text"), [(0.6, "It resembles the history."), (0.1, "Nothing closer to the history is left.")]
+)
+def test_a_told_history_has_no_item_to_name(similarity, text):
+    why = told(HISTORY, history=similarity, item_id="")
+    assert (why.text, why.because_of_item_id, why.because_of_similarity) == (text, "", None)
+
+
+def test_what_is_near_to_a_told_history_is_no_item_of_it():
+    candidate = Candidate(7, 1.0, (SourceView(Source.COLLABORATIVE, 1, 0.5),))
+    (why,) = explain([candidate], [Closeness(None, None, chosen_with_like="shoe")], {})
+    assert why.text == 'It was chosen by people who chose "shoe", among the closest to the history.'
+    assert (why.because_of_item_id, why.because_of_similarity) == ("", None)
+
+
+def test_what_is_too_weak_is_left_out_beside_what_is_not():
+    assert told(TEXT, HISTORY, text=0.5, history=0.1).text == "Its description is close in meaning to the text."
+    assert told(TEXT, HISTORY, text=0.1, history=0.5).text == 'It resembles "shoe" of the history.'
+    assert told(LEXICAL, HISTORY, history=0.1, terms=("red",)).text == "It shares with the text: red."
+
+
+def test_two_weak_sources_are_both_named():
+    text = told(TEXT, HISTORY, text=0.1, history=0.1).text
+    assert "closest to the text that is left" in text
+    assert "nothing closer to the history is left" in text
+
+
+def test_two_strong_sources_are_both_named():
+    text = told(TEXT, HISTORY, text=0.5, history=0.5).text
+    assert CLOSE in text
+    assert 'it resembles "shoe" of the history' in text
+
+
+def test_a_source_that_did_not_find_it_is_not_named():
+    why = told(TEXT, text=0.5, history=0.9)
+    assert "history" not in why.text
+    assert (why.because_of_item_id, why.because_of_similarity) == ("", None)
+
+
+def test_terms_shared_are_shown_up_to_five():
+    why = told(LEXICAL, terms=("a", "b", "c", "d", "e", "f"))
+    assert why.text == "It shares with the text: a, b, c, d, e."
+    assert len(why.matched_terms) == 6
+
+
+def test_fill_says_that_nothing_speaks_for_it():
+    assert told(FILL).text == "Nothing speaks for it, but fewer others exist than were asked for."
+
+
+def test_an_aspect_that_reviews_praise_is_named():
+    candidate = Candidate(7, 1.0, (SourceView(TEXT, 1, 0.5),))
+    (why,) = explain([candidate], [Closeness(0.1, None, aspect="price")], {})
+    assert why.text == "Reviews praise its price, which the comments care about."

@@ -1,0 +1,91 @@
+"""Starts the real command line as child processes and ends them, by id."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+START_TIMEOUT_S = 120.0
+
+
+def shortlist(*arguments: str, timeout_s: float = 300.0, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs one `shortlist` command to its end and returns its status and output."""
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", *arguments],
+        cwd=ROOT,
+        env=_environment(variables),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+@dataclass
+class RunningGateway:
+    """A `shortlist up` or `serve` that is SERVING."""
+
+    process: subprocess.Popen[str]
+    output: Path
+    address: str
+    metrics_address: str
+    triton_address: str
+    release_id: str
+    start_s: float
+
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def stop(self) -> int:
+        """Asks it to stop and returns the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+
+def start_gateway(folder: Path, *arguments: str, command: str = "up", **variables: str) -> RunningGateway:
+    """Starts a gateway on free ports and waits until it is SERVING.
+
+    Raises:
+        AssertionError: it ended or stayed silent; the message holds its output.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=folder, suffix=".log")
+    words = [sys.executable, "-m", "cli.main", command, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]
+    words += ["--state", str(folder / "state"), *arguments]
+    started = time.monotonic()
+    process = subprocess.Popen(
+        words, cwd=ROOT, env=_environment(variables), stdout=handle, stderr=subprocess.STDOUT, text=True
+    )
+    os.close(handle)
+    output = Path(name)
+    while time.monotonic() - started < START_TIMEOUT_S:
+        found = re.search(
+            r"SERVING on (\S+), release (\S+)\n.*http://(\S+)/metrics\n\s+Triton\s+(\S+)", output.read_text()
+        )
+        if found:
+            return RunningGateway(
+                process=process,
+                output=output,
+                address=found[1],
+                release_id=found[2],
+                metrics_address=found[3],
+                triton_address=found[4],
+                start_s=time.monotonic() - started,
+            )
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    raise AssertionError(f"the gateway did not start:\n{output.read_text()}")
+
+
+def _environment(variables: dict[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SHORTLIST_")}
+    return {**kept, "COLUMNS": "160", **variables}

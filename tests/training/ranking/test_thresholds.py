@@ -1,0 +1,82 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.histories import part
+from training.ranking.thresholds import (
+    ThresholdSettings,
+    choose_threshold,
+    precision_recall,
+    recall_by_threshold,
+    recalled,
+    save_thresholds,
+    validation_thresholds,
+)
+
+# T2: six users, three items.
+SIMILARITIES = np.array(
+    [[0.8, 0.6, 0.5], [0.9, 0.7, 0.5], [0.7, 0.5, 0.6], [0.6, 0.5, 0.4], [0.6, 0.5, 0.4], [0.5, 0.4, 0.4]]
+)
+RELEVANT = np.array([[1, 1, 0], [1, 0, 0], [1, 0, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]], bool)
+
+
+def test_t2_alpha_recalls_the_stated_sets():
+    sets = [set(np.flatnonzero(row)) for row in recalled(SIMILARITIES, 0.6)]
+    assert sets == [{0, 1}, {0, 1}, {0, 2}, {0}, {0}, set()]
+
+
+def test_t2_precision_and_recall_by_definition():
+    # Recalled: 8 pairs. Right among them: x1 y1, x1 y2, x2 y1, x3 y1, x3 y3, x4 y1. Relevant: 8.
+    assert precision_recall(SIMILARITIES, RELEVANT, 0.6) == (6 / 8, 6 / 8)
+    assert precision_recall(SIMILARITIES, RELEVANT, 0.95) == (1.0, 0.0)
+    assert recall_by_threshold(SIMILARITIES, RELEVANT, (0.6,)) == [(0.6, 0.75, 0.75)]
+
+
+def test_t2_alpha_is_the_most_recall_at_the_precision():
+    chosen = choose_threshold(SIMILARITIES, RELEVANT, 0.75)
+    assert (chosen.alpha, chosen.precision, chosen.recall) == (0.6, 0.75, 0.75)
+    assert choose_threshold(SIMILARITIES, RELEVANT, 0.0).recall == 1.0
+    assert choose_threshold(SIMILARITIES, ~RELEVANT, 0.9).alpha is None
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=30),
+    st.sampled_from([0.0, 0.2, 0.5, 0.9]),
+)
+def test_no_threshold_does_better(pairs, least):
+    similarities = np.array([value for value, _ in pairs], np.float64)
+    relevant = np.array([right for _, right in pairs])
+    chosen = choose_threshold(similarities, relevant, least)
+    tried = [precision_recall(similarities, relevant, alpha) for alpha in np.unique(similarities)]
+    able = [recall for precision, recall in tried if precision >= least and relevant.any() and recall > 0]
+    assert chosen.recall == (max(able) if able else 0.0)
+    if chosen.alpha is not None:
+        assert precision_recall(similarities, relevant, chosen.alpha) == (chosen.precision, chosen.recall)
+
+
+class Fixed:
+    def __init__(self, scores):
+        self._scores = scores
+
+    def scores(self, histories):
+        return self._scores[: len(histories)]
+
+
+def test_thresholds_by_source_leave_out_history_and_non_candidates(tmp_path):
+    asked = part(4, ((0,), (1,)), ((2,), (3,)))
+    asked.candidates[0] = False
+    scores = np.array([[9.0, 5.0, 4.0, -np.inf], [9.0, 1.0, 9.0, 3.0]])
+    chosen = validation_thresholds({"collaborative": Fixed(scores)}, asked, ThresholdSettings(0.6))
+    assert (chosen["collaborative"].alpha, chosen["collaborative"].recall) == (3.0, 1.0)
+    save_thresholds(chosen, tmp_path / "thresholds.json")
+    assert json.loads((tmp_path / "thresholds.json").read_text())["collaborative"]["alpha"] == 3.0
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="one label each"):
+        choose_threshold(np.zeros(2), np.zeros(3, bool), 0.5)
+    with pytest.raises(ValueError, match="0 to 1"):
+        choose_threshold(np.zeros(2), np.zeros(2, bool), 5)

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from core.aspects.extract import ASPECTS
+from domain.errors import StorageError
+from domain.progress import Silent
+from training.interactions.table import Interactions
+from training.reviews.profiles import (
+    Review,
+    ReviewProfiles,
+    ReviewProfileSettings,
+    aspect_coverage,
+    train_review_profiles,
+)
+from training.run.steps.aspects import training_reviews
+from training.splits.split import Case, History, Part, Split
+
+PRICE = ASPECTS.index("price")
+SETTINGS = ReviewProfileSettings()
+
+
+def test_reviews_become_profiles_of_items_and_users(tmp_path):
+    reviews = [
+        Review("ann", "kettle", "Good value."),
+        Review("ben", "kettle", "非常便宜"),
+        Review("ann", "lamp", "Overpriced."),
+        Review("", "lamp", "   "),
+        Review("cal", "rug", "Arrived on Monday."),
+    ]
+    profiles = train_review_profiles(reviews, SETTINGS, Silent())
+    assert set(profiles.items.scores) == {"kettle", "lamp", "rug"}
+    assert profiles.items.scores["kettle"][PRICE] > 0 > profiles.items.scores["lamp"][PRICE]
+    assert profiles.items.mentions["kettle"][PRICE] == 2
+    assert abs(profiles.users.scores["ann"][PRICE]) > 0.3
+    profiles.save(tmp_path / "model")
+    read = ReviewProfiles.load(tmp_path / "model")
+    assert read.items.dump() == profiles.items.dump()
+    assert read.users.dump() == profiles.users.dump()
+    assert aspect_coverage(["kettle", "unheard of"], read.items) == 0.5
+
+
+def test_only_the_newest_reviews_are_read():
+    reviews = [
+        Review("ann", "kettle", "Overpriced."),
+        Review("ben", "kettle", "Cheap."),
+        Review("cal", "kettle", "Cheap."),
+    ]
+    profiles = train_review_profiles(reviews, ReviewProfileSettings(newest_texts=2), Silent())
+    assert profiles.items.mentions["kettle"][PRICE] == 2
+    assert profiles.items.scores["kettle"][PRICE] > 0
+
+
+def test_no_reviews_give_empty_tables():
+    profiles = train_review_profiles([], SETTINGS, Silent())
+    assert not profiles.items.scores
+    assert aspect_coverage([], profiles.items) == 0
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="file"):
+        train_review_profiles([], SETTINGS, Silent()).save(tmp_path / "file")
+
+
+def test_what_is_asked_for_is_not_read():
+    """A review of the validation's or the test's answer, or of an item that is to be new, would give it away."""
+    history = History(np.array([0]), np.array([0]), np.zeros(1, np.float32))
+    asked = Part((Case("ann", history, np.array([1])),), np.ones(3, bool))
+    tested = Part((Case("ben", history, np.array([1])),), np.ones(3, bool))
+    split = Split("next-item", ("a", "b", "c"), (history,), asked, (tested,), np.array([True, True, False]))
+    interactions = Interactions(
+        ("ann", "ben", "cal"),
+        ("a", "b", "c", "x"),
+        user=np.array([2, 0, 1, 2, 2, 0]),
+        item=np.array([1, 1, 1, 2, 3, 0]),
+        order=np.array([6.0, 2, 3, 4, 5, 1]),
+        text=np.array(["six", "two", "three", "four", "five", "one"], object),
+    )
+    assert list(training_reviews(interactions, split)) == [Review("ann", "a", "one"), Review("cal", "b", "six")]

@@ -1,0 +1,86 @@
+"""The collaborative step and the ranker's, over files as people bring them."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from core.ranking.item_facts import ItemFacts
+from domain.progress import Silent
+from tests.support.histories import history
+from training.collaborative.ease import EaseSettings
+from training.ranking.examples import ExampleSettings
+from training.ranking.folder import load_hybrid, load_pipeline, load_recall, with_chosen
+from training.ranking.ranker import RankerSettings
+from training.ranking.sources import RecallSettings
+from training.run.folder import RunFolder
+from training.run.item_facts import item_facts
+from training.run.load import DataRequest, load_data
+from training.run.runner import run_steps
+from training.run.steps.collaborative import CollaborativeStep
+from training.run.steps.ranking import RankingSettings, RankingStep
+from training.splits.split import Scorer
+
+ITEMS = 18
+QUICK = RankingSettings(examples=ExampleSettings(draws=1), ranker=RankerSettings(hidden=(4,), members=1, epochs=2))
+
+
+@pytest.fixture(params=["warm-users", "next-item", "cold-items", None])
+def request_for(tmp_path, request):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "interactions.csv"
+    with path.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["user_id", "item_id", "rating", "timestamp"])
+        for user in range(60):
+            liked = np.arange(user % 3, ITEMS, 3)
+            for place, item in enumerate(rng.permutation(liked)):
+                writer.writerow([f"u{user}", f"i{item:02d}", 5, 1000 * user + place])
+            writer.writerow([f"u{user}", f"i{(user + 1) % ITEMS:02d}", 2, 1000 * user + 99])
+    return DataRequest(None, path, request.param, 42, None)
+
+
+def test_a_run_leaves_a_pipeline_that_recommends(tmp_path, request_for):
+    out = tmp_path / "model"
+    steps = (CollaborativeStep(RecallSettings(ease=EaseSettings(tried=(1.0, 10.0)))), RankingStep(QUICK))
+    with RunFolder(out).open() as run:
+        loaded = load_data(request_for, lambda: None, out, tmp_path / "cache", Silent())
+        run_steps(steps, loaded.material, run, (), lambda line: None)
+        record = run.steps["ranker"]
+    material = loaded.material
+    told = {"hybrid_ndcg_at_100", "source_ndcg_at_100"}
+    # Nothing speaks for new items without texts: no ranker, and that is said.
+    ranked = {"ndcg_at_100", "held_out_ndcg_at_100", "held_out_hybrid_ndcg_at_100"}
+    wanted = told if request_for.protocol == "cold-items" else told | ranked
+    assert set(record.figures) == wanted
+    assert any("no ranker" in note for note in record.notes) == (request_for.protocol == "cold-items")
+    assert with_chosen(RecallSettings(), out / "collaborative").ease.regularisation in (1.0, 10.0)
+    assert "collaborative" in json.loads((out / "thresholds.json").read_text())
+    facts, known = item_facts(material), material.split.known
+    rows: list[Scorer] = [load_hybrid(out / "ranker", load_recall(out / "collaborative", facts), known)]
+    assert (out / "ranker" / "model.safetensors").exists() == record.accepted, "only what is better is kept"
+    if record.accepted:
+        rows.append(load_pipeline(out, facts, known))
+    for row in rows:
+        scores = row.scores([history(0, 3), history()])
+        assert np.isfinite(scores).all()
+        if request_for.protocol != "cold-items":  # without texts nothing is known of new items
+            assert (np.argsort(-scores[0])[:3] % 3 == 0).all()
+
+
+def test_without_a_catalogue_there_are_no_facts(tmp_path, request_for):
+    material = load_data(request_for, lambda: None, tmp_path, tmp_path, Silent()).material
+    assert item_facts(material) == ItemFacts(count=ITEMS)
+
+
+def test_low_ratings_are_met_not_chosen(tmp_path, request_for):
+    split = load_data(request_for, lambda: None, tmp_path, tmp_path, Silent()).material.split
+    weak = [one for one in split.train if len(one.weak)]
+    if split.protocol in ("next-item", "cold-items"):
+        assert not weak
+    else:
+        assert weak
+        assert all(len(one.weak) == 1 for one in weak)
+    cases = [case for part in (split.validation, *split.tests) for case in part.cases]
+    assert not any(len(case.history.weak) for case in cases)

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+
+from tests.support.histories import part
+from training.collaborative.ease import EaseSettings
+from training.ranking.sources import RecallSettings
+from training.splits.validation import best_on_scale, best_setting, ndcg_by_case, top_places
+
+
+def test_ndcg_by_hand_without_the_history_and_non_candidates():
+    asked = part(5, ((0,), (2, 3)))
+    asked.candidates[4] = False
+    figures = ndcg_by_case(np.array([[9.0, 5.0, 4.0, 3.0, 8.0]]), asked, depth=2)
+    assert figures == pytest.approx([(1 / np.log2(3)) / (1 + 1 / np.log2(3))])
+
+
+def test_equal_scores_are_ordered_by_row_and_minus_infinity_never_stands():
+    assert top_places(np.array([1.0, 2.0, 2.0, -np.inf]), 2).tolist() == [1, 2]
+    assert top_places(np.array([1.0, 2.0, 2.0, -np.inf]), 9).tolist() == [1, 2, 0]
+
+
+def test_a_grid_needs_settings():
+    with pytest.raises(ValueError, match="at least one"):
+        best_setting((), lambda one: one, part(2, ((0,), (1,))))
+
+
+def test_a_choice_is_told_by_what_differs():
+    lines = []
+
+    class _Told:
+        def step(self, message):
+            lines.append(message)
+
+        def metric(self, name, step, value):
+            pass
+
+    class _Fixed:
+        def __init__(self, best):
+            self._best = best
+
+        def scores(self, histories):
+            return np.array([[0.0, 1.0, 2.0] if self._best else [0.0, 2.0, 1.0]])
+
+    tried = [RecallSettings(ease=EaseSettings(regularisation=one)) for one in (1.0, 2.0)]
+    chosen = best_setting(tried, lambda one: _Fixed(one.ease.regularisation == 2.0), part(3, ((0,), (2,))), _Told())
+    assert chosen is tried[1]
+    assert lines[0].strip().startswith("ease.regularisation 1.0: validation NDCG@100 0.6309")
+    assert lines[1].strip() == "ease.regularisation 2.0: validation NDCG@100 1.0000"
+
+
+class _Near:
+    """Puts the target the higher the nearer the setting is to what would be best."""
+
+    def __init__(self, setting, best):
+        self._place = abs(np.log10(setting / best))
+
+    def scores(self, histories):
+        return np.array([[*-np.arange(15), 0.5 - self._place]], np.float32)
+
+
+@pytest.mark.parametrize(("best", "chosen"), [(0.1, 0.1), (10.0, 10.0), (1e4, 1e4), (1e9, 1e6)])
+def test_a_scale_is_followed_beyond_its_ends_while_that_helps(best, chosen):
+    tried = []
+
+    def build(setting):
+        tried.append(setting)
+        return _Near(setting, best)
+
+    found = best_on_scale((1.0, 10.0, 100.0, 1000.0), float, build, part(16, ((), (15,))))
+    assert found == pytest.approx(chosen)
+    assert len(tried) == {0.1: 6, 10.0: 4, 1e4: 6, 1e9: 7}[best]
+
+
+def test_beyond_the_ends_noise_gains_nothing():
+    found = best_on_scale((1.0, 10.0), float, lambda setting: _Near(1.0, 1.0), part(16, ((), (15,))))
+    assert found == 1.0
+
+
+class _Missing:
+    """Misses some of the questions after item 0, and says whether it misses the one after item 1."""
+
+    def __init__(self, setting):
+        self._missed, self._misses_other = setting
+
+    def scores(self, histories):
+        missed = [
+            self._misses_other if one.rows[0] == 1 else place < self._missed for place, one in enumerate(histories)
+        ]
+        return np.array([[0.0, 0.0, 1.0, 2.0 * miss] for miss in missed], np.float32)
+
+
+@pytest.mark.parametrize(("missed", "chosen"), [(2, 1), (9, 0)])
+def test_other_cases_choose_among_settings_that_lie_near_one_another(missed, chosen):
+    asked, ties = part(4, *[((0,), (2,))] * 200), part(4, ((1,), (2,)))
+    tried = [(0, True), (missed, False)]
+    assert best_setting(tried, _Missing, asked) == tried[0]
+    assert best_setting(tried, _Missing, asked, ties=ties) == tried[chosen]
+    assert best_setting(tried, _Missing, asked, ties=part(4)) == tried[0]

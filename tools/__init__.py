@@ -1,0 +1,1 @@
+"""Developer programs: stub generation and the contract baseline."""

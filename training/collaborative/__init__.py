@@ -1,0 +1,1 @@
+"""Collaborative models and baselines: EASE, ALS, ELSA, neighbours, popularity, transitions."""

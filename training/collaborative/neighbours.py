@@ -1,0 +1,161 @@
+"""Neighbourhood models: item-kNN and user-kNN, and the neighbour table that serving reads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from domain.progress import Observer
+from training.splits.split import History, Part, interaction_matrix
+from training.splits.validation import best_setting
+
+
+@dataclass(frozen=True)
+class ItemNeighboursSettings:
+    """How alike two items are, and how many neighbours each keeps.
+
+    Attributes:
+        count: neighbours kept by item.
+        shrinkage: added to the norms' product, so that few common users make little likeness.
+        tried: (count, shrinkage) pairs that `choose_item_neighbours` compares.
+    """
+
+    count: int = 200
+    shrinkage: float = 10.0
+    tried: tuple[tuple[int, float], ...] = field(
+        default=tuple((count, shrinkage) for count in (20, 50, 200) for shrinkage in (0.0, 5.0, 20.0)), repr=False
+    )
+
+
+@dataclass(frozen=True)
+class UserNeighboursSettings:
+    """How many alike users are asked.
+
+    Attributes:
+        count: neighbours asked.
+        shrinkage: added to the norms' product.
+        tried: (count, shrinkage) pairs that `choose_user_neighbours` compares.
+    """
+
+    count: int = 100
+    shrinkage: float = 5.0
+    tried: tuple[tuple[int, float], ...] = field(
+        default=tuple((count, shrinkage) for count in (50, 100, 200) for shrinkage in (0.0, 10.0)), repr=False
+    )
+
+
+class NeighbourTable:
+    """The strongest neighbours of each item: score(j) = sum over the history's items i of weight(i, j)."""
+
+    def __init__(self, rows: np.ndarray, weights: np.ndarray) -> None:
+        """Takes int32[n, K] neighbours by item, -1 for none, strongest first, and float32[n, K] weights."""
+        self.rows = rows
+        self.weights = weights
+        kept = rows >= 0
+        ends = np.concatenate(([0], np.cumsum(kept.sum(axis=1))))
+        self._matrix = csr_array((weights[kept], rows[kept], ends), shape=(len(rows), len(rows)))
+
+    def scores(self, histories: Sequence[History]) -> np.ndarray:
+        """Returns float32[B, n]; 0 for items that are nobody's neighbour."""
+        chosen = interaction_matrix(histories, len(self.rows))
+        return np.asarray((chosen @ self._matrix).toarray(), np.float32)
+
+    def save(self, folder: Path, name: str = "neighbours") -> None:
+        """Writes `NAME.npz` with `rows` and `weights`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez(folder / f"{name}.npz", rows=self.rows, weights=self.weights)
+
+    @classmethod
+    def load(cls, folder: Path, name: str = "neighbours") -> "NeighbourTable":
+        """Reads what `save` wrote."""
+        with np.load(folder / f"{name}.npz", allow_pickle=False) as arrays:
+            return cls(arrays["rows"], arrays["weights"])
+
+
+class UserNeighbours:
+    """Recommends what the users with the most similar histories chose."""
+
+    def __init__(self, matrix: csr_array, settings: UserNeighboursSettings) -> None:
+        """Takes float32[users, n], the training users' histories."""
+        self._matrix = matrix
+        self._norms = np.sqrt(matrix.sum(axis=1))
+        self._settings = settings
+
+    def scores(self, histories: Sequence[History]) -> np.ndarray:
+        """Returns float32[B, n]: the neighbours' likenesses summed by item."""
+        chosen = interaction_matrix(histories, self._matrix.shape[1])
+        scale = np.outer(np.sqrt(chosen.sum(axis=1)), self._norms) + self._settings.shrinkage
+        likeness = (chosen @ self._matrix.T).toarray() / np.maximum(scale, 1e-9)
+        count = self._settings.count
+        if count < likeness.shape[1]:
+            edge = np.partition(likeness, -count, axis=1)[:, -count]
+            likeness[likeness < edge[:, None]] = 0
+        return np.asarray((csr_array(likeness) @ self._matrix).toarray(), np.float32)
+
+
+def fit_item_neighbours(
+    histories: Sequence[History], item_count: int, settings: ItemNeighboursSettings | None = None
+) -> NeighbourTable:
+    """Computes shrunk cosines, c_ij / (sqrt(c_i c_j) + shrinkage), c counting users; keeps the strongest by item."""
+    settings = settings or ItemNeighboursSettings()
+    matrix = interaction_matrix(histories, item_count)
+    norms = np.sqrt(matrix.sum(axis=0))
+    together = (matrix.T @ matrix).tocoo()
+    i, j = together.coords
+    apart = i != j
+    i, j = i[apart], j[apart]
+    weights = together.data[apart] / (norms[i] * norms[j] + settings.shrinkage)
+    return strongest_neighbours(csr_array((weights, (i, j)), shape=together.shape), settings.count)
+
+
+def fit_user_neighbours(
+    histories: Sequence[History], item_count: int, settings: UserNeighboursSettings | None = None
+) -> UserNeighbours:
+    """Keeps the training users' histories."""
+    return UserNeighbours(interaction_matrix(histories, item_count), settings or UserNeighboursSettings())
+
+
+def strongest_neighbours(weights: csr_array, count: int) -> NeighbourTable:
+    """Keeps the `count` largest weights of each row of float32[n, n] that are above 0, equal weights by column."""
+    item_count = weights.shape[0]
+    width = max(1, min(count, item_count - 1))
+    rows = np.full((item_count, width), -1, np.int32)
+    kept = np.zeros((item_count, width), np.float32)
+    matrix = csr_array(weights)
+    matrix.sort_indices()
+    for item in range(item_count):
+        span = slice(matrix.indptr[item], matrix.indptr[item + 1])
+        columns, values = matrix.indices[span], matrix.data[span]
+        order = np.argsort(-values, kind="stable")[:width]
+        order = order[values[order] > 0]
+        rows[item, : len(order)] = columns[order]
+        kept[item, : len(order)] = values[order]
+    return NeighbourTable(rows, kept)
+
+
+def choose_item_neighbours(
+    histories: Sequence[History],
+    item_count: int,
+    validation: Part,
+    settings: ItemNeighboursSettings | None = None,
+    observer: Observer | None = None,
+) -> ItemNeighboursSettings:
+    """Returns the settings with the best validation NDCG@100 among `settings.tried`."""
+    settings = settings or ItemNeighboursSettings()
+    tried = [replace(settings, count=count, shrinkage=shrinkage) for count, shrinkage in settings.tried]
+    return best_setting(tried, lambda one: fit_item_neighbours(histories, item_count, one), validation, observer)
+
+
+def choose_user_neighbours(
+    histories: Sequence[History],
+    item_count: int,
+    validation: Part,
+    settings: UserNeighboursSettings | None = None,
+    observer: Observer | None = None,
+) -> UserNeighboursSettings:
+    """Returns the settings with the best validation NDCG@100 among `settings.tried`."""
+    settings = settings or UserNeighboursSettings()
+    tried = [replace(settings, count=count, shrinkage=shrinkage) for count, shrinkage in settings.tried]
+    return best_setting(tried, lambda one: fit_user_neighbours(histories, item_count, one), validation, observer)

@@ -1,0 +1,163 @@
+"""Adapts an encoder to the items' texts alone, where there are no interactions yet.
+
+SimCSE (Gao et al. 2021): a text twice through dropout is its own positive. TSDAE (Wang et al. 2021): a text is to be
+told again from the vector of what is left after most of its words were taken out. Neither needs a label, and neither is
+kept by belief: held texts are cut in two, and the halves must find each other better than before.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from datasets import Dataset
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.losses import (
+    CachedMultipleNegativesRankingLoss,
+    DenoisingAutoEncoderLoss,
+)
+
+from domain.errors import NothingToLearnFrom
+from training.encoder.early_stopping import TuningWatch
+from training.encoder.folder import base_modules, prompts_of, rebuilt
+from training.encoder.trainer import Exercise, TuningRun, pace_of, run_trainer, trainer_arguments
+
+_HELD_SHARE = 0.1
+_MOST_HELD = 500
+_FEWEST_TEXTS = 10
+_FEWEST_WORDS = 4
+
+
+@dataclass(frozen=True)
+class AdaptationSettings:
+    """How an encoder is adapted.
+
+    Attributes:
+        method: "simcse" or "tsdae".
+        max_seconds: it stops then, whatever the step.
+        steps: at most.
+        batch_size: texts; for "simcse" they are negatives of one another.
+        mini_batch_size: texts that pass the transformer at once, for "simcse".
+        max_tokens: where texts are cut while training.
+        learning_rate: at its highest.
+        weight_decay: of AdamW.
+        temperature: of the softmax of "simcse".
+        deleted: share of the words that "tsdae" takes out.
+        judgements: how often held texts are asked; the best state is kept.
+        patience: judgements without a gain before it stops.
+    """
+
+    method: Literal["simcse", "tsdae"] = "simcse"
+    max_seconds: float = 600.0
+    steps: int = 300
+    batch_size: int = 64
+    mini_batch_size: int = 32
+    max_tokens: int = 64
+    learning_rate: float = 1e-5
+    weight_decay: float = 0.01
+    temperature: float = 0.05
+    deleted: float = 0.6
+    judgements: int = 4
+    patience: int = 2
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if min(self.steps, self.mini_batch_size, self.judgements, self.patience) < 1 or self.batch_size < 2:
+            raise ValueError("steps, mini_batch_size, judgements and patience must be at least 1, batch_size 2")
+        if min(self.max_seconds, self.learning_rate, self.temperature) <= 0 or not 0 < self.deleted < 1:
+            raise ValueError("max_seconds, learning_rate and temperature must be above 0, deleted between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What came of it.
+
+    Attributes:
+        model: transformer, pooling, unit length; the base encoder's where nothing got better.
+        before: how often a held text's half finds the other first among all, with the base encoder.
+        after: the same, adapted.
+        accepted: whether that is more.
+    """
+
+    model: SentenceTransformer
+    before: float
+    after: float
+    accepted: bool
+
+
+def adapt(model: SentenceTransformer, texts: Sequence[str], settings: AdaptationSettings, run: TuningRun) -> Adapted:
+    """Trains a copy of the encoder's base on texts; blocking.
+
+    Args:
+        model: whose transformer and pooling are the start; it stays as it is.
+        texts: the items'; empty ones are left out.
+        settings: how.
+        run: where, with which seed, and who hears of it.
+
+    Raises:
+        NothingToLearnFrom: there are too few texts.
+    """
+    generator = np.random.default_rng(run.seed)
+    told = sorted({text for text in texts if len(text.split()) >= _FEWEST_WORDS})
+    if len(told) < _FEWEST_TEXTS:
+        raise NothingToLearnFrom(
+            f"{len(told)} different texts of {_FEWEST_WORDS} words or more; adaptation needs {_FEWEST_TEXTS} at least"
+        )
+    order = generator.permutation(len(told))
+    held_count = min(_MOST_HELD, max(2, int(_HELD_SHARE * len(told))))
+    held = [told[place] for place in order[:held_count]]
+    rest = [told[place] for place in order[held_count:]]
+    adapted = rebuilt(model, base_modules(copy.deepcopy(model)))
+    adapted.max_seq_length = settings.max_tokens
+    before = halves_found(adapted, held)
+    watch = TuningWatch(adapted, lambda candidate: halves_found(candidate, held), pace_of(settings), run.observer)
+    arguments = trainer_arguments(settings, run, {"prompts": prompts_of(model).passage or None})
+    run_trainer(adapted, Exercise(_examples(rest, settings, generator), _loss(adapted, settings)), arguments, watch)
+    better = watch.best > before
+    result = adapted if better else rebuilt(model, base_modules(model))
+    result.max_seq_length = model.max_seq_length
+    return Adapted(result.eval(), before, watch.best, better)
+
+
+def halves_found(model: SentenceTransformer, texts: Sequence[str]) -> float:
+    """Returns the mean reciprocal rank of a text's second half for its first, among all texts' second halves."""
+    words = [text.split() for text in texts]
+    first = [" ".join(each[: len(each) // 2]) for each in words]
+    second = [" ".join(each[len(each) // 2 :]) for each in words]
+    left, right = (model.encode(half, normalize_embeddings=True, show_progress_bar=False) for half in (first, second))
+    scores = left @ right.T
+    ranks = (scores > np.diag(scores)[:, None]).sum(axis=1) + 1
+    return float((1 / ranks).mean())
+
+
+def without_words(text: str, share: float, generator: np.random.Generator) -> str:
+    """Returns the text with about this share of its words taken out; one stays always."""
+    words = text.split()
+    kept = generator.random(len(words)) >= share
+    if not kept.any():
+        kept[generator.integers(len(words))] = True
+    return " ".join(word for word, keep in zip(words, kept, strict=True) if keep)
+
+
+def _examples(texts: Sequence[str], settings: AdaptationSettings, generator: np.random.Generator) -> Dataset:
+    drawn = [texts[place] for place in _drawn(len(texts), settings.steps * settings.batch_size, generator)]
+    if settings.method == "simcse":
+        return Dataset.from_dict({"anchor": drawn, "positive": drawn})
+    damaged = [without_words(text, settings.deleted, generator) for text in drawn]
+    return Dataset.from_dict({"damaged": damaged, "text": drawn})
+
+
+def _drawn(count: int, wanted: int, generator: np.random.Generator) -> np.ndarray:
+    """Every text once before any comes again."""
+    rounds = [generator.permutation(count) for _ in range(-(-wanted // count))]
+    return np.concatenate(rounds)[:wanted]
+
+
+def _loss(model: SentenceTransformer, settings: AdaptationSettings) -> torch.nn.Module:
+    if settings.method == "tsdae":
+        return DenoisingAutoEncoderLoss(model, tie_encoder_decoder=True)
+    return CachedMultipleNegativesRankingLoss(
+        model, scale=1 / settings.temperature, mini_batch_size=settings.mini_batch_size
+    )

@@ -1,0 +1,111 @@
+"""Pretended cold items: some of the known items are taken out of every history, and are to be found by their text."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array, diags_array
+
+from training.encoder.semantic import centred_queries
+
+_SHALLOW = 20
+_DEEP = 100
+_CHUNK = 512
+# More users tell nothing more, and cost time.
+_MOST_USERS = 2_000
+
+
+@dataclass(frozen=True)
+class ColdFigures:
+    """Means over users and folds: Recall@20 and NDCG@100 with the definitions of the quality protocol."""
+
+    recall_at_20: float
+    ndcg_at_100: float
+
+    def __str__(self) -> str:
+        return f"Recall@20 {self.recall_at_20:.4f}, NDCG@100 {self.ndcg_at_100:.4f}"
+
+
+@dataclass(frozen=True)
+class ColdFold:
+    """One pretence.
+
+    Attributes:
+        consumed: float32[users, n], what remains.
+        held: int64[C], the items taken out; the candidates.
+        cases: csr of [asked users, C], above 0 where a user had to do with the item.
+        sources: float32[asked users, n], what these users' histories still hold.
+    """
+
+    consumed: csr_array
+    held: np.ndarray
+    cases: csr_array
+    sources: csr_array
+
+    def figures(self, vectors: np.ndarray) -> ColdFigures:
+        """Judges item vectors, float32[n, d], by the centred mean query of each history."""
+        told = vectors.any(axis=1)
+        mean = vectors[told].mean(axis=0) if told.any() else np.zeros(vectors.shape[1], np.float32)
+        recalls, gains = [], []
+        for start in range(0, self.cases.shape[0], _CHUNK):
+            queries = centred_queries(self.sources[start : start + _CHUNK], vectors, mean)
+            recall, gain = _measured(queries @ vectors[self.held].T, self.cases[start : start + _CHUNK].toarray() > 0)
+            recalls.append(recall)
+            gains.append(gain)
+        if not recalls:
+            return ColdFigures(0.0, 0.0)
+        return ColdFigures(float(np.concatenate(recalls).mean()), float(np.concatenate(gains).mean()))
+
+
+def cold_folds(consumed: csr_array, allowed: np.ndarray, count: int, seed: int, share: float = 0.2) -> list[ColdFold]:
+    """Returns `count` folds of disjoint items while there are any, each with `share` of the consumed, allowed items.
+
+    Args:
+        consumed: float32[users, n].
+        allowed: bool[n], items that may be taken out.
+        count: of folds; at most 1 / share.
+        seed: who is taken out, and who is asked where there are many users.
+        share: of the items.
+    """
+    generator = np.random.default_rng(seed)
+    pool = np.flatnonzero((np.asarray(consumed.sum(axis=0)).ravel() > 0) & allowed)
+    pool = generator.permutation(pool)
+    size = int(len(pool) * share)
+    folds = []
+    for number in range(count):
+        held = np.sort(pool[number * size : (number + 1) * size])
+        if not len(held):
+            break
+        folds.append(_fold(consumed, held, generator))
+    return folds
+
+
+def mean_figures(figures: list[ColdFigures]) -> ColdFigures:
+    """Returns the mean over folds; zeros for none."""
+    if not figures:
+        return ColdFigures(0.0, 0.0)
+    return ColdFigures(
+        sum(found.recall_at_20 for found in figures) / len(figures),
+        sum(found.ndcg_at_100 for found in figures) / len(figures),
+    )
+
+
+def _fold(consumed: csr_array, held: np.ndarray, generator: np.random.Generator) -> ColdFold:
+    keep = np.ones(consumed.shape[1], np.float32)
+    keep[held] = 0
+    remaining = csr_array(consumed @ diags_array(keep))
+    remaining.eliminate_zeros()
+    targets = csr_array(consumed[:, held])
+    asked = np.flatnonzero((np.diff(remaining.indptr) > 0) & (np.diff(targets.indptr) > 0))
+    if len(asked) > _MOST_USERS:
+        asked = np.sort(generator.choice(asked, _MOST_USERS, replace=False))
+    return ColdFold(remaining, held, csr_array(targets[asked]), csr_array(remaining[asked]))
+
+
+def _measured(scores: np.ndarray, relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Recall@20 and NDCG@100 by row, float64[B] each; equal scores by place."""
+    top = np.argsort(-scores, axis=1, kind="stable")[:, :_DEEP]
+    hits = np.take_along_axis(relevant, top, axis=1)
+    count = relevant.sum(axis=1)
+    discount = 1 / np.log2(np.arange(_DEEP) + 2)
+    ideal = np.cumsum(discount)[np.minimum(count, _DEEP) - 1]
+    return hits[:, :_SHALLOW].sum(axis=1) / np.minimum(count, _SHALLOW), hits @ discount[: top.shape[1]] / ideal

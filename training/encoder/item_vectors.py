@@ -1,0 +1,118 @@
+"""The items' content vectors by an encoder folder, kept on disk: encoding ten thousand texts takes minutes."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from domain.errors import StorageError
+from domain.progress import Observer
+from domain.prompts import TextRole, read_prompts
+
+_BATCH_SIZE = 32
+# Texts encoded between two lines of progress.
+_CHUNK = 2_048
+_FORMAT = "1"
+
+
+def item_vectors(  # noqa: PLR0913 - a role that hardly anybody gives
+    texts: Sequence[str],
+    encoder: Path,
+    max_tokens: int,
+    cache: Path,
+    observer: Observer,
+    *,
+    role: TextRole = TextRole.PASSAGE,
+) -> np.ndarray:
+    """Returns float32[n, d], unit, one a text, from the cache where the same was asked for before; blocking.
+
+    Args:
+        texts: one an item; an empty text gets a zero vector, since it says nothing.
+        encoder: a sentence-transformers or Hugging Face folder.
+        max_tokens: where a text is cut, as serving cuts it.
+        cache: folder of earlier answers.
+        observer: told how far it is.
+        role: what the texts are, which chooses among the folder's prompts: items' texts are passages.
+
+    Raises:
+        EncoderNotUsable: the folder cannot be loaded.
+        StorageError: the cache cannot be written.
+    """
+    prompt = read_prompts(encoder).of(role)
+    path = cache / f"{_digest([prompt + text for text in texts], encoder, max_tokens)}.npy"
+    if path.is_file():
+        vectors: np.ndarray = np.load(path, allow_pickle=False)
+    else:
+        vectors = _encoded(texts, encoder, max_tokens, prompt, observer)
+        _keep(vectors, path)
+    return vectors
+
+
+def keep_item_vectors(vectors: np.ndarray, texts: Sequence[str], encoder: Path, max_tokens: int, cache: Path) -> None:
+    """Puts float32[n, d], unit, into the cache: what this encoder says of items' texts, where that is known already.
+
+    Raises:
+        StorageError: the cache cannot be written.
+    """
+    prompt = read_prompts(encoder).of(TextRole.PASSAGE)
+    _keep(vectors, cache / f"{_digest([prompt + text for text in texts], encoder, max_tokens)}.npy")
+
+
+def _encoded(texts: Sequence[str], encoder: Path, max_tokens: int, prompt: str, observer: Observer) -> np.ndarray:
+    # Heavy, and not needed where the cache has the answer.
+    from training.encoder.folder import load_encoder
+
+    model = load_encoder(encoder)
+    model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
+    told = [place for place, text in enumerate(texts) if text.strip()]
+    # Longest first: batches of like lengths, and running out of memory shows at once.
+    told.sort(key=lambda place: (-len(texts[place]), place))
+    found = []
+    for start in range(0, len(told), _CHUNK):
+        chunk = [texts[place] for place in told[start : start + _CHUNK]]
+        found.append(
+            model.encode(chunk, prompt=prompt, batch_size=_BATCH_SIZE, convert_to_numpy=True, show_progress_bar=False)
+        )
+        observer.step(f"encoded {min(start + _CHUNK, len(told)):,} of {len(told):,} item texts")
+    width = model.get_embedding_dimension() or 0
+    vectors = np.zeros((len(texts), width), np.float32)
+    if found:
+        vectors[told] = _unit(np.concatenate(found).astype(np.float32))
+    return vectors
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: np.ndarray = np.where(norms > 0, vectors / np.maximum(norms, 1e-12), 0).astype(np.float32)
+    return scaled
+
+
+def _digest(texts: Sequence[str], encoder: Path, max_tokens: int) -> str:
+    """Covers the texts and every file of the encoder that can change a vector."""
+    total = hashlib.sha256(f"{_FORMAT} {max_tokens}".encode())
+    for path in sorted(encoder.rglob("*")):
+        if path.is_file() and path.suffix in (".json", ".safetensors", ".txt", ".model"):
+            with path.open("rb") as stream:
+                total.update(path.relative_to(encoder).as_posix().encode())
+                total.update(hashlib.file_digest(stream, "sha256").digest())
+    for text in texts:
+        total.update(text.encode() + b"\0")
+    return total.hexdigest()[:32]
+
+
+def _keep(vectors: np.ndarray, path: Path) -> None:
+    temporary = path.with_name(f".{path.stem}-{os.getpid()}.npy")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(temporary, vectors)
+        temporary.replace(path)
+    except OSError as error:
+        raise StorageError(
+            f"item vectors could not be written to {path.parent}: {error.strerror or error}; make room"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()

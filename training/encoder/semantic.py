@@ -1,0 +1,55 @@
+"""Recommends by content vectors alone: the zero-shot row, and the same with a trained encoder's vectors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from training.splits.split import History, interaction_matrix
+
+
+@dataclass(frozen=True)
+class SemanticScorer:
+    """A history's query is normalise(mean(v_i - mu)) over its items, as serving does it; the score is its cosine.
+
+    Attributes:
+        vectors: float32[n, d], unit or zero (an item without text), a row an item.
+        mean: float32[d], mu, the catalogue's mean vector.
+    """
+
+    vectors: np.ndarray
+    mean: np.ndarray
+
+    @classmethod
+    def of(cls, vectors: np.ndarray) -> "SemanticScorer":
+        """Builds it with the mean over these vectors, float[n, d]; zero rows have no say in it."""
+        vectors = np.ascontiguousarray(vectors, np.float32)
+        told = vectors.any(axis=1)
+        mean = vectors[told].mean(axis=0) if told.any() else np.zeros(vectors.shape[1], np.float32)
+        return cls(vectors, mean.astype(np.float32))
+
+    def queries(self, histories: Sequence[History]) -> np.ndarray:
+        """Returns float32[B, d], unit; zero where a history holds no item with a vector."""
+        return centred_queries(interaction_matrix(histories, len(self.vectors)), self.vectors, self.mean)
+
+    def scores(self, histories: Sequence[History]) -> np.ndarray:
+        """Returns float32[B, n], the cosine of history and item; -inf for an item without a vector."""
+        scores: np.ndarray = self.queries(histories) @ self.vectors.T
+        scores[:, ~self.vectors.any(axis=1)] = -np.inf
+        return scores
+
+
+def centred_queries(consumed: csr_array, vectors: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Returns float32[users, d], the unit mean of what each user consumed less the catalogue's mean; zero for nothing.
+
+    Args:
+        consumed: float[users, n], above 0 where the user had to do with the item.
+        vectors: float32[n, d], unit or zero; zero rows have no say.
+        mean: float32[d].
+    """
+    told = vectors.any(axis=1)
+    sums = consumed @ vectors - np.outer(consumed @ told.astype(np.float32), mean)
+    norms = np.linalg.norm(sums, axis=1, keepdims=True)
+    # A history whose only item lies at the mean leaves rounding noise, which is no direction.
+    return np.where(norms > 1e-6, sums / np.maximum(norms, 1e-12), 0).astype(np.float32)

@@ -1,0 +1,138 @@
+"""What every fine-tuning of an encoder has in common: the library's trainer, at this program's pace."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from datasets import Dataset
+from sentence_transformers import (
+    SentenceTransformer,
+    SentenceTransformerTrainer,
+    SentenceTransformerTrainingArguments,
+)
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import PrinterCallback, TrainerState
+
+from domain.progress import Observer
+from training.encoder.early_stopping import TuningPace, TuningWatch
+from training.processor import attention_for_learning, native_bfloat16
+
+
+@dataclass(frozen=True, match_args=False)  # read-only members, in any order
+class TuningSettings(Protocol):
+    """What fine-tunings have in common."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    judgements: int
+    max_seconds: float
+    patience: int
+
+
+def pace_of(settings: TuningSettings) -> TuningPace:
+    """Returns when the judge is asked, evenly over steps and time, and when training ends."""
+    between = max(1, settings.steps // settings.judgements)
+    between_s = settings.max_seconds / settings.judgements
+    return TuningPace(settings.steps, between, between_s, settings.max_seconds, settings.patience)
+
+
+@dataclass(frozen=True)
+class TuningRun:
+    """Where a fine-tuning happens.
+
+    Attributes:
+        checkpoint: folder of its checkpoints; an interrupted run goes on from the last one there.
+        seed: of pairs, their order and dropout.
+        observer: hears of losses and judgements.
+    """
+
+    checkpoint: Path
+    seed: int
+    observer: Observer
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """What is trained on.
+
+    Attributes:
+        examples: a column a tower, and maybe labels.
+        loss: over them.
+    """
+
+    examples: Dataset
+    loss: torch.nn.Module
+
+
+def run_trainer(
+    model: SentenceTransformer,
+    exercise: Exercise,
+    arguments: SentenceTransformerTrainingArguments,
+    watch: TuningWatch,
+) -> TrainerState:
+    """Trains the model in place, from the last checkpoint where there is one, and leaves its best state in it."""
+    trainer = _PacedTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=exercise.examples,
+        loss=exercise.loss,
+        callbacks=[watch],
+    )
+    trainer.watch = watch
+    trainer.remove_callback(PrinterCallback)  # the observer tells what people want to hear
+    last = last_checkpoint(Path(arguments.output_dir))
+    with attention_for_learning():
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+    watch.finish(trainer.state)
+    trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)  # it would go on in bfloat16
+    return trainer.state
+
+
+class _PacedTrainer(SentenceTransformerTrainer):
+    """The library's trainer; its learning rate follows the watch, which knows the time."""
+
+    watch: TuningWatch
+    lr_scheduler: LambdaLR | None
+
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        """Called by the trainer: no card is written here, and to gather one takes time and draws on the terminal."""
+
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LambdaLR:
+        """Called by the trainer."""
+        if self.lr_scheduler is None:
+            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, self.watch.rate)
+        return self.lr_scheduler
+
+
+def trainer_arguments(
+    settings: TuningSettings, run: TuningRun, more: Mapping[str, Any]
+) -> SentenceTransformerTrainingArguments:
+    """Returns what every fine-tuning here tells the library's trainer; `more` is its own."""
+    on_gpu = torch.cuda.is_available()
+    return SentenceTransformerTrainingArguments(
+        output_dir=str(run.checkpoint),
+        max_steps=settings.steps,
+        per_device_train_batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        bf16=torch.cuda.is_bf16_supported() if on_gpu else native_bfloat16(),
+        use_cpu=not on_gpu,
+        seed=run.seed,
+        save_steps=max(1, settings.steps // (2 * settings.judgements)),
+        save_total_limit=1,
+        logging_steps=max(1, settings.steps // 50),
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=on_gpu,
+        **more,
+    )
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Returns the latest that was written to its end (the state comes last); None without one."""
+    complete: Sequence[Path] = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
+    return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)

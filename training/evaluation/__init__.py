@@ -1,0 +1,1 @@
+"""Evaluation: metrics by method, intervals, report."""

@@ -1,0 +1,217 @@
+"""The rows that stand in every table: what a trained model has to beat, each with settings chosen on validation."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from domain.errors import ConfigurationError
+from domain.progress import Observer
+from training.encoder.semantic import SemanticScorer
+from training.run.dataset import hold_last_events
+from training.splits.split import History, Part, Scorer, Split
+
+RANDOM = "random"
+POPULARITY = "popularity"
+ITEM_KNN = "item-kNN"
+USER_KNN = "user-kNN"
+EASE = "EASE"
+ALS = "ALS"
+ZERO_SHOT = "semantic, zero-shot"
+ELSA = "ELSA"
+SOFTMAX_MF = "softmax MF"
+SASREC = "SASRec"
+GPT2 = "GPT-2"
+USUAL = (RANDOM, POPULARITY, ITEM_KNN, USER_KNN, EASE, ALS, ZERO_SHOT)
+# Those beyond the usual ones train for minutes to hours: only where they are asked for by name.
+BASELINES = (*USUAL, ELSA, SOFTMAX_MF, SASREC, GPT2)
+# The best of these is what a pipeline is measured against; where items are new, the zero-shot row.
+COMPARED = (POPULARITY, ITEM_KNN, EASE, ALS)
+
+# Enough to tell settings apart.
+_MOST_CASES = 2_000
+
+
+@dataclass(frozen=True)
+class ZeroShot:
+    """The centred zero-shot scorer, which can also read a line of text.
+
+    Attributes:
+        scorer: over the items' vectors.
+        encode: texts to float32[B, d], unit.
+    """
+
+    scorer: SemanticScorer
+    encode: Callable[[Sequence[str]], np.ndarray]
+
+    def scores(self, histories: Sequence[History]) -> np.ndarray:
+        """Returns float32[B, n], cosines with the history's centred mean."""
+        return self.scorer.scores(histories)
+
+    def text_scores(self, texts: Sequence[str]) -> np.ndarray:
+        """Returns float32[B, n], cosines with the text's vector, as the gateway compares a text."""
+        scores: np.ndarray = self.encode(texts) @ self.scorer.vectors.T
+        scores[:, ~self.scorer.vectors.any(axis=1)] = -np.inf
+        return scores
+
+
+class Random:
+    """Scores by chance: what a figure is without any knowledge."""
+
+    def __init__(self, item_count: int, seed: int) -> None:
+        self._item_count = item_count
+        self._rng = np.random.default_rng(seed)
+
+    def scores(self, histories: Sequence[History]) -> np.ndarray:
+        """Returns float32[B, n]."""
+        return self._rng.random((len(histories), self._item_count), dtype=np.float32)
+
+
+class Silent:
+    """Stands for a model that knows items by their ids alone where all candidates are new."""
+
+    def __init__(self, item_count: int) -> None:
+        self._item_count = item_count
+
+    def scores(self, histories: Sequence[History]) -> np.ndarray:
+        """Returns float32[B, n], -inf."""
+        return np.full((len(histories), self._item_count), -np.inf, np.float32)
+
+
+def baseline_rows(
+    split: Split, wanted: Sequence[str], observer: Observer, seed: int = 42, *, tuned: bool = True
+) -> dict[str, Scorer]:
+    """Fits the baselines that need no texts, in the order of `BASELINES`.
+
+    Args:
+        split: they are fitted on its training histories; settings are chosen on its validation part.
+        wanted: names of rows; others are not fitted.
+        observer: told of each.
+        seed: of the random row.
+        tuned: whether settings are chosen; else the defaults hold.
+    """
+    count = len(split.item_ids)
+    all_new = not any((part.candidates & split.known).any() for part in split.tests)
+    rows: dict[str, Scorer] = {}
+    warm = _warm(split, seed) if tuned else None
+    for name in (name for name in BASELINES if name in wanted and name != ZERO_SHOT):
+        if name == RANDOM:
+            rows[name] = Random(count, seed)
+        elif all_new:
+            rows[name] = Silent(count)
+        else:
+            observer.step(f"fitting {name}")
+            rows[name] = _FITTED[name](split, warm) if name in _FITTED else _LEARNED[name](split, seed, observer)
+    return rows
+
+
+def wanted_rows(words: str | None, known: Sequence[str], usual: Sequence[str]) -> tuple[str, ...]:
+    """Reads --rows: names by their letters and digits, for example "ease,itemknn,semantic-zero-shot"; None: the usual.
+
+    Raises:
+        ConfigurationError: no row has such a name.
+    """
+    if words is None:
+        return tuple(usual)
+    by_letters = {_letters(name): name for name in known}
+    parts = [_letters(part) for part in words.split(",")]
+    unknown = [part for part in parts if part not in by_letters]
+    if unknown:
+        raise ConfigurationError(f"--rows: no row {', '.join(unknown)}; there are {', '.join(by_letters)}")
+    return tuple(name for name in known if _letters(name) in parts)
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def _warm(split: Split, seed: int) -> tuple[Sequence[History], Part]:
+    """Histories and cases to choose settings by; made from training where the validation part asks for new items."""
+    targets = np.concatenate([case.targets for case in split.validation.cases])
+    if split.known[targets].mean() <= 0.5:
+        split = hold_last_events(split, seed)
+    cases = split.validation.cases
+    if len(cases) > _MOST_CASES:
+        drawn = np.random.default_rng(seed).choice(len(cases), _MOST_CASES, replace=False)
+        cases = tuple(cases[place] for place in np.sort(drawn))
+    return split.train, Part(cases, split.validation.candidates)
+
+
+_Chosen = tuple[Sequence[History], Part] | None
+
+
+def _popularity(split: Split, _: _Chosen) -> Scorer:
+    from training.collaborative.popularity import fit_popularity
+
+    return fit_popularity(split.train, len(split.item_ids))
+
+
+def _item_knn(split: Split, warm: _Chosen) -> Scorer:
+    from training.collaborative.neighbours import choose_item_neighbours, fit_item_neighbours
+
+    count = len(split.item_ids)
+    return fit_item_neighbours(split.train, count, warm and choose_item_neighbours(warm[0], count, warm[1]))
+
+
+def _user_knn(split: Split, warm: _Chosen) -> Scorer:
+    from training.collaborative.neighbours import choose_user_neighbours, fit_user_neighbours
+
+    count = len(split.item_ids)
+    return fit_user_neighbours(split.train, count, warm and choose_user_neighbours(warm[0], count, warm[1]))
+
+
+def _ease(split: Split, warm: _Chosen) -> Scorer:
+    from training.collaborative.ease import choose_ease, fit_ease
+
+    count = len(split.item_ids)
+    return fit_ease(split.train, count, warm and choose_ease(warm[0], count, warm[1]))
+
+
+def _als(split: Split, warm: _Chosen) -> Scorer:
+    from training.collaborative.als import choose_als, fit_als
+
+    count = len(split.item_ids)
+    return fit_als(split.train, count, warm and choose_als(warm[0], count, warm[1]))
+
+
+_FITTED: Mapping[str, Callable[[Split, _Chosen], Scorer]] = {
+    POPULARITY: _popularity,
+    ITEM_KNN: _item_knn,
+    USER_KNN: _user_knn,
+    EASE: _ease,
+    ALS: _als,
+}
+
+
+def _elsa(split: Split, _: int, observer: Observer) -> Scorer:
+    from training.collaborative.elsa import fit_elsa
+
+    return fit_elsa(split.train, len(split.item_ids), None, split.validation, observer)
+
+
+def _softmax_mf(split: Split, _: int, observer: Observer) -> Scorer:
+    from training.collaborative.softmax_mf import fit_softmax_mf
+
+    return fit_softmax_mf(split.train, len(split.item_ids), None, split.validation, observer)
+
+
+def _sasrec(split: Split, seed: int, observer: Observer) -> Scorer:
+    from training.sequence.fit import Resume
+    from training.sequence.sasrec import SasrecSettings, train_sasrec
+
+    return train_sasrec(split, SasrecSettings(), Resume(seed, "", None), observer)
+
+
+def _gpt2(split: Split, seed: int, observer: Observer) -> Scorer:
+    from training.sequence.fit import Resume
+    from training.sequence.gpt2 import Gpt2Settings, train_gpt2_baseline
+
+    return train_gpt2_baseline(split, Gpt2Settings(), Resume(seed, "", None), observer)
+
+
+_LEARNED: Mapping[str, Callable[[Split, int, Observer], Scorer]] = {
+    ELSA: _elsa,
+    SOFTMAX_MF: _softmax_mf,
+    SASREC: _sasrec,
+    GPT2: _gpt2,
+}

@@ -1,0 +1,247 @@
+"""What an evaluation says: for a terminal, as JSON, and (in `evaluation_page`) as a page to look at."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from training.evaluation.baselines import BASELINES, COMPARED, POPULARITY, RANDOM, ZERO_SHOT
+from training.evaluation.bootstrap import Interval
+from training.evaluation.evaluate import Evaluation, Row
+
+HEADLINES: Mapping[str, tuple[str, ...]] = {
+    "cold-items": ("recall@20", "recall@50", "ndcg@100"),
+    "warm-users": ("recall@20", "ndcg@100"),
+    "next-item": ("recall@10", "ndcg@10"),
+}
+_OTHER_HEADLINES = ("recall@10", "recall@20", "ndcg@10", "ndcg@100")
+MORE_METRICS = ("auc", "precision@10", "f1@10", "hit@10", "mrr", "diversity@10", "novelty@10")
+_SHORT = {"precision@10": "P@10", "hit@10": "hit@10", "diversity@10": "diverse", "novelty@10": "novel"}
+_NOTHING = "-"
+_WIDE = 116
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """A table, what it was made from, and the same about cold users.
+
+    Attributes:
+        facts: name and words, in order: files, protocol, seed, counts.
+        table: of the protocol.
+        cold: the table again with one event, three, a line of text; empty where the protocol has none.
+        notes: sentences for people.
+    """
+
+    facts: Mapping[str, str]
+    table: Evaluation
+    cold: tuple[Evaluation, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def headlines(self) -> tuple[str, ...]:
+        """The metrics by which the protocol is told, less a recall over so few candidates that every order has it."""
+        usual = HEADLINES.get(self.table.name, _OTHER_HEADLINES)
+        told = tuple(metric for metric in usual if not self._says_nothing(metric))
+        return told or usual
+
+    def _says_nothing(self, metric: str) -> bool:
+        name, _, k = metric.partition("@")
+        return name == "recall" and self.table.candidate_count <= int(k)
+
+    @property
+    def reference(self) -> str | None:
+        """The best baseline by the first headline: of popularity, item-kNN, EASE and ALS, else the zero-shot row."""
+        answered = [row.name for row in self.table.answered()]
+        compared = [name for name in COMPARED if name in answered] or [name for name in answered if name == ZERO_SHOT]
+        return max(compared, key=lambda name: self.table.mean(name, self.headlines[0]).point, default=None)
+
+    def ratios(self) -> dict[str, dict[str, Interval]]:
+        """Returns by row and headline the multiple of the reference; of the rows that are no mere reference."""
+        reference = self.reference
+        if reference is None:
+            return {}
+        return {
+            row.name: {metric: self.table.ratio(row.name, reference, metric) for metric in self.headlines}
+            for row in self.table.answered()
+            if row.name != reference
+        }
+
+
+def terminal_report(report: EvaluationReport, width: int = _WIDE) -> Group:
+    """Lays the report out for a terminal of so many columns; below 116 cold users get a table a case."""
+    parts: list[RenderableType] = [_facts(report), Text(), _headline_table(report), Text(), _more_table(report.table)]
+    cold = [report.cold] if width >= _WIDE else [(table,) for table in report.cold]
+    for tables in (tables for tables in cold if tables):
+        parts += [Text(), _cold_table(report, tables)]
+    parts += [Text(), Text(_legend(report), style="dim")]
+    parts += [Text(note, style="yellow") for note in report.notes]
+    return Group(*parts)
+
+
+def figure(value: float | None, digits: int = 4) -> str:
+    """Writes a figure as .1683, 107 or ∞ (a ratio to nothing), or - where there is none."""
+    if value is None or math.isnan(value):
+        return _NOTHING
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    whole_digits = len(str(int(abs(value))))
+    text = f"{value:.{max(0, digits + 1 - whole_digits)}f}"
+    return text.removeprefix("0") if text.startswith("0.") else text
+
+
+def with_interval(found: Interval, digits: int = 4) -> str:
+    """Writes a figure with its interval: .1683 [.1533, .1835]."""
+    if math.isnan(found.point):
+        return _NOTHING
+    return f"{figure(found.point, digits)} [{figure(found.low, digits)}, {figure(found.high, digits)}]"
+
+
+def with_margin(found: Interval) -> str:
+    """Writes a figure with half of its interval's width: .1683 ±.0151."""
+    if math.isnan(found.point):
+        return _NOTHING
+    return f"{figure(found.point)} ±{figure((found.high - found.low) / 2)}"
+
+
+def metric_label(metric: str) -> str:
+    """Writes a metric's name as people do: recall@20 is Recall@20, auc is AUC."""
+    capital = {"ndcg": "NDCG", "mrr": "MRR", "auc": "AUC", "f1": "F1"}
+    name, at, k = metric.partition("@")
+    return f"{capital.get(name, name.capitalize())}{at}{k}"
+
+
+def evaluation_to_json(report: EvaluationReport) -> dict[str, object]:
+    """Returns plain values: figures, intervals, ratios, curves. NaN becomes null."""
+    told = {
+        "facts": dict(report.facts),
+        "reference": report.reference,
+        "table": _table_to_json(report.table),
+        "ratios_to_reference": {
+            row: {metric: asdict(found) for metric, found in ratios.items()} for row, ratios in report.ratios().items()
+        },
+        "cold_users": [_table_to_json(table) for table in report.cold],
+        "notes": list(report.notes),
+    }
+    return {name: _plain(value) for name, value in told.items()}
+
+
+def _table_to_json(table: Evaluation) -> dict[str, object]:
+    return {
+        "name": table.name,
+        "case_count": table.case_count,
+        "user_count": table.user_count,
+        "candidate_count": table.candidate_count,
+        "draws": table.draws,
+        "rows": {row.name: _row_to_json(table, row) for row in table.rows},
+    }
+
+
+def _row_to_json(table: Evaluation, row: Row) -> dict[str, object] | None:
+    if not row.answered:
+        return None
+    curves = {
+        name: None if curve is None else {key: np.asarray(value).tolist() for key, value in asdict(curve).items()}
+        for name, curve in (("reliability", row.reliability), ("threshold", row.threshold))
+    }
+    metrics = {
+        metric: {**asdict(table.mean(row.name, metric)), "spread_over_draws": row.spread.get(metric)}
+        for metric in table.metrics
+    }
+    own = {"coverage@10": row.coverage, "brier": row.brier, "seconds": round(row.seconds, 2)}
+    return {"metrics": metrics, **own, **curves}
+
+
+def cold_metric(report: EvaluationReport) -> str:
+    """Returns the metric by which cold users are told: the protocol's first."""
+    return report.headlines[0]
+
+
+def least_row(evaluation: Evaluation) -> str | None:
+    """Returns what a cold user is measured against: popularity, else chance where every candidate is new."""
+    answered = [row.name for row in evaluation.answered()]
+    return next((name for name in (POPULARITY, RANDOM) if name in answered), None)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _facts(report: EvaluationReport) -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, words in report.facts.items():
+        table.add_row(Text(name, style="dim"), escape(words))
+    return table
+
+
+def _headline_table(report: EvaluationReport) -> Table:
+    evaluation, ratios = report.table, report.ratios()
+    table = _table("row")
+    for metric in report.headlines:
+        table.add_column(metric_label(metric), justify="right", no_wrap=True)
+    if evaluation.draws > 1:
+        table.add_column("spread", justify="right")
+    table.add_column(f"x {report.reference}" if report.reference else "", justify="right", no_wrap=True)
+    for row in evaluation.rows:
+        cells = [with_margin(evaluation.mean(row.name, metric)) for metric in report.headlines]
+        if evaluation.draws > 1:
+            cells.append(figure(row.spread.get(report.headlines[0])))
+        ratio = ratios.get(row.name, {}).get(report.headlines[0])
+        cells.append(with_interval(ratio, 2) if ratio else ("1" if row.name == report.reference else _NOTHING))
+        table.add_row(escape(row.name), *cells, style="" if row.name in BASELINES else "bold")
+    return table
+
+
+def _more_table(evaluation: Evaluation) -> Table:
+    table = _table("row")
+    for name in (*(_SHORT.get(metric, metric_label(metric)) for metric in MORE_METRICS), "covered", "Brier", "s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in evaluation.rows:
+        digits = [3, 3, 3, 3, 3, 2, 2]
+        means = [evaluation.mean(row.name, metric).point for metric in MORE_METRICS]
+        cells = [figure(mean, count) for mean, count in zip(means, digits, strict=True)]
+        cells.append(figure(row.coverage, 2) if row.answered else _NOTHING)
+        table.add_row(escape(row.name), *cells, figure(row.brier), f"{row.seconds:.0f}")
+    return table
+
+
+def _table(first: str) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column(first, no_wrap=True)
+    return table
+
+
+def _cold_table(report: EvaluationReport, tables: Sequence[Evaluation]) -> Table:
+    metric = cold_metric(report)
+    table = _table(f"cold user, {metric_label(metric)}")
+    for evaluation in tables:
+        table.add_column(evaluation.name, justify="right", no_wrap=True)
+        table.add_column(f"x {least_row(evaluation) or '-'}", justify="right", no_wrap=True)
+    for row in tables[0].rows:
+        cells = []
+        for evaluation in tables:
+            cells.append(with_margin(evaluation.mean(row.name, metric)))
+            least = least_row(evaluation)
+            paired = least is not None and row.name != least and evaluation.row(row.name).answered
+            ratio = evaluation.ratio(row.name, least, metric) if paired and least else None
+            cells.append(with_interval(ratio, 2) if ratio else _NOTHING)
+        table.add_row(escape(row.name), *cells)
+    return table
+
+
+def _legend(report: EvaluationReport) -> str:
+    draws = ""
+    if report.table.draws > 1:
+        draws = f" Means over {report.table.draws} draws, spread is theirs of {metric_label(report.headlines[0])}."
+    return (
+        "± and [low, high]: 95 % of a bootstrap over users; ratios are paired. Full ranking, ties by item id. "
+        f"- : the row cannot answer, for example an item nobody has touched.{draws}"
+    )

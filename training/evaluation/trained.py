@@ -1,0 +1,130 @@
+"""The rows of a model folder, and the proof that it was not trained on what it is to be judged by."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from domain.errors import SplitRefused, TrainingRefused
+from domain.item import Item
+from training.collaborative.neighbours import NeighbourTable
+from training.encoder.semantic import SemanticScorer
+from training.evaluation.baselines import ZeroShot
+from training.evaluation.pipeline_rows import HybridReader, RankedReader
+from training.ranking.folder import load_hybrid, load_pipeline, load_recall
+from training.ranking.sources import Tower
+from training.run.folder import read_run
+from training.run.item_facts import ASPECTS, content_facts
+from training.run.steps.user_tower import saved_tower
+from training.splits.split import Scorer, Split
+
+FINE_TUNED = "semantic, fine-tuned"
+COLLABORATIVE = "neighbour table"
+USER_TOWER = "user tower"
+HYBRID = "hybrid recall"
+RANKED = "hybrid + ranker"
+TRAINED = (FINE_TUNED, COLLABORATIVE, USER_TOWER, HYBRID, RANKED)
+
+
+@dataclass(frozen=True)
+class ModelInputs:
+    """What trained rows work on.
+
+    Attributes:
+        split: they are judged by.
+        items: the catalogue; None where there is none.
+        vectors: float32[n, d], content vectors by the base encoder; None without texts.
+        texts: of the items; None where there are none.
+        encode: an encoder folder and the items' texts to float32[n, d], unit; kept on disk.
+        read: an encoder folder and lines about users to float32[B, d], unit; loads the encoder once.
+        base: folder of the base encoder.
+    """
+
+    split: Split
+    items: Sequence[Item] | None
+    vectors: np.ndarray | None
+    texts: Sequence[str] | None
+    encode: Callable[[Path, Sequence[str]], np.ndarray]
+    read: Callable[[Path, Sequence[str]], np.ndarray]
+    base: Path | None = None
+
+
+def check_same_split(model: Path, wanted: Mapping[str, object]) -> None:
+    """Compares the split a model was trained on with the one that it is to be judged by.
+
+    Args:
+        model: the model folder.
+        wanted: what of run.json's "split" must agree, such as `protocol`, `seed` and `interactions_sha256`; a protocol
+            of None stands for a model trained on the whole training file of a division that somebody brings.
+
+    Raises:
+        SplitRefused: they differ, so that a test item may be in training.
+        TrainingRefused: no model folder.
+    """
+    trained = read_run(model).get("split")
+    if not isinstance(trained, dict):
+        raise TrainingRefused(f"{model}: run.json does not say what the model was trained on; train it again")
+    if trained.get("protocol") is None and wanted["protocol"] is not None:
+        raise SplitRefused(
+            f"{model} was trained on all interactions, so every test item is in its training; train one to be judged: "
+            f"shortlist train ... --protocol {wanted['protocol']} --seed {wanted['seed']}"
+        )
+    differing = [name for name in wanted if trained.get(name) != wanted[name]]
+    if differing:
+        told = ", ".join(
+            f"{name} {trained.get(name) or 'none'} (asked: {wanted[name] or 'none'})" for name in differing
+        )
+        raise SplitRefused(
+            f"{model} was trained on another split: {told}. Test items may be in its training. Judge it by the split "
+            "that it was trained for, or train one on what this one trains on"
+        )
+
+
+def trained_rows(model: Path, inputs: ModelInputs) -> dict[str, Scorer]:
+    """Loads the parts of a model folder that stand as rows of their own.
+
+    Raises:
+        TrainingRefused: a part belongs to another catalogue.
+    """
+    rows: dict[str, Scorer] = {}
+    content: ZeroShot | None = None
+    if inputs.vectors is not None and inputs.base is not None:
+        content = ZeroShot(SemanticScorer.of(inputs.vectors), partial(inputs.read, inputs.base))
+    if (model / "encoder").is_dir() and inputs.texts is not None:
+        vectors = inputs.encode(model / "encoder", inputs.texts)
+        content = rows[FINE_TUNED] = ZeroShot(SemanticScorer.of(vectors), partial(inputs.read, model / "encoder"))
+    collaborative = model / "collaborative"
+    if (collaborative / "neighbours.npz").is_file():
+        _check_items(collaborative / "items.json", inputs.split)
+        rows[COLLABORATIVE] = NeighbourTable.load(collaborative)
+    tower = saved_tower(model, None if content is None else content.scorer.vectors)
+    if tower is not None:
+        rows[USER_TOWER] = tower
+    if (model / "ranker" / "hybrid.json").is_file():
+        rows |= _pipeline_rows(model, inputs, content, tower)
+    return rows
+
+
+def _pipeline_rows(
+    model: Path, inputs: ModelInputs, content: ZeroShot | None, tower: Tower | None
+) -> dict[str, Scorer]:
+    vectors = None if content is None else content.scorer.vectors
+    facts = content_facts(len(inputs.split.item_ids), inputs.items, vectors, model / ASPECTS)
+    parts = (inputs.split.validation, *inputs.split.tests)
+    candidates = np.logical_or.reduce([part.candidates for part in parts])
+    if not (model / "ranker" / "model.safetensors").is_file():  # it was no better than hybrid recall
+        recall = load_recall(model / "collaborative", facts, tower)
+        hybrid = load_hybrid(model / "ranker", recall, inputs.split.known)
+        return {HYBRID: hybrid if content is None else HybridReader(hybrid, content.encode)}
+    ranker = load_pipeline(model, facts, inputs.split.known, tower).among(candidates)
+    if content is None:
+        return {HYBRID: ranker.hybrid, RANKED: ranker}
+    return {HYBRID: HybridReader(ranker.hybrid, content.encode), RANKED: RankedReader(ranker, content.encode)}
+
+
+def _check_items(path: Path, split: Split) -> None:
+    if tuple(json.loads(path.read_text(encoding="utf-8"))) != split.item_ids:
+        raise TrainingRefused(f"{path} lists other items than the item file given; give the one it was trained with")

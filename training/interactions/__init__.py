@@ -1,0 +1,1 @@
+"""Interaction files: reading, checking, cleaning, positives."""

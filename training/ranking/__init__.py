@@ -1,0 +1,1 @@
+"""Blend, thresholds and ranker."""

@@ -1,0 +1,252 @@
+"""The ranker: match probability over the candidates that recall returns, and the whole pipeline as one Scorer."""
+
+import copy
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from core.ranking.features import FEATURE_NAMES, FeatureScaler
+from domain.progress import Observer, Silent
+from networks.ranker import RankerNetwork, RankerShape
+from training.ranking.blend import Hybrid
+from training.ranking.calibration import Calibration, fit_calibration
+from training.ranking.examples import Examples, candidates_of
+from training.splits.split import History
+
+
+@dataclass(frozen=True)
+class RankerSettings:
+    """How the network is trained.
+
+    Attributes:
+        hidden: widths of its hidden layers.
+        members: networks in the ensemble.
+        epochs: most passes over the questions.
+        patience: passes without a better figure on held-out questions before it stops.
+        batch_size: questions in a step.
+        negatives: candidates of a question, besides what was chosen, that a step looks at.
+        learning_rate: of AdamW.
+        weight_decay: of AdamW.
+        dropout: in the hidden layers.
+        held_out: share of the users whose questions choose the epoch and calibrate the probabilities.
+        candidate_limit: most candidates that are ranked.
+    """
+
+    hidden: tuple[int, ...] = (64, 32)
+    members: int = 3
+    epochs: int = 25
+    patience: int = 4
+    batch_size: int = 16
+    negatives: int = 100
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    dropout: float = 0.2
+    held_out: float = 0.15
+    candidate_limit: int = 400
+
+
+@dataclass(frozen=True)
+class RankModel:
+    """A trained network with what goes around it.
+
+    Attributes:
+        network: scaled features to logits.
+        scaler: of the features.
+        calibration: logit to the probability that a candidate is chosen.
+    """
+
+    network: RankerNetwork
+    scaler: FeatureScaler
+    calibration: Calibration
+
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        """Maps float32[..., F] features as `rank_features` gives them to float32[...]."""
+        with torch.inference_mode():
+            found: np.ndarray = self.network(torch.from_numpy(self.scaler.apply(features))).numpy()
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Writes `model.safetensors`, `settings.json` (feature names, shape) and `scaler.json` (with calibration)."""
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(self.network.state_dict(), folder / "model.safetensors")
+        settings = {"feature_names": list(FEATURE_NAMES), "shape": asdict(self.network.shape)}
+        scaler = {
+            "mean": self.scaler.mean.tolist(),
+            "scale": self.scaler.scale.tolist(),
+            "slope": self.calibration.slope,
+            "intercept": self.calibration.intercept,
+        }
+        for name, content in (("settings.json", settings), ("scaler.json", scaler)):
+            (folder / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "RankModel":
+        """Reads what `save` wrote.
+
+        Raises:
+            ValueError: it was trained on other features than this program makes.
+        """
+        settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        if tuple(settings["feature_names"]) != FEATURE_NAMES:
+            raise ValueError(f"{folder} was trained on other features than this program makes; train the ranker again")
+        shape = settings["shape"]
+        network = RankerNetwork(RankerShape(shape["feature_count"], tuple(shape["hidden"]), shape["members"]))
+        network.load_state_dict(load_file(folder / "model.safetensors"))
+        raw = json.loads((folder / "scaler.json").read_text(encoding="utf-8"))
+        mean, scale = (np.asarray(raw[name], np.float32) for name in ("mean", "scale"))
+        return cls(network.eval(), FeatureScaler(mean, scale), Calibration(raw["slope"], raw["intercept"]))
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """The row "hybrid + ranker": recall, features, match probability; the rest of the catalogue in hybrid order below.
+
+    Attributes:
+        hybrid: orders what is not ranked.
+        model: orders what is.
+        candidate_limit: most candidates that are ranked.
+        allowed: bool[n], rows that recall may return; None for all.
+    """
+
+    hybrid: Hybrid
+    model: RankModel
+    candidate_limit: int = RankerSettings.candidate_limit
+    allowed: np.ndarray | None = None
+
+    def among(self, allowed: np.ndarray) -> "Ranker":
+        """Returns the same pipeline recalling only among these rows, bool[n], as a request with a condition does."""
+        return replace(self, allowed=allowed)
+
+    def scores(self, histories: Sequence[History]) -> np.ndarray:
+        """Returns float32[B, n]: match logits of the candidates, below them every other row in hybrid order."""
+        scores = self.hybrid.scores(histories)
+        allowed = np.ones(scores.shape[1], bool) if self.allowed is None else self.allowed
+        found = candidates_of(self.hybrid.recall, histories, allowed, self.candidate_limit)
+        for row, (candidates, features) in zip(scores, found, strict=True):
+            if len(candidates):
+                logits = self.model.logits(features)
+                row[:] += logits.min() - 1 - row.max()
+                row[candidates] = logits
+        return scores
+
+    def probabilities(self, histories: Sequence[History]) -> np.ndarray:
+        """Returns float64[B, n], how likely each candidate is to be chosen; NaN for what is not ranked."""
+        told = np.full((len(histories), self.hybrid.recall.facts.count), np.nan)
+        allowed = np.ones(told.shape[1], bool) if self.allowed is None else self.allowed
+        found = candidates_of(self.hybrid.recall, histories, allowed, self.candidate_limit)
+        for row, (candidates, features) in zip(told, found, strict=True):
+            row[candidates] = self.model.calibration.probabilities(self.model.logits(features))
+        return told
+
+
+def train_ranker(
+    examples: Examples, settings: RankerSettings | None = None, seed: int = 42, observer: Observer | None = None
+) -> RankModel:
+    """Trains the ensemble; each member stops where its held-out questions are answered best.
+
+    The loss of a question is the mean of -log softmax(logits) over the candidates that were chosen. Afterwards slope
+    and intercept are fitted on the held-out questions, so that sigmoid(slope * logit + intercept) is a probability.
+
+    Raises:
+        ValueError: no question has a candidate that was chosen.
+    """
+    settings, observer = settings or RankerSettings(), observer or Silent()
+    answered = examples.chosen.any(axis=1)
+    if not answered.any():
+        raise ValueError("recall found none of the training targets; the ranker has nothing to learn from")
+    scaler = FeatureScaler.fitted(examples.features[examples.mask])
+    held = held_out(examples, settings, seed)
+    data = _Data(scaler, examples, settings, seed)
+    train = np.flatnonzero(answered & ~held)
+    judged = np.flatnonzero(answered & held) if held.any() else train
+    shape = RankerShape(examples.features.shape[2], settings.hidden, settings.members)
+    network = RankerNetwork(shape, settings.dropout)
+    for place in range(settings.members):
+        torch.manual_seed(seed + place)
+        network.members[place] = _trained_member(
+            RankerNetwork(replace(shape, members=1), settings.dropout), data, train, judged, observer
+        )
+    network.eval()
+    every = np.flatnonzero(held) if held.any() else np.arange(len(examples.group))
+    with torch.inference_mode():
+        logits = network(data.features(every)).numpy()
+    mask = examples.mask[every]
+    calibration = fit_calibration(logits[mask], examples.chosen[every][mask])
+    return RankModel(network, scaler, calibration)
+
+
+def held_out(examples: Examples, settings: RankerSettings, seed: int = 42) -> np.ndarray:
+    """Returns bool[B], the questions that `train_ranker` does not learn from; none where there are too few users."""
+    answered = examples.chosen.any(axis=1)
+    users = np.random.default_rng(seed).permutation(np.unique(examples.group))
+    held: np.ndarray = np.isin(examples.group, users[: max(1, int(settings.held_out * len(users)))])
+    return held if (answered & held).any() and (answered & ~held).any() else np.zeros_like(held)
+
+
+class _Data:
+    """Examples as tensors, a batch at a time."""
+
+    def __init__(self, scaler: FeatureScaler, examples: Examples, settings: RankerSettings, seed: int) -> None:
+        self._features = scaler.apply(examples.features)
+        self._examples = examples
+        self._rng = np.random.default_rng(seed)
+        self.settings = settings
+
+    def features(self, places: np.ndarray) -> Tensor:
+        """Returns float32[len(places), C, F], scaled."""
+        return torch.from_numpy(self._features[places])
+
+    def sampled_loss(self, network: RankerNetwork, places: np.ndarray) -> Tensor:
+        """Returns the loss over what was chosen and a few other candidates, drawn anew each time."""
+        mask, chosen = self._examples.mask[places], self._examples.chosen[places]
+        count = min(mask.shape[1], int(chosen.sum(axis=1).max()) + self.settings.negatives)
+        keys = np.where(mask, self._rng.random(mask.shape, dtype=np.float32) + 2 * chosen, -1)
+        kept = np.argpartition(-keys, count - 1, axis=1)[:, :count]
+        taken = self._features[places[:, None], kept]
+        return self._loss(network, taken, *(np.take_along_axis(part, kept, axis=1) for part in (mask, chosen)))
+
+    def loss(self, network: RankerNetwork, places: np.ndarray) -> Tensor:
+        """Returns the mean over questions of the listwise cross-entropy over all candidates."""
+        return self._loss(network, self._features[places], self._examples.mask[places], self._examples.chosen[places])
+
+    @staticmethod
+    def _loss(network: RankerNetwork, features: np.ndarray, mask: np.ndarray, chosen_places: np.ndarray) -> Tensor:
+        logits = network(torch.from_numpy(features)).masked_fill(torch.from_numpy(~mask), -torch.inf)
+        chosen = torch.from_numpy(chosen_places)
+        shares = torch.where(chosen, logits.log_softmax(dim=1), 0.0)
+        return -(shares.sum(dim=1) / chosen.sum(dim=1)).mean()
+
+
+def _trained_member(
+    network: RankerNetwork, data: _Data, train: np.ndarray, judged: np.ndarray, observer: Observer
+) -> torch.nn.Module:
+    """Trains one network and returns its only member as it was after its best epoch."""
+    settings = data.settings
+    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    best, best_loss, since = copy.deepcopy(network.members[0]), np.inf, 0
+    for epoch in range(settings.epochs):
+        network.train()
+        order = torch.randperm(len(train)).numpy()
+        for start in range(0, len(order), settings.batch_size):
+            optimiser.zero_grad()
+            loss = data.sampled_loss(network, train[order[start : start + settings.batch_size]])
+            loss.backward()
+            optimiser.step()
+        network.eval()
+        with torch.inference_mode():
+            figure = float(
+                np.mean([float(data.loss(network, part)) for part in np.array_split(judged, len(judged) // 256 + 1)])
+            )
+        observer.metric("ranker/held_out_loss", epoch, figure)
+        since = 0 if figure < best_loss else since + 1
+        if since == 0:
+            best, best_loss = copy.deepcopy(network.members[0]), figure
+        if since >= settings.patience:
+            break
+    return best

@@ -1,0 +1,1 @@
+"""Aspect profiles from reviews."""

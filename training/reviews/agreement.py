@@ -1,0 +1,85 @@
+"""How well read aspects agree with labels."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core.aspects.extract import ASPECTS
+
+LABELS = ("positive", "neutral", "negative")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Counts of one class.
+
+    Attributes:
+        right: predicted, and labelled so.
+        predicted: how often predicted.
+        labelled: how often labelled.
+    """
+
+    right: int
+    predicted: int
+    labelled: int
+
+    @property
+    def f1(self) -> float:
+        """The harmonic mean of precision and recall, 2 right / (predicted + labelled)."""
+        return 2 * self.right / max(self.predicted + self.labelled, 1)
+
+
+@dataclass(frozen=True)
+class AspectFigures:
+    """Agreement on (text, aspect, polarity) triples.
+
+    Attributes:
+        texts: how many texts were judged.
+        by_aspect: a triple is right where aspect and polarity are; aspects that no label uses are left out.
+        by_polarity: the same, pooled over aspects.
+        naming: whether the aspect was found at all, whatever its polarity.
+    """
+
+    texts: int
+    by_aspect: Mapping[str, Agreement]
+    by_polarity: Mapping[str, Agreement]
+    naming: Agreement
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean F1 over aspects."""
+        return _mean_f1(self.by_aspect)
+
+    @property
+    def polarity_macro_f1(self) -> float:
+        """Mean F1 over polarities."""
+        return _mean_f1(self.by_polarity)
+
+
+def aspect_figures(labelled: Sequence[Mapping[str, str]], predicted: Sequence[Mapping[str, str]]) -> AspectFigures:
+    """Compares labels with predictions.
+
+    Args:
+        labelled: for each text, polarity ("positive", "neutral", "negative") by aspect.
+        predicted: the same, as read, in the same order.
+    """
+    told = {(text, *pair) for text, labels in enumerate(labelled) for pair in labels.items()}
+    read = {(text, *pair) for text, labels in enumerate(predicted) for pair in labels.items()}
+    by_aspect = {aspect: _agreement(told, read, 1, aspect) for aspect in ASPECTS}
+    by_polarity = {label: _agreement(told, read, 2, label) for label in LABELS}
+    told_names, read_names = ({triple[:2] for triple in triples} for triples in (told, read))
+    return AspectFigures(
+        texts=len(labelled),
+        by_aspect={name: counts for name, counts in by_aspect.items() if counts.labelled},
+        by_polarity={name: counts for name, counts in by_polarity.items() if counts.labelled},
+        naming=Agreement(len(told_names & read_names), len(read_names), len(told_names)),
+    )
+
+
+def _agreement(told: set[tuple[int, str, str]], read: set[tuple[int, str, str]], place: int, value: str) -> Agreement:
+    told = {triple for triple in told if triple[place] == value}
+    read = {triple for triple in read if triple[place] == value}
+    return Agreement(len(told & read), len(read), len(told))
+
+
+def _mean_f1(classes: Mapping[str, Agreement]) -> float:
+    return sum(counts.f1 for counts in classes.values()) / max(len(classes), 1)

@@ -1,0 +1,144 @@
+"""Profiles from reviews: what items are praised and blamed for, and what users care about.
+
+Take the training part of a split only: a review of a test item by a test user tells what the test asks.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.aspects.extract import AspectScore, aspect_scores
+from core.aspects.profile import AspectProfile, AspectTable, item_profile, user_profile
+from domain.errors import StorageError
+from domain.progress import Observer
+
+ITEM_FILE = "aspects.json"
+USER_FILE = "user_aspects.json"
+
+_TELL_EVERY = 20_000
+
+
+@dataclass(frozen=True)
+class ReviewProfileSettings:
+    """How reviews become profiles.
+
+    Attributes:
+        item_prior: opinions' worth of silence that an item's scores are drawn to 0 by.
+        user_prior: the same for users.
+        newest_texts: reviews read of each item and each user, the newest; more say little new and take time.
+    """
+
+    item_prior: float = 2.0
+    user_prior: float = 0.5
+    newest_texts: int = 200
+
+
+@dataclass(frozen=True)
+class Review:
+    """One text about one item; the user may be unknown ("")."""
+
+    user_id: str
+    item_id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ReviewProfiles:
+    """Aspect profiles by id, ready to be saved."""
+
+    items: AspectTable
+    users: AspectTable
+
+    def save(self, folder: Path) -> None:
+        """Writes `aspects.json`, which a release packs, and `user_aspects.json`, which it does not.
+
+        Raises:
+            StorageError: a file cannot be written.
+        """
+        for name, table in ((ITEM_FILE, self.items), (USER_FILE, self.users)):
+            _write(folder / name, table.dump())
+
+    @classmethod
+    def load(cls, folder: Path) -> "ReviewProfiles":
+        """Reads what `save` wrote."""
+        return cls(AspectTable.load(folder / ITEM_FILE), AspectTable.load(folder / USER_FILE))
+
+
+def train_review_profiles(
+    reviews: Iterable[Review], settings: ReviewProfileSettings, observer: Observer
+) -> ReviewProfiles:
+    """Reads reviews, oldest first, and sums them by item and by user.
+
+    Args:
+        reviews: texts of the training part, oldest first; empty ones are passed over.
+        settings: how.
+        observer: hears how far the reading is.
+
+    Returns:
+        Profiles of those items and users of whom something was said.
+    """
+    of_item: dict[str, list[int]] = {}
+    of_user: dict[str, list[int]] = {}
+    texts: list[str] = []
+    for review in reviews:
+        if not review.text.strip():
+            continue
+        of_item.setdefault(review.item_id, []).append(len(texts))
+        if review.user_id:
+            of_user.setdefault(review.user_id, []).append(len(texts))
+        texts.append(review.text)
+    newest = settings.newest_texts
+    needed = {place for places in (*of_item.values(), *of_user.values()) for place in places[-newest:]}
+    observer.step(f"reading {len(needed):,} of {len(texts):,} reviews for aspects")
+    read = _read(texts, sorted(needed), observer)
+    profiles = ReviewProfiles(
+        _table(of_item, read, newest, lambda scores: item_profile(scores, settings.item_prior)),
+        _table(of_user, read, newest, lambda scores: user_profile(scores, settings.user_prior)),
+    )
+    observer.step(f"aspects of {len(profiles.items.scores):,} items and {len(profiles.users.scores):,} users")
+    return profiles
+
+
+def _read(texts: list[str], places: list[int], observer: Observer) -> dict[int, tuple[AspectScore, ...]]:
+    read = {}
+    for done, place in enumerate(places, start=1):
+        read[place] = aspect_scores(texts[place])
+        if done % _TELL_EVERY == 0:
+            observer.step(f"{done:,} of {len(places):,} reviews read")
+    return read
+
+
+def _table(
+    places_by_id: dict[str, list[int]],
+    read: dict[int, tuple[AspectScore, ...]],
+    newest: int,
+    profile: Callable[[list[tuple[AspectScore, ...]]], AspectProfile],
+) -> AspectTable:
+    return AspectTable.of(
+        {key: profile([read[place] for place in places[-newest:]]) for key, places in places_by_id.items()}
+    )
+
+
+def aspect_coverage(item_ids: Iterable[str], table: AspectTable) -> float:
+    """Returns the share of items of which some aspect is known, 0 to 1."""
+    known = [item_id in table.scores for item_id in item_ids]
+    return float(np.mean(known)) if known else 0.0
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes a whole file or none."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be written: {error.strerror or error}; free some space or choose --out"
+        ) from error

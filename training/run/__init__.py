@@ -1,0 +1,1 @@
+"""A training run: steps, folder, log, presets."""

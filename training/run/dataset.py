@@ -1,0 +1,120 @@
+"""What every step of a training run works on: the data as read and checked, its split, and the items' vectors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from domain.item import Item
+from domain.progress import Observer
+from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate, item_text
+from training.encoder.item_vectors import item_vectors
+from training.interactions.positives import Positives
+from training.interactions.table import Interactions
+from training.run.warm_start import Start
+from training.splits.split import Case, History, Part, Split
+
+_INNER_SHARE = 0.1
+_INNER_SOURCE = 0.8
+
+
+@dataclass(frozen=True)
+class BaseEncoder:
+    """The text encoder that a run starts from.
+
+    Attributes:
+        folder: a sentence-transformers or Hugging Face folder.
+        name: what people call it.
+        max_tokens: where texts are cut.
+    """
+
+    folder: Path
+    name: str
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class Material:
+    """The data of one run.
+
+    Attributes:
+        key: digest of all that stands here; part of every step's key.
+        items: the catalogue; None where there are only ids.
+        interactions: as read.
+        positives: the choices among them.
+        split: for training, choosing and judging.
+        encoder: None where no item has a text.
+        out: the model folder, where earlier steps' parts are.
+        cache: folder of item vectors.
+        seed: of every draw.
+        observer: hears of progress.
+        start: trained parts to begin with; None begins as usual.
+    """
+
+    key: str
+    items: tuple[Item, ...] | None
+    interactions: Interactions
+    positives: Positives
+    split: Split
+    encoder: BaseEncoder | None
+    out: Path
+    cache: Path
+    seed: int
+    observer: Observer
+    start: Start | None = None
+
+    @property
+    def item_count(self) -> int:
+        """Rows of the catalogue."""
+        return len(self.split.item_ids)
+
+    @cached_property
+    def texts(self) -> tuple[str, ...] | None:
+        """The items' texts, as a release tells them."""
+        return None if self.items is None or self.encoder is None else item_texts(self.items)
+
+    @cached_property
+    def vectors(self) -> np.ndarray | None:
+        """float32[n, d], the base encoder's vectors."""
+        if self.texts is None or self.encoder is None:
+            return None
+        return item_vectors(self.texts, self.encoder.folder, self.encoder.max_tokens, self.cache, self.observer)
+
+    @cached_property
+    def warm(self) -> Split:
+        """The split itself where most validation targets occur in training; else one with such targets, made from it.
+
+        Models that know items by their ids alone learn nothing from a validation part of new items.
+        """
+        targets = np.concatenate([case.targets for case in self.split.validation.cases])
+        if self.split.known[targets].mean() > 0.5:
+            return self.split
+        return hold_last_events(self.split, self.seed)
+
+
+def item_texts(items: Sequence[Item]) -> tuple[str, ...]:
+    """Returns each item's text by the template that a release takes by default."""
+    names = {name for item in items for name in item.attributes}
+    template = TextTemplate(tuple(name for name in COMMON_TEXT_ATTRIBUTES if name in names))
+    return tuple(item_text(item, template) for item in items)
+
+
+def hold_last_events(split: Split, seed: int) -> Split:
+    """Returns a split of the training histories: a tenth of the users are asked for the last fifth of their events."""
+    rng = np.random.default_rng(seed)
+    able = [place for place, history in enumerate(split.train) if len(history) > 1]
+    drawn = set(rng.choice(able, max(1, int(_INNER_SHARE * len(able))), replace=False)) if able else set()
+    train: list[History] = []
+    cases: list[Case] = []
+    for place, history in enumerate(split.train):
+        if place not in drawn:
+            train.append(history)
+            continue
+        source = max(1, min(len(history) - 1, round(_INNER_SOURCE * len(history))))
+        train.append(history.before(source))
+        cases.append(Case(f"training user {place}", train[-1], history.rows[source:]))
+    known = np.zeros(len(split.item_ids), bool)
+    known[np.concatenate([history.rows for history in train])] = True
+    return Split(split.protocol, split.item_ids, tuple(train), Part(tuple(cases), known), (), known)

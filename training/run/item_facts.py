@@ -1,0 +1,60 @@
+"""The facts about items that a run has before anything is fitted: attributes, and vectors by the encoder it keeps."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from core.aspects.profile import AspectTable
+from core.ranking.item_facts import ItemFacts
+from domain.item import Item
+from domain.prompts import TextRole
+from training.encoder.item_vectors import item_vectors
+from training.encoder.semantic import SemanticScorer
+from training.run.dataset import Material
+
+_ENCODER = "encoder"
+ASPECTS = "aspects.json"
+
+
+def item_facts(material: Material) -> ItemFacts:
+    """Returns attributes and content vectors; those of the run's own encoder where one was accepted."""
+    vectors = material.vectors
+    trained = material.out / _ENCODER
+    if vectors is not None and material.texts is not None and material.encoder is not None and _is_encoder(trained):
+        tokens = material.encoder.max_tokens
+        vectors = item_vectors(material.texts, trained, tokens, material.cache, material.observer)
+    return content_facts(material.item_count, material.items, vectors, material.out / ASPECTS)
+
+
+def query_vectors(material: Material, texts: Sequence[str]) -> np.ndarray:
+    """Returns float32[B, d], unit: what users say, by the encoder of `item_facts`. The run must have one."""
+    base, trained = material.encoder, material.out / _ENCODER
+    assert base is not None
+    folder = trained if _is_encoder(trained) else base.folder
+    return item_vectors(texts, folder, base.max_tokens, material.cache, material.observer, role=TextRole.QUERY)
+
+
+def content_facts(
+    item_count: int, items: Sequence[Item] | None, vectors: np.ndarray | None, aspects: Path
+) -> ItemFacts:
+    """Returns what is known of items without anybody's choices.
+
+    Args:
+        item_count: n.
+        items: the catalogue, None where there are only ids.
+        vectors: float32[n, d], None without texts.
+        aspects: `aspects.json` of a model folder; may be absent.
+    """
+    facts = ItemFacts(item_count) if items is None else ItemFacts.of_items(items)
+    if items is not None and aspects.is_file():
+        ids = [item.id for item in items]
+        facts = replace(facts, aspects=AspectTable.load(aspects).often_said(ids))
+    if vectors is None:
+        return facts
+    return replace(facts, vectors=vectors, mean=SemanticScorer.of(vectors).mean)
+
+
+def _is_encoder(folder: Path) -> bool:
+    return (folder / "config.json").exists() or (folder / "modules.json").exists()

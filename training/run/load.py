@@ -1,0 +1,102 @@
+"""Reads, checks and divides the data of a training run; whatever stands in the way is said before hours are spent."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from datafiles.items import read_items
+from domain.errors import NothingToLearnFrom
+from domain.progress import Observer
+from training.interactions.check import CheckReport, check_interactions, report_lines
+from training.interactions.positives import read_positives
+from training.interactions.table import read_interactions
+from training.run.dataset import BaseEncoder, Material
+from training.run.folder import digest
+from training.splits.protocols import everything, split_by
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """What to train on.
+
+    Attributes:
+        items: the item file; None where there are only ids.
+        interactions: the interaction file.
+        protocol: whose test part is held out; None trains on everything but a small validation part.
+        seed: of every draw.
+        positive_rating: the least rating that counts as a choice; None for 80 % of the scale.
+    """
+
+    items: Path | None
+    interactions: Path
+    protocol: str | None
+    seed: int
+    positive_rating: float | None
+
+
+@dataclass(frozen=True)
+class LoadedData:
+    """The material, and what the checker said."""
+
+    material: Material
+    report: CheckReport
+
+    def split_facts(self, request: DataRequest) -> dict[str, object]:
+        """Returns what run.json says of the split: `shortlist evaluate` compares it with what it is given."""
+        split = self.material.split
+        return {
+            "protocol": request.protocol,
+            "seed": request.seed,
+            "positive_rating": request.positive_rating,
+            "interactions_sha256": digest(request.interactions),
+            "items_sha256": digest(request.items) if request.items else None,
+            "training_user_count": len(split.train),
+            "validation_case_count": len(split.validation.cases),
+            "item_count": len(split.item_ids),
+        }
+
+
+def load_data(
+    request: DataRequest,
+    encoder: Callable[[], BaseEncoder],
+    out: Path,
+    cache: Path,
+    observer: Observer,
+) -> LoadedData:
+    """Reads the files and makes the material of a run.
+
+    Args:
+        request: what to read.
+        encoder: finds the base encoder; asked only where items have texts.
+        out: the model folder.
+        cache: folder of item vectors.
+        observer: hears what was found.
+
+    Raises:
+        ItemFileError, InteractionFileError: a file cannot be read; the message names the line.
+        NothingToLearnFrom, SplitRefused: there is too little, or the files do not belong together.
+        EncoderNotUsable: the base encoder cannot be used.
+    """
+    items = None if request.items is None else read_items(request.items).items
+    ids = None if items is None else tuple(item.id for item in items)
+    interactions = read_interactions(request.interactions)
+    report = check_interactions(interactions, ids, request.positive_rating)
+    for name, words in report_lines(report):
+        observer.step(f"    {name}: {words}")
+    if report.problems:
+        raise NothingToLearnFrom(
+            f"{request.interactions}: {'; '.join(report.problems)}. `shortlist check` shows more and cleans"
+        )
+    positives = read_positives(interactions, ids, request.positive_rating)
+    if request.protocol is None:
+        split = everything(positives, request.seed)
+    else:
+        split = split_by(request.protocol, positives, items, request.seed)
+    told = items is not None and any(item.title.strip() or item.text.strip() for item in items)
+    base = encoder() if told else None
+    request_facts = dataclasses.asdict(request) | {"items": None, "interactions": None}
+    files = [path for path in (request.items, request.interactions) if path is not None]
+    key = digest(request_facts, *files, base and (base.name, base.max_tokens))
+    material = Material(key, items, interactions, positives, split, base, out, cache, request.seed, observer)
+    return LoadedData(material, report)

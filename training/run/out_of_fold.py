@@ -1,0 +1,72 @@
+"""Item vectors by a text map fitted to some histories alone, so that others can be asked without having been seen.
+
+The map above the encoder learns where a text's readers have their other choices. Asked about a history that it was
+fitted to, it knows the answers: a ranker trained on such questions trusts likeness far more than new people bear out.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from training.encoder.acceptance import MapGround
+from training.encoder.text_projection import MapChoice, MapShape
+from training.encoder.train import read_texts, text_may_be_seen
+from training.run.dataset import Material
+from training.splits.split import History, interaction_matrix
+
+TEXT_MAP = "text_map.json"
+
+ContentOf = Callable[[Sequence[History]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class MapRecipe:
+    """How the map of a run's encoder was made.
+
+    Attributes:
+        choice: what validation chose.
+        shape: the rest.
+    """
+
+    choice: MapChoice
+    shape: MapShape
+
+    def save(self, path: Path) -> None:
+        """Writes JSON."""
+        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> "MapRecipe":
+        """Reads what `save` wrote."""
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        return cls(MapChoice(**raw["choice"]), MapShape(**raw["shape"]))
+
+
+def content_of_others(material: Material, *, items_hidden: bool) -> ContentOf | None:
+    """Returns what fits the map of the run's encoder to some training histories: to float32[n, e], unit.
+
+    None where no encoder was kept (the base encoder's vectors know nobody), or an earlier version trained it. Below the
+    map stands the base encoder, also where the run's own transformer was fine-tuned: that one has seen everybody.
+
+    Args:
+        material: of the run.
+        items_hidden: whether items that none of the histories holds stand for new ones: then nothing is learned from
+            their texts either.
+    """
+    path, base = material.out / TEXT_MAP, material.encoder
+    if base is None or material.texts is None or not path.is_file():
+        return None
+    recipe = MapRecipe.load(path)
+    _, texts = read_texts(base.folder, material.texts, material.vectors, base.max_tokens)
+    ground = MapGround(texts, text_may_be_seen(material.split), recipe.shape, material.seed)
+
+    def fit(histories: Sequence[History]) -> np.ndarray:
+        consumed = interaction_matrix(histories, material.item_count)
+        touched = np.asarray(consumed.sum(axis=0)).ravel() > 0
+        held = np.flatnonzero(material.split.known & ~touched) if items_hidden else None
+        return ground.fit(consumed, held).vectors(recipe.choice)
+
+    return fit

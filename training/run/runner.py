@@ -1,0 +1,146 @@
+"""`shortlist train`: the steps in their order, each resumable, each part kept only if it beats what stands."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from domain.errors import NothingToLearnFrom, TrainingRefused
+from training.run.dataset import Material
+from training.run.folder import RunFolder, StepRecord, digest
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+# Raise it when a step computes something else from the same settings: runs made before are then made again.
+_FORMAT = 6
+
+
+class Step(Protocol):
+    """One step of a run.
+
+    Attributes:
+        name: as `--only` takes it and run.json records it.
+        outputs: files and folders of the model folder that it writes, relative.
+        uses: earlier steps whose results it reads, where they are there.
+    """
+
+    name: str
+    outputs: tuple[str, ...]
+    uses: tuple[str, ...]
+
+    def applies(self, material: Material) -> str:
+        """Returns why the step has nothing to work on, in words; empty where it has."""
+
+    def settings(self, material: Material) -> "DataclassInstance":
+        """Returns the dataclass of settings that the result depends on."""
+
+    def make(self, material: Material, work: Path) -> StepRecord:
+        """Writes the outputs into `work`, which also keeps checkpoints, and says what was found."""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run did.
+
+    Attributes:
+        steps: the record of every step that is done.
+        skipped: why a step was not run, by name.
+    """
+
+    steps: Mapping[str, StepRecord]
+    skipped: Mapping[str, str]
+
+
+def run_steps(
+    steps: Sequence[Step], material: Material, run: RunFolder, only: Sequence[str], say: Callable[[str], None]
+) -> RunSummary:
+    """Runs the steps that are not done yet.
+
+    Args:
+        steps: in their order.
+        material: the data, its split and what earlier steps made.
+        run: the opened folder.
+        only: names of the steps to run; empty for all.
+        say: told in a line what begins and what was found.
+
+    Raises:
+        TrainingRefused: `only` names a step that does not exist or does not apply.
+    """
+    without(steps, only)  # unknown names are refused
+    skipped = {}
+    for place, step in enumerate(steps, start=1):
+        if only and step.name not in only:
+            continue
+        reason = step.applies(material)
+        if reason:
+            if only:
+                raise TrainingRefused(f"{step.name} cannot be trained: {reason}")
+            skipped[step.name] = reason
+            run.forget(step.name, step.outputs)
+            say(f"[{place}/{len(steps)}] {step.name}: skipped, {reason}")
+            continue
+        key = step_key(step, material, run)
+        done = run.steps.get(step.name)
+        if done is not None and done.key == key:
+            say(f"[{place}/{len(steps)}] {step.name}: done before ({done.seconds:.0f} s)")
+            continue
+        say(f"[{place}/{len(steps)}] {step.name}")
+        try:
+            record = run.step(step.name, key, partial(step.make, material), step.outputs)
+        except NothingToLearnFrom as error:  # too little for this step; the others may find enough
+            if only:
+                raise TrainingRefused(f"{step.name} cannot be trained: {error}") from error
+            skipped[step.name] = str(error)
+            run.forget(step.name, step.outputs)
+            say(f"    skipped, {error}")
+            continue
+        say(f"    {_outcome(record)}")
+    return RunSummary(dict(run.steps), skipped)
+
+
+def without(steps: Sequence[Step], names: Sequence[str]) -> list[Step]:
+    """Returns the steps that are not named.
+
+    Raises:
+        TrainingRefused: a name that no step has.
+    """
+    unknown = sorted(set(names) - {step.name for step in steps})
+    if unknown:
+        raise TrainingRefused(f"no step {', '.join(unknown)}; steps are {', '.join(step.name for step in steps)}")
+    return [step for step in steps if step.name not in names]
+
+
+def step_key(step: Step, material: Material, run: RunFolder) -> str:
+    """Returns the digest of all that a step's result depends on."""
+    used = {name: run.steps[name].key for name in step.uses if name in run.steps}
+    start = material.start.digests.get(step.name) if material.start else None
+    warm = () if start is None else (start,)
+    return digest(_FORMAT, step.name, material.key, asdict(step.settings(material)), used, *warm)
+
+
+def quality_of(summary: RunSummary, protocol: str | None, data: Mapping[str, object]) -> dict[str, object]:
+    """Returns what quality.json says: the validation figures that each kept part was accepted with.
+
+    Figures of what a part had to beat are left out: a release compares models by what they do, and only models whose
+    figures are about the same `data`, for which `split_identity` says what must agree.
+    """
+    kept = {name: record for name, record in summary.steps.items() if record.accepted}
+    return {
+        "protocol": f"validation, {protocol or 'last events of a tenth of the users'}",
+        "data": dict(data),
+        "metrics": {name: record.figures[figure] for name, record in kept.items() if (figure := _main(record))},
+        "parts": {name: asdict(record) for name, record in summary.steps.items()},
+    }
+
+
+def _main(record: StepRecord) -> str:
+    """The first figure is the one that a part is judged by."""
+    return next(iter(record.figures), "")
+
+
+def _outcome(record: StepRecord) -> str:
+    verdict = {None: "", True: "accepted; ", False: "not kept; "}[record.accepted]
+    figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in record.figures.items())
+    return "; ".join([f"{verdict}{figures} ({record.seconds:.0f} s)", *record.notes])

@@ -1,0 +1,133 @@
+"""`shortlist train --search N`: tries settings of one part on the validation split and keeps the best (optuna)."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from domain.errors import TrainingRefused
+from training.run.dataset import Material
+from training.run.folder import digest, write_json
+from training.run.runner import Step
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+    from optuna import Trial
+
+SEARCH_FILE = "search.json"
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where a setting may lie.
+
+    Attributes:
+        low, high: both included; whole numbers where both are.
+        log: whether orders of magnitude are tried alike.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What is tried for a part.
+
+    Attributes:
+        figure: name of the step's figure that is to be high.
+        spans: by setting, dotted for settings inside settings.
+    """
+
+    figure: str
+    spans: Mapping[str, Span]
+
+
+def search_settings(
+    build: Callable[["DataclassInstance"], Step],
+    settings: "DataclassInstance",
+    space: SearchSpace,
+    material: Material,
+    trials: int,
+) -> "DataclassInstance":
+    """Returns the settings with the best validation figure of so many trials, the given settings among them.
+
+    Trials that were done before, by an interrupted search over the same data, count.
+
+    Args:
+        build: makes the step from its settings.
+        settings: where the search starts; also what is not searched.
+        space: what is tried.
+        material: the data.
+        trials: how many.
+
+    Raises:
+        TrainingRefused: the step has nothing to work on, or gives no such figure.
+    """
+    # Heavy, and only a search needs it.
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    step = build(settings)
+    if reason := step.applies(material):
+        raise TrainingRefused(f"{step.name} cannot be searched: {reason}")
+    key = digest(material.key, step.name, dataclasses.asdict(settings), sorted(space.spans))
+    work = material.out / f".search-{step.name}"
+    work.mkdir(parents=True, exist_ok=True)
+    backend = JournalFileBackend(str(work / "trials.log"))
+    study = optuna.create_study(
+        study_name=key,
+        storage=optuna.storages.JournalStorage(backend),
+        sampler=optuna.samplers.TPESampler(seed=material.seed, n_startup_trials=min(10, max(1, trials // 2))),
+        direction="maximize",
+        load_if_exists=True,
+    )
+    if not study.trials:
+        study.enqueue_trial({name: _value(settings, name) for name in space.spans})
+
+    def objective(trial: "Trial") -> float:
+        tried = settings
+        for name, span in space.spans.items():
+            tried = _replaced(tried, name, _suggested(trial, name, span))
+        folder = work / f"trial-{trial.number}"
+        folder.mkdir(exist_ok=True)
+        try:
+            figures = build(tried).make(material, folder).figures
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        if space.figure not in figures:
+            raise TrainingRefused(f"{step.name} gives no figure {space.figure}; it gives {', '.join(figures)}")
+        material.observer.step(
+            f"    trial {trial.number + 1}: {trial.params}: {space.figure} {figures[space.figure]:.4f}"
+        )
+        return figures[space.figure]
+
+    done = sum(trial.state.is_finished() for trial in study.trials)
+    study.optimize(objective, n_trials=max(0, trials - done))
+    best = settings
+    for name, value in study.best_params.items():
+        best = _replaced(best, name, value)
+    found = [{"settings": trial.params, space.figure: trial.value} for trial in study.trials if trial.value is not None]
+    write_json(material.out / SEARCH_FILE, {"part": step.name, "best": study.best_params, "trials": found})
+    return best
+
+
+def _suggested(trial: "Trial", name: str, span: Span) -> float | int:
+    if isinstance(span.low, int) and isinstance(span.high, int):
+        return trial.suggest_int(name, span.low, span.high, log=span.log)
+    return trial.suggest_float(name, span.low, span.high, log=span.log)
+
+
+def _value(settings: object, name: str) -> object:
+    for part in name.split("."):
+        settings = getattr(settings, part)
+    return settings
+
+
+def _replaced(settings: "DataclassInstance", name: str, value: object) -> "DataclassInstance":
+    head, _, rest = name.partition(".")
+    inner = _replaced(getattr(settings, head), rest, value) if rest else value
+    return dataclasses.replace(settings, **{head: inner})

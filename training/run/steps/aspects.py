@@ -1,0 +1,71 @@
+"""Aspect profiles of items and users, where interactions carry reviews."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from training.interactions.positives import catalogue_rows
+from training.interactions.table import Interactions
+from training.reviews.profiles import (
+    ITEM_FILE,
+    USER_FILE,
+    Review,
+    ReviewProfileSettings,
+    aspect_coverage,
+    train_review_profiles,
+)
+from training.run.dataset import Material
+from training.run.folder import StepRecord
+from training.splits.split import Split
+
+
+class AspectsStep:
+    """Writes `aspects.json` for the release and the ranker, and `user_aspects.json`."""
+
+    name = "aspects"
+    outputs = (ITEM_FILE, USER_FILE)
+    uses = ()
+
+    def __init__(self, settings: ReviewProfileSettings) -> None:
+        self._settings = settings
+
+    def applies(self, material: Material) -> str:
+        """Says that the interactions carry no reviews, where they don't."""
+        texts = material.interactions.text
+        return "" if texts is not None and any(text.strip() for text in texts) else "the interactions carry no text"
+
+    def settings(self, material: Material) -> ReviewProfileSettings:
+        """Returns the settings."""
+        return self._settings
+
+    def make(self, material: Material, work: Path) -> StepRecord:
+        """Reads the training part's reviews."""
+        reviews = list(training_reviews(material.interactions, material.split))
+        profiles = train_review_profiles(reviews, self._settings, material.observer)
+        profiles.save(work)
+        covered = aspect_coverage(material.split.item_ids, profiles.items)
+        return StepRecord(
+            0, "", None, {"items_with_aspects": covered}, [f"{len(reviews):,} reviews of the training part"]
+        )
+
+
+def training_reviews(interactions: Interactions, split: Split) -> Iterator[Review]:
+    """Yields the texts that a model may know, oldest first.
+
+    Left out are reviews of items that training does not know, and of what validation or test ask for.
+    """
+    if interactions.text is None:
+        return
+    asked = {
+        (case.user_id, int(row))
+        for part in (split.validation, *split.tests)
+        for case in part.cases
+        for row in case.targets
+    }
+    rows = catalogue_rows(interactions, split.item_ids)
+    for place in np.argsort(interactions.order, kind="stable"):
+        row, user_id = int(rows[interactions.item[place]]), interactions.user_ids[interactions.user[place]]
+        told = interactions.text[place].strip()
+        if told and row >= 0 and split.known[row] and (user_id, row) not in asked:
+            yield Review(user_id, split.item_ids[row], interactions.text[place])

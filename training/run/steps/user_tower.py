@@ -1,0 +1,130 @@
+"""The user tower: what somebody does next, from the order of what they did."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from domain.errors import ModelNotUsable
+from training.collaborative.popularity import fit_popularity
+from training.encoder.item_vectors import item_vectors
+from training.encoder.semantic import SemanticScorer
+from training.run.dataset import Material
+from training.run.folder import StepRecord, digest, write_json
+from training.run.item_facts import item_facts
+from training.sequence.fit import Resume
+from training.sequence.user_tower.ensemble import UserTower, train_user_tower
+from training.sequence.user_tower.settings import UserTowerSettings
+from training.sequence.user_tower.warm_start import EarlierTower, carry_over, open_tower
+from training.splits.split import History, interaction_matrix
+from training.splits.validation import validation_ndcg
+
+USER_TOWER = "user_tower"
+
+
+class UserTowerStep:
+    """Writes `user_tower/`, if it beats popularity and content alone."""
+
+    name = USER_TOWER
+    outputs = (USER_TOWER,)
+    uses = ("encoder",)
+
+    def __init__(self, settings: UserTowerSettings) -> None:
+        self._settings = settings
+
+    def applies(self, material: Material) -> str:
+        """Needs somebody who did two things."""
+        long = any(len(history) > 1 for history in material.split.train)
+        return "" if long else "no training history has two events"
+
+    def settings(self, material: Material) -> UserTowerSettings:
+        """Returns the settings."""
+        return self._settings
+
+    def make(self, material: Material, work: Path) -> StepRecord:
+        """Trains with early stopping on validation, and compares with what needs no order."""
+        split, facts = material.split, item_facts(material)
+        earlier = earlier_tower(material, self._settings)
+        key = digest(material.key, asdict(self._settings), material.start and material.start.digests)
+        begin = None if earlier is None else lambda network, place: carry_over(network, facts.vectors, earlier, place)
+        resume = Resume(material.seed, key, work / "checkpoint.pt", begin)
+        tower = train_user_tower(split, facts.vectors, self._settings, resume, material.observer)
+        continued = [_whole(case.history, case.targets) for case in split.validation.cases]
+        figures = {
+            "ndcg_at_100": validation_ndcg(tower, split.validation),
+            "log_likelihood": tower.log_likelihood(continued),
+            "popularity_ndcg_at_100": validation_ndcg(fit_popularity(split.train, facts.count), split.validation),
+        }
+        beaten = [figures["popularity_ndcg_at_100"]]
+        if facts.vectors is not None:
+            figures["semantic_ndcg_at_100"] = validation_ndcg(SemanticScorer.of(facts.vectors), split.validation)
+            beaten.append(figures["semantic_ndcg_at_100"])
+        accepted = figures["ndcg_at_100"] > max(beaten)
+        if accepted:
+            tower.save(work / USER_TOWER)
+            write_json(work / USER_TOWER / "items.json", list(split.item_ids))
+        notes = []
+        if material.start is not None and earlier is not None:
+            known = int(earlier.known.sum())
+            notes = [f"started from {material.start.path}, which knew {known:,} of {facts.count:,} items"]
+            notes += material.start.notes()
+        return StepRecord(0, "", accepted, figures, notes)
+
+
+def saved_tower(model: Path, content: np.ndarray | None) -> UserTower | None:
+    """Returns the tower of a model folder, None where it has none."""
+    folder = model / USER_TOWER
+    return UserTower.load(folder, content) if (folder / "settings.json").is_file() else None
+
+
+def earlier_tower(material: Material, settings: UserTowerSettings) -> EarlierTower | None:
+    """Returns the tower that the run starts from, None where it starts from none.
+
+    Raises:
+        ModelNotUsable: it is damaged, of another width, or made for the vectors of another encoder.
+    """
+    start = material.start
+    if start is None or start.tower is None:
+        return None
+    earlier = open_tower(start.tower, start.item_ids, material.split.item_ids, settings.width)
+    wanted = earlier.network.shape.content_dimension
+    if not wanted:
+        return earlier
+    content, base = material.vectors, material.encoder
+    if content is None or base is None or material.texts is None:
+        raise ModelNotUsable(
+            f"{start.tower} reads content vectors, and no item has a text here; give --items with texts"
+        )
+    if start.encoder is not None:
+        content = item_vectors(material.texts, start.encoder, base.max_tokens, material.cache, material.observer)
+    if content.shape[1] != wanted:
+        raise ModelNotUsable(
+            f"{start.tower} takes vectors of {wanted} numbers, its encoder gives {content.shape[1]}: give the "
+            "--encoder that it was trained with, or leave --from out"
+        )
+    return replace(earlier, content=content)
+
+
+def tower_of_others(
+    material: Material, settings: UserTowerSettings
+) -> Callable[[Sequence[History], np.ndarray | None], UserTower]:
+    """Returns what trains a tower on some histories alone, so that others can be asked without having been seen.
+
+    It has one member: there may be five folds, and a tower of several differs less from one than one does from another.
+    """
+    settings = replace(settings, members=1)
+
+    def train(histories: Sequence[History], content: np.ndarray | None) -> UserTower:
+        known = interaction_matrix(histories, material.item_count).sum(axis=0) > 0
+        split = replace(material.split, train=tuple(histories), known=known)
+        return train_user_tower(split, content, settings, Resume(material.seed, "", None), material.observer)
+
+    return train
+
+
+def _whole(history: History, targets: np.ndarray) -> History:
+    """Returns the history with what came after it."""
+    rows = np.concatenate([history.rows, targets])
+    kind = np.concatenate([history.kind, np.full(len(targets), history.kind[-1] if len(history) else 0)])
+    return History(rows, kind, np.concatenate([history.age_s, np.zeros(len(targets), np.float32)]))

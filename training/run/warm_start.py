@@ -1,0 +1,169 @@
+"""What a run starts from: encoder and user tower of an earlier model folder, or of a release built from one."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from domain.errors import ModelNotUsable, TrainingRefused
+from domain.release_folder import MANIFEST, TRAINING, open_release, verify_training
+from training.run.folder import RUN_FILE, digest, read_run
+
+ENCODER = "encoder"
+USER_TOWER = "user_tower"
+STARTABLE = (ENCODER, USER_TOWER)
+# Where families say how wide a token's vector is: BERT and most, DistilBERT, T5, GPT-2.
+_WIDTH_KEYS = ("hidden_size", "dim", "d_model", "n_embd")
+_IDENTITY = ("protocol", "seed", "positive_rating", "interactions_sha256", "items_sha256")
+
+
+@dataclass(frozen=True)
+class Start:
+    """Trained parts to begin with.
+
+    Attributes:
+        path: as it was given.
+        encoder: a sentence-transformers folder; None where it has none.
+        tower: folder of the user tower; None where it has none.
+        item_ids: what the tower's rows stand for; empty without one.
+        split: what run.json says of the data that it was trained on; empty where that is unknown.
+        digests: of the files that a step starts from, by the step's name.
+        same_split: whether it has learned from nothing that this run holds out.
+    """
+
+    path: Path
+    encoder: Path | None
+    tower: Path | None
+    item_ids: tuple[str, ...]
+    split: Mapping[str, object]
+    digests: Mapping[str, str]
+    same_split: bool = False
+
+    def without(self, steps: Sequence[str]) -> bool:
+        """Whether none of these steps (all, if none is named) finds anything to start from."""
+        return not any(name in self.digests for name in STARTABLE if not steps or name in steps)
+
+    def compared_with(self, split: Mapping[str, object]) -> "Start":
+        """Returns the same, and whether it was trained on this very split.
+
+        Raises:
+            TrainingRefused: a test part is held out, and the start may have learned from it.
+        """
+        learned = self.split.get("interactions_sha256", "unknown")
+        same = learned is None or all(self.split.get(name, "unknown") == split.get(name) for name in _IDENTITY)
+        if split["protocol"] is not None and not same:
+            raise TrainingRefused(
+                f"{self.path} was not trained on this very split (protocol, seed and files), so it may know the test "
+                "part that --protocol holds out; leave --protocol out, or train the start with it, too"
+            )
+        return replace(self, same_split=same)
+
+    def facts(self) -> dict[str, object]:
+        """Returns what run.json says of it."""
+        return {"folder": str(self.path), "digests": dict(self.digests), "same_split": self.same_split}
+
+    def notes(self) -> list[str]:
+        """Returns what is to be said with the figures of a step that started from it."""
+        if self.same_split:
+            return []
+        return ["validation may flatter: what it started from was trained on other data or another split"]
+
+
+def split_identity(split: Mapping[str, object]) -> dict[str, object]:
+    """Returns what of run.json's "split" must agree for two runs to have learned from, and been asked, the same."""
+    return {name: split.get(name) for name in _IDENTITY}
+
+
+def open_start(path: Path, out: Path, steps: Sequence[str]) -> Start:
+    """Reads what a run is to start from.
+
+    Args:
+        path: a model folder, or a release.
+        out: the run's own folder.
+        steps: that will run; empty for all.
+
+    Raises:
+        TrainingRefused: it is neither, holds nothing that one of the steps can start from, or is `out` itself.
+        ModelNotUsable: a file of it is missing or damaged.
+        ReleaseRejected: a file of the release was changed.
+    """
+    if path.resolve() == out.resolve():
+        raise TrainingRefused(f"{path} is both --from and --out; give a new folder as --out")
+    root = _root(path)
+    encoder = root / ENCODER if (root / ENCODER / "modules.json").is_file() else None
+    tower = root / USER_TOWER if (root / USER_TOWER / "settings.json").is_file() else None
+    files = {
+        ENCODER: _files(encoder),
+        # The tower's weights are of the vectors that its encoder gave.
+        USER_TOWER: (_files(tower) + _files(encoder)) if tower else [],
+    }
+    digests = {name: digest(*some) for name, some in files.items() if some}
+    run = read_run(root) if (root / RUN_FILE).is_file() else {}
+    split = run.get("split")
+    item_ids = () if tower is None else _item_ids(root)
+    start = Start(path, encoder, tower, item_ids, split if isinstance(split, dict) else {}, digests)
+    if start.without(steps):
+        wanted = " or ".join(f"{name}/" for name in STARTABLE if not steps or name in steps)
+        raise TrainingRefused(
+            f"{path} holds nothing to start from: {wanted or 'a part that starts warm'} is not there; "
+            f"steps that start warm: {', '.join(STARTABLE)}"
+        )
+    return start
+
+
+def check_encoder(start: Path, base: Path) -> None:
+    """Checks that an earlier encoder came from a base encoder of the same width.
+
+    Raises:
+        ModelNotUsable: it did not, or its config.json cannot be read.
+    """
+    widths = [_hidden_size(folder) for folder in (start, base)]
+    if widths[0] != widths[1]:
+        raise ModelNotUsable(
+            f"{start} is {widths[0]} wide, the base encoder {widths[1]}: give the --encoder that it was trained from, "
+            "or leave --from out"
+        )
+
+
+def _root(path: Path) -> Path:
+    if (path / MANIFEST).is_file():
+        release = open_release(path)
+        if not (path / TRAINING).is_dir():
+            raise TrainingRefused(
+                f"{path} is a release without weights to go on from (no {TRAINING}/): it was built without --model, or "
+                "by an earlier version; give the model folder"
+            )
+        verify_training(release)
+        return path / TRAINING
+    if not (path / RUN_FILE).is_file():
+        raise TrainingRefused(f"{path} is neither a model folder nor a release: it has no {RUN_FILE} and no {MANIFEST}")
+    return path
+
+
+def _hidden_size(folder: Path) -> int:
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        return int(next(config[key] for key in _WIDTH_KEYS if key in config))
+    except (OSError, ValueError, TypeError, StopIteration) as error:
+        raise ModelNotUsable(f"{path} gives no hidden_size ({error}); train the encoder again") from error
+
+
+def _files(folder: Path | None) -> list[Path]:
+    return [] if folder is None else sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _item_ids(root: Path) -> tuple[str, ...]:
+    # Folders of earlier versions name the items beside the tables alone.
+    own = root / USER_TOWER / "items.json"
+    path = own if own.is_file() else root / "collaborative" / "items.json"
+    try:
+        raw: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelNotUsable(
+            f"{path}, which says what items the user tower's rows stand for, cannot be read ({error}); train again"
+        ) from error
+    if not isinstance(raw, list) or not all(isinstance(one, str) for one in raw):
+        raise ModelNotUsable(f"{path} must hold a list of item ids; train again")
+    return tuple(raw)

@@ -1,0 +1,1 @@
+"""Sequence models: baselines and shared training code."""

@@ -1,0 +1,75 @@
+"""Figures by which a sequence model is chosen: R@10 and NDCG@10 of states against item vectors, full ranking."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from training.splits.split import Case, Part, Scorer
+
+DEPTH = 10
+_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class RankingFigures:
+    """Means over cases.
+
+    Attributes:
+        recall: R@10 = hits / min(10, targets).
+        ndcg: NDCG@10, binary, ideal truncated at 10.
+    """
+
+    recall: float
+    ndcg: float
+
+    @property
+    def choice(self) -> float:
+        """What early stopping compares: the mean of both."""
+        return (self.recall + self.ndcg) / 2
+
+
+@torch.no_grad()
+def ranking_figures(states: torch.Tensor, items: torch.Tensor, part: Part) -> RankingFigures:
+    """Ranks every candidate for every case by inner product; a case's own history is left out.
+
+    Args:
+        states: float32[cases, d].
+        items: float32[n, d].
+        part: the questions and their candidates.
+    """
+    return _figures(lambda chunk: states[chunk] @ items.T, part)
+
+
+@torch.no_grad()
+def scorer_figures(scorer: Scorer, part: Part) -> RankingFigures:
+    """Returns the same figures of anything that scores."""
+    return _figures(lambda chunk: torch.from_numpy(scorer.scores([case.history for case in part.cases[chunk]])), part)
+
+
+def _figures(scores_of: Callable[[slice], torch.Tensor], part: Part) -> RankingFigures:
+    outside = torch.from_numpy(~part.candidates)
+    discount = 1 / np.log2(np.arange(DEPTH) + 2)
+    ideal = np.cumsum(discount)
+    recall = ndcg = 0.0
+    for start in range(0, len(part.cases), _CHUNK):
+        cases = part.cases[start : start + _CHUNK]
+        scores = scores_of(slice(start, start + len(cases)))
+        scores[:, outside] = -torch.inf
+        scores[_seen(cases)] = -torch.inf
+        best, places = scores.topk(min(DEPTH, scores.shape[1]), dim=1)
+        for row, real, case in zip(places.numpy(), torch.isfinite(best).numpy(), cases, strict=True):
+            hits, wanted = np.isin(row, case.targets) & real, min(DEPTH, len(case.targets))
+            recall += float(hits.sum()) / wanted
+            ndcg += float(hits @ discount[: len(hits)]) / ideal[wanted - 1]
+    count = max(1, len(part.cases))
+    return RankingFigures(float(recall / count), float(ndcg / count))
+
+
+def _seen(cases: Sequence[Case]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns the places (case, item) of all histories."""
+    sizes = [len(case.history) for case in cases]
+    line = np.repeat(np.arange(len(cases)), sizes)
+    column = np.concatenate([case.history.rows for case in cases])
+    return torch.from_numpy(line), torch.from_numpy(column)

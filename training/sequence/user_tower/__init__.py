@@ -1,0 +1,1 @@
+"""The user tower: members, ensemble, loss, initialisation."""

@@ -1,0 +1,1 @@
+"""Splits, protocols and validation."""

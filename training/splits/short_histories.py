@@ -1,0 +1,94 @@
+"""The same questions asked about somebody hardly known: one event, three, or only a line of text."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from domain.event import Event, EventKind
+from domain.text import TextTemplate, history_text
+from training.interactions.positives import catalogue_rows
+from training.interactions.table import Interactions
+from training.splits.split import Case, History, Part
+
+# Events by which people hardly known are told; a blend of its own answers histories up to the longest.
+SHORT_HISTORIES = (1, 3)
+
+_KINDS = tuple(EventKind)
+
+
+@dataclass(frozen=True)
+class ColdPart:
+    """A part of which less is told.
+
+    Attributes:
+        name: for tables, for example "3 events".
+        part: the cases with shortened histories, what was cut away is hidden; their answers are the same.
+        texts: one line a case where the history is empty and a text is all that is known; else None.
+    """
+
+    name: str
+    part: Part
+    texts: tuple[str, ...] | None = None
+
+
+def cut_histories(part: Part, event_count: int, side: Literal["first", "last"] = "last") -> ColdPart:
+    """Returns the part with only the first or last events of every history."""
+    kept = slice(None, event_count) if side == "first" else slice(-event_count, None)
+    dropped = slice(event_count, None) if side == "first" else slice(None, -event_count)
+    cases = tuple(
+        Case(case.user_id, case.history.take(kept), case.targets, case.history.rows[dropped]) for case in part.cases
+    )
+    name = f"{event_count} event{'s' if event_count > 1 else ''}"
+    return ColdPart(name, Part(cases, part.candidates))
+
+
+def little_known(part: Part, event_counts: Sequence[int] = SHORT_HISTORIES) -> Part:
+    """Returns the questions asked again, of the last events alone; those whose whole history is no longer stay out."""
+    cases = [
+        case
+        for count in event_counts
+        for whole, case in zip(part.cases, cut_histories(part, count).part.cases, strict=True)
+        if len(whole.history) > count
+    ]
+    return Part(tuple(cases), part.candidates)
+
+
+def text_only(
+    part: Part, texts: Sequence[str], template: TextTemplate, reviews: Mapping[tuple[str, int], str] | None = None
+) -> ColdPart:
+    """Returns the part with a line of text in place of every history.
+
+    The line is what the user wrote about the last event; else that event told with the item's text.
+
+    Args:
+        part: the questions.
+        texts: the item texts by row.
+        template: how a history is told.
+        reviews: what users wrote, by (user id, row), see `read_reviews`.
+    """
+    lines, cases = [], []
+    for case in part.cases:
+        row = int(case.history.rows[-1])
+        review = (reviews or {}).get((case.user_id, row), "").strip()
+        event = Event(str(row), _KINDS[int(case.history.kind[-1])])
+        lines.append(review or history_text([event], {str(row): texts[row]}, template))
+        cases.append(Case(case.user_id, _nothing(), case.targets, case.history.rows))
+    return ColdPart("a line of text", Part(tuple(cases), part.candidates), tuple(lines))
+
+
+def read_reviews(interactions: Interactions, item_ids: Sequence[str]) -> dict[tuple[str, int], str]:
+    """Returns what users wrote about items, by (user id, row of the catalogue)."""
+    if interactions.text is None:
+        return {}
+    rows = catalogue_rows(interactions, item_ids)[interactions.item]
+    places = np.flatnonzero((interactions.text != "") & (rows >= 0))
+    return {
+        (interactions.user_ids[interactions.user[place]], int(rows[place])): str(interactions.text[place])
+        for place in places
+    }
+
+
+def _nothing() -> History:
+    return History(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))

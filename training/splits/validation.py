@@ -1,0 +1,166 @@
+"""Chooses settings on a validation part: the figure by which candidates are compared, and the search over a grid."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, is_dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from domain.progress import Observer, Silent
+from training.splits.split import Part, Scorer
+
+DEPTH = 100
+# Cases scored at once: a score for every item each.
+_CHUNK = 512
+# Further values at either end of a scale, so that what only ever gains a little more comes to an end.
+_STEPS_BEYOND = 3
+# What a step beyond must gain, relatively, so that noise brings none.
+_LEAST_GAIN = 0.005
+# A few dozen people cannot tell settings apart that lie this near, relatively.
+_A_TIE = 0.01
+
+_Setting = TypeVar("_Setting")
+
+
+def ndcg_by_case(scores: np.ndarray, part: Part, depth: int = DEPTH) -> np.ndarray:
+    """Returns float64[cases], binary NDCG with log2 discount, the ideal cut at `depth`.
+
+    Rows that are no candidates, and the case's own history, what is hidden of it too, are left out; equal scores are
+    ordered by row.
+
+    Args:
+        scores: float32[cases, n].
+        part: whose targets count.
+        depth: how many places are looked at.
+    """
+    discount = 1 / np.log2(np.arange(depth) + 2)
+    ideal = np.cumsum(discount)
+    found = np.zeros(len(part.cases))
+    for place, (row, case) in enumerate(zip(scores, part.cases, strict=True)):
+        allowed = np.where(part.candidates, row, -np.inf)
+        allowed[case.history.rows] = -np.inf
+        allowed[case.hidden] = -np.inf
+        top = top_places(allowed, depth)
+        hits = np.isin(top, case.targets)
+        found[place] = discount[: len(top)][hits].sum() / ideal[min(len(case.targets), depth) - 1]
+    return found
+
+
+def top_places(scores: np.ndarray, count: int) -> np.ndarray:
+    """Returns int64[<= count], the best places of float32[n], best first, equal scores by place; -inf never."""
+    finite = np.flatnonzero(scores > -np.inf)
+    if len(finite) > count > 0:
+        edge = np.partition(scores[finite], len(finite) - count)[len(finite) - count]
+        finite = finite[scores[finite] >= edge]
+    return finite[np.argsort(-scores[finite], kind="stable")][:count]
+
+
+def validation_ndcg(scorer: Scorer, part: Part) -> float:
+    """Returns the mean NDCG@100 over the part's cases; 0 where there are none."""
+    if not part.cases:
+        return 0.0
+    found = []
+    for start in range(0, len(part.cases), _CHUNK):
+        chunk = Part(part.cases[start : start + _CHUNK], part.candidates)
+        found.append(ndcg_by_case(scorer.scores([case.history for case in chunk.cases]), chunk))
+    return float(np.concatenate(found).mean())
+
+
+def _differing(setting: object, tried: Sequence[object]) -> str:
+    """Says what sets one of these settings apart from the others, for example `ease.regularisation 30`."""
+    plain = [_flat("", one) for one in tried]
+    own = _flat("", setting)
+    return ", ".join(f"{name} {value}" for name, value in own.items() if len({str(one[name]) for one in plain}) > 1)
+
+
+def _flat(prefix: str, value: object) -> dict[str, object]:
+    if not is_dataclass(value) or isinstance(value, type):
+        return {prefix: value}
+    found: dict[str, object] = {}
+    for field in fields(value):
+        found |= _flat(f"{prefix}.{field.name}" if prefix else field.name, getattr(value, field.name))
+    return found
+
+
+def best_setting(
+    settings: Iterable[_Setting],
+    build: Callable[[_Setting], Scorer],
+    part: Part,
+    observer: Observer | None = None,
+    ties: Part | None = None,
+) -> _Setting:
+    """Builds a model with each setting and returns the setting with the best validation NDCG@100, the first of equals.
+
+    Args:
+        settings: to choose from.
+        build: builds a model.
+        part: the cases that choose.
+        observer: hears of each.
+        ties: cases that choose among the settings within 1 % of the best, where there are such cases.
+
+    Raises:
+        ValueError: there are no settings to choose from.
+    """
+    tried: Sequence[_Setting] = list(settings)
+    if not tried:
+        raise ValueError("no settings to choose from; give at least one")
+    if len(tried) == 1 or not part.cases:
+        return tried[0]
+    figures, others = [], []
+    for setting in tried:
+        scorer = build(setting)
+        figures.append(_figure(scorer, setting, tried, (part, observer or Silent())))
+        others.append(validation_ndcg(scorer, ties) if ties is not None else 0.0)
+    near = [place for place, figure in enumerate(figures) if figure >= max(figures) * (1 - _A_TIE)]
+    return tried[max(near, key=lambda place: (others[place], figures[place]))]
+
+
+def best_on_scale(
+    values: Sequence[float],
+    setting_of: Callable[[float], _Setting],
+    build: Callable[[_Setting], Scorer],
+    part: Part,
+    observer: Observer | None = None,
+) -> _Setting:
+    """Does as `best_setting` over one number, and goes on beyond either end of the values for as long as that gains.
+
+    How strongly weights are to be held back differs by orders of magnitude between data sets.
+
+    Args:
+        values: above 0; the ratio of the last two at an end is that of the steps beyond it.
+        setting_of: the setting of a value.
+        build: builds a model.
+        part: the cases that choose.
+        observer: hears of each.
+
+    Raises:
+        ValueError: there are no values to choose from.
+    """
+    known = sorted(values)
+    if len(known) < 2 or not part.cases:
+        return best_setting([setting_of(value) for value in values], build, part, observer)
+    judge = (part, observer or Silent())
+    settings = [setting_of(value) for value in known]
+    figures = [_figure(build(setting), setting, settings, judge) for setting in settings]
+    best = int(np.argmax(figures))
+    chosen, figure = settings[best], figures[best]
+    if best not in (0, len(known) - 1):
+        return chosen
+    end, before = (known[0], known[1]) if best == 0 else (known[-1], known[-2])
+    for _ in range(_STEPS_BEYOND):
+        end, before = end * end / before, end
+        beyond = setting_of(end)
+        found = _figure(build(beyond), beyond, [*settings, beyond], judge)
+        if found <= figure * (1 + _LEAST_GAIN):
+            break
+        chosen, figure = beyond, found
+    return chosen
+
+
+def _figure(scorer: Scorer, setting: _Setting, tried: Sequence[_Setting], judge: tuple[Part, Observer]) -> float:
+    """Returns the validation NDCG@100 of a setting's model, told by what sets it apart from the tried."""
+    part, observer = judge
+    figure = validation_ndcg(scorer, part)
+    observer.metric("selection/validation_ndcg_at_100", tried.index(setting), figure)
+    observer.step(f"    {_differing(setting, tried)}: validation NDCG@100 {figure:.4f}")
+    return figure
