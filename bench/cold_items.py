@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from training.encoder.acceptance import encode_texts
 from training.encoder.folder import load_encoder
 from training.encoder.semantic import SemanticScorer
 from training.encoder.train import EncoderInputs, EncoderSettings, train_encoder
-from training.evaluation.accumulator import Setting
+from training.evaluation.accumulator import EvaluationContext
 from training.evaluation.baselines import ZERO_SHOT
 from training.evaluation.evaluate import evaluate
-from training.run.dataset import BaseEncoder, Material
+from training.run.dataset import BaseEncoder, TrainingData
 from training.run.load import DataRequest, load_data
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -52,25 +52,25 @@ def main() -> int:
     return 0 if reached else 1
 
 
-def _material(folder: Path, seed: int, cache: Path) -> Material:
+def _material(folder: Path, seed: int, cache: Path) -> TrainingData:
     from export.encoder.source import resolve_encoder
 
     source = resolve_encoder(None)
     base = BaseEncoder(source.root, source.name, source.max_tokens)
     request = DataRequest(folder / "items.jsonl", folder / "interactions.csv.gz", "cold-items", seed, None)
-    return load_data(request, lambda: base, cache, cache, Silent()).material
+    return load_data(request, lambda: base, cache, cache, SilentProgress()).data
 
 
-def _measure(material: Material, name: str, settings: EncoderSettings) -> bool:
-    base, texts, vectors = material.encoder, material.texts, material.vectors
+def _measure(data: TrainingData, name: str, settings: EncoderSettings) -> bool:
+    base, texts, vectors = data.encoder, data.texts, data.vectors
     assert base is not None and texts is not None and vectors is not None
     started = time.monotonic()
-    inputs = EncoderInputs(texts, vectors, base.folder, base.max_tokens, material.split)
-    result = train_encoder(inputs, settings, material.seed, material.observer)
+    inputs = EncoderInputs(texts, vectors, base.folder, base.max_tokens, data.split)
+    result = train_encoder(inputs, settings, data.seed, data.progress)
     seconds = time.monotonic() - started
     rows = {ZERO_SHOT: SemanticScorer.of(vectors), _TRAINED: SemanticScorer.of(result.vectors)}
-    table = evaluate(rows, name, material.split.tests, Setting.of(material.split), material.observer)
-    sys.stdout.write(f"{name}, seed {material.seed}: {result.choice}; trained in {seconds:.0f} s\n")
+    table = evaluate(rows, name, data.split.tests, EvaluationContext.of(data.split), data.progress)
+    sys.stdout.write(f"{name}, seed {data.seed}: {result.choice}; trained in {seconds:.0f} s\n")
     reached = bool(result.accepted)
     for metric in _METRICS:
         before, after = table.mean(ZERO_SHOT, metric), table.mean(_TRAINED, metric)
@@ -80,7 +80,7 @@ def _measure(material: Material, name: str, settings: EncoderSettings) -> bool:
             f"  ratio {ratio.point:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]\n"
         )
         reached &= ratio.low > 1 and (ratio.point >= _GOAL or metric == "recall@50")
-    found = _found_by_a_part(texts, {"base": (vectors, None), "trained": (result.vectors, result.model)}, material)
+    found = _found_by_a_part(texts, {"base": (vectors, None), "trained": (result.vectors, result.model)}, data)
     sys.stdout.write("  an item found by one part of its text, recall@10: " + found + "\n")
     sys.stdout.flush()
     return bool(reached)
@@ -89,10 +89,10 @@ def _measure(material: Material, name: str, settings: EncoderSettings) -> bool:
 def _found_by_a_part(
     texts: tuple[str, ...],
     encoders: dict[str, tuple[NDArray[np.float32], SentenceTransformer | None]],
-    material: Material,
+    data: TrainingData,
 ) -> str:
     """Text search must not pay for the map: one sentence of an item's text is asked for among all items."""
-    generator = np.random.default_rng(material.seed)
+    generator = np.random.default_rng(data.seed)
     able = []
     for row, text in enumerate(texts):
         parts = [part for part in text.split(". ") if len(part.split()) >= _FEWEST_WORDS]
@@ -102,9 +102,9 @@ def _found_by_a_part(
         return "no item has a text of several parts"
     chosen = [able[place] for place in generator.permutation(len(able))[:_SEARCHES]]
     told = []
-    assert material.encoder is not None
+    assert data.encoder is not None
     for name, (vectors, model) in encoders.items():
-        queries = encode_texts(model or load_encoder(material.encoder.folder), [part for _, part in chosen])
+        queries = encode_texts(model or load_encoder(data.encoder.folder), [part for _, part in chosen])
         scores = queries @ vectors.T
         own = scores[np.arange(len(chosen)), [row for row, _ in chosen]]
         told.append(f"{name} {float(((scores > own[:, None]).sum(axis=1) < 10).mean()):.3f}")

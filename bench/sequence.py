@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from training.run.dataset import BaseEncoder, Material
+from training.run.dataset import BaseEncoder, TrainingData
 from training.run.load import DataRequest, load_data
 from training.sequence.figures import scorer_figures
 from training.sequence.fit import Resume
@@ -49,24 +49,24 @@ def main() -> int:
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--validation-only", action="store_true", help="leave the test part alone")
     args = parser.parse_args()
-    material = _material(args.data)
+    training_data = _material(args.data)
     settings = _settings(_SETTINGS[args.model](), args.set)
     started = time.monotonic()
-    resume = Resume(args.seed, f"{material.key} {args.seed} {settings}", args.checkpoint)
-    model = _train(args.model, material, settings, resume)
+    resume = Resume(args.seed, f"{training_data.key} {args.seed} {settings}", args.checkpoint)
+    model = _train(args.model, training_data, settings, resume)
     line = f"{args.data.name} {args.model} seed {args.seed}: validation {model.validation}"
     if not args.validation_only:
-        part = material.split.tests[0]
+        part = training_data.split.tests[0]
         line += f", test ({len(part.cases):,} users) {scorer_figures(model, part)}"
     sys.stdout.write(f"{line}, {time.monotonic() - started:.0f} s\n")
     return 0
 
 
-def _train(name: str, material: Material, settings: Any, resume: Resume) -> Any:  # noqa: ANN401 - training is not typed
-    split, observer = material.split, _Printer()
+def _train(name: str, training_data: TrainingData, settings: Any, resume: Resume) -> Any:  # noqa: ANN401 - training is not typed
+    split, progress = training_data.split, _Printer()
     if name == "tower":
-        return train_user_tower(split, material.vectors, settings, resume, observer)
-    return (train_sasrec if name == "sasrec" else train_gpt2_baseline)(split, settings, resume, observer)
+        return train_user_tower(split, training_data.vectors, settings, resume, progress)
+    return (train_sasrec if name == "sasrec" else train_gpt2_baseline)(split, settings, resume, progress)
 
 
 def _settings(settings: Any, changes: list[str]) -> Any:  # noqa: ANN401
@@ -74,14 +74,14 @@ def _settings(settings: Any, changes: list[str]) -> Any:  # noqa: ANN401
     return dataclasses.replace(settings, **{name: type(getattr(settings, name))(value) for name, value in pairs})
 
 
-def _material(folder: Path) -> Material:
+def _material(folder: Path) -> TrainingData:
     from export.encoder.source import resolve_encoder
 
     items, cache = folder / "items.jsonl", _ROOT / ".cache/item_vectors"
     source = resolve_encoder(None)
     base = BaseEncoder(source.root, source.name, source.max_tokens)
     request = DataRequest(items if items.exists() else None, folder / "interactions.csv.gz", "next-item", 42, None)
-    return load_data(request, lambda: base, cache, cache, _Printer()).material
+    return load_data(request, lambda: base, cache, cache, _Printer()).data
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from export.encoder.source import EncoderSource, resolve_encoder
 from training.distillation.fragments import cut_fragments
 from training.distillation.layer_student import LayerStudentSettings
 from training.distillation.static_student import StaticStudentSettings, train_static_student
-from training.distillation.student_encoder import Schooling, StudentEncoderSettings, train_student_encoder
+from training.distillation.student_encoder import StudentEncoderSettings, StudentInputs, train_student_encoder
 from training.encoder.folder import base_modules, load_encoder
 from training.encoder.item_vectors import item_vectors
 from training.encoder.matryoshka import MatryoshkaSettings, fit_matryoshka
@@ -37,7 +37,7 @@ from training.interactions.positives import read_positives
 from training.interactions.table import read_interactions
 from training.run.dataset import item_texts
 from training.splits.protocols import cold_items, items_with_text
-from training.splits.split import Part, Split
+from training.splits.split import EvalSet, Split
 
 _DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "movielens-small"
 _PARTS = ("int8", "matryoshka", "static", "layers")
@@ -50,7 +50,7 @@ class Bench:
     """What every row is measured with."""
 
     split: Split
-    part: Part
+    part: EvalSet
     texts: list[str]
     source: EncoderSource
     teacher: np.ndarray
@@ -156,7 +156,7 @@ def _static(bench: Bench, learned_from: np.ndarray) -> list[dict[str, object]]:
         [bench.texts[row] for row in learned_from],
         StaticStudentSettings(max_tokens=bench.source.max_tokens),
         bench.seed,
-        observer=_Lines(),
+        progress=_Lines(),
         cache=bench.cache / "static",
     )
     encoder = student.encoder()
@@ -172,7 +172,7 @@ def _static(bench: Bench, learned_from: np.ndarray) -> list[dict[str, object]]:
 def _layers(bench: Bench, learned_from: np.ndarray, minutes: float) -> list[dict[str, object]]:
     model = load_encoder(bench.source.root)
     has_map = len(model) > len(base_modules(model))
-    schooling = Schooling(
+    schooling = StudentInputs(
         bench.source.root,
         bench.texts,
         [bench.texts[row] for row in learned_from],

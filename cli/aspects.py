@@ -136,11 +136,11 @@ def _figure_table(figures: "dict[str, AspectFigures]") -> "Table":
 
 
 def _write_profiles(reviews: "Sequence[LabelledReview]", out: Path, *, quiet: bool) -> None:
-    from domain.progress import Silent
+    from domain.progress import SilentProgress
     from training.reviews.profiles import ITEM_FILE, Review, ReviewProfileSettings, train_review_profiles
 
     named = [Review(one.user_id, one.item_id, one.text) for one in reviews if one.item_id]
-    profiles = train_review_profiles(named, ReviewProfileSettings(), Silent())
+    profiles = train_review_profiles(named, ReviewProfileSettings(), SilentProgress())
     profiles.save(out)
     if not quiet:
         print(f"{len(profiles.items.scores)} items in {out / ITEM_FILE}")

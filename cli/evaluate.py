@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from training.evaluation.run import Plan
+    from training.evaluation.run import EvaluationPlan
     from training.run.dataset import BaseEncoder
 
 _LOG_WIDTH = 120
@@ -58,14 +58,14 @@ def run(args: argparse.Namespace) -> int:
 
     from domain.errors import StorageError
     from training.evaluation.report import evaluation_to_json, terminal_report
-    from training.evaluation.request import Asked, load_question
+    from training.evaluation.request import EvaluationRequest, load_evaluation
     from training.evaluation.run import judge
     from training.run.folder import write_json
 
     console = Console()
     if not console.is_terminal:
         console = Console(width=_LOG_WIDTH)
-    asked = Asked(
+    asked = EvaluationRequest(
         args.items,
         args.interactions,
         args.protocol,
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.json, args.by_user, args.report):
         if path is not None and not path.absolute().parent.is_dir():
             raise StorageError(f"{path} could not be written: there is no folder {path.parent}; make it first")
-    question = load_question(asked)
+    question = load_evaluation(asked)
     report = judge(question, _plan(args), _Told(console))
     console.print()
     console.print(terminal_report(report, console.width))
@@ -101,10 +101,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _plan(args: argparse.Namespace) -> "Plan":
-    from training.evaluation.run import Plan
+def _plan(args: argparse.Namespace) -> "EvaluationPlan":
+    from training.evaluation.run import EvaluationPlan
 
-    return Plan(args.model, args.rows, lambda: _base_encoder(args.encoder), args.cache, args.seed, not args.untuned)
+    return EvaluationPlan(
+        args.model, args.rows, lambda: _base_encoder(args.encoder), args.cache, args.seed, not args.untuned
+    )
 
 
 def _base_encoder(name: str | None) -> "BaseEncoder":

@@ -260,7 +260,7 @@ def _learned_rows(manifest: "Manifest") -> list[tuple[str, str]]:
 
     tables = {
         layout.NEIGHBOURS: "neighbours",
-        layout.FOLLOWERS: "followers",
+        layout.ITEM_TRANSITIONS: "followers",
         layout.POPULARITY: "popularity",
         layout.ASPECTS: "aspects",
     }

@@ -119,26 +119,26 @@ def _learn(args: argparse.Namespace) -> int:
     with RunFolder(args.out).open() as folder, RunLog(args.out, _say) as log:
         _say("data")
         loaded = load_data(request, lambda: _base_encoder(args.encoder), args.out, args.cache, log)
-        if folder.facts and folder.facts.get("data_key") != loaded.material.key:
+        if folder.facts and folder.facts.get("data_key") != loaded.data.key:
             raise TrainingRefused(
                 f"{args.out} was begun with other data, another protocol or another seed; give another --out"
             )
         write_json(args.out / "data.json", dataclasses.asdict(loaded.report))
-        split, material = loaded.split_facts(request), loaded.material
-        facts: dict[str, object] = {"data_key": material.key, "split": split}
+        split, training_data = loaded.split_facts(request), loaded.data
+        facts: dict[str, object] = {"data_key": training_data.key, "split": split}
         if start is not None:
             start = start.compared_with(split)
-            material = dataclasses.replace(material, start=start)
-            check_start(settings, only, material)
+            training_data = dataclasses.replace(training_data, start=start)
+            check_start(settings, only, training_data)
             facts["from"] = start.facts()
         folder.facts = {**facts, "settings": settings_to_json(settings)}
         folder.write()
         if args.search:
-            settings = searched(settings, only, material, args.search)
+            settings = searched(settings, only, training_data, args.search)
             folder.facts["settings"] = settings_to_json(settings)
             folder.write()
         steps = without(steps_of(settings), _names(args.skip))
-        summary = run_steps(steps, material, folder, only, _say)
+        summary = run_steps(steps, training_data, folder, only, _say)
         measured = split_identity(split)
         if start is not None and not start.same_split:  # its validation figures may flatter
             measured |= {"started_from": "other data"}

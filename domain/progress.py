@@ -3,7 +3,7 @@
 from typing import Protocol
 
 
-class Observer(Protocol):
+class Progress(Protocol):
     """Hears of steps and of figures along the way; `training.run.runner` draws, prints and logs them."""
 
     def step(self, message: str) -> None:
@@ -13,7 +13,7 @@ class Observer(Protocol):
         """Reports a figure of a curve, for example ("user_tower/validation_recall_at_10", epoch, .08)."""
 
 
-class Silent:
+class SilentProgress:
     """Hears and keeps nothing."""
 
     def step(self, message: str) -> None:

@@ -15,7 +15,7 @@ class Source(StrEnum):
     SEMANTIC_HISTORY = "semantic_history"
     LEXICAL = "lexical"
     COLLABORATIVE = "collaborative"
-    FOLLOWING = "following"
+    NEXT_ITEM = "next_item"
     USER_TOWER = "user_tower"
     POPULAR = "popular"
     FILL = "fill"

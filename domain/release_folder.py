@@ -23,7 +23,7 @@ ENCODER = "models/encoder.onnx"
 CANARY = "canary.json"
 # Where a model was trained; each of them may be absent.
 NEIGHBOURS = "neighbours.npz"
-FOLLOWERS = "followers.npz"
+ITEM_TRANSITIONS = "item_transitions.npz"
 POPULARITY = "popularity.npy"
 USER_TOWER = "models/user_tower.onnx"
 TOWER_VECTORS = "tower_vectors.npy"

@@ -27,7 +27,7 @@ from server.release.live_release import LiveRelease, ReleaseLoader
 from server.release.watch import ModelWatch
 from server.rpc.embed import EmbedServicer
 from server.rpc.event import EventServicer
-from server.rpc.interceptor import CallGuard
+from server.rpc.interceptor import CallInterceptor
 from server.rpc.recommend import RecommendServicer
 from server.settings import Settings
 from server.triton.access_key import read_access_key
@@ -57,7 +57,7 @@ class Gateway:
         self._settings = settings
         self._on_step = on_step
         self._metrics = Metrics()
-        self._guard = CallGuard(settings.deadline_limits(), settings.max_message_bytes, self._metrics)
+        self._guard = CallInterceptor(settings.deadline_limits(), settings.max_message_bytes, self._metrics)
         self._stack = AsyncExitStack()
         self._server: grpc.aio.Server | None = None
         self._release: LiveRelease | None = None
@@ -105,7 +105,7 @@ class Gateway:
             if self._release is not None:
                 await asyncio.sleep(self._settings.drain_s)
                 started_s = time.monotonic()
-                await self._guard.turn_away(grace_s)
+                await self._guard.drain(grace_s)
             await self._server.stop(max(0.0, started_s + grace_s - time.monotonic()))
         await self._stack.aclose()
 
@@ -130,7 +130,7 @@ class Gateway:
         await self._go_live(loader, folder)
         self._start_task(self._metrics.watch_loop())
         self._start_task(EncoderWatch(triton, loader, self.live, self._encoder_state).run())
-        for model in self.live().learned.models():
+        for model in self.live().trained.models():
             self._start_task(ModelWatch(triton, loader.models, model, self._metrics.model_up).run())
 
     def _start_metrics(self) -> None:
@@ -233,7 +233,7 @@ class Gateway:
         """Loads the live version into a Triton that was restarted."""
         if self._release is not None and self._loader is not None:
             await self._loader.load_version(self._release.manifest.encoder, self._release.triton_version)
-            for model in self._release.learned.models():
+            for model in self._release.trained.models():
                 await self._loader.models.load_again(model)
         # Only now: a load that fails is tried again.
         self._metrics.triton_restarted()

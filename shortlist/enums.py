@@ -65,7 +65,7 @@ class RecallSource(OpenEnum):
     POPULAR = "POPULAR"
     FILL = "FILL"
     USER_TOWER = "USER_TOWER"
-    FOLLOWING = "FOLLOWING"
+    NEXT_ITEM = "NEXT_ITEM"
 
 
 class DegradationReason(OpenEnum):

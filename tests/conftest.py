@@ -26,7 +26,7 @@ from shortlist import Client
 from tests.support.running import ROOT, RunningGateway, shortlist, start_gateway
 
 if TYPE_CHECKING:
-    from tests.support.learned import Workshop
+    from tests.support.trained import Workshop
 
 TRITON_ENV = ROOT / ".venv-triton"
 
@@ -105,14 +105,14 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory, exports: Path) -> "Workshop":
-    """A small catalogue with a trained model; `learned_release` is its first release."""
-    from tests.support.learned import make_workshop
+    """A small catalogue with a trained model; `trained_release` is its first release."""
+    from tests.support.trained import make_workshop
 
     return make_workshop(tmp_path_factory.mktemp("workshop"), exports)
 
 
 @pytest.fixture(scope="session")
-def learned_release(workshop: "Workshop") -> "ReleaseFolder":
+def trained_release(workshop: "Workshop") -> "ReleaseFolder":
     return workshop.build(workshop.model)
 
 

@@ -10,7 +10,7 @@ from domain.recommendation import DegradationReason
 from domain.release_folder import (
     ASPECTS,
     CARD,
-    FOLLOWERS,
+    ITEM_TRANSITIONS,
     MANIFEST,
     NEIGHBOURS,
     POPULARITY,
@@ -81,7 +81,7 @@ def test_every_file_of_a_release_stands_on_the_page():
     found = set(re.findall(r"^\| `([\w./]+)`", section(page("concepts.md"), "A release"), re.MULTILINE))
     assert found == {MANIFEST, CARD, *REQUIRED}
     trained = set(re.findall(r"`([\w./]+)`", section(page("concepts.md"), "One request, top to bottom")))
-    assert trained >= {NEIGHBOURS, FOLLOWERS, POPULARITY, USER_TOWER, TOWER_VECTORS, RANKER, SCALER, THRESHOLDS}
+    assert trained >= {NEIGHBOURS, ITEM_TRANSITIONS, POPULARITY, USER_TOWER, TOWER_VECTORS, RANKER, SCALER, THRESHOLDS}
     assert trained >= {f"{STUDENT}/", ASPECTS, QUALITY}
 
 

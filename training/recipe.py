@@ -8,7 +8,7 @@ from training.distillation.student_encoder import StudentEncoderSettings
 from training.encoder.train import EncoderSettings
 from training.ranking.sources import RecallSettings
 from training.reviews.profiles import ReviewProfileSettings
-from training.run.dataset import Material
+from training.run.dataset import TrainingData
 from training.run.runner import Step
 from training.run.search import SearchSpace, Span, search_settings
 from training.run.steps.aspects import AspectsStep
@@ -61,7 +61,7 @@ _SPACES: Mapping[str, SearchSpace] = {
 
 
 def searched(
-    settings: Mapping[str, "DataclassInstance"], only: Sequence[str], material: Material, trials: int
+    settings: Mapping[str, "DataclassInstance"], only: Sequence[str], data: TrainingData, trials: int
 ) -> dict[str, "DataclassInstance"]:
     """Returns the settings with those of the parts named, or of all that have something to search, at their best.
 
@@ -74,26 +74,26 @@ def searched(
     found = dict(settings)
     for name in only or _SPACES:
         step = _STEPS[name][1]
-        if only or not step(settings[name]).applies(material):
-            found[name] = search_settings(step, settings[name], _SPACES[name], material, trials)
+        if only or not step(settings[name]).applies(data):
+            found[name] = search_settings(step, settings[name], _SPACES[name], data, trials)
     return found
 
 
-def check_start(settings: Mapping[str, object], only: Sequence[str], material: Material) -> None:
+def check_start(settings: Mapping[str, object], only: Sequence[str], data: TrainingData) -> None:
     """Checks that the steps that will run can start from what the run is to start from.
 
     Raises:
         ModelNotUsable: a part is damaged or of another width.
     """
-    start = material.start
+    start = data.start
     if start is None:
         return
-    if start.encoder is not None and material.encoder is not None and (not only or ENCODER in only):
-        check_encoder(start.encoder, material.encoder.folder)
+    if start.encoder is not None and data.encoder is not None and (not only or ENCODER in only):
+        check_encoder(start.encoder, data.encoder.folder)
     if not only or USER_TOWER in only:
         tower = settings[USER_TOWER]
         assert isinstance(tower, UserTowerSettings)
-        earlier_tower(material, tower)
+        earlier_tower(data, tower)
 
 
 def steps_of(settings: Mapping[str, object]) -> tuple[Step, ...]:

@@ -21,7 +21,7 @@ _SAMPLE_ITEMS = 4_096
 
 
 @dataclass(frozen=True)
-class ToldBlend:
+class ProxyBlend:
     """How a history is answered that is only told as text, see `core.retrieval.proxy_history`.
 
     Attributes:
@@ -62,7 +62,7 @@ class Blend:
 
     weights: Mapping[str, float] = field(default_factory=dict)
     list_lengths: Mapping[str, int] = field(default_factory=lambda: LIST_LENGTHS)
-    told: ToldBlend | None = None
+    told: ProxyBlend | None = None
     short: ShortBlend | None = None
 
     def weights_for(self, event_count: int) -> Mapping[str, float]:
@@ -107,13 +107,13 @@ def _weights(raw: object, path: Path) -> dict[str, float]:
     return {name: float(one) for name, one in raw.items()}
 
 
-def _told(raw: object, path: Path) -> ToldBlend:
+def _told(raw: object, path: Path) -> ProxyBlend:
     if not isinstance(raw, dict) or not {"weights", "nearest", "temperature"} <= raw.keys():
         raise ValueError(f"{path.name}: told must hold weights, nearest and temperature")
     nearest, temperature = raw["nearest"], raw["temperature"]
     if not _is_count(nearest) or not _is_number(temperature) or temperature <= 0:
         raise ValueError(f"{path.name}: told.nearest must be a whole number and told.temperature a number, above 0")
-    return ToldBlend(_weights(raw["weights"], path), nearest, float(temperature))
+    return ProxyBlend(_weights(raw["weights"], path), nearest, float(temperature))
 
 
 def _short(raw: object, path: Path) -> ShortBlend:
@@ -131,7 +131,7 @@ def _is_count(value: object) -> bool:
 
 
 @dataclass(frozen=True)
-class Scale:
+class ScoreScaler:
     """What a source's scores are standardised by.
 
     Attributes:
@@ -145,7 +145,7 @@ class Scale:
     least: float
 
     @classmethod
-    def of(cls, scores: np.ndarray) -> "Scale":
+    def of(cls, scores: np.ndarray) -> "ScoreScaler":
         """Takes float[m], -inf where the source cannot say."""
         said = scores[np.isfinite(scores)].astype(np.float64)
         return cls(float(said.mean()), float(said.std()), float(said.min())) if len(said) else cls(0.0, 0.0, 0.0)
@@ -159,7 +159,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Opinion:
+class SourceScores:
     """What one source says of a request's candidates.
 
     Attributes:
@@ -168,10 +168,10 @@ class Opinion:
     """
 
     scores: np.ndarray
-    scale: Scale
+    scale: ScoreScaler
 
     @classmethod
-    def of_vectors(cls, vectors: np.ndarray, query: np.ndarray, silent: np.ndarray, rows: np.ndarray) -> "Opinion":
+    def of_vectors(cls, vectors: np.ndarray, query: np.ndarray, silent: np.ndarray, rows: np.ndarray) -> "SourceScores":
         """Compares a query with items.
 
         Args:
@@ -181,17 +181,17 @@ class Opinion:
             rows: int64[C], the candidates.
         """
         step = max(1, len(vectors) // _SAMPLE_ITEMS)
-        scale = Scale.of(np.where(silent[::step], -np.inf, vectors[::step] @ query))
+        scale = ScoreScaler.of(np.where(silent[::step], -np.inf, vectors[::step] @ query))
         return cls(np.where(silent[rows], -np.inf, vectors[rows] @ query), scale)
 
     @classmethod
-    def of_sums(cls, sums: np.ndarray, rows: np.ndarray) -> "Opinion":
+    def of_sums(cls, sums: np.ndarray, rows: np.ndarray) -> "SourceScores":
         """Takes float[n], sums of a table's weights, 0 where it says nothing, and the candidates, int64[C]."""
         said = np.where(sums != 0, sums, -np.inf)
-        return cls(said[rows], Scale.of(said))
+        return cls(said[rows], ScoreScaler.of(said))
 
 
-def blended(opinions: Mapping[str, Opinion], weights: Mapping[str, float]) -> np.ndarray:
+def blended(opinions: Mapping[str, SourceScores], weights: Mapping[str, float]) -> np.ndarray:
     """Returns float32[C], the sum of the standardised scores times the weights.
 
     Args:

@@ -19,7 +19,7 @@ STANDARDISED = (
     "semantic_recent",
     "collaborative",
     "collaborative_recent",
-    "following",
+    "next_item",
     "tower",
     "log_popularity",
 )
@@ -33,8 +33,8 @@ _PLAIN_NAMES = (
     "collaborative",
     "collaborative_recent",
     "collaborative_max",
-    "following",
-    "following_last",
+    "next_item",
+    "next_item_last",
     "log_popularity",
     "category_affinity",
     "brand_affinity",
@@ -57,7 +57,7 @@ RECENT_LIMIT = 50
 
 # An event this many places back counts half in the recent features, and in what follows the latest events.
 RECENT_HALF_LIFE = 5.0
-FOLLOWING_HALF_LIFE = 1.5
+NEXT_ITEM_HALF_LIFE = 1.5
 
 _RANK_OFFSET = 10
 _SILENT_SCALE = 1e9
@@ -213,15 +213,15 @@ def _collaborative(rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -
 
 def _following(rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -> dict[str, np.ndarray]:
     """Sums by candidate how often it came next: after the latest events by recency, and after the last one alone."""
-    if facts.follower_rows is None or facts.follower_weights is None or not len(rows) or not len(candidates):
+    if facts.transition_rows is None or facts.transition_weights is None or not len(rows) or not len(candidates):
         return {}
     rows = rows[-RECENT_LIMIT:]
-    places, events, weights = _linked(rows, candidates, facts.follower_rows, facts.follower_weights)
-    recency = recency_weights(len(rows), FOLLOWING_HALF_LIFE)[events]
+    places, events, weights = _linked(rows, candidates, facts.transition_rows, facts.transition_weights)
+    recency = recency_weights(len(rows), NEXT_ITEM_HALF_LIFE)[events]
     last = np.where(events == len(rows) - 1, weights, 0)
     return {
-        "following": np.bincount(places, weights * recency, len(candidates)).astype(np.float32),
-        "following_last": np.bincount(places, last, len(candidates)).astype(np.float32),
+        "next_item": np.bincount(places, weights * recency, len(candidates)).astype(np.float32),
+        "next_item_last": np.bincount(places, last, len(candidates)).astype(np.float32),
     }
 
 

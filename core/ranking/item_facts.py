@@ -25,8 +25,8 @@ class ItemFacts:
         tower_vectors: float32[n, e], what a user embedding is multiplied with.
         neighbour_rows: int32[n, K], neighbours by item, -1 for none.
         neighbour_weights: float32[n, K].
-        follower_rows: int32[n, L], items that often come next, by item, -1 for none.
-        follower_weights: float32[n, L].
+        transition_rows: int32[n, L], items that often come next, by item, -1 for none.
+        transition_weights: float32[n, L].
         log_popularity: float32[n], log P(i).
         categories: int32[n, CATEGORY_LIMIT], codes, -1 for none.
         category_weights: float32[number of codes], rarer categories weigh more.
@@ -42,8 +42,8 @@ class ItemFacts:
     tower_vectors: np.ndarray | None = None
     neighbour_rows: np.ndarray | None = None
     neighbour_weights: np.ndarray | None = None
-    follower_rows: np.ndarray | None = None
-    follower_weights: np.ndarray | None = None
+    transition_rows: np.ndarray | None = None
+    transition_weights: np.ndarray | None = None
     log_popularity: np.ndarray | None = None
     categories: np.ndarray | None = None
     category_weights: np.ndarray | None = None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.ranking.blend import Scale
+from core.ranking.blend import ScoreScaler
 from core.vectors import top_rows
 
 
@@ -137,9 +137,9 @@ class PopularItems:
         self._rows, self._scores = top_rows(self.log_prior[rows], rows, len(rows))
 
     @cached_property
-    def scale(self) -> Scale:
+    def scale(self) -> ScoreScaler:
         """Of log P(i) over the catalogue."""
-        return Scale.of(self.log_prior)
+        return ScoreScaler.of(self.log_prior)
 
     def __len__(self) -> int:
         return len(self.log_prior)

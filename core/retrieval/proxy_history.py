@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.ranking.blend import Opinion, ToldBlend, blended
+from core.ranking.blend import ProxyBlend, SourceScores, blended
 from core.retrieval.item_neighbours import NeighbourTable, PopularItems
 from domain.recommendation import Source
 
 
 @dataclass(frozen=True)
-class Told:
+class ProxyHistory:
     """A text told, as the catalogue has it.
 
     Attributes:
@@ -30,7 +30,7 @@ class Told:
     shares: np.ndarray
 
     @classmethod
-    def of(cls, query: np.ndarray, nearest: tuple[np.ndarray, np.ndarray], blend: ToldBlend) -> "Told":
+    def of(cls, query: np.ndarray, nearest: tuple[np.ndarray, np.ndarray], blend: ProxyBlend) -> "ProxyHistory":
         """Weighs what stands in.
 
         Args:
@@ -59,29 +59,33 @@ class Knowledge:
     neighbours: NeighbourTable | None
     popularity: PopularItems | None
 
-    def no_stand_ins(self) -> np.ndarray:
+    def unusable_as_proxy(self) -> np.ndarray:
         """Returns bool[n], items that cannot stand in: found by no text, or without neighbours to speak for."""
         return np.ones_like(self.silent) if self.neighbours is None else self.silent | self.neighbours.lonely
 
 
-def told_scores(told: Told, knowledge: Knowledge, weights: Mapping[str, float], rows: np.ndarray) -> np.ndarray | None:
+def proxy_scores(
+    told: ProxyHistory, knowledge: Knowledge, weights: Mapping[str, float], rows: np.ndarray
+) -> np.ndarray | None:
     """Returns float32[C], the blend of the sources, by which told histories are both served and judged.
 
     Args:
         told: what was told.
         knowledge: of the catalogue.
-        weights: by source name, see `ToldBlend`.
+        weights: by source name, see `ProxyBlend`.
         rows: int64[C], the candidates.
 
     Returns:
         None where no source with a weight can speak.
     """
-    opinions: dict[str, Opinion] = {}
+    opinions: dict[str, SourceScores] = {}
     if weights.get(Source.SEMANTIC_HISTORY):
-        opinions[Source.SEMANTIC_HISTORY] = Opinion.of_vectors(knowledge.vectors, told.query, knowledge.silent, rows)
+        opinions[Source.SEMANTIC_HISTORY] = SourceScores.of_vectors(
+            knowledge.vectors, told.query, knowledge.silent, rows
+        )
     if weights.get(Source.COLLABORATIVE) and knowledge.neighbours is not None:
-        opinions[Source.COLLABORATIVE] = Opinion.of_sums(knowledge.neighbours.sums(told.rows, told.shares), rows)
+        opinions[Source.COLLABORATIVE] = SourceScores.of_sums(knowledge.neighbours.sums(told.rows, told.shares), rows)
     if weights.get(Source.POPULAR) and knowledge.popularity is not None:
         popularity = knowledge.popularity
-        opinions[Source.POPULAR] = Opinion(popularity.log_prior[rows], popularity.scale)
+        opinions[Source.POPULAR] = SourceScores(popularity.log_prior[rows], popularity.scale)
     return blended(opinions, weights) if opinions else None

@@ -19,7 +19,7 @@ THRESHOLDS = "thresholds.json"
 ASPECTS = "aspects.json"
 ITEMS = "collaborative/items.json"
 NEIGHBOURS = "collaborative/neighbours.npz"
-FOLLOWERS = "collaborative/followers.npz"
+ITEM_TRANSITIONS = "collaborative/item_transitions.npz"
 POPULARITY = "collaborative/popularity.npy"
 ENCODER = "encoder"
 STUDENT = "student"
@@ -55,7 +55,7 @@ class ModelFolder:
     quality: Quality | None
     thresholds: Mapping[str, float] = field(default_factory=dict)
     neighbours: NeighbourTable | None = None
-    followers: NeighbourTable | None = None
+    item_transitions: NeighbourTable | None = None
     popularity: PopularItems | None = None
     blend: Blend | None = None
 
@@ -94,11 +94,15 @@ def open_model_folder(path: Path) -> ModelFolder:
         quality=read_quality(path / QUALITY) if (path / QUALITY).exists() else None,
         thresholds=_thresholds(path / THRESHOLDS),
         neighbours=_read(path / NEIGHBOURS, NeighbourTable.load),
-        followers=_read(path / FOLLOWERS, NeighbourTable.load),
+        item_transitions=_read(path / ITEM_TRANSITIONS, NeighbourTable.load),
         popularity=_read(path / POPULARITY, PopularItems.load),
         blend=_read(path / BLEND, Blend.load),
     )
-    named = ((NEIGHBOURS, folder.neighbours), (FOLLOWERS, folder.followers), (POPULARITY, folder.popularity))
+    named = (
+        (NEIGHBOURS, folder.neighbours),
+        (ITEM_TRANSITIONS, folder.item_transitions),
+        (POPULARITY, folder.popularity),
+    )
     for name, table in named:
         if table is not None and len(table) != len(item_ids):
             raise ModelNotUsable(

@@ -46,7 +46,7 @@ _DAY_S = 86_400.0
 
 
 @dataclass(frozen=True)
-class PackedParts:
+class PackedModels:
     """What the manifest and canary.json say of the trained parts.
 
     Attributes:
@@ -89,7 +89,7 @@ def release_rows(model: ModelFolder, item_ids: Sequence[str]) -> np.ndarray:
     return rows
 
 
-def pack_parts(model: ModelFolder, target: Target, progress: Progress) -> PackedParts:
+def pack_parts(model: ModelFolder, target: Target, progress: Progress) -> PackedModels:
     """Writes every part that the model folder has into the release.
 
     Raises:
@@ -112,7 +112,7 @@ def pack_parts(model: ModelFolder, target: Target, progress: Progress) -> Packed
         model.blend.save(target.folder / layout.BLEND)
     if model.has(model_folder.STUDENT):
         _pack_student(model.path / model_folder.STUDENT, target)
-    parts = PackedParts()
+    parts = PackedModels()
     if model.has(model_folder.USER_TOWER):
         progress.step("exporting the user tower")
         parts = _with(parts, "user_tower", *_pack_tower(model, rows, target))
@@ -140,7 +140,7 @@ def _pack_student(folder: Path, target: Target) -> None:
 
 def _pack_tables(model: ModelFolder, rows: np.ndarray, target: Target) -> None:
     item_count = len(target.item_ids)
-    for name, table in ((layout.NEIGHBOURS, model.neighbours), (layout.FOLLOWERS, model.followers)):
+    for name, table in ((layout.NEIGHBOURS, model.neighbours), (layout.ITEM_TRANSITIONS, model.item_transitions)):
         if table is not None:
             table.remapped(rows, item_count).save(target.folder / name)
     if model.popularity is not None:
@@ -203,5 +203,5 @@ def with_canaries(path: Path, canaries: Mapping[str, object]) -> None:
         path.write_text(json.dumps({**raw, "models": dict(canaries)}, ensure_ascii=False), encoding="utf-8")
 
 
-def _with(parts: PackedParts, name: str, entry: ModelEntry, canary: Mapping[str, object]) -> PackedParts:
-    return PackedParts({**parts.models, name: entry}, {**parts.canaries, name: canary})
+def _with(parts: PackedModels, name: str, entry: ModelEntry, canary: Mapping[str, object]) -> PackedModels:
+    return PackedModels({**parts.models, name: entry}, {**parts.canaries, name: canary})

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from domain.errors import EncoderNotUsable
-from export.precision.int8_graph import Linear, Seen, rewrite
+from export.precision.int8_graph import ActivationStats, Linear, rewrite
 from export.precision.int8_weights import WIDEST
 
 
@@ -84,7 +84,9 @@ def linears(model: onnx.ModelProto) -> list[Linear]:
     return found
 
 
-def observe(model: onnx.ModelProto, names: Sequence[str], rows: Sequence[NDArray[np.int64]]) -> dict[str, Seen]:
+def observe(
+    model: onnx.ModelProto, names: Sequence[str], rows: Sequence[NDArray[np.int64]]
+) -> dict[str, ActivationStats]:
     """Runs the texts and returns what was seen at each tensor that has a row a token.
 
     What follows the pooling has a row a text and is left out.
@@ -98,7 +100,7 @@ def observe(model: onnx.ModelProto, names: Sequence[str], rows: Sequence[NDArray
     session: Any = onnxruntime.InferenceSession(
         watched.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    seen: dict[str, Seen] = {}
+    seen: dict[str, ActivationStats] = {}
     pooled: set[str] = set()
     for ids in rows:
         answers = session.run(names, {"input_ids": ids[None], "attention_mask": np.ones((1, len(ids)), np.int64)})
@@ -110,6 +112,6 @@ def observe(model: onnx.ModelProto, names: Sequence[str], rows: Sequence[NDArray
             if name not in seen:
                 width = tokens.shape[1]
                 moment = np.zeros((width, width), np.float32) if width <= WIDEST else None
-                seen[name] = Seen(np.zeros(width, np.float32), moment, 0)
+                seen[name] = ActivationStats(np.zeros(width, np.float32), moment, 0)
             seen[name].add(tokens)
     return {name: values for name, values in seen.items() if name not in pooled}

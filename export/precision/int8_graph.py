@@ -46,7 +46,7 @@ class Linear:
 
 
 @dataclass
-class Seen:
+class ActivationStats:
     """What the calibration texts' tokens were like at one tensor.
 
     Attributes:
@@ -87,7 +87,7 @@ class _Input:
         return LEVELS if self.floor is None else 0
 
 
-def rewrite(model: onnx.ModelProto, chosen: Sequence[Linear], seen: Mapping[str, Seen]) -> None:
+def rewrite(model: onnx.ModelProto, chosen: Sequence[Linear], seen: Mapping[str, ActivationStats]) -> None:
     """Puts the chosen products into int8, in place."""
     graph = model.graph
     makers = {name: node.op_type for node in graph.node for name in node.output}
@@ -119,7 +119,7 @@ def rewrite(model: onnx.ModelProto, chosen: Sequence[Linear], seen: Mapping[str,
 
 
 def quantise_weights(
-    weights: NDArray[np.float32], smoothing: NDArray[np.float32], seen: Seen
+    weights: NDArray[np.float32], smoothing: NDArray[np.float32], seen: ActivationStats
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """float32[K, N] -> int8[K, N] and float32[N], the scale of each column; no two neighbours of a column saturate."""
     smoothed = np.asarray(weights * smoothing[:, None], dtype=np.float32)

@@ -15,7 +15,7 @@ from domain.release_folder import ReleaseFolder
 from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate
 from export.encoder.source import EncoderSource
 from export.parts.model_folder import ModelFolder
-from export.parts.pack import PackedParts, Target, pack_parts, release_rows, with_canaries
+from export.parts.pack import PackedModels, Target, pack_parts, release_rows, with_canaries
 from export.parts.quality import read_quality, unlike, worse_figures
 from export.precision.calibration import Precision
 from export.prepare_encoder import PreparedEncoder, prepare_encoder
@@ -34,7 +34,7 @@ from export.release.stages import (
     write_lexical,
 )
 from export.release.vector_store import VectorStore
-from export.release.workspace import Workplace, workplace
+from export.release.workspace import Workspace, workspace
 
 
 @dataclass(frozen=True)
@@ -109,11 +109,11 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
     )
     settings = {"max_batch_size": request.max_batch_size, "chunk_items": request.chunk_items}
     key = build_key(request.catalogue.path, encoder, template, model, settings)
-    with workplace(request.releases, key) as place:
+    with workspace(request.releases, key) as place:
         release_id = place.finished_id
         if release_id is None:
             built = _run_stages(request, place, encoder, template, progress)
-            parts = PackedParts()
+            parts = PackedModels()
             if model is not None:
                 parts = pack_parts(model, Target(item_ids, open_vectors(place.folder), place.folder), progress)
                 with_canaries(place.folder / layout.CANARY, parts.canaries)
@@ -132,7 +132,7 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
 
 
 def _run_stages(
-    request: ReleaseRequest, place: Workplace, encoder: PreparedEncoder, template: TextTemplate, progress: Progress
+    request: ReleaseRequest, place: Workspace, encoder: PreparedEncoder, template: TextTemplate, progress: Progress
 ) -> _Built:
     """Runs each stage that no earlier run of this build finished."""
     folder, catalogue, source = place.folder, request.catalogue, request.encoder
@@ -163,7 +163,7 @@ def _run_stages(
 
 
 def _manifest(
-    request: ReleaseRequest, encoder: PreparedEncoder, template: TextTemplate, built: _Built, parts: PackedParts
+    request: ReleaseRequest, encoder: PreparedEncoder, template: TextTemplate, built: _Built, parts: PackedModels
 ) -> Manifest:
     """Returns the manifest but for its id, its parents and the digests of the files."""
     catalogue, model, source = request.catalogue, request.model, request.encoder

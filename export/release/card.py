@@ -51,7 +51,7 @@ def _parts(manifest: Manifest) -> Iterator[str]:
     files = manifest.files
     for name, what in (
         ("neighbours.npz", "each item's neighbours, for collaborative recall"),
-        ("followers.npz", "what is often chosen soon after each item"),
+        ("item_transitions.npz", "what is often chosen soon after each item"),
         ("popularity.npy", "how often each item was chosen"),
         ("student/student.json", "a static student that answers for the encoder while Triton is away"),
         ("aspects.json", "what reviews say of the items"),

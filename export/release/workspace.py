@@ -23,7 +23,7 @@ _FINISHED = "finished"
 _ABANDONED_S = 7 * 86_400.0
 
 
-class Workplace:
+class Workspace:
     """The folder of one build, by the key of all that the build depends on. One process has it at a time.
 
     Attributes:
@@ -102,8 +102,8 @@ class Workplace:
 
 
 @contextmanager
-def workplace(releases: Path, key: str) -> Iterator[Workplace]:
-    """Gives the workplace of a build; what an interrupted run of the same build left is still there.
+def workspace(releases: Path, key: str) -> Iterator[Workspace]:
+    """Gives the workspace of a build; what an interrupted run of the same build left is still there.
 
     A refusal removes it. A kill, an interrupt, a full disk or a lost worker leaves it where vectors are in it.
 
@@ -119,7 +119,7 @@ def workplace(releases: Path, key: str) -> Iterator[Workplace]:
         releases.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(releases)
         with _locked(releases / f"{_WORK}{key}") as path:
-            place = Workplace(releases, path)
+            place = Workspace(releases, path)
             try:
                 yield place
             except BaseException as error:

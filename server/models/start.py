@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from domain.errors import TritonStumbled
+from domain.errors import TritonUnresponsive
 
 _ATTEMPTS = 3
 _RESTART_TIMEOUT_S = 30.0
@@ -33,14 +33,14 @@ async def start_model(start: Start, server: Server, on_step: Callable[[str], Non
     """Starts a model, at most three times.
 
     Raises:
-        TritonStumbled: each time.
+        TritonUnresponsive: each time.
         ShortlistError: whatever else `start` raises, at once.
     """
     for left in reversed(range(_ATTEMPTS)):
         try:
             await start(afresh=left < _ATTEMPTS - 1)
             return
-        except TritonStumbled as error:
+        except TritonUnresponsive as error:
             if not left:
                 raise
             structlog.get_logger("triton").warning("Triton stumbled, the model is started afresh", error=str(error))

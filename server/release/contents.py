@@ -14,7 +14,7 @@ from domain import release_folder as layout
 from domain.errors import EncoderNotUsable, ReleaseRejected
 from domain.release_folder import ReleaseFolder
 from server.catalogue.item_table import ItemTable
-from server.release.learned_contents import LearnedContents, read_learned
+from server.release.trained_contents import TrainedContents, read_trained
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class ReleaseContents:
     lexical: LexicalIndex
     mean: np.ndarray
     unreadable_share: np.ndarray
-    learned: LearnedContents
+    trained: TrainedContents
 
 
 def read_contents(folder: ReleaseFolder) -> ReleaseContents:
@@ -87,8 +87,8 @@ def read_contents(folder: ReleaseFolder) -> ReleaseContents:
     except ValueError as error:
         raise ReleaseRejected(f"{path}: {error}; build it again") from error
     index = VectorIndex.load(path / layout.GRAPH, vectors, manifest.graph)
-    learned = read_learned(folder, vectors, items.ids)
-    return ReleaseContents(tokenizer, canaries, items, index, lexical, mean, unreadable_share, learned)
+    trained = read_trained(folder, vectors, items.ids)
+    return ReleaseContents(tokenizer, canaries, items, index, lexical, mean, unreadable_share, trained)
 
 
 def read_canaries(folder: ReleaseFolder) -> Canaries:

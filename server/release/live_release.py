@@ -15,7 +15,7 @@ from core.text.tokenize import pad
 from core.triton.model_config import encoder_config, length_buckets
 from core.triton.model_repository import install_model
 from domain import release_folder as layout
-from domain.errors import DeadlineExceeded, EncoderUnavailable, ReleaseRejected, TritonStumbled
+from domain.errors import DeadlineExceeded, EncoderUnavailable, ReleaseRejected, TritonUnresponsive
 from domain.manifest import EncoderEntry, Manifest
 from domain.prompts import Prompts
 from domain.release_folder import ReleaseFolder
@@ -25,8 +25,8 @@ from server.models.encoder_variant import EncoderChoice
 from server.models.start import start_model
 from server.models.text_encoder import TextEncoder
 from server.release.contents import Canaries, read_contents
-from server.release.learned_parts import LearnedParts
 from server.release.loader import ModelLoader, ModelServer
+from server.release.trained_parts import TrainedParts
 
 # Same weights, same precision: other kernels and thread counts move the cosine by 1e-7.
 CANARY_COSINE = 0.9999
@@ -84,7 +84,7 @@ class LiveRelease:
     encoder: TextEncoder
     triton_version: int
     canaries: Canaries
-    learned: LearnedParts = field(default_factory=LearnedParts)
+    trained: TrainedParts = field(default_factory=TrainedParts)
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class ReleaseLoader:
         Raises:
             ReleaseRejected: corrupt, of another width than Triton's answers, or canaries differ.
             TritonNotUsable: Triton is not there or not under explicit control.
-            TritonStumbled: it went away, or the model's process stood still, at each of three attempts.
+            TritonUnresponsive: it went away, or the model's process stood still, at each of three attempts.
             StorageError: the model repository cannot be written.
         """
         loop = asyncio.get_running_loop()
@@ -135,7 +135,7 @@ class ReleaseLoader:
 
         await start_model(start, self.triton, on_step)
         contents = await reading
-        learned = await self.models.load(folder, contents, on_step)
+        trained = await self.models.load(folder, contents, on_step)
         # Each thread makes its own tokenizer on first use, which takes tens of milliseconds; the loop's is made here.
         contents.tokenizer.tokenize(("warm",))
         return LiveRelease(
@@ -148,7 +148,7 @@ class ReleaseLoader:
             encoder=TextEncoder(contents.tokenizer, self._batcher(entry, version), self.workers, _prompts_of(entry)),
             triton_version=version,
             canaries=contents.canaries,
-            learned=learned,
+            trained=trained,
         )
 
     @property
@@ -192,7 +192,7 @@ class ReleaseLoader:
     async def _compare_canaries(self, manifest: Manifest, version: int, canaries: Canaries) -> None:
         try:
             await self.check_canaries(manifest, version, canaries)
-        except TritonStumbled:
+        except TritonUnresponsive:
             raise
         except (EncoderUnavailable, DeadlineExceeded) as error:
             raise ReleaseRejected(
@@ -206,7 +206,7 @@ class ReleaseLoader:
             input_ids, attention_mask = pad([np.full(bucket, entry.pad_token_id)], bucket, entry.pad_token_id)
             try:
                 await self.triton.encode(input_ids, attention_mask, version=version, timeout_s=_CALL_TIMEOUT_S)
-            except TritonStumbled:
+            except TritonUnresponsive:
                 raise
             except (EncoderUnavailable, DeadlineExceeded) as error:
                 raise ReleaseRejected(f"warm-up with {bucket} tokens failed: {error}") from error

@@ -14,14 +14,14 @@ from core.ranking.item_facts import ItemFacts
 from core.ranking.tower_input import event_buckets
 from core.triton.model_config import SIGNATURES, model_config
 from core.triton.model_repository import install_model
-from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected, TritonStumbled
+from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected, TritonUnresponsive
 from domain.manifest import ModelEntry
 from domain.recommendation import Source
 from domain.release_folder import ReleaseFolder
 from server.models.served_model import Inference, LoadedModel, ServedModel
 from server.models.start import Server, start_model
 from server.release.contents import ReleaseContents
-from server.release.learned_parts import LearnedParts, Ranker, UserTower
+from server.release.trained_parts import Ranker, TrainedParts, UserTower
 
 _LOAD_TIMEOUT_S = 120.0
 _CALL_TIMEOUT_S = 30.0
@@ -58,7 +58,7 @@ class ModelLoader:
 
     async def load(
         self, folder: ReleaseFolder, contents: ReleaseContents, on_step: Callable[[str], None]
-    ) -> LearnedParts:
+    ) -> TrainedParts:
         """Loads the trained models of a release and returns them, warm, with the tables beside them.
 
         Raises:
@@ -68,26 +68,26 @@ class ModelLoader:
         served = {}
         for name in folder.manifest.models:
             served[name] = await self._serve(folder, name, contents, on_step)
-        learned = contents.learned
+        trained = contents.trained
         tower = None
-        if "user_tower" in served and learned.tower is not None:
-            silent = np.asarray(~learned.tower.any(axis=1))
-            tower = UserTower(served["user_tower"], learned.tower, silent, contents.index.vectors)
+        if "user_tower" in served and trained.tower is not None:
+            silent = np.asarray(~trained.tower.any(axis=1))
+            tower = UserTower(served["user_tower"], trained.tower, silent, contents.index.vectors)
         ranker = None
-        if "ranker" in served and learned.scaling is not None:
+        if "ranker" in served and trained.scaling is not None:
             facts = await asyncio.get_running_loop().run_in_executor(self.workers, _facts, contents)
-            popular_count = learned.blend.list_lengths.get(Source.POPULAR, 0)
-            ranker = Ranker(served["ranker"], learned.scaling, facts, popular_count)
-        return LearnedParts(
-            neighbours=learned.neighbours,
-            followers=learned.followers,
-            popularity=learned.popularity,
-            aspects=learned.aspects,
-            student=learned.student,
+            popular_count = trained.blend.list_lengths.get(Source.POPULAR, 0)
+            ranker = Ranker(served["ranker"], trained.scaling, facts, popular_count)
+        return TrainedParts(
+            neighbours=trained.neighbours,
+            item_transitions=trained.item_transitions,
+            popularity=trained.popularity,
+            aspects=trained.aspects,
+            student=trained.student,
             tower=tower,
             ranker=ranker,
             thresholds=folder.manifest.thresholds,
-            blend=learned.blend,
+            blend=trained.blend,
         )
 
     async def load_again(self, model: ServedModel) -> None:
@@ -131,14 +131,14 @@ class ModelLoader:
         if name not in SIGNATURES or entry.triton_model != name:
             raise ReleaseRejected(f"{folder.path} has a model {name} that this program doesn't know; update Shortlist")
         version = await asyncio.get_running_loop().run_in_executor(self.workers, self._install, folder, name)
-        canary = contents.learned.canaries[name]
+        canary = contents.trained.canaries[name]
         model = ServedModel(self.triton, LoadedModel(entry, SIGNATURES[name].output, version, canary))
 
         async def start(*, afresh: bool) -> None:
             on_step(f"loading the {name.replace('_', ' ')} into Triton")
             await (self.reload(model) if afresh else self.load_again(model))
             error = await model.probe(_CALL_TIMEOUT_S)
-            if isinstance(error, TritonStumbled):
+            if isinstance(error, TritonUnresponsive):
                 raise error
             if error is not None:
                 raise ReleaseRejected(f"release {folder.manifest.release_id}: {error}") from error
@@ -163,7 +163,7 @@ class ModelLoader:
                 await self.triton.infer(
                     loaded.entry.triton_model, loaded.version, inputs, output=loaded.output, timeout_s=_CALL_TIMEOUT_S
                 )
-            except TritonStumbled:
+            except TritonUnresponsive:
                 raise
             except (ModelUnavailable, DeadlineExceeded) as error:
                 raise ReleaseRejected(f"warm-up of the {name} with length {length} failed: {error}") from error
@@ -175,18 +175,18 @@ def _config_of(entry: ModelEntry) -> Callable[[bool], str]:
 
 def _facts(contents: ReleaseContents) -> ItemFacts:
     """Returns what the ranker's features are made from; reads every item."""
-    items, learned = contents.items, contents.learned
+    items, trained = contents.items, contents.trained
     return dataclasses.replace(
         ItemFacts.of_items([items.item(row) for row in range(len(items))]),
         vectors=contents.index.vectors,
         mean=contents.mean,
-        tower_vectors=learned.tower,
-        neighbour_rows=None if learned.neighbours is None else learned.neighbours.rows,
-        neighbour_weights=None if learned.neighbours is None else learned.neighbours.weights,
-        follower_rows=None if learned.followers is None else learned.followers.rows,
-        follower_weights=None if learned.followers is None else learned.followers.weights,
-        aspects=learned.ranked_aspects,
-        log_popularity=None if learned.popularity is None else learned.popularity.log_prior,
+        tower_vectors=trained.tower,
+        neighbour_rows=None if trained.neighbours is None else trained.neighbours.rows,
+        neighbour_weights=None if trained.neighbours is None else trained.neighbours.weights,
+        transition_rows=None if trained.item_transitions is None else trained.item_transitions.rows,
+        transition_weights=None if trained.item_transitions is None else trained.item_transitions.weights,
+        aspects=trained.ranked_aspects,
+        log_popularity=None if trained.popularity is None else trained.popularity.log_prior,
     )
 
 

@@ -45,7 +45,7 @@ class DeadlineLimits:
     longest_s: float
 
 
-class CallGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     """Wraps the unary handlers of `shortlist.v1`; health and reflection pass untouched."""
 
     def __init__(self, limits: DeadlineLimits, max_reply_bytes: int, observer: CallObserver) -> None:
@@ -64,7 +64,7 @@ class CallGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self._under_way = 0
         self._turning_away = False
 
-    async def turn_away(self, longest_s: float) -> None:
+    async def drain(self, longest_s: float) -> None:
         """Answers UNAVAILABLE to every call that comes from now on; returns once those under way are answered.
 
         To be done before grpc's own stop, which ends a call that it took from the wire, but did not hand over yet, as

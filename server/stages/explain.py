@@ -116,7 +116,7 @@ def _last_resorts(sources: set[str]) -> list[str]:
     reasons = []
     if Source.USER_TOWER in sources:
         reasons.append("it is what often follows such a history")
-    if Source.FOLLOWING in sources:
+    if Source.NEXT_ITEM in sources:
         reasons.append("it is often chosen soon after the last items of the history")
     if not reasons and Source.POPULAR in sources:
         reasons.append("it was chosen by many")

@@ -86,11 +86,11 @@ def read_history(query: RecommendQuery, release: LiveRelease) -> History:
         told=history_text(told, titles, release.manifest.template),
         told_titles="\n".join(dict.fromkeys(title for title in titles.values() if title)),
         unknown_item_ids=unknown,
-        comments=() if release.learned.aspects is None else comments_of(events),
+        comments=() if release.trained.aspects is None else comments_of(events),
         past=None if query.tell_history else _past(speaking, known),
         read_as_text=query.tell_history,
     )
-    if not (query.text or history.rows or history.told or release.learned.popularity is not None):
+    if not (query.text or history.rows or history.told or release.trained.popularity is not None):
         raise NothingToGoOn(
             FieldViolation(
                 "events" if query.events else "item_ids",

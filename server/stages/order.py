@@ -5,10 +5,10 @@ from functools import partial
 
 import numpy as np
 
-from core.ranking.blend import Opinion, blended
+from core.ranking.blend import SourceScores, blended
 from core.ranking.fusion import Candidate, RecalledList
 from core.retrieval.item_neighbours import NeighbourTable, PopularItems
-from core.retrieval.proxy_history import told_scores
+from core.retrieval.proxy_history import proxy_scores
 from core.vectors import top_rows
 from domain.recommendation import Source
 from server.release.live_release import LiveRelease
@@ -26,7 +26,7 @@ def blended_candidates(
 
     None where nothing was learned of the sources that recalled something: then no source counts more than another.
     """
-    told, blend = recalled.told, release.learned.blend
+    told, blend = recalled.told, release.trained.blend
     weights = _weights(history, release) if told is None or blend.told is None else blend.told.weights
     lists = tuple(found for found in recalled.lists if len(found.rows))
     if weights.get(Source.POPULAR, 0.0) > 0 and len(recalled.popular.rows):
@@ -36,7 +36,7 @@ def blended_candidates(
         return None
     rows = np.unique(np.concatenate(pool))
     if told is not None:
-        scores = told_scores(told, knowledge_of(release), weights, rows)
+        scores = proxy_scores(told, knowledge_of(release), weights, rows)
     else:
         scores = None if history.past is None else _blended(history, represented, release, rows)
     if scores is None:
@@ -45,7 +45,7 @@ def blended_candidates(
 
 
 def _weights(history: History, release: LiveRelease) -> Mapping[str, float]:
-    return release.learned.blend.weights_for(len(history.past_rows))
+    return release.trained.blend.weights_for(len(history.past_rows))
 
 
 def _blended(history: History, represented: Represented, release: LiveRelease, rows: np.ndarray) -> np.ndarray | None:
@@ -57,32 +57,32 @@ def _blended(history: History, represented: Represented, release: LiveRelease, r
 
 def _sources(
     history: History, represented: Represented, release: LiveRelease, rows: np.ndarray
-) -> Iterator[tuple[str, Callable[[], Opinion]]]:
+) -> Iterator[tuple[str, Callable[[], SourceScores]]]:
     """Yields what can judge these rows, int64[C]; standardised over the catalogue, as in training."""
-    learned = release.learned
+    trained = release.trained
     for query in represented.queries:
         if query.source is Source.SEMANTIC_HISTORY:
             yield (
                 query.source,
-                partial(Opinion.of_vectors, release.index.vectors, query.vector, release.unreadable, rows),
+                partial(SourceScores.of_vectors, release.index.vectors, query.vector, release.unreadable, rows),
             )
-    if learned.tower is not None and represented.user_embedding is not None:
-        tower = learned.tower
+    if trained.tower is not None and represented.user_embedding is not None:
+        tower = trained.tower
         yield (
             Source.USER_TOWER,
-            partial(Opinion.of_vectors, tower.item_vectors, represented.user_embedding, tower.silent, rows),
+            partial(SourceScores.of_vectors, tower.item_vectors, represented.user_embedding, tower.silent, rows),
         )
-    if learned.neighbours is not None:
-        yield Source.COLLABORATIVE, partial(_of_table, learned.neighbours, history.past_rows, rows)
-    if learned.followers is not None:
-        yield Source.FOLLOWING, partial(_of_table, learned.followers, last_rows(history), rows)
-    if learned.popularity is not None:
-        yield Source.POPULAR, partial(_of_popularity, learned.popularity, rows)
+    if trained.neighbours is not None:
+        yield Source.COLLABORATIVE, partial(_of_table, trained.neighbours, history.past_rows, rows)
+    if trained.item_transitions is not None:
+        yield Source.NEXT_ITEM, partial(_of_table, trained.item_transitions, last_rows(history), rows)
+    if trained.popularity is not None:
+        yield Source.POPULAR, partial(_of_popularity, trained.popularity, rows)
 
 
-def _of_table(table: NeighbourTable, history: np.ndarray, rows: np.ndarray) -> Opinion:
-    return Opinion.of_sums(table.sums(history), rows)
+def _of_table(table: NeighbourTable, history: np.ndarray, rows: np.ndarray) -> SourceScores:
+    return SourceScores.of_sums(table.sums(history), rows)
 
 
-def _of_popularity(popularity: PopularItems, rows: np.ndarray) -> Opinion:
-    return Opinion(popularity.log_prior[rows], popularity.scale)
+def _of_popularity(popularity: PopularItems, rows: np.ndarray) -> SourceScores:
+    return SourceScores(popularity.log_prior[rows], popularity.scale)

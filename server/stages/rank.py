@@ -11,7 +11,7 @@ from core.ranking.tower_input import event_buckets
 from core.vectors import top_rows
 from domain.recommendation import Source
 from server.deadline import Deadline
-from server.release.learned_parts import Ranker
+from server.release.trained_parts import Ranker
 from server.stages.history import History
 from server.stages.recall import Recalled
 from server.stages.represent import Represented

@@ -7,14 +7,14 @@ from functools import partial
 import numpy as np
 
 from core.ranking.fusion import Candidate, RecalledList, SourceView, fuse
-from core.retrieval.proxy_history import Told
+from core.retrieval.proxy_history import ProxyHistory
 from core.vectors import exact_search
 from domain.recommendation import RecommendQuery, Source
-from server.release.learned_parts import UserTower
 from server.release.live_release import LiveRelease
+from server.release.trained_parts import UserTower
 from server.stages.history import History
 from server.stages.represent import Represented
-from server.stages.told import read_told
+from server.stages.told import read_proxy_history
 
 # Where lists are joined, each must reach deeper than k: what is tenth in both can be first together.
 _DEPTH_FACTOR = 4
@@ -41,7 +41,7 @@ class Recalled:
     weak: tuple[RecalledList, ...]
     popular: RecalledList
     fill_rows: np.ndarray
-    told: Told | None = None
+    told: ProxyHistory | None = None
 
 
 def recall(query: RecommendQuery, history: History, represented: Represented, release: LiveRelease) -> Recalled:
@@ -52,7 +52,7 @@ def recall(query: RecommendQuery, history: History, represented: Represented, re
     """
     blocked = _blocked(query, history, release)
     searches = _searches(history, represented, release)
-    told = read_told(history, represented, release)
+    told = read_proxy_history(history, represented, release)
     if told is not None:
         searches += _told_searches(told, release)
     # What suits the caller's comments, or what is popular too, may move up into the list from below.
@@ -61,7 +61,7 @@ def recall(query: RecommendQuery, history: History, represented: Represented, re
     lists = []
     for source, search in searches:
         # The ranker has learned from candidates of that depth.
-        depth = query.k if single else max(wide, release.learned.blend.list_lengths.get(source, 0))
+        depth = query.k if single else max(wide, release.trained.blend.list_lengths.get(source, 0))
         lists.append(RecalledList(source, *search(depth, blocked)))
     matched: dict[int, tuple[str, ...]] = {}
     if represented.lexical_text:
@@ -71,8 +71,8 @@ def recall(query: RecommendQuery, history: History, represented: Represented, re
     fill = release.unreadable & ~blocked if represented.queries else np.zeros_like(blocked)
     # Where a ranker judges each candidate, no source needs to be cut off for its precision. The thresholds of whole
     # histories say nothing of what a few stand-ins' neighbours sum up to.
-    judged = told is not None or (release.learned.ranker is not None and history.past is not None)
-    strong, weak = _divided(lists, {} if judged else release.learned.thresholds)
+    judged = told is not None or (release.trained.ranker is not None and history.past is not None)
+    strong, weak = _divided(lists, {} if judged else release.trained.thresholds)
     return Recalled(strong, matched, weak, _popular(release, query.k, blocked), np.flatnonzero(fill), told)
 
 
@@ -82,21 +82,21 @@ _Searches = list[tuple[Source, Callable[[int, np.ndarray], tuple[np.ndarray, np.
 
 def _searches(history: History, represented: Represented, release: LiveRelease) -> _Searches:
     """Returns what to ask for candidates, by source."""
-    learned, past_rows = release.learned, history.past_rows
+    trained, past_rows = release.trained, history.past_rows
     searches: _Searches = [(one.source, partial(_nearest, release, one.vector)) for one in represented.queries]
-    tower = learned.tower
+    tower = trained.tower
     if tower is not None and represented.user_embedding is not None:
         searches.append((Source.USER_TOWER, partial(_nearest_of_tower, tower, represented.user_embedding)))
-    if len(past_rows) and learned.neighbours is not None:
-        searches.append((Source.COLLABORATIVE, partial(learned.neighbours.search, past_rows)))
-    if history.past is not None and learned.followers is not None:
-        searches.append((Source.FOLLOWING, partial(learned.followers.search, last_rows(history))))
+    if len(past_rows) and trained.neighbours is not None:
+        searches.append((Source.COLLABORATIVE, partial(trained.neighbours.search, past_rows)))
+    if history.past is not None and trained.item_transitions is not None:
+        searches.append((Source.NEXT_ITEM, partial(trained.item_transitions.search, last_rows(history))))
     return searches
 
 
-def _told_searches(told: Told, release: LiveRelease) -> _Searches:
+def _told_searches(told: ProxyHistory, release: LiveRelease) -> _Searches:
     """Returns what is asked besides for a history that is only told: the stand-ins' neighbours, where they count."""
-    neighbours, blend = release.learned.neighbours, release.learned.blend.told
+    neighbours, blend = release.trained.neighbours, release.trained.blend.told
     if neighbours is None or blend is None or not blend.weights.get(Source.COLLABORATIVE):
         return []
     return [(Source.COLLABORATIVE, partial(neighbours.search, told.rows, shares=told.shares))]
@@ -152,10 +152,10 @@ def _candidates_of(found: RecalledList) -> list[Candidate]:
 
 def _popular(release: LiveRelease, count: int, blocked: np.ndarray) -> RecalledList:
     """As many as are asked for, and as many again, since some of them may be in the list already."""
-    popularity = release.learned.popularity
+    popularity = release.trained.popularity
     if popularity is None:
         return RecalledList(Source.POPULAR, np.empty(0, np.int64), np.empty(0, np.float32))
-    depth = release.learned.blend.list_lengths.get(Source.POPULAR, 0)
+    depth = release.trained.blend.list_lengths.get(Source.POPULAR, 0)
     return RecalledList(Source.POPULAR, *popularity.search(max(2 * count, depth), blocked))
 
 
@@ -193,14 +193,14 @@ def nearest_of_history(history: History, rows: Sequence[int], release: LiveRelea
 
 
 def chosen_with(
-    history: History, told: Told | None, candidates: Sequence[Candidate], release: LiveRelease
+    history: History, told: ProxyHistory | None, candidates: Sequence[Candidate], release: LiveRelease
 ) -> list[tuple[str, float] | None]:
     """Returns the history's item that most people chose together with each candidate, and the cosine to it.
 
     Of a history that is only told, the item among those that stand in for it. None for candidates that collaborative
     recall did not find.
     """
-    neighbours = release.learned.neighbours
+    neighbours = release.trained.neighbours
     rows = [
         candidate.row
         for candidate in candidates

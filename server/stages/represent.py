@@ -110,7 +110,7 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
     tokenized = await release.encoder.tokenize([text for _, text, _ in texts], times, TextRole.QUERY)
     said = [_Utterance(*entry, tokens) for entry, tokens in zip(texts, tokenized, strict=True)]
     understood = [one for one in said if one.tokenized.unreadable_share <= unreadable_limit]
-    if release.learned.tower is None or history.past is None:
+    if release.trained.tower is None or history.past is None:
         encoded, embedded = await _encode(understood, release, deadline, times), _Embedded()
     else:
         encoded, embedded = await asyncio.gather(
@@ -129,7 +129,7 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
 
 
 async def _embed(history: History, release: LiveRelease, deadline: Deadline) -> _Embedded:
-    tower, past = release.learned.tower, history.past
+    tower, past = release.trained.tower, history.past
     assert tower is not None and past is not None
     loop = asyncio.get_running_loop()
     reserve_s = min(_FALLBACK_MOST_S, _FALLBACK_SHARE * deadline.remaining_s()) + _TOWER_RESERVE_S
@@ -168,7 +168,7 @@ async def _encode(
 
 def _by_student(utterances: list[_Utterance], release: LiveRelease, error: EncoderUnavailable) -> _Encoded:
     """What the encoder's student makes of the texts: a look-up of microseconds that needs no Triton."""
-    student = release.learned.student
+    student = release.trained.student
     if student is None:
         return _Encoded({}, error)
     read = {one.source: student.vector(one.text) for one in utterances}

@@ -100,7 +100,7 @@ class TritonClient:
             timeout_s: how long to wait, in seconds.
 
         Raises:
-            TritonStumbled: none did in that time.
+            TritonUnresponsive: none did in that time.
         """
         deadline = time.monotonic() + timeout_s
         pause_s = _POLL_FIRST_S
@@ -122,7 +122,7 @@ class TritonClient:
         Raises:
             ReleaseRejected: Triton refuses, with Triton's reason; or `config_text` is no configuration.
             TritonNotUsable: no Triton is there, or it was started without explicit model control.
-            TritonStumbled: the model's process died or stood still.
+            TritonUnresponsive: the model's process died or stood still.
             DeadlineExceeded: not ready in time; Triton may go on loading.
         """
         request = service_pb2.RepositoryModelLoadRequest(model_name=model)
@@ -201,7 +201,7 @@ class TritonClient:
         Raises:
             DeadlineExceeded: no answer in time.
             EncoderUnavailable: Triton cannot answer now, or answers something that is no embedding.
-            TritonStumbled: Triton went away, or the model's process died or stood still.
+            TritonUnresponsive: Triton went away, or the model's process died or stood still.
         """
         request = messages.infer_request(input_ids, attention_mask, version)
         return messages.read_vectors(await self._infer(request, timeout_s), row_count=len(input_ids))

@@ -9,16 +9,16 @@ from domain.errors import (
     ReleaseRejected,
     ShortlistError,
     TritonNotUsable,
-    TritonStumbled,
+    TritonUnresponsive,
 )
 
 # What Triton says where the process behind a Python model died, or stood still for a second.
 _PROCESS_LOST = ("is not healthy", "Failed to obtain the health mutex")
 
 
-def nobody_there(address: str) -> TritonStumbled:
+def nobody_there(address: str) -> TritonUnresponsive:
     """Says that no Triton answers at an address, HOST:PORT."""
-    return TritonStumbled(
+    return TritonUnresponsive(
         f"no Triton answers at {address}; start one with explicit model control "
         "(tritonserver --model-control-mode=explicit ...) or use `shortlist up`"
     )
@@ -48,7 +48,7 @@ def of_load(error: grpc.aio.AioRpcError, address: str, what: str, timeout_s: flo
         return DeadlineExceeded(f"Triton did not {what} within {timeout_s:g} s")
     if code == grpc.StatusCode.UNAVAILABLE:
         return nobody_there(address)
-    kind = TritonStumbled if _process_lost(details) else ReleaseRejected
+    kind = TritonUnresponsive if _process_lost(details) else ReleaseRejected
     return kind(f"Triton cannot {what}: {details}")
 
 
@@ -66,7 +66,7 @@ def of_call(error: grpc.aio.AioRpcError, address: str, what: str) -> ShortlistEr
         return DeadlineExceeded(f"Triton did not answer in time: {what}")
     # So does a full queue; that Triton goes on.
     gone = code == grpc.StatusCode.UNAVAILABLE and "maximum queue size" not in details
-    kind = TritonStumbled if gone or _process_lost(details) else EncoderUnavailable
+    kind = TritonUnresponsive if gone or _process_lost(details) else EncoderUnavailable
     return kind(f"Triton at {address} cannot answer for {what} ({code.name}): {details}")
 
 

@@ -28,7 +28,7 @@ class RecallSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RECALL_SOURCE_POPULAR: _ClassVar[RecallSource]
     RECALL_SOURCE_FILL: _ClassVar[RecallSource]
     RECALL_SOURCE_USER_TOWER: _ClassVar[RecallSource]
-    RECALL_SOURCE_FOLLOWING: _ClassVar[RecallSource]
+    RECALL_SOURCE_NEXT_ITEM: _ClassVar[RecallSource]
 
 class DegradationReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -65,7 +65,7 @@ RECALL_SOURCE_FRESH: RecallSource
 RECALL_SOURCE_POPULAR: RecallSource
 RECALL_SOURCE_FILL: RecallSource
 RECALL_SOURCE_USER_TOWER: RecallSource
-RECALL_SOURCE_FOLLOWING: RecallSource
+RECALL_SOURCE_NEXT_ITEM: RecallSource
 DEGRADATION_REASON_UNSPECIFIED: DegradationReason
 DEGRADATION_REASON_ENCODER_LANGUAGE_UNSUPPORTED: DegradationReason
 DEGRADATION_REASON_ENCODER_UNAVAILABLE: DegradationReason

@@ -10,7 +10,7 @@ from core.aspects.extract import ASPECTS, SAID_FROM, aspect_scores
 from core.aspects.profile import aspect_affinity, strongest_shared_aspect, user_aspects
 from datafiles.items import read_items
 from datafiles.reviews import read_reviews
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from training.reviews.profiles import Review, ReviewProfileSettings, train_review_profiles
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample"
@@ -31,7 +31,7 @@ CASES = [
 @pytest.fixture(scope="module")
 def profiles():
     reviews = [Review("", one.item_id, one.text) for one in read_reviews(SAMPLE / "reviews.jsonl")]
-    return train_review_profiles(reviews, ReviewProfileSettings(), Silent()).items
+    return train_review_profiles(reviews, ReviewProfileSettings(), SilentProgress()).items
 
 
 @pytest.fixture(scope="module")

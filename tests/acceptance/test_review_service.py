@@ -9,7 +9,7 @@ import pytest
 from core.aspects.extract import ASPECTS
 from core.aspects.profile import AspectTable
 from datafiles.reviews import read_reviews
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from shortlist import Client, Event, EventKind
 from tests.conftest import TRITON_ENV
 from tests.support.running import ROOT, shortlist, start_gateway
@@ -24,7 +24,7 @@ COMMENTS = ["good value, friendly service, poor quality", "价格实惠，服务
 @pytest.fixture(scope="module")
 def profiles() -> AspectTable:
     reviews = [Review("", one.item_id, one.text) for one in read_reviews(ROOT / "sample" / "reviews.jsonl")]
-    return train_review_profiles(reviews, ReviewProfileSettings(), Silent()).items
+    return train_review_profiles(reviews, ReviewProfileSettings(), SilentProgress()).items
 
 
 @pytest.fixture(scope="module")

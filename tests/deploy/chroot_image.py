@@ -39,7 +39,7 @@ class Image:
     shell: list[str] = field(default_factory=lambda: ["/bin/sh", "-c"])
 
 
-def build(stages: list[Stage], workplace: Path) -> Image:
+def build(stages: list[Stage], workspace: Path) -> Image:
     """Carries out every stage and returns the last.
 
     Raises:
@@ -47,9 +47,9 @@ def build(stages: list[Stage], workplace: Path) -> Image:
     """
     images: dict[str, Image] = {}
     for number, stage in enumerate(stages):
-        root = workplace / f"stage-{number}"
+        root = workspace / f"stage-{number}"
         shutil.rmtree(root, ignore_errors=True)
-        subprocess.run(["cp", "-a", "--reflink=auto", str(_base(stage.base, workplace)), str(root)], check=True)
+        subprocess.run(["cp", "-a", "--reflink=auto", str(_base(stage.base, workspace)), str(root)], check=True)
         image = Image(root, stage)
         for instruction in stage.instructions:
             sys.stdout.write(f"  {instruction.keyword} {instruction.rest[:100]}\n")
@@ -59,14 +59,14 @@ def build(stages: list[Stage], workplace: Path) -> Image:
     return image
 
 
-def _base(name: str, workplace: Path) -> Path:
+def _base(name: str, workspace: Path) -> Path:
     """Returns the file system of debian:SUITE-slim."""
     suite = name.removeprefix("debian:").removesuffix("-slim")
     assert name == f"debian:{suite}-slim", f"{name}: only Debian's slim images can be made here"
-    root = workplace / suite
+    root = workspace / suite
     if not (root / "etc" / "debian_version").exists():
         shutil.rmtree(root, ignore_errors=True)
-        building = workplace / f".{suite}"
+        building = workspace / f".{suite}"
         shutil.rmtree(building, ignore_errors=True)
         subprocess.run(["debootstrap", "--variant=minbase", suite, str(building), _MIRROR], check=True)
         building.rename(root)

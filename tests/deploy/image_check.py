@@ -27,30 +27,30 @@ _LAST_FOLDER = "stage-1"
 def main() -> int:
     """Builds, then checks in namespaces of its own; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workplace", type=Path, default=Path(".cache/image"))
+    parser.add_argument("--workspace", type=Path, default=Path(".cache/image"))
     parser.add_argument("--releases", type=Path, default=Path("var/demo/releases"), help="a folder with a release")
     parser.add_argument("--no-build", action="store_true", help="check the image of the last time")
     parser.add_argument(_INSIDE, dest="inside", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    args.workplace.mkdir(parents=True, exist_ok=True)
+    args.workspace.mkdir(parents=True, exist_ok=True)
     if args.inside:
-        return check(args.workplace.resolve(), args.releases.resolve(), args.inside)
+        return check(args.workspace.resolve(), args.releases.resolve(), args.inside)
     if not args.no_build:
-        build(read_dockerfile(), args.workplace.resolve())
+        build(read_dockerfile(), args.workspace.resolve())
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         again = [sys.executable, "-m", "tests.deploy.image_check", _INSIDE, folder]
-        again += ["--workplace", str(args.workplace), "--releases", str(args.releases)]
+        again += ["--workspace", str(args.workspace), "--releases", str(args.releases)]
         namespaces = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"]
         return subprocess.run([*namespaces, *again], check=False).returncode
 
 
-def check(workplace: Path, releases: Path, folder: Path) -> int:
+def check(workspace: Path, releases: Path, folder: Path) -> int:
     """Runs gateway and Triton, asks both, and stops them."""
-    root = workplace / _LAST_FOLDER
+    root = workspace / _LAST_FOLDER
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     image = _image(root)
-    base = _size_bytes(workplace / image.stage.base.removeprefix("debian:").removesuffix("-slim"))
+    base = _size_bytes(workspace / image.stage.base.removeprefix("debian:").removesuffix("-slim"))
     sizes = (
         f"{(_size_bytes(root) - base) / 1e6:.0f} MB over Debian's, of that /venv {_size_bytes(root / 'venv') / 1e6:.0f}"
     )

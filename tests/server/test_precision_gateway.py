@@ -12,8 +12,8 @@ from export.onnx_session import embed, open_session
 from export.precision.calibration import Precision, read_calibration
 from shortlist import Client
 from tests.conftest import TRITON_ENV
-from tests.support.learned import make_workshop
 from tests.support.running import RunningGateway, start_gateway
+from tests.support.trained import make_workshop
 
 pytestmark = pytest.mark.triton
 

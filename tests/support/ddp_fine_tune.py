@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from tests.support.synthetic import cold_split, texts_and_groups
 from training.encoder.contrastive import ContrastiveSettings, fine_tune
 from training.encoder.folder import load_encoder
@@ -23,7 +23,9 @@ def main() -> None:
     vectors = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
     source = PairSource(texts, texts, vectors, interaction_matrix(cold_split(groups, users=12).train, 40))
     settings = ContrastiveSettings("full", steps=2, batch_size=4, mini_batch_size=2, max_tokens=16, judgements=1)
-    tuned = fine_tune(load_encoder(folder), source, lambda _: 0.5, settings, TuningRun(out / "run", 0, Silent()))
+    tuned = fine_tune(
+        load_encoder(folder), source, lambda _: 0.5, settings, TuningRun(out / "run", 0, SilentProgress())
+    )
     state = b"".join(value.numpy().tobytes() for value in tuned.model.state_dict().values())
     rank = torch.distributed.get_rank()
     (out / f"{rank}-of-{torch.distributed.get_world_size()}.txt").write_text(hashlib.sha256(state).hexdigest())

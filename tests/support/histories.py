@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.splits.split import Case, History, Part
+from training.splits.split import EvalCase, EvalSet, History
 
 
 def history(*rows: int, age_s: Sequence[float] | None = None) -> History:
@@ -12,9 +12,9 @@ def history(*rows: int, age_s: Sequence[float] | None = None) -> History:
     return History(np.asarray(rows, np.int64), np.full(len(rows), 2, np.int64), ages.astype(np.float32))
 
 
-def part(item_count: int, *cases: tuple[tuple[int, ...], tuple[int, ...]]) -> Part:
-    made = tuple(Case(str(n), history(*known), np.asarray(targets)) for n, (known, targets) in enumerate(cases))
-    return Part(made, np.ones(item_count, bool))
+def part(item_count: int, *cases: tuple[tuple[int, ...], tuple[int, ...]]) -> EvalSet:
+    made = tuple(EvalCase(str(n), history(*known), np.asarray(targets)) for n, (known, targets) in enumerate(cases))
+    return EvalSet(made, np.ones(item_count, bool))
 
 
 def random_histories(users: int, items: int, seed: int, taste_count: int = 3) -> tuple[History, ...]:

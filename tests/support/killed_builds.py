@@ -18,7 +18,7 @@ from pathlib import Path
 from domain import release_folder as layout
 from export.progress import Silence
 from export.release.build import build_release
-from tests.support.learned import Workshop
+from tests.support.trained import Workshop
 
 # (event of sys.audit, end of the path): in the order in which a build comes by them.
 MOMENTS = (

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.splits.split import Case, History, Part, Split
+from training.splits.split import EvalCase, EvalSet, History, Split
 
 ITEM_COUNT = 12
 
@@ -23,9 +23,9 @@ def ring_split(*, users=60, seed=0, unseen=()):
         start = ring.index(walk[0])
         walk = [ring[(start + step) % len(ring)] for step in range(rng.integers(4, 9))]
         train.append(history(walk[:-1]))
-        cases.append(Case(str(user), history(walk[:-1]), np.array(walk[-1:])))
+        cases.append(EvalCase(str(user), history(walk[:-1]), np.array(walk[-1:])))
     known = np.array([row not in unseen for row in range(ITEM_COUNT)])
-    part = Part(tuple(cases), known)
+    part = EvalSet(tuple(cases), known)
     return Split("next-item", tuple(f"i{row:02}" for row in range(ITEM_COUNT)), tuple(train), part, (part,), known)
 
 

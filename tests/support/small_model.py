@@ -47,7 +47,7 @@ def write_model(
         rows = (np.arange(count)[:, None] + np.arange(1, width + 1)) % count
         weights = np.tile(np.linspace(1.0, 0.5, width, dtype=np.float32), (count, 1))
         np.savez(tables / "neighbours.npz", rows=rows.astype(np.int32), weights=weights)
-        np.savez(tables / "followers.npz", rows=rows[:, :2].astype(np.int32), weights=weights[:, :2])
+        np.savez(tables / "item_transitions.npz", rows=rows[:, :2].astype(np.int32), weights=weights[:, :2])
         chosen = np.maximum(1.0, 50.0 - np.arange(count))
         np.save(tables / "popularity.npy", np.log(chosen / chosen.sum()).astype(np.float32))
     if "student" in parts and encoder is not None:

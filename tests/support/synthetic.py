@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.splits.split import Case, History, Part, Split
+from training.splits.split import EvalCase, EvalSet, History, Split
 
 GROUPS = 4
 
@@ -34,11 +34,13 @@ def cold_split(groups: np.ndarray, users: int = 60, seed: int = 0) -> Split:
         train.append(source)
         for mask, cases in ((validation, asked), (tests, judged)):
             if mask[liked].any():
-                cases.append(Case(str(user), source, liked[mask[liked]]))
+                cases.append(EvalCase(str(user), source, liked[mask[liked]]))
     known = np.zeros(count, bool)
     known[np.concatenate([each.rows for each in train])] = True
     ids = tuple(f"{row:04}" for row in range(count))
-    return Split("cold-items", ids, tuple(train), Part(tuple(asked), validation), (Part(tuple(judged), tests),), known)
+    return Split(
+        "cold-items", ids, tuple(train), EvalSet(tuple(asked), validation), (EvalSet(tuple(judged), tests),), known
+    )
 
 
 def history(rows) -> History:

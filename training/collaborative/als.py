@@ -8,8 +8,8 @@ from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from domain.progress import Observer
-from training.splits.split import History, Part, interaction_matrix
+from domain.progress import Progress
+from training.splits.split import EvalSet, History, interaction_matrix
 from training.splits.validation import best_setting
 
 _TRIED = (
@@ -86,11 +86,11 @@ def fit_als(histories: Sequence[History], item_count: int, settings: AlsSettings
 def choose_als(
     histories: Sequence[History],
     item_count: int,
-    validation: Part,
+    validation: EvalSet,
     settings: AlsSettings | None = None,
-    observer: Observer | None = None,
+    progress: Progress | None = None,
 ) -> AlsSettings:
     """Returns the settings with the best validation NDCG@100 among `settings.tried`."""
     settings = settings or AlsSettings()
     tried = [replace(settings, factors=f, regularisation=r, alpha=a) for f, r, a in settings.tried]
-    return best_setting(tried, lambda one: fit_als(histories, item_count, one), validation, observer)
+    return best_setting(tried, lambda one: fit_als(histories, item_count, one), validation, progress)

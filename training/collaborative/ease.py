@@ -7,9 +7,9 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.sparse import csr_array, vstack
 
-from domain.progress import Observer
+from domain.progress import Progress
 from training.collaborative.neighbours import NeighbourTable
-from training.splits.split import History, Part, interaction_matrix, met_matrix
+from training.splits.split import EvalSet, History, interaction_matrix, met_matrix
 from training.splits.validation import best_on_scale
 
 
@@ -19,13 +19,13 @@ class EaseSettings:
 
     Attributes:
         regularisation: lambda of the ridge, in users.
-        weak_weight: what an item met but not chosen counts (see `History.weak`); 0 leaves them out.
+        impression_weight: what an item met but not chosen counts (see `History.weak`); 0 leaves them out.
         tried: lambdas that `choose_ease` compares; where the first or last is best, it goes on beyond.
         item_cap: items that take part, the most popular first; the dense inverse takes 4 item_cap^2 bytes twice.
     """
 
     regularisation: float = 300.0
-    weak_weight: float = 0.0
+    impression_weight: float = 0.0
     tried: tuple[float, ...] = field(default=(30.0, 100.0, 300.0, 1000.0, 3000.0), repr=False)
     item_cap: int = 12_000
 
@@ -87,7 +87,7 @@ def fit_ease(
     if settings.regularisation <= 0:
         raise ValueError(f"regularisation is {settings.regularisation}; give a number above 0")
     rows = _taking_part(interaction_matrix(histories, item_count), settings.item_cap)
-    matrix = met_matrix(histories, item_count, settings.weak_weight)[:, rows]
+    matrix = met_matrix(histories, item_count, settings.impression_weight)[:, rows]
     if side is not None and side_weight > 0:
         matrix = vstack([matrix, csr_array(_side_rows(side[rows], side_weight))]).tocsr()
     return Ease(rows, ease_weights(matrix, settings.regularisation), item_count)
@@ -154,9 +154,9 @@ def _taking_part(matrix: csr_array, cap: int) -> np.ndarray:
 def choose_ease(
     histories: Sequence[History],
     item_count: int,
-    validation: Part,
+    validation: EvalSet,
     settings: EaseSettings | None = None,
-    observer: Observer | None = None,
+    progress: Progress | None = None,
 ) -> EaseSettings:
     """Returns the settings with the best validation NDCG@100 by lambdas of `settings.tried`, or beyond their ends."""
     settings = settings or EaseSettings()
@@ -165,5 +165,5 @@ def choose_ease(
         lambda value: replace(settings, regularisation=value),
         lambda one: fit_ease(histories, item_count, one),
         validation,
-        observer,
+        progress,
     )

@@ -9,8 +9,8 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch.nn.functional import normalize
 
-from domain.progress import Observer, Silent
-from training.splits.split import History, Part, interaction_matrix
+from domain.progress import Progress, SilentProgress
+from training.splits.split import EvalSet, History, interaction_matrix
 from training.splits.validation import validation_ndcg
 
 
@@ -66,14 +66,14 @@ def fit_elsa(
     histories: Sequence[History],
     item_count: int,
     settings: ElsaSettings | None = None,
-    validation: Part | None = None,
-    observer: Observer | None = None,
+    validation: EvalSet | None = None,
+    progress: Progress | None = None,
 ) -> Elsa:
     """Minimises the distance of each user's unit row and that of its reconstruction, by Adam.
 
     With validation cases it stops early and keeps the best factors.
     """
-    settings, observer = settings or ElsaSettings(), observer or Silent()
+    settings, progress = settings or ElsaSettings(), progress or SilentProgress()
     torch.manual_seed(settings.seed)
     matrix = interaction_matrix(histories, item_count)
     known = np.asarray(matrix.sum(axis=0)) > 0
@@ -94,7 +94,7 @@ def fit_elsa(
             best = current
             continue
         figure = validation_ndcg(current, validation)
-        observer.metric("elsa/validation_ndcg_at_100", epoch, figure)
+        progress.metric("elsa/validation_ndcg_at_100", epoch, figure)
         since = 0 if figure > best_figure else since + 1
         if since == 0:
             best, best_figure = current, figure

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import csr_array
 
-from domain.progress import Observer
-from training.splits.split import History, Part, interaction_matrix
+from domain.progress import Progress
+from training.splits.split import EvalSet, History, interaction_matrix
 from training.splits.validation import best_setting
 
 
@@ -138,24 +138,24 @@ def strongest_neighbours(weights: csr_array, count: int) -> NeighbourTable:
 def choose_item_neighbours(
     histories: Sequence[History],
     item_count: int,
-    validation: Part,
+    validation: EvalSet,
     settings: ItemNeighboursSettings | None = None,
-    observer: Observer | None = None,
+    progress: Progress | None = None,
 ) -> ItemNeighboursSettings:
     """Returns the settings with the best validation NDCG@100 among `settings.tried`."""
     settings = settings or ItemNeighboursSettings()
     tried = [replace(settings, count=count, shrinkage=shrinkage) for count, shrinkage in settings.tried]
-    return best_setting(tried, lambda one: fit_item_neighbours(histories, item_count, one), validation, observer)
+    return best_setting(tried, lambda one: fit_item_neighbours(histories, item_count, one), validation, progress)
 
 
 def choose_user_neighbours(
     histories: Sequence[History],
     item_count: int,
-    validation: Part,
+    validation: EvalSet,
     settings: UserNeighboursSettings | None = None,
-    observer: Observer | None = None,
+    progress: Progress | None = None,
 ) -> UserNeighboursSettings:
     """Returns the settings with the best validation NDCG@100 among `settings.tried`."""
     settings = settings or UserNeighboursSettings()
     tried = [replace(settings, count=count, shrinkage=shrinkage) for count, shrinkage in settings.tried]
-    return best_setting(tried, lambda one: fit_user_neighbours(histories, item_count, one), validation, observer)
+    return best_setting(tried, lambda one: fit_user_neighbours(histories, item_count, one), validation, progress)

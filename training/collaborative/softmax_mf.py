@@ -10,8 +10,8 @@ from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 
-from domain.progress import Observer, Silent
-from training.splits.split import History, Part, interaction_matrix
+from domain.progress import Progress, SilentProgress
+from training.splits.split import EvalSet, History, interaction_matrix
 from training.splits.validation import validation_ndcg
 
 
@@ -103,15 +103,15 @@ def fit_softmax_mf(
     histories: Sequence[History],
     item_count: int,
     settings: SoftmaxMfSettings | None = None,
-    validation: Part | None = None,
-    observer: Observer | None = None,
+    validation: EvalSet | None = None,
+    progress: Progress | None = None,
 ) -> SoftmaxMf:
     """Trains by Adam; with validation cases it stops early and keeps the best factors.
 
     Raises:
         ValueError: no history holds an item.
     """
-    settings, observer = settings or SoftmaxMfSettings(), observer or Silent()
+    settings, progress = settings or SoftmaxMfSettings(), progress or SilentProgress()
     torch.manual_seed(settings.seed)
     matrix = interaction_matrix([history for history in histories if len(history)], item_count)
     if not matrix.nnz:
@@ -131,7 +131,7 @@ def fit_softmax_mf(
             continue
         current = factors.model()
         figure = validation_ndcg(current, validation)
-        observer.metric("softmax_mf/validation_ndcg_at_100", epoch, figure)
+        progress.metric("softmax_mf/validation_ndcg_at_100", epoch, figure)
         since = 0 if figure > best_figure else since + 1
         if since == 0:
             best, best_figure = current, figure

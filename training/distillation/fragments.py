@@ -52,7 +52,7 @@ def cut_fragments(texts: Sequence[str], per_text: float, seed: int) -> Fragments
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """Texts to distil from.
 
     Attributes:
@@ -68,7 +68,7 @@ class Material:
 
 def sample_material(
     texts: Sequence[str], fragments_per_text: float, most_texts: int, held_out: float, seed: int
-) -> Material:
+) -> TrainingData:
     """Draws what a student learns from, at most `most_texts` in all, and which share of it is held out.
 
     Raises:
@@ -83,7 +83,7 @@ def sample_material(
     kept = np.sort(rng.permutation(len(pieces.texts))[: most_texts - len(distinct)])
     sources = np.concatenate([np.arange(len(distinct)), pieces.source[kept]])
     held = sources < round(held_out * len(distinct))
-    return Material(distinct + [pieces.texts[place] for place in kept], len(distinct), held)
+    return TrainingData(distinct + [pieces.texts[place] for place in kept], len(distinct), held)
 
 
 def text_parts(text: str) -> list[str]:

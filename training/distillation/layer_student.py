@@ -16,9 +16,9 @@ from sentence_transformers import SentenceTransformer
 
 from core.text.tokenize import TextTokenizer
 from domain.errors import EncoderNotUsable, StorageError
-from domain.progress import Observer
+from domain.progress import Progress
 from training.distillation.fragments import sample_material
-from training.distillation.layer_training import LayerRun, Lesson, encode_tokens
+from training.distillation.layer_training import LayerRun, TrainingSet, encode_tokens
 from training.distillation.likeness import Likeness, measure_likeness
 from training.distillation.teacher_vectors import teacher_vectors
 from training.encoder.folder import load_encoder, prompts_of, tokenizer_file
@@ -98,7 +98,7 @@ def train_layer_student(  # noqa: PLR0913 - the orchestrator's shape
     settings: LayerStudentSettings | None = None,
     seed: int = 0,
     *,
-    observer: Observer,
+    progress: Progress,
     checkpoint: Path | None = None,
     cache: Path | None = None,
 ) -> LayerStudentResult:
@@ -110,7 +110,7 @@ def train_layer_student(  # noqa: PLR0913 - the orchestrator's shape
         folder: the student is written here, complete or not at all; what was there is replaced.
         settings: None for the defaults.
         seed: of fragments, held-out share, order.
-        observer: told of steps and figures.
+        progress: told of steps and figures.
         checkpoint: file from which a killed training goes on; None keeps none.
         cache: folder that keeps the teacher's vectors; None keeps none.
 
@@ -123,12 +123,12 @@ def train_layer_student(  # noqa: PLR0913 - the orchestrator's shape
     teacher = load_encoder(teacher_folder).eval()
     _check_layers(len(_layers(teacher)), settings)
     tokenizer_path = tokenizer_file(teacher_folder)
-    lesson = _lesson(teacher, tokenizer_path, texts, settings, seed, observer, cache)
+    lesson = _lesson(teacher, tokenizer_path, texts, settings, seed, progress, cache)
     kept = choose_layers(teacher, lesson, settings)
     student = with_layers(teacher, kept)
     del teacher
-    observer.step(f"layer student: begins as the teacher's layers {', '.join(map(str, kept))}")
-    run = LayerRun(student, lesson, settings, seed, observer, checkpoint)
+    progress.step(f"layer student: begins as the teacher's layers {', '.join(map(str, kept))}")
+    run = LayerRun(student, lesson, settings, seed, progress, checkpoint)
     start, final = run.train()
     _save(student, tokenizer_path, folder)
     if checkpoint is not None:
@@ -136,7 +136,7 @@ def train_layer_student(  # noqa: PLR0913 - the orchestrator's shape
     return LayerStudentResult(folder, kept, start, final, run.step_count, run.seconds)
 
 
-def choose_layers(teacher: SentenceTransformer, lesson: Lesson, settings: LayerStudentSettings) -> tuple[int, ...]:
+def choose_layers(teacher: SentenceTransformer, lesson: TrainingSet, settings: LayerStudentSettings) -> tuple[int, ...]:
     """Returns which layers are kept: those asked for, else what is left after leaving out one after the other.
 
     Each time goes the layer without which a sample of texts stays nearest to the teacher's vectors. Measured on
@@ -213,10 +213,10 @@ def _lesson(  # noqa: PLR0913, PLR0917 - one caller
     texts: Sequence[str],
     settings: LayerStudentSettings,
     seed: int,
-    observer: Observer,
+    progress: Progress,
     cache: Path | None,
-) -> Lesson:
-    material = sample_material(texts, settings.fragments_per_text, settings.most_texts, settings.held_out, seed)
+) -> TrainingSet:
+    data = sample_material(texts, settings.fragments_per_text, settings.most_texts, settings.held_out, seed)
     tokenizer, prompt = TextTokenizer(tokenizer_path, settings.max_tokens), prompts_of(teacher).passage
 
     def read(some: Sequence[str]) -> list[np.ndarray]:
@@ -225,8 +225,8 @@ def _lesson(  # noqa: PLR0913, PLR0917 - one caller
     def encode(some: Sequence[str]) -> np.ndarray:
         return encode_tokens(teacher, read(some), _ENCODE_TOKENS)
 
-    targets = teacher_vectors(encode, material.texts, cache, observer)
-    return Lesson(read(material.texts), targets, material.held)
+    targets = teacher_vectors(encode, data.texts, cache, progress)
+    return TrainingSet(read(data.texts), targets, data.held)
 
 
 def _save(student: SentenceTransformer, tokenizer_path: Path, folder: Path) -> None:

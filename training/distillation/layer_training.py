@@ -15,7 +15,7 @@ from sentence_transformers import SentenceTransformer
 from torch.nn import functional
 
 from core.text.tokenize import pad
-from domain.progress import Observer
+from domain.progress import Progress
 from training.checkpoint import read_checkpoint, write_checkpoint
 from training.distillation.likeness import Likeness, measure_likeness
 from training.distillation.loss import distillation_loss
@@ -31,7 +31,7 @@ _BATCHES_SORTED_TOGETHER = 50
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingSet:
     """Texts to learn from with the teacher's answers.
 
     Attributes:
@@ -74,15 +74,15 @@ class LayerRun:
     def __init__(  # noqa: PLR0913, PLR0917 - one caller
         self,
         student: SentenceTransformer,
-        lesson: Lesson,
+        lesson: TrainingSet,
         settings: "LayerStudentSettings",
         seed: int,
-        observer: Observer,
+        progress: Progress,
         checkpoint: Path | None,
     ) -> None:
         """Takes a student that starts as some layers of its teacher. Its word vectors stay as they are."""
         self._student, self._lesson, self._settings = student, lesson, settings
-        self._seed, self._observer, self._checkpoint = seed, observer, checkpoint
+        self._seed, self._observer, self._checkpoint = seed, progress, checkpoint
         self._device = next(student.parameters()).device
         if self._device.type == "cpu":  # drawing its masks takes more than half of a step there
             without_dropout(student)

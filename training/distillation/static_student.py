@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from core.text.static_encoder import TOKENIZER_FILE, StaticEncoder, StaticTable, write_static_student
 from core.text.tokenize import TextTokenizer
 from domain.errors import EncoderNotUsable, StorageError
-from domain.progress import Observer
+from domain.progress import Progress
 from training.distillation.fragments import sample_material
 from training.distillation.likeness import Likeness, measure_likeness
 from training.distillation.static_fit import Bags, RankingFit, embed_bags, make_bags, solve_ridge
@@ -133,7 +133,7 @@ def train_static_student(  # noqa: PLR0913 - the orchestrator's shape, one place
     settings: StaticStudentSettings | None = None,
     seed: int = 0,
     *,
-    observer: Observer,
+    progress: Progress,
     cache: Path | None = None,
 ) -> StaticStudent:
     """Distils a teacher.
@@ -144,7 +144,7 @@ def train_static_student(  # noqa: PLR0913 - the orchestrator's shape, one place
         texts: what will be searched or asked for; item texts as a rule.
         settings: None for the defaults.
         seed: of fragments, the held-out share and the order of steps.
-        observer: told of steps and figures.
+        progress: told of steps and figures.
         cache: folder that keeps the teacher's answers, so that a killed run goes on; None keeps none.
 
     Raises:
@@ -154,18 +154,18 @@ def train_static_student(  # noqa: PLR0913 - the orchestrator's shape, one place
     settings = settings or StaticStudentSettings()
     tokenizer = TextTokenizer(tokenizer_path, settings.max_tokens)
     rng = np.random.default_rng(seed)
-    material = sample_material(texts, settings.fragments_per_text, settings.most_texts, settings.held_out, seed)
-    token_ids = [tokenized.ids for tokenized in tokenizer.tokenize(material.texts)]
-    weights = _weights(Tokenizer.from_file(str(tokenizer_path)), token_ids, ~material.held, settings.rarity)
-    targets = teacher_vectors(teacher_encode, material.texts, cache, observer)
+    data = sample_material(texts, settings.fragments_per_text, settings.most_texts, settings.held_out, seed)
+    token_ids = [tokenized.ids for tokenized in tokenizer.tokenize(data.texts)]
+    weights = _weights(Tokenizer.from_file(str(tokenizer_path)), token_ids, ~data.held, settings.rarity)
+    targets = teacher_vectors(teacher_encode, data.texts, cache, progress)
     bags = make_bags(token_ids, weights, settings.length_power)
     if not len(bags.tokens):
         raise EncoderNotUsable(f"no text has a token that {tokenizer_path} knows; expected texts in its language")
-    lesson = _Lesson(bags, targets, material.held, material.whole_count)
-    prior = _prior(teacher_encode, tokenizer_path, bags.tokens, weights, settings, cache, observer)
+    lesson = _Lesson(bags, targets, data.held, data.whole_count)
+    prior = _prior(teacher_encode, tokenizer_path, bags.tokens, weights, settings, cache, progress)
     weights[~prior.any(axis=1) & ~np.isin(np.arange(len(weights)), bags.tokens)] = 0  # never asked, never seen
     start = np.vstack([prior[bags.tokens], targets[~lesson.held].mean(axis=0)])
-    table, result = _fit(lesson, start, settings, rng, observer)
+    table, result = _fit(lesson, start, settings, rng, progress)
     vectors = prior
     vectors[bags.tokens] = table[:-1]
     finished = StaticTable(
@@ -195,7 +195,7 @@ def _prior(  # noqa: PLR0913, PLR0917 - one caller
     weights: np.ndarray,
     settings: StaticStudentSettings,
     cache: Path | None,
-    observer: Observer,
+    progress: Progress,
 ) -> np.ndarray:
     """float32[v, d]: the teacher's vector of each token told as a text, less their mean; zeros for those not asked."""
     tokenizer = Tokenizer.from_file(str(tokenizer_path))
@@ -203,7 +203,7 @@ def _prior(  # noqa: PLR0913, PLR0917 - one caller
     asked = np.concatenate([seen, rest])[: settings.most_prior_tokens]
     told = {int(number): _told(tokenizer, int(number)) for number in asked}
     distinct = sorted({text for text in told.values() if text})
-    vectors = teacher_vectors(encode, distinct, cache, observer) if distinct else encode(["a"])[:0]
+    vectors = teacher_vectors(encode, distinct, cache, progress) if distinct else encode(["a"])[:0]
     place = {text: number for number, text in enumerate(distinct)}
     known = [number for number, text in told.items() if text]
     prior = np.zeros((len(weights), vectors.shape[1]), np.float32)
@@ -220,7 +220,7 @@ def _told(tokenizer: Tokenizer, number: int) -> str:
 
 
 def _fit(
-    lesson: _Lesson, start: np.ndarray, settings: StaticStudentSettings, rng: np.random.Generator, observer: Observer
+    lesson: _Lesson, start: np.ndarray, settings: StaticStudentSettings, rng: np.random.Generator, progress: Progress
 ) -> tuple[np.ndarray, StaticStudentResult]:
     """Finds on held-out texts how many ranking passes help, then fits to all texts with as many."""
     used, held = np.flatnonzero(~lesson.held), np.flatnonzero(lesson.held)
@@ -232,13 +232,13 @@ def _fit(
     bags, targets = lesson.bags.take(used), lesson.targets[used]
     table = solve_ridge(bags, targets, start, settings.ridge, settings.solver_steps)
     ridge = best = likeness(table)
-    observer.step(f"static student: held-out cosine {prior.cosine:.4f} -> {ridge.cosine:.4f} by regression")
+    progress.step(f"static student: held-out cosine {prior.cosine:.4f} -> {ridge.cosine:.4f} by regression")
     fit, kept = RankingFit(bags, targets, table, settings), 0
     for epoch in range(1, settings.epochs + 1 if len(held) else 1):
         loss = fit.run_epoch(rng)
         now = likeness(fit.table)
-        observer.metric("static_student/loss", epoch, loss)
-        observer.metric("static_student/held_out_overlap_at_10", epoch, now.overlap_at_10)
+        progress.metric("static_student/loss", epoch, loss)
+        progress.metric("static_student/held_out_overlap_at_10", epoch, now.overlap_at_10)
         if now.overlap_at_10 > best.overlap_at_10:
             best, kept, table = now, epoch, fit.table
         elif epoch - kept >= settings.patience:

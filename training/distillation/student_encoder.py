@@ -14,7 +14,7 @@ import numpy as np
 
 from core.text.tokenize import TextTokenizer
 from domain.errors import StorageError
-from domain.progress import Observer
+from domain.progress import Progress
 from domain.prompts import TextRole
 from training.distillation.layer_student import LayerStudentResult, LayerStudentSettings, train_layer_student
 from training.distillation.layer_training import encode_tokens
@@ -43,7 +43,7 @@ class StudentEncoderSettings:
 
 
 @dataclass(frozen=True)
-class Schooling:
+class StudentInputs:
     """What a student encoder is made from.
 
     Attributes:
@@ -79,7 +79,7 @@ class StudentEncoder:
 
 
 def train_student_encoder(
-    schooling: Schooling, folder: Path, settings: StudentEncoderSettings, seed: int, observer: Observer
+    schooling: StudentInputs, folder: Path, settings: StudentEncoderSettings, seed: int, progress: Progress
 ) -> StudentEncoder:
     """Distils an encoder into one of fewer layers and writes it to a folder, complete or not at all.
 
@@ -96,7 +96,7 @@ def train_student_encoder(
         folder,
         layers,
         seed,
-        observer=observer,
+        progress=progress,
         checkpoint=work / "layer_student.pt",
         cache=work / "teacher_vectors",
     )
@@ -105,7 +105,7 @@ def train_student_encoder(
         return StudentEncoder(result, vectors, "")
     inputs = EncoderInputs(schooling.texts, vectors, folder, schooling.max_tokens, split)
     width = load_encoder(schooling.teacher).get_embedding_dimension() or 0
-    mapped = train_encoder(inputs, replace(settings.map, dimension=width), seed, observer)
+    mapped = train_encoder(inputs, replace(settings.map, dimension=width), seed, progress)
     mapped.save(folder)
     return StudentEncoder(result, mapped.vectors, str(mapped.choice))
 
@@ -125,7 +125,7 @@ def encoder_of(folder: Path, max_tokens: int, role: TextRole = TextRole.PASSAGE)
     return encode
 
 
-def _vectors(folder: Path, schooling: Schooling) -> np.ndarray:
+def _vectors(folder: Path, schooling: StudentInputs) -> np.ndarray:
     vectors = encoder_of(folder, schooling.max_tokens)(schooling.texts)
     vectors[[not text.strip() for text in schooling.texts]] = 0
     return vectors

@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 
 from domain.errors import EncoderNotUsable, StorageError
-from domain.progress import Observer
+from domain.progress import Progress
 
 Encode = Callable[[Sequence[str]], np.ndarray]
 
 _TEXTS_AT_ONCE = 2_048
 
 
-def teacher_vectors(encode: Encode, texts: Sequence[str], cache: Path | None, observer: Observer) -> np.ndarray:
+def teacher_vectors(encode: Encode, texts: Sequence[str], cache: Path | None, progress: Progress) -> np.ndarray:
     """Returns float32[n, d], unit, in the order of the texts.
 
     Args:
         encode: texts to float32[n, d].
         texts: what to encode.
         cache: folder that keeps finished pieces, one for each teacher; None keeps none.
-        observer: told how far it is.
+        progress: told how far it is.
 
     Raises:
         EncoderNotUsable: the teacher answers something that is no finite vector for each text.
@@ -37,7 +37,7 @@ def teacher_vectors(encode: Encode, texts: Sequence[str], cache: Path | None, ob
             vectors = _unit(encode(piece), len(piece))
             if kept is not None:
                 _write(kept, vectors)
-            observer.step(f"teacher: {start + len(piece)} of {len(texts)} texts")
+            progress.step(f"teacher: {start + len(piece)} of {len(texts)} texts")
         pieces.append(vectors)
     if not pieces:
         raise EncoderNotUsable("there are no texts to distil from; expected at least one")

@@ -10,13 +10,13 @@ import numpy as np
 from scipy.sparse import csr_array
 from sentence_transformers import SentenceTransformer
 
-from domain.progress import Observer
+from domain.progress import Progress
 from domain.text import TextTemplate
 from training.encoder.cold_folds import ColdFigures, ColdFold, cold_folds
 from training.encoder.contrastive import ContrastiveSettings, fine_tune
 from training.encoder.folder import prompts_of
 from training.encoder.pairs import PairSource
-from training.encoder.text_projection import ItemTexts, MapChoice, MapShape, TextMapFit
+from training.encoder.text_projection import ItemTexts, MapShape, ProjectionChoice, TextMapFit
 from training.encoder.trainer import TuningRun
 
 _BATCH_SIZE = 64
@@ -24,7 +24,7 @@ _HELD_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class MapGround:
+class ProjectionInputs:
     """What maps are fitted on.
 
     Attributes:
@@ -46,7 +46,7 @@ class MapGround:
             seen[held] = False
         return TextMapFit(self.texts, consumed, seen, self.shape, self.seed)
 
-    def with_vectors(self, vectors: np.ndarray) -> "MapGround":
+    def with_vectors(self, vectors: np.ndarray) -> "ProjectionInputs":
         """Returns the same with another base encoder's vectors."""
         return dataclasses.replace(self, texts=ItemTexts(vectors, self.texts.counts))
 
@@ -67,7 +67,7 @@ class Tuning:
     words: Sequence[str]
     titles: Sequence[str]
     zero_shot: np.ndarray
-    choice: MapChoice
+    choice: ProjectionChoice
     settings: ContrastiveSettings
     work: Path | None
 
@@ -85,14 +85,14 @@ class TuningVerdict:
     """
 
     model: SentenceTransformer
-    ground: MapGround
+    ground: ProjectionInputs
     zero_shot: ColdFigures
     before: ColdFigures
     after: ColdFigures
 
 
 def tune_base(
-    model: SentenceTransformer, ground: MapGround, consumed: csr_array, tuning: Tuning, observer: Observer
+    model: SentenceTransformer, ground: ProjectionInputs, consumed: csr_array, tuning: Tuning, progress: Progress
 ) -> TuningVerdict | None:
     """Fine-tunes without a tenth of the items and judges by these; None where nothing can be held out.
 
@@ -101,7 +101,7 @@ def tune_base(
         ground: of the maps, with the base encoder's vectors.
         consumed: float32[users, n], of training.
         tuning: how.
-        observer: hears of it.
+        progress: hears of it.
     """
     folds = cold_folds(consumed, ground.texts.told, 1, ground.seed + 1, _HELD_SHARE)
     if not folds or not folds[0].cases.shape[0]:
@@ -115,7 +115,7 @@ def tune_base(
         return _figures(ground.with_vectors(vectors), fold, tuning.choice).ndcg_at_100
 
     with tempfile.TemporaryDirectory() as temporary:
-        run = TuningRun(tuning.work or Path(temporary), ground.seed, observer)
+        run = TuningRun(tuning.work or Path(temporary), ground.seed, progress)
         tuned = fine_tune(model, source, judge, tuning.settings, run)
     vectors = encode_texts(tuned.model, tuning.words)
     verdict = TuningVerdict(
@@ -125,7 +125,7 @@ def tune_base(
         _figures(ground, fold, tuning.choice),
         _figures(ground.with_vectors(vectors), fold, tuning.choice),
     )
-    observer.step(f"fine-tuned {tuned.steps} steps in {tuned.seconds:.0f} s: {verdict.after}; before: {verdict.before}")
+    progress.step(f"fine-tuned {tuned.steps} steps in {tuned.seconds:.0f} s: {verdict.after}; before: {verdict.before}")
     return verdict
 
 
@@ -153,5 +153,5 @@ def _asked(fold: ColdFold) -> np.ndarray:
     return rows
 
 
-def _figures(ground: MapGround, fold: ColdFold, choice: MapChoice) -> ColdFigures:
+def _figures(ground: ProjectionInputs, fold: ColdFold, choice: ProjectionChoice) -> ColdFigures:
     return fold.figures(ground.fit(fold.consumed, fold.held).vectors(choice))

@@ -26,7 +26,7 @@ from domain.errors import NothingToLearnFrom
 from training.encoder.early_stopping import TuningWatch
 from training.encoder.folder import base_modules, rebuilt
 from training.encoder.pairs import Pairs, PairSettings, PairSource, draw_pairs
-from training.encoder.trainer import Exercise, TuningRun, pace_of, run_trainer, trainer_arguments
+from training.encoder.trainer import FineTuneData, TuningRun, pace_of, run_trainer, trainer_arguments
 from training.processor import native_bfloat16, without_dropout
 
 
@@ -162,11 +162,11 @@ def fine_tune(
     pairs = draw_pairs(source, settings.steps * batch, settings.pairs, run.seed)
     if not pairs.anchors:
         raise NothingToLearnFrom("no user has two items with a text, so there is no pair to fine-tune an encoder on")
-    watch = TuningWatch(tuned, judge, pace_of(settings), run.observer)
+    watch = TuningWatch(tuned, judge, pace_of(settings), run.progress)
     more = {"gradient_accumulation_steps": settings.accumulation, "dataloader_drop_last": True}
     rate = settings.lora_learning_rate if use_lora else settings.learning_rate
     arguments = trainer_arguments(dataclasses.replace(settings, learning_rate=rate), run, more)
-    exercise = Exercise(_dataset(pairs), CoConsumptionLoss(tuned, pairs, source.consumed, settings))
+    exercise = FineTuneData(_dataset(pairs), CoConsumptionLoss(tuned, pairs, source.consumed, settings))
     state = run_trainer(tuned, exercise, arguments, watch)
     if use_lora:
         tuned[0].model = tuned[0].model.merge_and_unload()

@@ -11,7 +11,7 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from domain.progress import Observer
+from domain.progress import Progress
 from training.processor import attention_for_reading
 
 _T = TypeVar("_T")
@@ -45,10 +45,10 @@ class TuningWatch(TrainerCallback):
         model: SentenceTransformer,
         judge: Callable[[SentenceTransformer], float],
         pace: "TuningPace",
-        observer: Observer,
+        progress: Progress,
     ) -> None:
         self.best = -math.inf
-        self._model, self._judge, self._pace, self._observer = model, judge, pace, observer
+        self._model, self._judge, self._pace, self._observer = model, judge, pace, progress
         self._state: dict[str, Tensor] = {}
         self._started = time.monotonic()
         self._elapsed, self._judged, self._judging = 0.0, 0.0, 0.0

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from domain.errors import StorageError
-from domain.progress import Observer
+from domain.progress import Progress
 from domain.prompts import TextRole, read_prompts
 
 _BATCH_SIZE = 32
@@ -23,7 +23,7 @@ def item_vectors(  # noqa: PLR0913 - a role that hardly anybody gives
     encoder: Path,
     max_tokens: int,
     cache: Path,
-    observer: Observer,
+    progress: Progress,
     *,
     role: TextRole = TextRole.PASSAGE,
 ) -> np.ndarray:
@@ -34,7 +34,7 @@ def item_vectors(  # noqa: PLR0913 - a role that hardly anybody gives
         encoder: a sentence-transformers or Hugging Face folder.
         max_tokens: where a text is cut, as serving cuts it.
         cache: folder of earlier answers.
-        observer: told how far it is.
+        progress: told how far it is.
         role: what the texts are, which chooses among the folder's prompts: items' texts are passages.
 
     Raises:
@@ -46,7 +46,7 @@ def item_vectors(  # noqa: PLR0913 - a role that hardly anybody gives
     if path.is_file():
         vectors: np.ndarray = np.load(path, allow_pickle=False)
     else:
-        vectors = _encoded(texts, encoder, max_tokens, prompt, observer)
+        vectors = _encoded(texts, encoder, max_tokens, prompt, progress)
         _keep(vectors, path)
     return vectors
 
@@ -61,7 +61,7 @@ def keep_item_vectors(vectors: np.ndarray, texts: Sequence[str], encoder: Path, 
     _keep(vectors, cache / f"{_digest([prompt + text for text in texts], encoder, max_tokens)}.npy")
 
 
-def _encoded(texts: Sequence[str], encoder: Path, max_tokens: int, prompt: str, observer: Observer) -> np.ndarray:
+def _encoded(texts: Sequence[str], encoder: Path, max_tokens: int, prompt: str, progress: Progress) -> np.ndarray:
     # Heavy, and not needed where the cache has the answer.
     from training.encoder.folder import load_encoder
 
@@ -76,7 +76,7 @@ def _encoded(texts: Sequence[str], encoder: Path, max_tokens: int, prompt: str, 
         found.append(
             model.encode(chunk, prompt=prompt, batch_size=_BATCH_SIZE, convert_to_numpy=True, show_progress_bar=False)
         )
-        observer.step(f"encoded {min(start + _CHUNK, len(told)):,} of {len(told):,} item texts")
+        progress.step(f"encoded {min(start + _CHUNK, len(told)):,} of {len(told):,} item texts")
     width = model.get_embedding_dimension() or 0
     vectors = np.zeros((len(texts), width), np.float32)
     if found:

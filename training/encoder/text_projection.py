@@ -41,7 +41,7 @@ class ItemTexts:
 
 
 @dataclass(frozen=True)
-class MapChoice:
+class ProjectionChoice:
     """What is chosen on validation.
 
     Attributes:
@@ -98,7 +98,7 @@ class Affine:
 
 
 @dataclass(frozen=True)
-class TextMap:
+class TextProjection:
     """The fitted map: vector of a text = normalise([v ; bag] weight + bias).
 
     Attributes:
@@ -134,18 +134,18 @@ class TextMapFit:
         self._inputs = _inputs(texts, self._table)
         self._known, self._weights, self._taste = _taste(consumed, seen & texts.told, shape.taste_width, seed)
 
-    def fit(self, choice: MapChoice) -> TextMap:
+    def fit(self, choice: ProjectionChoice) -> TextProjection:
         """Returns the map of a choice."""
         affine = self._affine(choice)
         table = self._table if len(affine.weight) == self._inputs.shape[1] else None
-        return TextMap(affine, table)
+        return TextProjection(affine, table)
 
-    def vectors(self, choice: MapChoice) -> np.ndarray:
+    def vectors(self, choice: ProjectionChoice) -> np.ndarray:
         """Returns the items' vectors by the map of a choice, float32[n, e]."""
         affine = self._affine(choice)
         return _mapped(affine, self._inputs[:, : len(affine.weight)], self._texts.told)
 
-    def _affine(self, choice: MapChoice) -> Affine:
+    def _affine(self, choice: ProjectionChoice) -> Affine:
         base = self._texts.vectors.shape[1]
         bag = self._inputs[self._seen, base:]
         text = _whitening(self._inputs[self._seen, :base], choice.whitening)

@@ -14,13 +14,13 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize
 
 from domain.errors import NothingToLearnFrom, StorageError
-from domain.progress import Observer
-from training.encoder.acceptance import MapGround, Tuning, encode_texts, tune_base
+from domain.progress import Progress
+from training.encoder.acceptance import ProjectionInputs, Tuning, encode_texts, tune_base
 from training.encoder.cold_folds import ColdFigures, ColdFold, cold_folds, mean_figures
 from training.encoder.contrastive import ContrastiveSettings
 from training.encoder.folder import base_modules, load_encoder, prompts_of, rebuilt, tokenizer_file
 from training.encoder.semantic import SemanticScorer
-from training.encoder.text_projection import ItemTexts, MapChoice, MapShape, TextMap
+from training.encoder.text_projection import ItemTexts, MapShape, ProjectionChoice, TextProjection
 from training.encoder.token_bag import TokenBag, token_counts
 from training.splits.split import Split, interaction_matrix
 from training.splits.validation import validation_ndcg
@@ -122,7 +122,7 @@ class EncoderResult:
     model: SentenceTransformer
     vectors: np.ndarray
     figures: dict[str, ColdFigures]
-    choice: MapChoice
+    choice: ProjectionChoice
     shape: MapShape
     fine_tuned: bool
     validation_ndcg: tuple[float, float]
@@ -146,14 +146,14 @@ class EncoderResult:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def train_encoder(inputs: EncoderInputs, settings: EncoderSettings, seed: int, observer: Observer) -> EncoderResult:
+def train_encoder(inputs: EncoderInputs, settings: EncoderSettings, seed: int, progress: Progress) -> EncoderResult:
     """Maps text into collaborative space, its settings chosen on items taken out of the training histories.
 
     Args:
         inputs: texts, vectors and interactions.
         settings: what is tried.
         seed: of folds and decompositions.
-        observer: hears of every candidate.
+        progress: hears of every candidate.
 
     Raises:
         NothingToLearnFrom: too few texts, or no user with two items that have text.
@@ -161,21 +161,21 @@ def train_encoder(inputs: EncoderInputs, settings: EncoderSettings, seed: int, o
     """
     given = inputs.vectors if inputs.start is None else None
     base, texts = read_texts(inputs.start or inputs.encoder, inputs.texts, given, inputs.max_tokens)
-    ground = MapGround(texts, text_may_be_seen(inputs.split), settings.shape(texts.vectors), seed)
+    ground = ProjectionInputs(texts, text_may_be_seen(inputs.split), settings.shape(texts.vectors), seed)
     consumed = interaction_matrix(inputs.split.train, len(inputs.texts))
     folds = _checked_folds(ground.texts, consumed, settings, seed)
     figures = {ZERO_SHOT: mean_figures([fold.figures(inputs.vectors) for fold in folds])}
-    observer.step(f"{ZERO_SHOT}: {figures[ZERO_SHOT]}")
+    progress.step(f"{ZERO_SHOT}: {figures[ZERO_SHOT]}")
     found = _try_choices(ground, folds, settings)
     for choice, result in found.items():
         figures[str(choice)] = result
-        observer.step(f"{choice}: {result}")
+        progress.step(f"{choice}: {result}")
     chosen = max(found, key=lambda choice: found[choice].ndcg_at_100)
     better = found[chosen].ndcg_at_100 > figures[ZERO_SHOT].ndcg_at_100
     fine_tuned = False
     if settings.contrastive.resolved_mode() != "off":
         tuning = Tuning(inputs.texts, inputs.titles, inputs.vectors, chosen, settings.contrastive, inputs.work)
-        verdict = tune_base(base, ground, consumed, tuning, observer)
+        verdict = tune_base(base, ground, consumed, tuning, progress)
         if verdict is not None:
             figures |= {
                 ZERO_SHOT_HELD: verdict.zero_shot,
@@ -185,13 +185,13 @@ def train_encoder(inputs: EncoderInputs, settings: EncoderSettings, seed: int, o
             if verdict.after.ndcg_at_100 > verdict.before.ndcg_at_100:
                 base, ground, fine_tuned = verdict.model, verdict.ground, True
                 better = verdict.after.ndcg_at_100 > verdict.zero_shot.ndcg_at_100
-    text_map = ground.fit(consumed).fit(chosen)
-    mapped = text_map.vectors(ground.texts)
+    text_projection = ground.fit(consumed).fit(chosen)
+    mapped = text_projection.vectors(ground.texts)
     before, after = _validation(inputs, inputs.vectors), _validation(inputs, mapped)
-    observer.step(
+    progress.step(
         f"chosen: {chosen}{', fine-tuned' * fine_tuned}; validation NDCG@100 {before:.4f} before, {after:.4f} now"
     )
-    trained = with_head(base, text_map, inputs.max_tokens)
+    trained = with_head(base, text_projection, inputs.max_tokens)
     accepted = better and after >= before
     return EncoderResult(trained, mapped, figures, chosen, ground.shape, fine_tuned, (before, after), accepted)
 
@@ -231,9 +231,9 @@ def text_may_be_seen(split: Split) -> np.ndarray:
     return split.known | ~asked
 
 
-def with_head(model: SentenceTransformer, text_map: TextMap, max_tokens: int) -> SentenceTransformer:
+def with_head(model: SentenceTransformer, text_projection: TextProjection, max_tokens: int) -> SentenceTransformer:
     """Returns the base encoder with the map put upon it; an earlier head is left behind."""
-    weight, bias = text_map.affine.weight, text_map.affine.bias
+    weight, bias = text_projection.affine.weight, text_projection.affine.bias
     head = Dense(
         weight.shape[0],
         weight.shape[1],
@@ -241,7 +241,7 @@ def with_head(model: SentenceTransformer, text_map: TextMap, max_tokens: int) ->
         init_weight=torch.from_numpy(np.ascontiguousarray(weight.T, np.float32)),
         init_bias=torch.from_numpy(bias.astype(np.float32)),
     )
-    bag = [] if text_map.table is None else [TokenBag.of(text_map.table)]
+    bag = [] if text_projection.table is None else [TokenBag.of(text_projection.table)]
     trained = rebuilt(model, [*base_modules(model), *bag, head, Normalize()])
     trained.max_seq_length = max_tokens
     return trained
@@ -263,11 +263,14 @@ def _checked_folds(texts: ItemTexts, consumed: csr_array, settings: EncoderSetti
     return folds
 
 
-def _try_choices(ground: MapGround, folds: list[ColdFold], settings: EncoderSettings) -> dict[MapChoice, ColdFigures]:
+def _try_choices(
+    ground: ProjectionInputs, folds: list[ColdFold], settings: EncoderSettings
+) -> dict[ProjectionChoice, ColdFigures]:
     choices = [
-        MapChoice(*values) for values in itertools.product(settings.whitening, settings.bag_gain, settings.taste_gain)
+        ProjectionChoice(*values)
+        for values in itertools.product(settings.whitening, settings.bag_gain, settings.taste_gain)
     ]
-    found: dict[MapChoice, list[ColdFigures]] = {choice: [] for choice in choices}
+    found: dict[ProjectionChoice, list[ColdFigures]] = {choice: [] for choice in choices}
     for fold in folds:
         fit = ground.fit(fold.consumed, fold.held)
         for choice in choices:

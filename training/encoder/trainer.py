@@ -15,7 +15,7 @@ from sentence_transformers import (
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, TrainerState
 
-from domain.progress import Observer
+from domain.progress import Progress
 from training.encoder.early_stopping import TuningPace, TuningWatch
 from training.processor import attention_for_learning, native_bfloat16
 
@@ -47,16 +47,16 @@ class TuningRun:
     Attributes:
         checkpoint: folder of its checkpoints; an interrupted run goes on from the last one there.
         seed: of pairs, their order and dropout.
-        observer: hears of losses and judgements.
+        progress: hears of losses and judgements.
     """
 
     checkpoint: Path
     seed: int
-    observer: Observer
+    progress: Progress
 
 
 @dataclass(frozen=True)
-class Exercise:
+class FineTuneData:
     """What is trained on.
 
     Attributes:
@@ -70,7 +70,7 @@ class Exercise:
 
 def run_trainer(
     model: SentenceTransformer,
-    exercise: Exercise,
+    exercise: FineTuneData,
     arguments: SentenceTransformerTrainingArguments,
     watch: TuningWatch,
 ) -> TrainerState:

@@ -20,7 +20,7 @@ from core.metrics import (
     threshold_curve,
     top_rows,
 )
-from training.splits.short_histories import ColdPart
+from training.splits.short_histories import ShortHistorySet
 from training.splits.split import Scorer, Split
 
 CUTS = (1, 5, 10, 20, 50, 100)
@@ -49,7 +49,7 @@ class ProbabilityScorer(Protocol):
 
 
 @dataclass(frozen=True)
-class Setting:
+class EvaluationContext:
     """What all rows are judged with.
 
     Attributes:
@@ -65,7 +65,7 @@ class Setting:
     seed: int = 0
 
     @classmethod
-    def of(cls, split: Split, vectors: np.ndarray | None = None, seed: int = 0) -> "Setting":
+    def of(cls, split: Split, vectors: np.ndarray | None = None, seed: int = 0) -> "EvaluationContext":
         """Counts choices in the training histories of a split."""
         rows = np.concatenate([np.unique(history.rows) for history in split.train])
         return cls(split.item_ids, np.bincount(rows, minlength=len(split.item_ids)).astype(float), vectors, seed)
@@ -76,7 +76,7 @@ class Setting:
         return id_places(self.item_ids)
 
 
-class Tally:
+class MetricAccumulator:
     """Figures of one scorer over one part.
 
     Attributes:
@@ -84,7 +84,7 @@ class Tally:
         answered: whether any case had candidates with different scores.
     """
 
-    def __init__(self, asked: ColdPart, setting: Setting, *, curves: bool) -> None:
+    def __init__(self, asked: ShortHistorySet, setting: EvaluationContext, *, curves: bool) -> None:
         self.asked = asked
         self.answered = False
         self._setting = setting

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from domain.errors import ConfigurationError
-from domain.progress import Observer
+from domain.progress import Progress
 from training.encoder.semantic import SemanticScorer
 from training.run.dataset import hold_last_events
-from training.splits.split import History, Part, Scorer, Split
+from training.splits.split import EvalSet, History, Scorer, Split
 
 RANDOM = "random"
 POPULARITY = "popularity"
@@ -79,14 +79,14 @@ class Silent:
 
 
 def baseline_rows(
-    split: Split, wanted: Sequence[str], observer: Observer, seed: int = 42, *, tuned: bool = True
+    split: Split, wanted: Sequence[str], progress: Progress, seed: int = 42, *, tuned: bool = True
 ) -> dict[str, Scorer]:
     """Fits the baselines that need no texts, in the order of `BASELINES`.
 
     Args:
         split: they are fitted on its training histories; settings are chosen on its validation part.
         wanted: names of rows; others are not fitted.
-        observer: told of each.
+        progress: told of each.
         seed: of the random row.
         tuned: whether settings are chosen; else the defaults hold.
     """
@@ -100,8 +100,8 @@ def baseline_rows(
         elif all_new:
             rows[name] = Silent(count)
         else:
-            observer.step(f"fitting {name}")
-            rows[name] = _FITTED[name](split, warm) if name in _FITTED else _LEARNED[name](split, seed, observer)
+            progress.step(f"fitting {name}")
+            rows[name] = _FITTED[name](split, warm) if name in _FITTED else _LEARNED[name](split, seed, progress)
     return rows
 
 
@@ -125,7 +125,7 @@ def _letters(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-def _warm(split: Split, seed: int) -> tuple[Sequence[History], Part]:
+def _warm(split: Split, seed: int) -> tuple[Sequence[History], EvalSet]:
     """Histories and cases to choose settings by; made from training where the validation part asks for new items."""
     targets = np.concatenate([case.targets for case in split.validation.cases])
     if split.known[targets].mean() <= 0.5:
@@ -134,10 +134,10 @@ def _warm(split: Split, seed: int) -> tuple[Sequence[History], Part]:
     if len(cases) > _MOST_CASES:
         drawn = np.random.default_rng(seed).choice(len(cases), _MOST_CASES, replace=False)
         cases = tuple(cases[place] for place in np.sort(drawn))
-    return split.train, Part(cases, split.validation.candidates)
+    return split.train, EvalSet(cases, split.validation.candidates)
 
 
-_Chosen = tuple[Sequence[History], Part] | None
+_Chosen = tuple[Sequence[History], EvalSet] | None
 
 
 def _popularity(split: Split, _: _Chosen) -> Scorer:
@@ -183,33 +183,33 @@ _FITTED: Mapping[str, Callable[[Split, _Chosen], Scorer]] = {
 }
 
 
-def _elsa(split: Split, _: int, observer: Observer) -> Scorer:
+def _elsa(split: Split, _: int, progress: Progress) -> Scorer:
     from training.collaborative.elsa import fit_elsa
 
-    return fit_elsa(split.train, len(split.item_ids), None, split.validation, observer)
+    return fit_elsa(split.train, len(split.item_ids), None, split.validation, progress)
 
 
-def _softmax_mf(split: Split, _: int, observer: Observer) -> Scorer:
+def _softmax_mf(split: Split, _: int, progress: Progress) -> Scorer:
     from training.collaborative.softmax_mf import fit_softmax_mf
 
-    return fit_softmax_mf(split.train, len(split.item_ids), None, split.validation, observer)
+    return fit_softmax_mf(split.train, len(split.item_ids), None, split.validation, progress)
 
 
-def _sasrec(split: Split, seed: int, observer: Observer) -> Scorer:
+def _sasrec(split: Split, seed: int, progress: Progress) -> Scorer:
     from training.sequence.fit import Resume
     from training.sequence.sasrec import SasrecSettings, train_sasrec
 
-    return train_sasrec(split, SasrecSettings(), Resume(seed, "", None), observer)
+    return train_sasrec(split, SasrecSettings(), Resume(seed, "", None), progress)
 
 
-def _gpt2(split: Split, seed: int, observer: Observer) -> Scorer:
+def _gpt2(split: Split, seed: int, progress: Progress) -> Scorer:
     from training.sequence.fit import Resume
     from training.sequence.gpt2 import Gpt2Settings, train_gpt2_baseline
 
-    return train_gpt2_baseline(split, Gpt2Settings(), Resume(seed, "", None), observer)
+    return train_gpt2_baseline(split, Gpt2Settings(), Resume(seed, "", None), progress)
 
 
-_LEARNED: Mapping[str, Callable[[Split, int, Observer], Scorer]] = {
+_LEARNED: Mapping[str, Callable[[Split, int, Progress], Scorer]] = {
     ELSA: _elsa,
     SOFTMAX_MF: _softmax_mf,
     SASREC: _sasrec,

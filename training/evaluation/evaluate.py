@@ -8,11 +8,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from core.metrics import ReliabilityCurve, ThresholdCurve, coverage
-from domain.progress import Observer
-from training.evaluation.accumulator import METRICS, Setting, Tally
+from domain.progress import Progress
+from training.evaluation.accumulator import METRICS, EvaluationContext, MetricAccumulator
 from training.evaluation.bootstrap import Interval, Resampled
-from training.splits.short_histories import ColdPart
-from training.splits.split import Part, Scorer
+from training.splits.short_histories import ShortHistorySet
+from training.splits.split import EvalSet, Scorer
 
 _CHUNK = 256
 # A row that has not answered any of so many cases is not asked further.
@@ -110,9 +110,9 @@ class Evaluation:
 def evaluate(
     scorers: Mapping[str, Scorer],
     name: str,
-    parts: Sequence[Part | ColdPart],
-    setting: Setting,
-    observer: Observer,
+    parts: Sequence[EvalSet | ShortHistorySet],
+    setting: EvaluationContext,
+    progress: Progress,
 ) -> Evaluation:
     """Asks every scorer the same questions; blocking.
 
@@ -121,12 +121,12 @@ def evaluate(
         name: of the table.
         parts: one a draw, for example a split's tests.
         setting: what all are judged with.
-        observer: told of each row.
+        progress: told of each row.
 
     Raises:
         ValueError: a scorer answers another shape, NaN or +inf.
     """
-    asked = [part if isinstance(part, ColdPart) else ColdPart("", part) for part in parts]
+    asked = [part if isinstance(part, ShortHistorySet) else ShortHistorySet("", part) for part in parts]
     users = sorted({case.user_id for part in asked for case in part.part.cases})
     rows: list[Row] = []
     columns: list[np.ndarray] = []
@@ -134,7 +134,7 @@ def evaluate(
         row, figures = _judged(row_name, scorer, asked, setting, users)
         rows.append(row)
         columns.extend(figures.values())
-        observer.step(f"{name}: {row_name} judged in {row.seconds:.1f} s" if row.answered else f"{name}: {row_name} -")
+        progress.step(f"{name}: {row_name} judged in {row.seconds:.1f} s" if row.answered else f"{name}: {row_name} -")
     values = np.stack(columns, axis=1) if columns else np.empty((len(users), 0))
     return Evaluation(
         name,
@@ -151,11 +151,11 @@ def evaluate(
 
 
 def _judged(
-    name: str, scorer: Scorer, asked: Sequence[ColdPart], setting: Setting, users: Sequence[str]
+    name: str, scorer: Scorer, asked: Sequence[ShortHistorySet], setting: EvaluationContext, users: Sequence[str]
 ) -> tuple[Row, dict[str, np.ndarray]]:
     """Returns the row, and float64[users] by metric: each user's mean over the draws."""
     # Curves are of the first draw, and not of cold users.
-    tallies = [Tally(part, setting, curves=not place and not part.name) for place, part in enumerate(asked)]
+    tallies = [MetricAccumulator(part, setting, curves=not place and not part.name) for place, part in enumerate(asked)]
     started_s = time.monotonic()
     _ask(scorer, tallies)
     seconds = time.monotonic() - started_s
@@ -184,7 +184,7 @@ def _judged(
     return Row(name, True, spread, covered, first.brier(), first.reliability(), first.threshold(), seconds), by_user
 
 
-def _ask(scorer: Scorer, tallies: Sequence[Tally]) -> None:
+def _ask(scorer: Scorer, tallies: Sequence[MetricAccumulator]) -> None:
     """Asks part by part; gives up where the first cases of all show that nothing can be said."""
     for tally in tallies:
         for chunk, scores, allowed in _chunks(scorer, tally.asked):
@@ -193,7 +193,7 @@ def _ask(scorer: Scorer, tallies: Sequence[Tally]) -> None:
                 return
 
 
-def _chunks(scorer: Scorer, asked: ColdPart) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+def _chunks(scorer: Scorer, asked: ShortHistorySet) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """Yields (cases, float32[b, n] scores, bool[b, n] what may be recommended)."""
     cases = asked.part.cases
     for start in range(0, len(cases), _CHUNK):

@@ -8,7 +8,7 @@ import numpy as np
 
 from core.retrieval.proxy_history import Knowledge
 from training.ranking.blend import Hybrid
-from training.ranking.proxy_history import knowledge_of, read_told, scores_of
+from training.ranking.proxy_history import knowledge_of, read_proxy_history, scores_of
 from training.ranking.ranker import Ranker
 from training.splits.split import History
 
@@ -46,7 +46,7 @@ class HybridReader:
         queries = self.encode(texts)
         if blend is None:
             return np.where(knowledge.silent, -np.inf, queries @ knowledge.vectors.T)
-        return scores_of([read_told(query, knowledge, blend) for query in queries], knowledge, blend.weights)
+        return scores_of([read_proxy_history(query, knowledge, blend) for query in queries], knowledge, blend.weights)
 
 
 @dataclass(frozen=True)

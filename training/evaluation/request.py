@@ -17,7 +17,7 @@ GIVEN = "given"
 
 
 @dataclass(frozen=True)
-class Asked:
+class EvaluationRequest:
     """What to judge by: a protocol over one file, or two files that somebody divided.
 
     Attributes:
@@ -55,7 +55,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Question:
+class Evaluation:
     """A split and where it comes from.
 
     Attributes:
@@ -73,7 +73,7 @@ class Question:
     facts: dict[str, str]
 
 
-def load_question(asked: Asked) -> Question:
+def load_evaluation(asked: EvaluationRequest) -> Evaluation:
     """Reads and divides.
 
     Raises:
@@ -105,10 +105,10 @@ def load_question(asked: Asked) -> Question:
         files["items"] = asked.items
     facts = {name: f"{path.name}, digest {digest(path)}" for name, path in files.items()}
     facts |= _facts(asked, split, positives, left_out)
-    return Question(split, items, reviews, identity, facts)
+    return Evaluation(split, items, reviews, identity, facts)
 
 
-def _identity(asked: Asked, protocol: str, interactions: Path) -> dict[str, object]:
+def _identity(asked: EvaluationRequest, protocol: str, interactions: Path) -> dict[str, object]:
     """A model for a given split was trained on all of its training file; no draw of ours divided that."""
     own: dict[str, object] = {"protocol": None} if protocol == GIVEN else {"protocol": protocol, "seed": asked.seed}
     return {
@@ -119,7 +119,7 @@ def _identity(asked: Asked, protocol: str, interactions: Path) -> dict[str, obje
     }
 
 
-def _facts(asked: Asked, split: Split, positives: Positives, left_out: int) -> dict[str, str]:
+def _facts(asked: EvaluationRequest, split: Split, positives: Positives, left_out: int) -> dict[str, str]:
     test = split.tests[0]
     draws = f", drawn {len(split.tests)} times" if len(split.tests) > 1 else ""
     told = {
@@ -133,5 +133,5 @@ def _facts(asked: Asked, split: Split, positives: Positives, left_out: int) -> d
     return told
 
 
-def _where(asked: Asked) -> str:
+def _where(asked: EvaluationRequest) -> str:
     return "the training file" if asked.items is None else "the item file"

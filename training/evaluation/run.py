@@ -7,27 +7,27 @@ from pathlib import Path
 
 import numpy as np
 
-from domain.progress import Observer
+from domain.progress import Progress
 from domain.prompts import TextRole
 from domain.text import TextTemplate
 from training.encoder.item_vectors import item_vectors
 from training.encoder.line_encoder import LineEncoder
 from training.encoder.semantic import SemanticScorer
-from training.evaluation.accumulator import Setting
+from training.evaluation.accumulator import EvaluationContext
 from training.evaluation.baselines import BASELINES, USUAL, ZERO_SHOT, ZeroShot, baseline_rows, wanted_rows
 from training.evaluation.evaluate import evaluate
 from training.evaluation.report import EvaluationReport
-from training.evaluation.request import Question
+from training.evaluation.request import Evaluation
 from training.evaluation.trained import TRAINED, ModelInputs, check_same_split, trained_rows
 from training.run.dataset import BaseEncoder, item_texts
-from training.splits.short_histories import ColdPart, cut_histories, text_only
+from training.splits.short_histories import ShortHistorySet, cut_histories, text_only
 
 _COLD_EVENTS = (1, 3)
 _COLD_PROTOCOLS = ("cold-items", "warm-users")
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """Which rows are judged.
 
     Attributes:
@@ -47,7 +47,7 @@ class Plan:
     tuned: bool
 
 
-def judge(question: Question, plan: Plan, observer: Observer) -> EvaluationReport:
+def judge(question: Evaluation, plan: EvaluationPlan, progress: Progress) -> EvaluationReport:
     """Fits the baselines, loads the model's rows and asks all of them the same.
 
     Raises:
@@ -67,13 +67,13 @@ def judge(question: Question, plan: Plan, observer: Observer) -> EvaluationRepor
 
     def encode(folder: Path, asked: Sequence[str], role: TextRole = TextRole.PASSAGE) -> np.ndarray:
         most = 256 if base is None else base.max_tokens
-        return item_vectors(asked, folder, most, plan.cache, observer, role=role)
+        return item_vectors(asked, folder, most, plan.cache, progress, role=role)
 
     read = LineEncoder(partial(encode, role=TextRole.QUERY), lines).encode
-    rows = baseline_rows(split, wanted, observer, plan.seed, tuned=plan.tuned)
+    rows = baseline_rows(split, wanted, progress, plan.seed, tuned=plan.tuned)
     vectors = None
     if base is not None and texts is not None:
-        observer.step(f"item vectors by {base.name}")
+        progress.step(f"item vectors by {base.name}")
         vectors = encode(base.folder, texts)
         if ZERO_SHOT in wanted:
             rows[ZERO_SHOT] = ZeroShot(SemanticScorer.of(vectors), partial(read, base.folder))
@@ -82,13 +82,13 @@ def judge(question: Question, plan: Plan, observer: Observer) -> EvaluationRepor
         inputs = ModelInputs(split, items, vectors, texts if base else None, encode, read, folder)
         trained = trained_rows(plan.model, inputs)
         rows |= {name: row for name, row in trained.items() if name in wanted}
-    setting = Setting.of(split, vectors, plan.seed)
-    table = evaluate(rows, split.protocol, split.tests, setting, observer)
-    tables = tuple(evaluate(rows, parts[0].name, parts, setting, observer) for parts in cold)
+    setting = EvaluationContext.of(split, vectors, plan.seed)
+    table = evaluate(rows, split.protocol, split.tests, setting, progress)
+    tables = tuple(evaluate(rows, parts[0].name, parts, setting, progress) for parts in cold)
     return EvaluationReport(_facts(question, plan, base), table, tables)
 
 
-def _cold_parts(question: Question, texts: Sequence[str] | None) -> list[list[ColdPart]]:
+def _cold_parts(question: Evaluation, texts: Sequence[str] | None) -> list[list[ShortHistorySet]]:
     """Returns the tests, one a draw, with the last event known, the last three, and a line of text."""
     tests = question.split.tests
     parts = [[cut_histories(part, count) for part in tests] for count in _COLD_EVENTS]
@@ -98,7 +98,7 @@ def _cold_parts(question: Question, texts: Sequence[str] | None) -> list[list[Co
     return parts
 
 
-def _facts(question: Question, plan: Plan, base: BaseEncoder | None) -> dict[str, str]:
+def _facts(question: Evaluation, plan: EvaluationPlan, base: BaseEncoder | None) -> dict[str, str]:
     facts = dict(question.facts)
     if base is not None:
         facts["encoder"] = base.name

@@ -48,8 +48,8 @@ class Positives:
         ordered: whether a time or position, not the file, put the events in order, and they differ.
         rule: what counted.
         unknown_count: interactions left out since the catalogue lacks their item.
-        weak: int64[W] by user id, rows that the user met but did not choose: rated low, disliked. Users without are
-            not in it.
+        impressions: int64[W] by user id, rows that the user met but did not choose: rated low or
+            disliked. Users without any are absent.
     """
 
     item_ids: tuple[str, ...]
@@ -61,7 +61,7 @@ class Positives:
     ordered: bool
     rule: PositiveRule
     unknown_count: int
-    weak: Mapping[str, np.ndarray] = field(default_factory=dict)
+    impressions: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -76,8 +76,8 @@ class Positives:
         for place in np.flatnonzero(self.counts >= min_events):
             part = slice(self.starts[place], self.starts[place + 1])
             times = None if self.time_s is None else self.time_s[part]
-            weak = self.weak.get(self.user_ids[place], _NO_ROWS)
-            yield self.user_ids[place], Chosen(self.rows[part], self.kind[part], times, weak)
+            impressions = self.impressions.get(self.user_ids[place], _NO_ROWS)
+            yield self.user_ids[place], Chosen(self.rows[part], self.kind[part], times, impressions)
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,14 @@ class Chosen:
     rows: np.ndarray
     kind: np.ndarray
     time_s: np.ndarray | None
-    weak: np.ndarray = field(default_factory=lambda: _NO_ROWS)
+    impressions: np.ndarray = field(default_factory=lambda: _NO_ROWS)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def whole(self) -> History:
         """Returns all events, with what the user met but did not choose: for training only."""
-        return replace(self.history(slice(None)), weak=self.weak)
+        return replace(self.history(slice(None)), impressions=self.impressions)
 
     def history(self, kept: np.ndarray | slice, now_s: float | None = None) -> History:
         """Returns the events kept, with ages measured from a moment, or from the last event kept."""
@@ -154,9 +154,9 @@ def read_positives(
     )
 
 
-def _weak_by_user(interactions: Interactions, row: np.ndarray, weak: np.ndarray) -> dict[str, np.ndarray]:
+def _weak_by_user(interactions: Interactions, row: np.ndarray, impressions: np.ndarray) -> dict[str, np.ndarray]:
     """Returns the distinct rows of the weak interactions by user id."""
-    places = np.flatnonzero(weak)
+    places = np.flatnonzero(impressions)
     places = places[np.argsort(interactions.user[places], kind="stable")]
     users, starts = np.unique(interactions.user[places], return_index=True)
     parts = np.split(row[places], starts[1:]) if len(users) else []

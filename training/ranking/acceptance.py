@@ -17,7 +17,7 @@ from training.splits.validation import DEPTH
 _FEATURES = {
     "semantic_history": "semantic_standardised",
     "collaborative": "collaborative_standardised",
-    "following": "following_standardised",
+    "next_item": "next_item_standardised",
     "user_tower": "tower_standardised",
     "popular": "log_popularity_standardised",
 }
@@ -38,7 +38,7 @@ class HeldOut:
     count: int
 
 
-def judge_held_out(model: RankModel, examples: Examples, held: np.ndarray, weights: Mapping[str, float]) -> HeldOut:
+def evaluate_held_out(model: RankModel, examples: Examples, held: np.ndarray, weights: Mapping[str, float]) -> HeldOut:
     """Compares the two orders.
 
     Args:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.ranking.blend import ShortBlend, ToldBlend
-from domain.progress import Observer, Silent
+from core.ranking.blend import ProxyBlend, ShortBlend
+from domain.progress import Progress, SilentProgress
 from training.ranking.sources import POPULAR, Recall
 from training.splits.short_histories import SHORT_HISTORIES, little_known
-from training.splits.split import History, Part
+from training.splits.split import EvalSet, History
 from training.splits.validation import ndcg_by_case, validation_ndcg
 
 PRIOR = POPULAR
@@ -49,7 +49,7 @@ class Hybrid:
     recall: Recall
     weights: Mapping[str, float]
     within: np.ndarray
-    told: ToldBlend | None = None
+    told: ProxyBlend | None = None
     short: ShortBlend | None = None
 
     def scores(self, histories: Sequence[History]) -> np.ndarray:
@@ -67,14 +67,14 @@ class Hybrid:
         silent = np.ones(len(total), bool)
         for source, weight in weights.items():
             if weight and source in scores:
-                standard = standardised_rows(scores[source], self.within)
+                standard = z_scores(scores[source], self.within)
                 total += np.float32(weight) * standard
                 silent &= (source == PRIOR) | ~standard.any(axis=1)
-        total[silent] = standardised_rows(scores[PRIOR][silent], self.within)
+        total[silent] = z_scores(scores[PRIOR][silent], self.within)
         return total
 
 
-def standardised_rows(scores: np.ndarray, within: np.ndarray) -> np.ndarray:
+def z_scores(scores: np.ndarray, within: np.ndarray) -> np.ndarray:
     """Brings each row to zero mean and unit spread over the places `within` that have a score; -inf becomes the least.
 
     Args:
@@ -104,30 +104,30 @@ def with_prior(log_likelihood: np.ndarray, log_prior: np.ndarray, beta: float) -
 
 
 def fit_hybrid(
-    recall: Recall, validation: Part, settings: HybridSettings | None = None, observer: Observer | None = None
+    recall: Recall, validation: EvalSet, settings: HybridSettings | None = None, progress: Progress | None = None
 ) -> Hybrid:
     """Starts from the best single source and lets others in where validation NDCG@100 gains by them.
 
     Without validation cases every source counts alike.
     """
-    settings, observer = settings or HybridSettings(), observer or Silent()
+    settings, progress = settings or HybridSettings(), progress or SilentProgress()
     others = [source for source in recall.sources if source != PRIOR]
     hybrid = Hybrid(recall, dict.fromkeys(others, 1.0), validation.candidates)
     if not validation.cases:
         return hybrid
-    hybrid = replace(hybrid, weights=_weights(recall, validation, settings, observer))
+    hybrid = replace(hybrid, weights=_weights(recall, validation, settings, progress))
     short = little_known(validation)
     if not short.cases:
         return hybrid
-    weights = _weights(recall, short, settings, observer)
+    weights = _weights(recall, short, settings, progress)
     return replace(hybrid, short=ShortBlend(weights, max(SHORT_HISTORIES)))
 
 
-def _weights(recall: Recall, part: Part, settings: HybridSettings, observer: Observer) -> Mapping[str, float]:
+def _weights(recall: Recall, part: EvalSet, settings: HybridSettings, progress: Progress) -> Mapping[str, float]:
     scores = recall.source_scores([case.history for case in part.cases])
-    standard = {source: standardised_rows(found, part.candidates) for source, found in scores.items()}
+    standard = {source: z_scores(found, part.candidates) for source, found in scores.items()}
     chosen = choose_weights(standard, part, settings)
-    observer.step(
+    progress.step(
         f"hybrid recall {chosen.weights}: validation NDCG@100 {chosen.figure:.4f} over {len(part.cases)} questions "
         f"({chosen.first} alone {chosen.first_figure:.4f})"
     )
@@ -151,7 +151,7 @@ class ChosenWeights:
     first_figure: float
 
 
-def choose_weights(standard: Mapping[str, np.ndarray], validation: Part, settings: HybridSettings) -> ChosenWeights:
+def choose_weights(standard: Mapping[str, np.ndarray], validation: EvalSet, settings: HybridSettings) -> ChosenWeights:
     """Starts from a single source and lets others in where NDCG@100 gains by them; the best of what came out.
 
     Each source that is nearly as good as the best begins once: what it has weight 1 in may be out of reach of another,
@@ -187,13 +187,13 @@ def choose_weights(standard: Mapping[str, np.ndarray], validation: Part, setting
     )
 
 
-def crossed_ndcg(recall: Recall, validation: Part, settings: HybridSettings | None = None) -> float:
+def crossed_ndcg(recall: Recall, validation: EvalSet, settings: HybridSettings | None = None) -> float:
     """Returns the blend's NDCG@100 over the validation cases, each judged by weights that the other half chose.
 
     What weights do on the cases that chose them flatters. With a single case there is no other half.
     """
     cases, candidates = validation.cases, validation.candidates
-    halves = [Part(cases[0::2], candidates), Part(cases[1::2], candidates)]
+    halves = [EvalSet(cases[0::2], candidates), EvalSet(cases[1::2], candidates)]
     if not all(half.cases for half in halves):
         return validation_ndcg(fit_hybrid(recall, validation, settings), validation)
     judged = [

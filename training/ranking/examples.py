@@ -8,7 +8,7 @@ import numpy as np
 
 from core.ranking.features import FEATURE_NAMES, RankHistory, rank_features
 from training.ranking.sources import Recall, RecallRecipe, fit_recall
-from training.splits.split import Case, History
+from training.splits.split import EvalCase, History
 
 HoldOut = Literal["random", "last", "items"]
 _HOLD_OUT_OF: Mapping[str, HoldOut] = {"warm-users": "random", "cold-items": "items"}
@@ -139,7 +139,7 @@ def cross_fitted_examples(
             histories, recipe.facts.count, fold_count, rng
         )
     )
-    cases: list[tuple[int, Case]] = []
+    cases: list[tuple[int, EvalCase]] = []
     described: list[tuple[np.ndarray, np.ndarray]] = []
     whole: list[bool] = []
     for fold in folds:
@@ -164,7 +164,7 @@ class _Fold:
 
     def questions(
         self, histories: Sequence[History], asked: np.ndarray, settings: ExampleSettings, rng: np.random.Generator
-    ) -> Iterator[tuple[int, Case]]:
+    ) -> Iterator[tuple[int, EvalCase]]:
         for user in asked.tolist():
             if self.users is None:
                 if (case := _without(histories[user], self.allowed)) is not None:
@@ -185,7 +185,7 @@ def _user_folds(histories: Sequence[History], item_count: int, count: int, rng: 
 def _late_fold(histories: Sequence[History], item_count: int, draws: int) -> Iterator[_Fold]:
     """One fold of everybody, fitted on all but the last `draws` events of each; one event always stays."""
     cuts = [(history, history.take(slice(max(1, len(history) - draws)))) for history in histories]
-    before = [replace(cut, weak=history.weak) for history, cut in cuts]
+    before = [replace(cut, impressions=history.impressions) for history, cut in cuts]
     yield _Fold(before, np.ones(len(histories), bool), np.ones(item_count, bool))
 
 
@@ -196,15 +196,15 @@ def _item_folds(histories: Sequence[History], item_count: int, count: int, rng: 
         yield _Fold([kept for one in histories if len(kept := one.take(~hidden[one.rows]))], None, hidden)
 
 
-def _question(history: History, hold_out: HoldOut, draw: int, rng: np.random.Generator) -> Case:
+def _question(history: History, hold_out: HoldOut, draw: int, rng: np.random.Generator) -> EvalCase:
     """Holds back a random fifth, or one late event: the last, for the next draw the one before, and so on."""
     if hold_out == "last":
         place = max(1, len(history) - 1 - draw)
-        return Case("", history.before(place), history.rows[[place]])
+        return EvalCase("", history.before(place), history.rows[[place]])
     known = np.zeros(len(history), bool)
     source = max(1, min(len(history) - 1, round(0.8 * len(history))))
     known[rng.choice(len(history), source, replace=False)] = True
-    return Case("", history.take(known), history.rows[~known])
+    return EvalCase("", history.take(known), history.rows[~known])
 
 
 def _shortened(history: History, settings: ExampleSettings, rng: np.random.Generator) -> tuple[History, np.ndarray]:
@@ -216,14 +216,14 @@ def _shortened(history: History, settings: ExampleSettings, rng: np.random.Gener
     return history.take(slice(-count, None)), history.rows[:-count]
 
 
-def _without(history: History, hidden: np.ndarray) -> Case | None:
+def _without(history: History, hidden: np.ndarray) -> EvalCase | None:
     """Returns the question after the hidden items; None where the user has none, or nothing else."""
     inside = hidden[history.rows]
-    return Case("", history.take(~inside), history.rows[inside]) if inside.any() and not inside.all() else None
+    return EvalCase("", history.take(~inside), history.rows[inside]) if inside.any() and not inside.all() else None
 
 
 def _padded(
-    cases: Sequence[tuple[int, Case]], described: Sequence[tuple[np.ndarray, np.ndarray]], whole: Sequence[bool]
+    cases: Sequence[tuple[int, EvalCase]], described: Sequence[tuple[np.ndarray, np.ndarray]], whole: Sequence[bool]
 ) -> Examples:
     width = max((len(rows) for rows, _ in described), default=0)
     features = np.zeros((len(cases), width, len(FEATURE_NAMES)), np.float32)

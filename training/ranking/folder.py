@@ -17,15 +17,15 @@ from training.ranking.sources import Recall, RecallSettings, Tower
 
 COLLABORATIVE = "collaborative"
 RANKER = "ranker"
-_FOLLOWERS = "followers"
+_ITEM_TRANSITIONS = "followers"
 _HYBRID = "hybrid.json"
 _CHOSEN = "settings.json"
 
 
 def save_recall(recall: Recall, item_ids: Sequence[str], folder: Path) -> None:
-    """Writes `neighbours.npz`, `followers.npz`, `popularity.npy` and the item ids that their rows stand for."""
+    """Writes `neighbours.npz`, `item_transitions.npz`, `popularity.npy` and the item ids that their rows stand for."""
     recall.collaborative.save(folder)
-    recall.following.save(folder, _FOLLOWERS)
+    recall.next_item.save(folder, _ITEM_TRANSITIONS)
     recall.popularity.save(folder)
     (folder / "items.json").write_text(json.dumps(list(item_ids), ensure_ascii=False), encoding="utf-8")
 
@@ -34,7 +34,7 @@ def save_chosen(settings: RecallSettings, folder: Path) -> None:
     """Writes what was chosen on validation as `settings.json`, so that later steps fit their sources alike."""
     chosen = {
         "regularisation": settings.ease.regularisation,
-        "weak_weight": settings.ease.weak_weight,
+        "impression_weight": settings.ease.impression_weight,
         "side_weight": settings.side_weight,
         "low_rank": settings.low_rank,
     }
@@ -46,7 +46,7 @@ def with_chosen(settings: RecallSettings, folder: Path) -> RecallSettings:
     if not (folder / _CHOSEN).exists():
         return settings
     raw = json.loads((folder / _CHOSEN).read_text(encoding="utf-8"))
-    ease = replace(settings.ease, regularisation=raw["regularisation"], weak_weight=raw["weak_weight"])
+    ease = replace(settings.ease, regularisation=raw["regularisation"], impression_weight=raw["impression_weight"])
     low_rank = raw.get("low_rank", 0.0)  # folders of earlier versions have none
     return replace(settings, ease=ease, side_weight=raw["side_weight"], low_rank=low_rank)
 
@@ -59,7 +59,7 @@ def load_recall(folder: Path, facts: ItemFacts, tower: Tower | None = None) -> R
         facts: of the items: attributes and content vectors.
         tower: the model folder's user tower, where it has one.
     """
-    tables = NeighbourTable.load(folder), NeighbourTable.load(folder, _FOLLOWERS)
+    tables = NeighbourTable.load(folder), NeighbourTable.load(folder, _ITEM_TRANSITIONS)
     return Recall.of(facts, tables, Popularity.load(folder), tower, RecallSettings().list_lengths)
 
 

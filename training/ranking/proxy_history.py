@@ -5,16 +5,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from core.ranking.blend import ToldBlend
+from core.ranking.blend import ProxyBlend
 from core.retrieval.item_neighbours import NeighbourTable, PopularItems
-from core.retrieval.proxy_history import Knowledge, Told, told_scores
+from core.retrieval.proxy_history import Knowledge, ProxyHistory, proxy_scores
 from core.vectors import exact_search
-from domain.progress import Observer, Silent
+from domain.progress import Progress, SilentProgress
 from domain.recommendation import Source
 from training.ranking.blend import HybridSettings, choose_weights
 from training.ranking.sources import Recall
-from training.splits.short_histories import ColdPart
-from training.splits.split import Case, Part
+from training.splits.short_histories import ShortHistorySet
+from training.splits.split import EvalCase, EvalSet
 from training.splits.validation import ndcg_by_case
 
 # Scores held at once by source, so that many lines over a large catalogue don't fill the memory.
@@ -23,7 +23,7 @@ _FEWEST_LINES = 50
 
 
 @dataclass(frozen=True)
-class ToldSettings:
+class ProxySettings:
     """What is tried.
 
     Attributes:
@@ -46,7 +46,7 @@ class ToldSettings:
 
 
 @dataclass(frozen=True)
-class ToldLines:
+class ProxyLines:
     """Questions about people of whom one line is told.
 
     Attributes:
@@ -55,7 +55,7 @@ class ToldLines:
         own: int64[L], the item that each line is about.
     """
 
-    part: Part
+    part: EvalSet
     vectors: np.ndarray
     own: np.ndarray
 
@@ -69,29 +69,31 @@ def knowledge_of(recall: Recall) -> Knowledge | None:
     return Knowledge(vectors, np.asarray(~vectors.any(axis=1)), neighbours, PopularItems(recall.popularity.log_prior))
 
 
-def read_told(query: np.ndarray, knowledge: Knowledge, blend: ToldBlend) -> Told:
+def read_proxy_history(query: np.ndarray, knowledge: Knowledge, blend: ProxyBlend) -> ProxyHistory:
     """Returns the text with the items that stand in for it, found by looking at every item."""
-    return Told.of(query, exact_search(knowledge.vectors, query, blend.nearest, knowledge.no_stand_ins()), blend)
+    return ProxyHistory.of(
+        query, exact_search(knowledge.vectors, query, blend.nearest, knowledge.unusable_as_proxy()), blend
+    )
 
 
-def scores_of(told: Sequence[Told], knowledge: Knowledge, weights: Mapping[str, float]) -> np.ndarray:
+def scores_of(told: Sequence[ProxyHistory], knowledge: Knowledge, weights: Mapping[str, float]) -> np.ndarray:
     """Returns float32[B, n], what the sources with a weight say of every item."""
     rows = np.arange(len(knowledge.vectors))
     found = np.zeros((len(told), len(rows)), np.float32)
     for place, one in enumerate(told):
-        scores = told_scores(one, knowledge, weights, rows)
+        scores = proxy_scores(one, knowledge, weights, rows)
         if scores is not None:
             found[place] = scores
     return found
 
 
 def draw_lines(
-    validation: Part,
-    tell: Callable[[Part], ColdPart],
+    validation: EvalSet,
+    tell: Callable[[EvalSet], ShortHistorySet],
     encode: Callable[[Sequence[str]], np.ndarray],
-    settings: ToldSettings,
+    settings: ProxySettings,
     seed: int,
-) -> ToldLines:
+) -> ProxyLines:
     """Tells the last event of each case, and some earlier ones where there are few cases.
 
     Args:
@@ -112,35 +114,35 @@ def draw_lines(
         last = len(case.history) - 1
         for place in (*rng.choice(last, min(each - 1, last), replace=False).tolist(), last) if last else (0,):
             whole.append(case)
-            cut.append(Case(case.user_id, case.history.take(slice(None, place + 1)), case.targets))
-    lines = tell(Part(tuple(cut), validation.candidates)).texts or ()
+            cut.append(EvalCase(case.user_id, case.history.take(slice(None, place + 1)), case.targets))
+    lines = tell(EvalSet(tuple(cut), validation.candidates)).texts or ()
     kept = [place for place, line in enumerate(lines) if line.strip()]
     distinct = sorted({lines[place] for place in kept})
     vectors = dict(zip(distinct, encode(distinct), strict=True)) if distinct else {}
-    return ToldLines(
-        Part(tuple(whole[place] for place in kept), validation.candidates),
+    return ProxyLines(
+        EvalSet(tuple(whole[place] for place in kept), validation.candidates),
         np.array([vectors[lines[place]] for place in kept], np.float32),
         np.array([cut[place].history.rows[-1] for place in kept], np.int64),
     )
 
 
-def fit_told(
-    knowledge: Knowledge, lines: ToldLines, settings: ToldSettings | None = None, observer: Observer | None = None
-) -> ToldBlend | None:
+def fit_proxy_blend(
+    knowledge: Knowledge, lines: ProxyLines, settings: ProxySettings | None = None, progress: Progress | None = None
+) -> ProxyBlend | None:
     """Chooses by validation NDCG@100 what stands in for a line, then what each source counts.
 
     Every line is asked twice: with the item that it is about in the catalogue, and as though the catalogue lacked it,
     which is why most histories are told. The text always has a say: were popularity alone best, everybody would get
     the same. None where nothing can be told.
     """
-    settings, observer = settings or ToldSettings(), observer or Silent()
+    settings, progress = settings or ProxySettings(), progress or SilentProgress()
     if not len(lines.own):
         return None
-    asked = Part(lines.part.cases * 2, lines.part.candidates)
+    asked = EvalSet(lines.part.cases * 2, lines.part.candidates)
     nearest = _nearest(knowledge, lines, max(settings.nearest))
-    blends = [ToldBlend({}, count, heat) for count in settings.nearest for heat in settings.temperatures]
+    blends = [ProxyBlend({}, count, heat) for count in settings.nearest for heat in settings.temperatures]
     blend, spoken, figure = _best_stand_ins(blends, nearest, knowledge, asked)
-    told = [Told.of(query, found, blend) for query, found in nearest]
+    told = [ProxyHistory.of(query, found, blend) for query, found in nearest]
     standard = {Source.COLLABORATIVE.value: spoken}
     for source in (Source.SEMANTIC_HISTORY, Source.POPULAR):
         standard[source.value] = scores_of(told, knowledge, {source: 1.0})
@@ -148,7 +150,7 @@ def fit_told(
     weights = {name: weight for name, weight in chosen.weights.items() if weight}
     if weights.keys() == {Source.POPULAR}:
         weights[Source.SEMANTIC_HISTORY.value] = min(weight for weight in settings.weights.tried if weight > 0)
-    observer.step(
+    progress.step(
         f"told histories {weights}, {blend.nearest} stand-ins at temperature {blend.temperature:g}: validation "
         f"NDCG@100 {chosen.figure:.4f} over {len(lines.own):,} lines ({chosen.first} alone "
         f"{chosen.first_figure:.4f}, neighbours of the stand-ins {figure:.4f})"
@@ -159,9 +161,9 @@ def fit_told(
 _Found = tuple[np.ndarray, np.ndarray]
 
 
-def _nearest(knowledge: Knowledge, lines: ToldLines, count: int) -> list[tuple[np.ndarray, _Found]]:
+def _nearest(knowledge: Knowledge, lines: ProxyLines, count: int) -> list[tuple[np.ndarray, _Found]]:
     """Returns each line's vector and the nearest items: first for all with the line's own item, then without it."""
-    barred = knowledge.no_stand_ins()
+    barred = knowledge.unusable_as_proxy()
     found, without = [], []
     for query, own in zip(lines.vectors, lines.own.tolist(), strict=True):
         rows, cosines = exact_search(knowledge.vectors, query, count + 1, barred)
@@ -171,12 +173,12 @@ def _nearest(knowledge: Knowledge, lines: ToldLines, count: int) -> list[tuple[n
 
 
 def _best_stand_ins(
-    blends: Sequence[ToldBlend], nearest: Sequence[tuple[np.ndarray, _Found]], knowledge: Knowledge, asked: Part
-) -> tuple[ToldBlend, np.ndarray, float]:
+    blends: Sequence[ProxyBlend], nearest: Sequence[tuple[np.ndarray, _Found]], knowledge: Knowledge, asked: EvalSet
+) -> tuple[ProxyBlend, np.ndarray, float]:
     """Returns how the stand-ins are best taken, what their neighbours say, float32[m, n], and that's NDCG@100 alone."""
-    best: tuple[ToldBlend, np.ndarray, float] | None = None
+    best: tuple[ProxyBlend, np.ndarray, float] | None = None
     for blend in blends:
-        told = [Told.of(query, found, blend) for query, found in nearest]
+        told = [ProxyHistory.of(query, found, blend) for query, found in nearest]
         scores = scores_of(told, knowledge, {Source.COLLABORATIVE: 1.0})
         figure = float(ndcg_by_case(scores, asked).mean())
         if best is None or figure > best[2]:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.ranking.features import FEATURE_NAMES, FeatureScaler
-from domain.progress import Observer, Silent
+from domain.progress import Progress, SilentProgress
 from networks.ranker import RankerNetwork, RankerShape
 from training.ranking.blend import Hybrid
 from training.ranking.calibration import Calibration, fit_calibration
@@ -146,7 +146,7 @@ class Ranker:
 
 
 def train_ranker(
-    examples: Examples, settings: RankerSettings | None = None, seed: int = 42, observer: Observer | None = None
+    examples: Examples, settings: RankerSettings | None = None, seed: int = 42, progress: Progress | None = None
 ) -> RankModel:
     """Trains the ensemble; each member stops where its held-out questions are answered best.
 
@@ -156,7 +156,7 @@ def train_ranker(
     Raises:
         ValueError: no question has a candidate that was chosen.
     """
-    settings, observer = settings or RankerSettings(), observer or Silent()
+    settings, progress = settings or RankerSettings(), progress or SilentProgress()
     answered = examples.chosen.any(axis=1)
     if not answered.any():
         raise ValueError("recall found none of the training targets; the ranker has nothing to learn from")
@@ -170,7 +170,7 @@ def train_ranker(
     for place in range(settings.members):
         torch.manual_seed(seed + place)
         network.members[place] = _trained_member(
-            RankerNetwork(replace(shape, members=1), settings.dropout), data, train, judged, observer
+            RankerNetwork(replace(shape, members=1), settings.dropout), data, train, judged, progress
         )
     network.eval()
     every = np.flatnonzero(held) if held.any() else np.arange(len(examples.group))
@@ -224,7 +224,7 @@ class _Data:
 
 
 def _trained_member(
-    network: RankerNetwork, data: _Data, train: np.ndarray, judged: np.ndarray, observer: Observer
+    network: RankerNetwork, data: _Data, train: np.ndarray, judged: np.ndarray, progress: Progress
 ) -> torch.nn.Module:
     """Trains one network and returns its only member as it was after its best epoch."""
     settings = data.settings
@@ -243,7 +243,7 @@ def _trained_member(
             figure = float(
                 np.mean([float(data.loss(network, part)) for part in np.array_split(judged, len(judged) // 256 + 1)])
             )
-        observer.metric("ranker/held_out_loss", epoch, figure)
+        progress.metric("ranker/held_out_loss", epoch, figure)
         since = 0 if figure < best_loss else since + 1
         if since == 0:
             best, best_loss = copy.deepcopy(network.members[0]), figure

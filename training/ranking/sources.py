@@ -9,7 +9,7 @@ import numpy as np
 from core.ranking.blend import LIST_LENGTHS
 from core.ranking.fusion import RecalledList
 from core.ranking.item_facts import ItemFacts
-from domain.progress import Observer
+from domain.progress import Progress
 from training.collaborative.als import AlsSettings
 from training.collaborative.ease import EaseSettings, fit_ease
 from training.collaborative.low_rank import add_low_rank
@@ -18,7 +18,7 @@ from training.collaborative.popularity import Popularity, PopularitySettings, fi
 from training.collaborative.transitions import TransitionSettings, fit_transitions
 from training.encoder.semantic import SemanticScorer
 from training.splits.short_histories import little_known
-from training.splits.split import History, Part
+from training.splits.split import EvalSet, History
 from training.splits.validation import best_on_scale, best_setting, top_places
 
 POPULAR = "popular"
@@ -42,7 +42,7 @@ class RecallSettings:
         ease: of the collaborative model.
         side_weight: weight of the content vectors in the collaborative model, in users; 0 leaves them out.
         side_tried: weights of content that `choose_recall` compares.
-        weak_tried: weights of what was met but not chosen that it compares.
+        impression_weights_tried: weights of what was met but not chosen that it compares.
         low_rank: how much low-rank weights count beside EASE's, by the spread of their scores; 0 leaves them out.
         low_rank_tried: such weights that it compares.
         als: of the low-rank weights.
@@ -52,10 +52,10 @@ class RecallSettings:
         list_lengths: items that each source recalls, by its name.
     """
 
-    ease: EaseSettings = field(default_factory=lambda: EaseSettings(100.0, weak_weight=0.5))
+    ease: EaseSettings = field(default_factory=lambda: EaseSettings(100.0, impression_weight=0.5))
     side_weight: float = 30.0
     side_tried: tuple[float, ...] = field(default=(0.0, 30.0, 100.0), repr=False)
-    weak_tried: tuple[float, ...] = field(default=(0.0, 0.5), repr=False)
+    impression_weights_tried: tuple[float, ...] = field(default=(0.0, 0.5), repr=False)
     low_rank: float = 0.5
     low_rank_tried: tuple[float, ...] = field(default=(0.0, 0.5, 1.0), repr=False)
     als: AlsSettings = field(default_factory=lambda: AlsSettings(factors=128))
@@ -81,7 +81,7 @@ class Recall:
 
     facts: ItemFacts
     collaborative: NeighbourTable
-    following: NeighbourTable
+    next_item: NeighbourTable
     popularity: Popularity
     semantic: SemanticScorer | None
     tower: Tower | None
@@ -97,31 +97,31 @@ class Recall:
         list_lengths: Mapping[str, int],
     ) -> "Recall":
         """Puts the sources together; `facts` are those that need no training, `tables` neighbours and followers."""
-        collaborative, following = tables
+        collaborative, next_item = tables
         filled = replace(
             facts,
             neighbour_rows=collaborative.rows,
             neighbour_weights=collaborative.weights,
-            follower_rows=following.rows,
-            follower_weights=following.weights,
+            transition_rows=next_item.rows,
+            transition_weights=next_item.weights,
             log_popularity=popularity.log_prior,
             tower_vectors=None if tower is None else tower.item_vectors(),
         )
         semantic = None if facts.vectors is None else SemanticScorer.of(facts.vectors)
-        return cls(filled, collaborative, following, popularity, semantic, tower, list_lengths)
+        return cls(filled, collaborative, next_item, popularity, semantic, tower, list_lengths)
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The names of what `source_scores` returns."""
         semantic = () if self.semantic is None else ("semantic_history",)
         tower = () if self.tower is None or self.facts.tower_vectors is None else ("user_tower",)
-        return ("collaborative", "following", POPULAR, *semantic, *tower)
+        return ("collaborative", "next_item", POPULAR, *semantic, *tower)
 
     def source_scores(self, histories: Sequence[History]) -> dict[str, np.ndarray]:
         """Returns float32[B, n] by source name; -inf where a source cannot say."""
         scores = {
             "collaborative": _said(self.collaborative.scores(histories)),
-            "following": _said(self.following.scores([history.take(slice(-5, None)) for history in histories])),
+            "next_item": _said(self.next_item.scores([history.take(slice(-5, None)) for history in histories])),
             POPULAR: self.popularity.scores(histories),
         }
         if self.semantic is not None:
@@ -183,14 +183,14 @@ def fit_recall(histories: Sequence[History], recipe: RecallRecipe) -> Recall:
     """Fits every source on these histories of training users."""
     facts, settings = recipe.facts_for(histories), recipe.settings
     collaborative = collaborative_table(histories, facts, settings)
-    following = fit_transitions(histories, facts.count, settings.transitions)
+    next_item = fit_transitions(histories, facts.count, settings.transitions)
     popularity = fit_popularity(histories, facts.count, settings.popularity)
     tower = None if recipe.tower_of is None else recipe.tower_of(histories, facts.vectors)
-    return Recall.of(facts, (collaborative, following), popularity, tower, settings.list_lengths)
+    return Recall.of(facts, (collaborative, next_item), popularity, tower, settings.list_lengths)
 
 
 def choose_recall(
-    histories: Sequence[History], validation: Part, recipe: RecallRecipe, observer: Observer | None = None
+    histories: Sequence[History], validation: EvalSet, recipe: RecallRecipe, progress: Progress | None = None
 ) -> RecallSettings:
     """Chooses by validation NDCG@100: lambda, the weight of content, of what was met but not chosen, of low rank.
 
@@ -205,15 +205,18 @@ def choose_recall(
     def build(one: RecallSettings) -> NeighbourTable:
         return collaborative_table(histories, recipe.facts, one)
 
-    settings = best_on_scale(settings.ease.tried, with_lambda, build, validation, observer)
+    settings = best_on_scale(settings.ease.tried, with_lambda, build, validation, progress)
     if recipe.facts.vectors is not None:
         weights = [replace(settings, side_weight=one) for one in settings.side_tried]
-        settings = best_setting(weights, build, validation, observer, ties=short)
-    if any(len(history.weak) for history in histories):
-        weak = [replace(settings, ease=replace(settings.ease, weak_weight=one)) for one in settings.weak_tried]
-        settings = best_setting(weak, build, validation, observer, ties=short)
+        settings = best_setting(weights, build, validation, progress, ties=short)
+    if any(len(history.impressions) for history in histories):
+        impressions = [
+            replace(settings, ease=replace(settings.ease, impression_weight=one))
+            for one in settings.impression_weights_tried
+        ]
+        settings = best_setting(impressions, build, validation, progress, ties=short)
     ranks = [replace(settings, low_rank=one) for one in settings.low_rank_tried]
-    return best_setting(ranks, build, validation, observer, ties=short)
+    return best_setting(ranks, build, validation, progress, ties=short)
 
 
 def collaborative_table(histories: Sequence[History], facts: ItemFacts, settings: RecallSettings) -> NeighbourTable:

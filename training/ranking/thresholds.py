@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.splits.split import Part, Scorer
+from training.splits.split import EvalSet, Scorer
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def choose_threshold(similarities: np.ndarray, relevant: np.ndarray, least_preci
 
 
 def validation_thresholds(
-    sources: Mapping[str, Scorer], validation: Part, settings: ThresholdSettings | None = None
+    sources: Mapping[str, Scorer], validation: EvalSet, settings: ThresholdSettings | None = None
 ) -> dict[str, Threshold]:
     """Chooses each source's alpha over all pairs of a validation user and a candidate that is not in their history."""
     settings = settings or ThresholdSettings()

@@ -13,7 +13,7 @@ import numpy as np
 from core.aspects.extract import AspectScore, aspect_scores
 from core.aspects.profile import AspectProfile, AspectTable, item_profile, user_profile
 from domain.errors import StorageError
-from domain.progress import Observer
+from domain.progress import Progress
 
 ITEM_FILE = "aspects.json"
 USER_FILE = "user_aspects.json"
@@ -68,14 +68,14 @@ class ReviewProfiles:
 
 
 def train_review_profiles(
-    reviews: Iterable[Review], settings: ReviewProfileSettings, observer: Observer
+    reviews: Iterable[Review], settings: ReviewProfileSettings, progress: Progress
 ) -> ReviewProfiles:
     """Reads reviews, oldest first, and sums them by item and by user.
 
     Args:
         reviews: texts of the training part, oldest first; empty ones are passed over.
         settings: how.
-        observer: hears how far the reading is.
+        progress: hears how far the reading is.
 
     Returns:
         Profiles of those items and users of whom something was said.
@@ -92,22 +92,22 @@ def train_review_profiles(
         texts.append(review.text)
     newest = settings.newest_texts
     needed = {place for places in (*of_item.values(), *of_user.values()) for place in places[-newest:]}
-    observer.step(f"reading {len(needed):,} of {len(texts):,} reviews for aspects")
-    read = _read(texts, sorted(needed), observer)
+    progress.step(f"reading {len(needed):,} of {len(texts):,} reviews for aspects")
+    read = _read(texts, sorted(needed), progress)
     profiles = ReviewProfiles(
         _table(of_item, read, newest, lambda scores: item_profile(scores, settings.item_prior)),
         _table(of_user, read, newest, lambda scores: user_profile(scores, settings.user_prior)),
     )
-    observer.step(f"aspects of {len(profiles.items.scores):,} items and {len(profiles.users.scores):,} users")
+    progress.step(f"aspects of {len(profiles.items.scores):,} items and {len(profiles.users.scores):,} users")
     return profiles
 
 
-def _read(texts: list[str], places: list[int], observer: Observer) -> dict[int, tuple[AspectScore, ...]]:
+def _read(texts: list[str], places: list[int], progress: Progress) -> dict[int, tuple[AspectScore, ...]]:
     read = {}
     for done, place in enumerate(places, start=1):
         read[place] = aspect_scores(texts[place])
         if done % _TELL_EVERY == 0:
-            observer.step(f"{done:,} of {len(places):,} reviews read")
+            progress.step(f"{done:,} of {len(places):,} reviews read")
     return read
 
 

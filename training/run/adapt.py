@@ -6,7 +6,7 @@ from pathlib import Path
 
 from datafiles.items import read_items
 from domain.errors import TrainingRefused
-from domain.progress import Observer
+from domain.progress import Progress
 from training.encoder.adaptation import AdaptationSettings, adapt
 from training.encoder.folder import load_encoder
 from training.encoder.trainer import TuningRun
@@ -40,7 +40,7 @@ def check_words(items: Path | None, words: Mapping[str, object]) -> None:
 
 
 def adapt_run(
-    items: Path, base: BaseEncoder, folder: RunFolder, settings: AdaptationSettings, tuning: tuple[int, Observer]
+    items: Path, base: BaseEncoder, folder: RunFolder, settings: AdaptationSettings, tuning: tuple[int, Progress]
 ) -> RunSummary:
     """Adapts the encoder and leaves it in the run folder if it tells held texts apart better than before.
 
@@ -55,7 +55,7 @@ def adapt_run(
         ItemFileError, NothingToLearnFrom: the items cannot be read, or have too few texts.
         TrainingRefused: the folder was begun with other data or with interactions.
     """
-    seed, observer = tuning
+    seed, progress = tuning
     key = digest(items, base.name, seed, NAME)
     if folder.facts and folder.facts.get("data_key") != key:
         raise TrainingRefused(f"{folder.path} was begun with other data, or with interactions; give another --out")
@@ -64,7 +64,7 @@ def adapt_run(
     texts = item_texts(read_items(items).items)
 
     def make(work: Path) -> StepRecord:
-        found = adapt(load_encoder(base.folder), texts, settings, TuningRun(work / "checkpoints", seed, observer))
+        found = adapt(load_encoder(base.folder), texts, settings, TuningRun(work / "checkpoints", seed, progress))
         if found.accepted:
             found.model.save(str(work / _ENCODER), create_model_card=False)
         figures = {"halves_found": found.after, "halves_found_before": found.before}

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from domain.item import Item
-from domain.progress import Observer
+from domain.progress import Progress
 from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate, item_text
 from training.encoder.item_vectors import item_vectors
 from training.interactions.positives import Positives
 from training.interactions.table import Interactions
-from training.run.warm_start import Start
-from training.splits.split import Case, History, Part, Split
+from training.run.warm_start import WarmStart
+from training.splits.split import EvalCase, EvalSet, History, Split
 
 _INNER_SHARE = 0.1
 _INNER_SOURCE = 0.8
@@ -36,7 +36,7 @@ class BaseEncoder:
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """The data of one run.
 
     Attributes:
@@ -49,7 +49,7 @@ class Material:
         out: the model folder, where earlier steps' parts are.
         cache: folder of item vectors.
         seed: of every draw.
-        observer: hears of progress.
+        progress: hears of progress.
         start: trained parts to begin with; None begins as usual.
     """
 
@@ -62,8 +62,8 @@ class Material:
     out: Path
     cache: Path
     seed: int
-    observer: Observer
-    start: Start | None = None
+    progress: Progress
+    start: WarmStart | None = None
 
     @property
     def item_count(self) -> int:
@@ -80,7 +80,7 @@ class Material:
         """float32[n, d], the base encoder's vectors."""
         if self.texts is None or self.encoder is None:
             return None
-        return item_vectors(self.texts, self.encoder.folder, self.encoder.max_tokens, self.cache, self.observer)
+        return item_vectors(self.texts, self.encoder.folder, self.encoder.max_tokens, self.cache, self.progress)
 
     @cached_property
     def warm(self) -> Split:
@@ -107,14 +107,14 @@ def hold_last_events(split: Split, seed: int) -> Split:
     able = [place for place, history in enumerate(split.train) if len(history) > 1]
     drawn = set(rng.choice(able, max(1, int(_INNER_SHARE * len(able))), replace=False)) if able else set()
     train: list[History] = []
-    cases: list[Case] = []
+    cases: list[EvalCase] = []
     for place, history in enumerate(split.train):
         if place not in drawn:
             train.append(history)
             continue
         source = max(1, min(len(history) - 1, round(_INNER_SOURCE * len(history))))
         train.append(history.before(source))
-        cases.append(Case(f"training user {place}", train[-1], history.rows[source:]))
+        cases.append(EvalCase(f"training user {place}", train[-1], history.rows[source:]))
     known = np.zeros(len(split.item_ids), bool)
     known[np.concatenate([history.rows for history in train])] = True
-    return Split(split.protocol, split.item_ids, tuple(train), Part(tuple(cases), known), (), known)
+    return Split(split.protocol, split.item_ids, tuple(train), EvalSet(tuple(cases), known), (), known)

@@ -12,28 +12,28 @@ from domain.item import Item
 from domain.prompts import TextRole
 from training.encoder.item_vectors import item_vectors
 from training.encoder.semantic import SemanticScorer
-from training.run.dataset import Material
+from training.run.dataset import TrainingData
 
 _ENCODER = "encoder"
 ASPECTS = "aspects.json"
 
 
-def item_facts(material: Material) -> ItemFacts:
+def item_facts(data: TrainingData) -> ItemFacts:
     """Returns attributes and content vectors; those of the run's own encoder where one was accepted."""
-    vectors = material.vectors
-    trained = material.out / _ENCODER
-    if vectors is not None and material.texts is not None and material.encoder is not None and _is_encoder(trained):
-        tokens = material.encoder.max_tokens
-        vectors = item_vectors(material.texts, trained, tokens, material.cache, material.observer)
-    return content_facts(material.item_count, material.items, vectors, material.out / ASPECTS)
+    vectors = data.vectors
+    trained = data.out / _ENCODER
+    if vectors is not None and data.texts is not None and data.encoder is not None and _is_encoder(trained):
+        tokens = data.encoder.max_tokens
+        vectors = item_vectors(data.texts, trained, tokens, data.cache, data.progress)
+    return content_facts(data.item_count, data.items, vectors, data.out / ASPECTS)
 
 
-def query_vectors(material: Material, texts: Sequence[str]) -> np.ndarray:
+def query_vectors(data: TrainingData, texts: Sequence[str]) -> np.ndarray:
     """Returns float32[B, d], unit: what users say, by the encoder of `item_facts`. The run must have one."""
-    base, trained = material.encoder, material.out / _ENCODER
+    base, trained = data.encoder, data.out / _ENCODER
     assert base is not None
     folder = trained if _is_encoder(trained) else base.folder
-    return item_vectors(texts, folder, base.max_tokens, material.cache, material.observer, role=TextRole.QUERY)
+    return item_vectors(texts, folder, base.max_tokens, data.cache, data.progress, role=TextRole.QUERY)
 
 
 def content_facts(

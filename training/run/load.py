@@ -7,11 +7,11 @@ from pathlib import Path
 
 from datafiles.items import read_items
 from domain.errors import NothingToLearnFrom
-from domain.progress import Observer
+from domain.progress import Progress
 from training.interactions.check import CheckReport, check_interactions, report_lines
 from training.interactions.positives import read_positives
 from training.interactions.table import read_interactions
-from training.run.dataset import BaseEncoder, Material
+from training.run.dataset import BaseEncoder, TrainingData
 from training.run.folder import digest
 from training.splits.protocols import everything, split_by
 
@@ -39,12 +39,12 @@ class DataRequest:
 class LoadedData:
     """The material, and what the checker said."""
 
-    material: Material
+    data: TrainingData
     report: CheckReport
 
     def split_facts(self, request: DataRequest) -> dict[str, object]:
         """Returns what run.json says of the split: `shortlist evaluate` compares it with what it is given."""
-        split = self.material.split
+        split = self.data.split
         return {
             "protocol": request.protocol,
             "seed": request.seed,
@@ -62,7 +62,7 @@ def load_data(
     encoder: Callable[[], BaseEncoder],
     out: Path,
     cache: Path,
-    observer: Observer,
+    progress: Progress,
 ) -> LoadedData:
     """Reads the files and makes the material of a run.
 
@@ -71,7 +71,7 @@ def load_data(
         encoder: finds the base encoder; asked only where items have texts.
         out: the model folder.
         cache: folder of item vectors.
-        observer: hears what was found.
+        progress: hears what was found.
 
     Raises:
         ItemFileError, InteractionFileError: a file cannot be read; the message names the line.
@@ -83,7 +83,7 @@ def load_data(
     interactions = read_interactions(request.interactions)
     report = check_interactions(interactions, ids, request.positive_rating)
     for name, words in report_lines(report):
-        observer.step(f"    {name}: {words}")
+        progress.step(f"    {name}: {words}")
     if report.problems:
         raise NothingToLearnFrom(
             f"{request.interactions}: {'; '.join(report.problems)}. `shortlist check` shows more and cleans"
@@ -98,5 +98,5 @@ def load_data(
     request_facts = dataclasses.asdict(request) | {"items": None, "interactions": None}
     files = [path for path in (request.items, request.interactions) if path is not None]
     key = digest(request_facts, *files, base and (base.name, base.max_tokens))
-    material = Material(key, items, interactions, positives, split, base, out, cache, request.seed, observer)
-    return LoadedData(material, report)
+    data = TrainingData(key, items, interactions, positives, split, base, out, cache, request.seed, progress)
+    return LoadedData(data, report)

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from training.encoder.acceptance import MapGround
-from training.encoder.text_projection import MapChoice, MapShape
+from training.encoder.acceptance import ProjectionInputs
+from training.encoder.text_projection import MapShape, ProjectionChoice
 from training.encoder.train import read_texts, text_may_be_seen
-from training.run.dataset import Material
+from training.run.dataset import TrainingData
 from training.splits.split import History, interaction_matrix
 
-TEXT_MAP = "text_map.json"
+TEXT_MAP = "text_projection.json"
 
 ContentOf = Callable[[Sequence[History]], np.ndarray]
 
@@ -31,7 +31,7 @@ class MapRecipe:
         shape: the rest.
     """
 
-    choice: MapChoice
+    choice: ProjectionChoice
     shape: MapShape
 
     def save(self, path: Path) -> None:
@@ -42,31 +42,31 @@ class MapRecipe:
     def load(cls, path: Path) -> "MapRecipe":
         """Reads what `save` wrote."""
         raw = json.loads(path.read_text(encoding="utf-8"))
-        return cls(MapChoice(**raw["choice"]), MapShape(**raw["shape"]))
+        return cls(ProjectionChoice(**raw["choice"]), MapShape(**raw["shape"]))
 
 
-def content_of_others(material: Material, *, items_hidden: bool) -> ContentOf | None:
+def out_of_fold_vectors(data: TrainingData, *, items_hidden: bool) -> ContentOf | None:
     """Returns what fits the map of the run's encoder to some training histories: to float32[n, e], unit.
 
     None where no encoder was kept (the base encoder's vectors know nobody), or an earlier version trained it. Below the
     map stands the base encoder, also where the run's own transformer was fine-tuned: that one has seen everybody.
 
     Args:
-        material: of the run.
+        data: of the run.
         items_hidden: whether items that none of the histories holds stand for new ones: then nothing is learned from
             their texts either.
     """
-    path, base = material.out / TEXT_MAP, material.encoder
-    if base is None or material.texts is None or not path.is_file():
+    path, base = data.out / TEXT_MAP, data.encoder
+    if base is None or data.texts is None or not path.is_file():
         return None
     recipe = MapRecipe.load(path)
-    _, texts = read_texts(base.folder, material.texts, material.vectors, base.max_tokens)
-    ground = MapGround(texts, text_may_be_seen(material.split), recipe.shape, material.seed)
+    _, texts = read_texts(base.folder, data.texts, data.vectors, base.max_tokens)
+    ground = ProjectionInputs(texts, text_may_be_seen(data.split), recipe.shape, data.seed)
 
     def fit(histories: Sequence[History]) -> np.ndarray:
-        consumed = interaction_matrix(histories, material.item_count)
+        consumed = interaction_matrix(histories, data.item_count)
         touched = np.asarray(consumed.sum(axis=0)).ravel() > 0
-        held = np.flatnonzero(material.split.known & ~touched) if items_hidden else None
+        held = np.flatnonzero(data.split.known & ~touched) if items_hidden else None
         return ground.fit(consumed, held).vectors(recipe.choice)
 
     return fit

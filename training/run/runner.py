@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from domain.errors import NothingToLearnFrom, TrainingRefused
-from training.run.dataset import Material
+from training.run.dataset import TrainingData
 from training.run.folder import RunFolder, StepRecord, digest
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ class Step(Protocol):
     outputs: tuple[str, ...]
     uses: tuple[str, ...]
 
-    def applies(self, material: Material) -> str:
+    def applies(self, training_data: TrainingData) -> str:
         """Returns why the step has nothing to work on, in words; empty where it has."""
 
-    def settings(self, material: Material) -> "DataclassInstance":
+    def settings(self, training_data: TrainingData) -> "DataclassInstance":
         """Returns the dataclass of settings that the result depends on."""
 
-    def make(self, material: Material, work: Path) -> StepRecord:
+    def make(self, training_data: TrainingData, work: Path) -> StepRecord:
         """Writes the outputs into `work`, which also keeps checkpoints, and says what was found."""
 
 
@@ -54,13 +54,13 @@ class RunSummary:
 
 
 def run_steps(
-    steps: Sequence[Step], material: Material, run: RunFolder, only: Sequence[str], say: Callable[[str], None]
+    steps: Sequence[Step], training_data: TrainingData, run: RunFolder, only: Sequence[str], say: Callable[[str], None]
 ) -> RunSummary:
     """Runs the steps that are not done yet.
 
     Args:
         steps: in their order.
-        material: the data, its split and what earlier steps made.
+        training_data: the data, its split and what earlier steps made.
         run: the opened folder.
         only: names of the steps to run; empty for all.
         say: told in a line what begins and what was found.
@@ -73,7 +73,7 @@ def run_steps(
     for place, step in enumerate(steps, start=1):
         if only and step.name not in only:
             continue
-        reason = step.applies(material)
+        reason = step.applies(training_data)
         if reason:
             if only:
                 raise TrainingRefused(f"{step.name} cannot be trained: {reason}")
@@ -81,14 +81,14 @@ def run_steps(
             run.forget(step.name, step.outputs)
             say(f"[{place}/{len(steps)}] {step.name}: skipped, {reason}")
             continue
-        key = step_key(step, material, run)
+        key = step_key(step, training_data, run)
         done = run.steps.get(step.name)
         if done is not None and done.key == key:
             say(f"[{place}/{len(steps)}] {step.name}: done before ({done.seconds:.0f} s)")
             continue
         say(f"[{place}/{len(steps)}] {step.name}")
         try:
-            record = run.step(step.name, key, partial(step.make, material), step.outputs)
+            record = run.step(step.name, key, partial(step.make, training_data), step.outputs)
         except NothingToLearnFrom as error:  # too little for this step; the others may find enough
             if only:
                 raise TrainingRefused(f"{step.name} cannot be trained: {error}") from error
@@ -112,12 +112,12 @@ def without(steps: Sequence[Step], names: Sequence[str]) -> list[Step]:
     return [step for step in steps if step.name not in names]
 
 
-def step_key(step: Step, material: Material, run: RunFolder) -> str:
+def step_key(step: Step, training_data: TrainingData, run: RunFolder) -> str:
     """Returns the digest of all that a step's result depends on."""
     used = {name: run.steps[name].key for name in step.uses if name in run.steps}
-    start = material.start.digests.get(step.name) if material.start else None
+    start = training_data.start.digests.get(step.name) if training_data.start else None
     warm = () if start is None else (start,)
-    return digest(_FORMAT, step.name, material.key, asdict(step.settings(material)), used, *warm)
+    return digest(_FORMAT, step.name, training_data.key, asdict(step.settings(training_data)), used, *warm)
 
 
 def quality_of(summary: RunSummary, protocol: str | None, data: Mapping[str, object]) -> dict[str, object]:

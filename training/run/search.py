@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from domain.errors import TrainingRefused
-from training.run.dataset import Material
+from training.run.dataset import TrainingData
 from training.run.folder import digest, write_json
 from training.run.runner import Step
 
@@ -49,7 +49,7 @@ def search_settings(
     build: Callable[["DataclassInstance"], Step],
     settings: "DataclassInstance",
     space: SearchSpace,
-    material: Material,
+    data: TrainingData,
     trials: int,
 ) -> "DataclassInstance":
     """Returns the settings with the best validation figure of so many trials, the given settings among them.
@@ -60,7 +60,7 @@ def search_settings(
         build: makes the step from its settings.
         settings: where the search starts; also what is not searched.
         space: what is tried.
-        material: the data.
+        data: the data.
         trials: how many.
 
     Raises:
@@ -72,16 +72,16 @@ def search_settings(
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     step = build(settings)
-    if reason := step.applies(material):
+    if reason := step.applies(data):
         raise TrainingRefused(f"{step.name} cannot be searched: {reason}")
-    key = digest(material.key, step.name, dataclasses.asdict(settings), sorted(space.spans))
-    work = material.out / f".search-{step.name}"
+    key = digest(data.key, step.name, dataclasses.asdict(settings), sorted(space.spans))
+    work = data.out / f".search-{step.name}"
     work.mkdir(parents=True, exist_ok=True)
     backend = JournalFileBackend(str(work / "trials.log"))
     study = optuna.create_study(
         study_name=key,
         storage=optuna.storages.JournalStorage(backend),
-        sampler=optuna.samplers.TPESampler(seed=material.seed, n_startup_trials=min(10, max(1, trials // 2))),
+        sampler=optuna.samplers.TPESampler(seed=data.seed, n_startup_trials=min(10, max(1, trials // 2))),
         direction="maximize",
         load_if_exists=True,
     )
@@ -95,14 +95,12 @@ def search_settings(
         folder = work / f"trial-{trial.number}"
         folder.mkdir(exist_ok=True)
         try:
-            figures = build(tried).make(material, folder).figures
+            figures = build(tried).make(data, folder).figures
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         if space.figure not in figures:
             raise TrainingRefused(f"{step.name} gives no figure {space.figure}; it gives {', '.join(figures)}")
-        material.observer.step(
-            f"    trial {trial.number + 1}: {trial.params}: {space.figure} {figures[space.figure]:.4f}"
-        )
+        data.progress.step(f"    trial {trial.number + 1}: {trial.params}: {space.figure} {figures[space.figure]:.4f}")
         return figures[space.figure]
 
     done = sum(trial.state.is_finished() for trial in study.trials)
@@ -111,7 +109,7 @@ def search_settings(
     for name, value in study.best_params.items():
         best = _replaced(best, name, value)
     found = [{"settings": trial.params, space.figure: trial.value} for trial in study.trials if trial.value is not None]
-    write_json(material.out / SEARCH_FILE, {"part": step.name, "best": study.best_params, "trials": found})
+    write_json(data.out / SEARCH_FILE, {"part": step.name, "best": study.best_params, "trials": found})
     return best
 
 

@@ -19,7 +19,7 @@ _IDENTITY = ("protocol", "seed", "positive_rating", "interactions_sha256", "item
 
 
 @dataclass(frozen=True)
-class Start:
+class WarmStart:
     """Trained parts to begin with.
 
     Attributes:
@@ -44,7 +44,7 @@ class Start:
         """Whether none of these steps (all, if none is named) finds anything to start from."""
         return not any(name in self.digests for name in STARTABLE if not steps or name in steps)
 
-    def compared_with(self, split: Mapping[str, object]) -> "Start":
+    def compared_with(self, split: Mapping[str, object]) -> "WarmStart":
         """Returns the same, and whether it was trained on this very split.
 
         Raises:
@@ -75,7 +75,7 @@ def split_identity(split: Mapping[str, object]) -> dict[str, object]:
     return {name: split.get(name) for name in _IDENTITY}
 
 
-def open_start(path: Path, out: Path, steps: Sequence[str]) -> Start:
+def open_start(path: Path, out: Path, steps: Sequence[str]) -> WarmStart:
     """Reads what a run is to start from.
 
     Args:
@@ -102,7 +102,7 @@ def open_start(path: Path, out: Path, steps: Sequence[str]) -> Start:
     run = read_run(root) if (root / RUN_FILE).is_file() else {}
     split = run.get("split")
     item_ids = () if tower is None else _item_ids(root)
-    start = Start(path, encoder, tower, item_ids, split if isinstance(split, dict) else {}, digests)
+    start = WarmStart(path, encoder, tower, item_ids, split if isinstance(split, dict) else {}, digests)
     if start.without(steps):
         wanted = " or ".join(f"{name}/" for name in STARTABLE if not steps or name in steps)
         raise TrainingRefused(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from training.splits.split import Case, Part, Scorer
+from training.splits.split import EvalCase, EvalSet, Scorer
 
 DEPTH = 10
 _CHUNK = 256
@@ -31,7 +31,7 @@ class RankingFigures:
 
 
 @torch.no_grad()
-def ranking_figures(states: torch.Tensor, items: torch.Tensor, part: Part) -> RankingFigures:
+def ranking_figures(states: torch.Tensor, items: torch.Tensor, part: EvalSet) -> RankingFigures:
     """Ranks every candidate for every case by inner product; a case's own history is left out.
 
     Args:
@@ -43,12 +43,12 @@ def ranking_figures(states: torch.Tensor, items: torch.Tensor, part: Part) -> Ra
 
 
 @torch.no_grad()
-def scorer_figures(scorer: Scorer, part: Part) -> RankingFigures:
+def scorer_figures(scorer: Scorer, part: EvalSet) -> RankingFigures:
     """Returns the same figures of anything that scores."""
     return _figures(lambda chunk: torch.from_numpy(scorer.scores([case.history for case in part.cases[chunk]])), part)
 
 
-def _figures(scores_of: Callable[[slice], torch.Tensor], part: Part) -> RankingFigures:
+def _figures(scores_of: Callable[[slice], torch.Tensor], part: EvalSet) -> RankingFigures:
     outside = torch.from_numpy(~part.candidates)
     discount = 1 / np.log2(np.arange(DEPTH) + 2)
     ideal = np.cumsum(discount)
@@ -67,7 +67,7 @@ def _figures(scores_of: Callable[[slice], torch.Tensor], part: Part) -> RankingF
     return RankingFigures(float(recall / count), float(ndcg / count))
 
 
-def _seen(cases: Sequence[Case]) -> tuple[torch.Tensor, torch.Tensor]:
+def _seen(cases: Sequence[EvalCase]) -> tuple[torch.Tensor, torch.Tensor]:
     """Returns the places (case, item) of all histories."""
     sizes = [len(case.history) for case in cases]
     line = np.repeat(np.arange(len(cases)), sizes)

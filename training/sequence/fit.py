@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from domain.progress import Observer
+from domain.progress import Progress
 from training.checkpoint import read_checkpoint, write_checkpoint
 from training.sequence.figures import RankingFigures
 
@@ -32,7 +32,7 @@ class FitPlan:
 
 
 @dataclass(frozen=True)
-class Trainee:
+class TrainableModel:
     """What is trained.
 
     Attributes:
@@ -74,65 +74,65 @@ class Resume:
 
 
 @dataclass
-class _Progress:
+class _FitState:
     best: RankingFigures
     best_epoch: int
     best_network: dict[str, Tensor]
     epoch: int = 0
 
 
-def fit(trainee: Trainee, plan: FitPlan, resume: Resume, observer: Observer) -> RankingFigures:
+def fit(trainee: TrainableModel, plan: FitPlan, resume: Resume, progress: Progress) -> RankingFigures:
     """Trains, leaves the network with its best epoch's weights, and returns that epoch's validation figures."""
-    progress = _read(trainee, plan, resume, observer)
-    while progress.epoch < plan.epochs and progress.epoch - progress.best_epoch < plan.patience:
-        epoch = progress.epoch = progress.epoch + 1
+    state = _read(trainee, plan, resume, progress)
+    while state.epoch < plan.epochs and state.epoch - state.best_epoch < plan.patience:
+        epoch = state.epoch = state.epoch + 1
         rng = np.random.default_rng((resume.seed, epoch))
         torch.manual_seed(int(rng.integers(2**62)))
         trainee.network.train()
-        observer.metric(f"{plan.name}/loss", epoch, trainee.train_epoch(rng))
+        progress.metric(f"{plan.name}/loss", epoch, trainee.train_epoch(rng))
         if epoch % plan.validate_every and epoch != plan.epochs:
             continue
         trainee.judged.eval()
         found = trainee.validate()
-        observer.metric(f"{plan.name}/validation_recall_at_10", epoch, found.recall)
-        observer.metric(f"{plan.name}/validation_ndcg_at_10", epoch, found.ndcg)
-        if found.choice > progress.best.choice:
-            progress.best, progress.best_epoch, progress.best_network = found, epoch, _copied(trainee.judged)
+        progress.metric(f"{plan.name}/validation_recall_at_10", epoch, found.recall)
+        progress.metric(f"{plan.name}/validation_ndcg_at_10", epoch, found.ndcg)
+        if found.choice > state.best.choice:
+            state.best, state.best_epoch, state.best_network = found, epoch, _copied(trainee.judged)
         if resume.path is not None:
-            _write(resume.path, trainee, resume, progress)
-    trainee.network.load_state_dict(progress.best_network)
+            _write(resume.path, trainee, resume, state)
+    trainee.network.load_state_dict(state.best_network)
     trainee.network.eval()
-    observer.step(
-        f"{plan.name}: {progress.epoch} epochs, best {progress.best_epoch}, "
-        f"validation R@10 {progress.best.recall:.4f}, NDCG@10 {progress.best.ndcg:.4f}"
+    progress.step(
+        f"{plan.name}: {state.epoch} epochs, best {state.best_epoch}, "
+        f"validation R@10 {state.best.recall:.4f}, NDCG@10 {state.best.ndcg:.4f}"
     )
-    return progress.best
+    return state.best
 
 
-def _read(trainee: Trainee, plan: FitPlan, resume: Resume, observer: Observer) -> _Progress:
+def _read(trainee: TrainableModel, plan: FitPlan, resume: Resume, progress: Progress) -> _FitState:
     saved = None if resume.path is None else read_checkpoint(resume.path, resume.key)
     if saved is None:
-        return _Progress(RankingFigures(-1, -1), 0, _copied(trainee.judged))
+        return _FitState(RankingFigures(-1, -1), 0, _copied(trainee.judged))
     trainee.network.load_state_dict(saved["network"])
     trainee.optimizer.load_state_dict(saved["optimizer"])
     if trainee.average is not None:
         trainee.average.load_state_dict(saved["average"])
-    observer.step(f"{plan.name}: goes on after epoch {saved['epoch']}")
-    return _Progress(RankingFigures(*saved["best"]), saved["best_epoch"], saved["best_network"], saved["epoch"])
+    progress.step(f"{plan.name}: goes on after epoch {saved['epoch']}")
+    return _FitState(RankingFigures(*saved["best"]), saved["best_epoch"], saved["best_network"], saved["epoch"])
 
 
-def _write(path: Path, trainee: Trainee, resume: Resume, progress: _Progress) -> None:
-    state = {
+def _write(path: Path, trainee: TrainableModel, resume: Resume, state: _FitState) -> None:
+    checkpoint = {
         "key": resume.key,
         "network": trainee.network.state_dict(),
         "optimizer": trainee.optimizer.state_dict(),
         "average": None if trainee.average is None else trainee.average.state_dict(),
-        "epoch": progress.epoch,
-        "best": (progress.best.recall, progress.best.ndcg),
-        "best_epoch": progress.best_epoch,
-        "best_network": progress.best_network,
+        "epoch": state.epoch,
+        "best": (state.best.recall, state.best.ndcg),
+        "best_epoch": state.best_epoch,
+        "best_network": state.best_network,
     }
-    write_checkpoint(path, state)
+    write_checkpoint(path, checkpoint)
 
 
 def _copied(network: nn.Module) -> dict[str, Tensor]:

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from transformers import GPT2Config, GPT2Model
 
 from domain.errors import NothingToLearnFrom
-from domain.progress import Observer
+from domain.progress import Progress
 from training.sequence.figures import RankingFigures, ranking_figures
-from training.sequence.fit import FitPlan, Resume, Trainee, fit
+from training.sequence.fit import FitPlan, Resume, TrainableModel, fit
 from training.sequence.packing import event_table, last_windows
 from training.splits.split import History, Split
 
@@ -97,7 +97,7 @@ class Gpt2Baseline:
         return found
 
 
-def train_gpt2_baseline(split: Split, settings: Gpt2Settings, resume: Resume, observer: Observer) -> Gpt2Baseline:
+def train_gpt2_baseline(split: Split, settings: Gpt2Settings, resume: Resume, progress: Progress) -> Gpt2Baseline:
     """Trains on the last window of every history, full softmax, until validation stops improving.
 
     Raises:
@@ -136,7 +136,7 @@ def train_gpt2_baseline(split: Split, settings: Gpt2Settings, resume: Resume, ob
         return figures
 
     plan = FitPlan("gpt2", settings.epochs, settings.patience)
-    best = fit(Trainee(network, optimizer, train_epoch, validate), plan, resume, observer)
+    best = fit(TrainableModel(network, optimizer, train_epoch, validate), plan, resume, progress)
     return dataclasses.replace(model, validation=best)
 
 

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from domain.errors import NothingToLearnFrom
-from domain.progress import Observer
+from domain.progress import Progress
 from training.sequence.figures import RankingFigures, ranking_figures
-from training.sequence.fit import FitPlan, Resume, Trainee, fit
+from training.sequence.fit import FitPlan, Resume, TrainableModel, fit
 from training.sequence.packing import PackedBatch, event_table, last_slots, last_windows, pack, training_batches
 from training.splits.split import History, Split
 
@@ -154,7 +154,7 @@ class Sasrec:
         return found
 
 
-def train_sasrec(split: Split, settings: SasrecSettings, resume: Resume, observer: Observer) -> Sasrec:
+def train_sasrec(split: Split, settings: SasrecSettings, resume: Resume, progress: Progress) -> Sasrec:
     """Trains until validation has not improved for `patience` epochs, and keeps the best epoch.
 
     Raises:
@@ -190,7 +190,7 @@ def train_sasrec(split: Split, settings: SasrecSettings, resume: Resume, observe
         return figures
 
     plan = FitPlan("sasrec", settings.epochs, settings.patience, settings.validate_every)
-    best = fit(Trainee(network, optimizer, train_epoch, validate), plan, resume, observer)
+    best = fit(TrainableModel(network, optimizer, train_epoch, validate), plan, resume, progress)
     return dataclasses.replace(model, validation=best)
 
 

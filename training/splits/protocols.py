@@ -9,7 +9,7 @@ from domain.errors import NothingToLearnFrom, SplitRefused
 from domain.item import Item
 from training.interactions.positives import Chosen, Positives, catalogue_rows, read_positives
 from training.interactions.table import Interactions
-from training.splits.split import Case, History, Part, Split
+from training.splits.split import EvalCase, EvalSet, History, Split
 
 PROTOCOLS = ("cold-items", "warm-users", "next-item")
 DEFAULT_SEED = 42
@@ -79,10 +79,10 @@ def cold_items(
             history = user.history(kept)
             train.append(history)
             if in_validation.any():
-                validation_cases.append(Case(user_id, history, user.rows[in_validation]))
+                validation_cases.append(EvalCase(user_id, history, user.rows[in_validation]))
         if in_test.any() and not in_test.all():
-            test_cases.append(Case(user_id, user.history(~in_test), user.rows[in_test]))
-    parts = (Part(tuple(validation_cases), validation), Part(tuple(test_cases), test))
+            test_cases.append(EvalCase(user_id, user.history(~in_test), user.rows[in_test]))
+    parts = (EvalSet(tuple(validation_cases), validation), EvalSet(tuple(test_cases), test))
     return _checked("cold-items", positives, train, parts[0], parts[1:])
 
 
@@ -101,8 +101,8 @@ def warm_users(
     train = [user.whole() for user_id, user in users.items() if user_id not in held_out]
     known = _known(positives, train)
 
-    def drawn(user_ids: np.ndarray) -> Part:
-        return Part(tuple(_random_case(rng, user_id, users[user_id]) for user_id in sorted(user_ids)), known)
+    def drawn(user_ids: np.ndarray) -> EvalSet:
+        return EvalSet(tuple(_random_case(rng, user_id, users[user_id]) for user_id in sorted(user_ids)), known)
 
     validation_part = drawn(validation)
     return _checked("warm-users", positives, train, validation_part, tuple(drawn(test) for _ in range(draws)))
@@ -130,8 +130,8 @@ def next_item(positives: Positives, min_events: int = _FEWEST_SEQUENCE_EVENTS) -
         for user_id, user in users:
             if known[user.rows[place]]:
                 now_s = None if user.time_s is None else float(user.time_s[place])
-                cases.append(Case(user_id, user.history(slice(place), now_s), user.rows[[place]]))
-        parts.append(Part(tuple(cases), known))
+                cases.append(EvalCase(user_id, user.history(slice(place), now_s), user.rows[[place]]))
+        parts.append(EvalSet(tuple(cases), known))
     return _checked("next-item", positives, train, parts[0], (parts[1],))
 
 
@@ -152,10 +152,10 @@ def given(train: Positives, test: Positives, candidates: Candidates = "catalogue
     for user_id, user in test.users(1):
         if user_id in known_users:
             first_s = None if user.time_s is None or train.time_s is None else float(user.time_s[0])
-            cases.append(Case(user_id, known_users[user_id].history(slice(None), first_s), user.rows))
+            cases.append(EvalCase(user_id, known_users[user_id].history(slice(None), first_s), user.rows))
     targets = np.concatenate([case.targets for case in cases]) if cases else np.empty(0, np.int64)
     allowed = _mask(train, targets) if candidates == "test-items" else np.ones(len(train.item_ids), bool)
-    part = Part(tuple(cases), allowed)
+    part = EvalSet(tuple(cases), allowed)
     cold = len(targets) > 0 and not _mask(train, train.rows)[targets].mean() > 0.5  # most targets are new
     rng = np.random.default_rng(seed)
     train_histories, validation = (_hold_items if cold else _hold_events)(rng, train, known_users)
@@ -209,7 +209,9 @@ def _check_disjoint(train: Interactions, test: Interactions, item_ids: Sequence[
         )
 
 
-def _hold_items(rng: np.random.Generator, positives: Positives, users: dict[str, Chosen]) -> tuple[list[History], Part]:
+def _hold_items(
+    rng: np.random.Generator, positives: Positives, users: dict[str, Chosen]
+) -> tuple[list[History], EvalSet]:
     """Holds back a tenth of the items."""
     ids = np.array(sorted(positives.item_ids[row] for row in np.unique(positives.rows)))
     drawn = rng.choice(ids, max(1, int(_VALIDATION_SHARE * len(ids))), replace=False)
@@ -221,13 +223,13 @@ def _hold_items(rng: np.random.Generator, positives: Positives, users: dict[str,
         if not in_held.all():
             train.append(user.history(~in_held))
             if in_held.any():
-                cases.append(Case(user_id, train[-1], user.rows[in_held]))
-    return train, Part(tuple(cases), held)
+                cases.append(EvalCase(user_id, train[-1], user.rows[in_held]))
+    return train, EvalSet(tuple(cases), held)
 
 
 def _hold_events(
     rng: np.random.Generator, positives: Positives, users: dict[str, Chosen]
-) -> tuple[list[History], Part]:
+) -> tuple[list[History], EvalSet]:
     """Holds back the last fifth of the events, at least one, of a tenth of the users with two or more."""
     able = np.array(sorted(user_id for user_id, user in users.items() if len(user) > 1))
     drawn = set(rng.choice(able, max(1, int(_VALIDATION_SHARE * len(able))), replace=False)) if len(able) else set()
@@ -241,14 +243,14 @@ def _hold_events(
     cases = []
     for user_id, user, source in asked:
         now_s = None if user.time_s is None else float(user.time_s[source])
-        cases.append(Case(user_id, user.history(slice(source), now_s), user.rows[source:]))
-    return train, Part(tuple(cases), np.ones(len(positives.item_ids), bool))
+        cases.append(EvalCase(user_id, user.history(slice(source), now_s), user.rows[source:]))
+    return train, EvalSet(tuple(cases), np.ones(len(positives.item_ids), bool))
 
 
-def _random_case(rng: np.random.Generator, user_id: str, user: Chosen) -> Case:
+def _random_case(rng: np.random.Generator, user_id: str, user: Chosen) -> EvalCase:
     source = np.zeros(len(user), bool)
     source[rng.choice(len(user), _source_count(len(user)), replace=False)] = True
-    return Case(user_id, user.history(source), user.rows[~source])
+    return EvalCase(user_id, user.history(source), user.rows[~source])
 
 
 def _source_count(event_count: int) -> int:
@@ -280,7 +282,7 @@ def _known(positives: Positives, train: Sequence[History]) -> np.ndarray:
 
 
 def _checked(
-    name: str, positives: Positives, train: Sequence[History], validation: Part, tests: tuple[Part, ...]
+    name: str, positives: Positives, train: Sequence[History], validation: EvalSet, tests: tuple[EvalSet, ...]
 ) -> Split:
     for what, count in (
         ("training user", len(train)),

@@ -10,7 +10,7 @@ from domain.event import Event, EventKind
 from domain.text import TextTemplate, history_text
 from training.interactions.positives import catalogue_rows
 from training.interactions.table import Interactions
-from training.splits.split import Case, History, Part
+from training.splits.split import EvalCase, EvalSet, History
 
 # Events by which people hardly known are told; a blend of its own answers histories up to the longest.
 SHORT_HISTORIES = (1, 3)
@@ -19,7 +19,7 @@ _KINDS = tuple(EventKind)
 
 
 @dataclass(frozen=True)
-class ColdPart:
+class ShortHistorySet:
     """A part of which less is told.
 
     Attributes:
@@ -29,22 +29,22 @@ class ColdPart:
     """
 
     name: str
-    part: Part
+    part: EvalSet
     texts: tuple[str, ...] | None = None
 
 
-def cut_histories(part: Part, event_count: int, side: Literal["first", "last"] = "last") -> ColdPart:
+def cut_histories(part: EvalSet, event_count: int, side: Literal["first", "last"] = "last") -> ShortHistorySet:
     """Returns the part with only the first or last events of every history."""
     kept = slice(None, event_count) if side == "first" else slice(-event_count, None)
     dropped = slice(event_count, None) if side == "first" else slice(None, -event_count)
     cases = tuple(
-        Case(case.user_id, case.history.take(kept), case.targets, case.history.rows[dropped]) for case in part.cases
+        EvalCase(case.user_id, case.history.take(kept), case.targets, case.history.rows[dropped]) for case in part.cases
     )
     name = f"{event_count} event{'s' if event_count > 1 else ''}"
-    return ColdPart(name, Part(cases, part.candidates))
+    return ShortHistorySet(name, EvalSet(cases, part.candidates))
 
 
-def little_known(part: Part, event_counts: Sequence[int] = SHORT_HISTORIES) -> Part:
+def little_known(part: EvalSet, event_counts: Sequence[int] = SHORT_HISTORIES) -> EvalSet:
     """Returns the questions asked again, of the last events alone; those whose whole history is no longer stay out."""
     cases = [
         case
@@ -52,12 +52,12 @@ def little_known(part: Part, event_counts: Sequence[int] = SHORT_HISTORIES) -> P
         for whole, case in zip(part.cases, cut_histories(part, count).part.cases, strict=True)
         if len(whole.history) > count
     ]
-    return Part(tuple(cases), part.candidates)
+    return EvalSet(tuple(cases), part.candidates)
 
 
 def text_only(
-    part: Part, texts: Sequence[str], template: TextTemplate, reviews: Mapping[tuple[str, int], str] | None = None
-) -> ColdPart:
+    part: EvalSet, texts: Sequence[str], template: TextTemplate, reviews: Mapping[tuple[str, int], str] | None = None
+) -> ShortHistorySet:
     """Returns the part with a line of text in place of every history.
 
     The line is what the user wrote about the last event; else that event told with the item's text.
@@ -74,8 +74,8 @@ def text_only(
         review = (reviews or {}).get((case.user_id, row), "").strip()
         event = Event(str(row), _KINDS[int(case.history.kind[-1])])
         lines.append(review or history_text([event], {str(row): texts[row]}, template))
-        cases.append(Case(case.user_id, _nothing(), case.targets, case.history.rows))
-    return ColdPart("a line of text", Part(tuple(cases), part.candidates), tuple(lines))
+        cases.append(EvalCase(case.user_id, _nothing(), case.targets, case.history.rows))
+    return ShortHistorySet("a line of text", EvalSet(tuple(cases), part.candidates), tuple(lines))
 
 
 def read_reviews(interactions: Interactions, item_ids: Sequence[str]) -> dict[tuple[str, int], str]:

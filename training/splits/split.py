@@ -16,14 +16,14 @@ class History:
         rows: int64[N], items by their row in the catalogue.
         kind: int64[N], places in `list(domain.event.EventKind)`.
         age_s: float32[N], seconds before the moment that the history is looked at; 0 where no times are known.
-        weak: int64[W], items that the user met but did not choose, such as those rated low; training histories may have
-            them, and models may learn from them who meets what. A part of a history has none.
+        impressions: int64[W], items that the user met but did not choose, such as those rated low; only whole training
+            histories have them.
     """
 
     rows: np.ndarray
     kind: np.ndarray
     age_s: np.ndarray
-    weak: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    impressions: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -39,7 +39,7 @@ class History:
 
 
 @dataclass(frozen=True)
-class Case:
+class EvalCase:
     """One question with its answer.
 
     Attributes:
@@ -56,7 +56,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Part:
+class EvalSet:
     """Cases asked about one set of candidates.
 
     Attributes:
@@ -64,7 +64,7 @@ class Part:
         candidates: bool[n], rows that may be recommended; a case's own history is left out besides.
     """
 
-    cases: tuple[Case, ...]
+    cases: tuple[EvalCase, ...]
     candidates: np.ndarray
 
 
@@ -84,8 +84,8 @@ class Split:
     protocol: str
     item_ids: tuple[str, ...]
     train: tuple[History, ...]
-    validation: Part
-    tests: tuple[Part, ...]
+    validation: EvalSet
+    tests: tuple[EvalSet, ...]
     known: np.ndarray
 
 
@@ -104,13 +104,13 @@ def interaction_matrix(histories: Sequence[History], item_count: int) -> csr_arr
     return csr_array((np.ones(len(columns), np.float32), columns, ends), shape=(len(rows), item_count))
 
 
-def met_matrix(histories: Sequence[History], item_count: int, weak_weight: float) -> csr_array:
-    """Returns float32[users, items], 1 for what the user chose, `weak_weight` for what they met without choosing it."""
+def met_matrix(histories: Sequence[History], item_count: int, impression_weight: float) -> csr_array:
+    """Returns float32[users, items]: 1 for chosen items, `impression_weight` for impressions, else 0."""
     chosen = interaction_matrix(histories, item_count)
-    if weak_weight <= 0:
+    if impression_weight <= 0:
         return chosen
-    rows = [np.setdiff1d(history.weak, history.rows) for history in histories]
+    rows = [np.setdiff1d(history.impressions, history.rows) for history in histories]
     ends = np.cumsum([0, *(len(found) for found in rows)])
     columns = np.concatenate(rows) if rows else np.empty(0, np.int64)
-    weights = np.full(len(columns), weak_weight, np.float32)
+    weights = np.full(len(columns), impression_weight, np.float32)
     return csr_array(chosen + csr_array((weights, columns, ends), shape=chosen.shape))

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from domain.progress import Observer, Silent
-from training.splits.split import Part, Scorer
+from domain.progress import Progress, SilentProgress
+from training.splits.split import EvalSet, Scorer
 
 DEPTH = 100
 # Cases scored at once: a score for every item each.
@@ -22,7 +22,7 @@ _A_TIE = 0.01
 _Setting = TypeVar("_Setting")
 
 
-def ndcg_by_case(scores: np.ndarray, part: Part, depth: int = DEPTH) -> np.ndarray:
+def ndcg_by_case(scores: np.ndarray, part: EvalSet, depth: int = DEPTH) -> np.ndarray:
     """Returns float64[cases], binary NDCG with log2 discount, the ideal cut at `depth`.
 
     Rows that are no candidates, and the case's own history, what is hidden of it too, are left out; equal scores are
@@ -55,13 +55,13 @@ def top_places(scores: np.ndarray, count: int) -> np.ndarray:
     return finite[np.argsort(-scores[finite], kind="stable")][:count]
 
 
-def validation_ndcg(scorer: Scorer, part: Part) -> float:
+def validation_ndcg(scorer: Scorer, part: EvalSet) -> float:
     """Returns the mean NDCG@100 over the part's cases; 0 where there are none."""
     if not part.cases:
         return 0.0
     found = []
     for start in range(0, len(part.cases), _CHUNK):
-        chunk = Part(part.cases[start : start + _CHUNK], part.candidates)
+        chunk = EvalSet(part.cases[start : start + _CHUNK], part.candidates)
         found.append(ndcg_by_case(scorer.scores([case.history for case in chunk.cases]), chunk))
     return float(np.concatenate(found).mean())
 
@@ -85,9 +85,9 @@ def _flat(prefix: str, value: object) -> dict[str, object]:
 def best_setting(
     settings: Iterable[_Setting],
     build: Callable[[_Setting], Scorer],
-    part: Part,
-    observer: Observer | None = None,
-    ties: Part | None = None,
+    part: EvalSet,
+    progress: Progress | None = None,
+    ties: EvalSet | None = None,
 ) -> _Setting:
     """Builds a model with each setting and returns the setting with the best validation NDCG@100, the first of equals.
 
@@ -95,7 +95,7 @@ def best_setting(
         settings: to choose from.
         build: builds a model.
         part: the cases that choose.
-        observer: hears of each.
+        progress: hears of each.
         ties: cases that choose among the settings within 1 % of the best, where there are such cases.
 
     Raises:
@@ -109,7 +109,7 @@ def best_setting(
     figures, others = [], []
     for setting in tried:
         scorer = build(setting)
-        figures.append(_figure(scorer, setting, tried, (part, observer or Silent())))
+        figures.append(_figure(scorer, setting, tried, (part, progress or SilentProgress())))
         others.append(validation_ndcg(scorer, ties) if ties is not None else 0.0)
     near = [place for place, figure in enumerate(figures) if figure >= max(figures) * (1 - _A_TIE)]
     return tried[max(near, key=lambda place: (others[place], figures[place]))]
@@ -119,8 +119,8 @@ def best_on_scale(
     values: Sequence[float],
     setting_of: Callable[[float], _Setting],
     build: Callable[[_Setting], Scorer],
-    part: Part,
-    observer: Observer | None = None,
+    part: EvalSet,
+    progress: Progress | None = None,
 ) -> _Setting:
     """Does as `best_setting` over one number, and goes on beyond either end of the values for as long as that gains.
 
@@ -131,15 +131,15 @@ def best_on_scale(
         setting_of: the setting of a value.
         build: builds a model.
         part: the cases that choose.
-        observer: hears of each.
+        progress: hears of each.
 
     Raises:
         ValueError: there are no values to choose from.
     """
     known = sorted(values)
     if len(known) < 2 or not part.cases:
-        return best_setting([setting_of(value) for value in values], build, part, observer)
-    judge = (part, observer or Silent())
+        return best_setting([setting_of(value) for value in values], build, part, progress)
+    judge = (part, progress or SilentProgress())
     settings = [setting_of(value) for value in known]
     figures = [_figure(build(setting), setting, settings, judge) for setting in settings]
     best = int(np.argmax(figures))
@@ -157,10 +157,10 @@ def best_on_scale(
     return chosen
 
 
-def _figure(scorer: Scorer, setting: _Setting, tried: Sequence[_Setting], judge: tuple[Part, Observer]) -> float:
+def _figure(scorer: Scorer, setting: _Setting, tried: Sequence[_Setting], judge: tuple[EvalSet, Progress]) -> float:
     """Returns the validation NDCG@100 of a setting's model, told by what sets it apart from the tried."""
-    part, observer = judge
+    part, progress = judge
     figure = validation_ndcg(scorer, part)
-    observer.metric("selection/validation_ndcg_at_100", tried.index(setting), figure)
-    observer.step(f"    {_differing(setting, tried)}: validation NDCG@100 {figure:.4f}")
+    progress.metric("selection/validation_ndcg_at_100", tried.index(setting), figure)
+    progress.step(f"    {_differing(setting, tried)}: validation NDCG@100 {figure:.4f}")
     return figure

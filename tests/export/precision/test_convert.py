@@ -18,7 +18,7 @@ from export.precision.calibration import Precision, read_calibration, spread
 from export.precision.float16 import to_float16
 from export.precision.gate import Serving, check_precision, measure_precision, mixed_batches, recall_kept
 from export.precision.int8 import linears, observe, to_int8
-from export.precision.int8_graph import LEVELS, PAIR_LIMIT, Seen, quantise_weights
+from export.precision.int8_graph import LEVELS, PAIR_LIMIT, ActivationStats, quantise_weights
 from export.precision.int8_weights import column_scales, to_least_error, to_nearest
 from export.prepare_encoder import install_encoder, prepare_encoder
 
@@ -189,7 +189,7 @@ def test_no_pair_of_products_passes_sixteen_bits(odd):
     weights = np.concatenate([generator.normal(size=(count, 50)), np.ones((count, 1)), np.zeros((count, 1))], axis=1)
     inputs = generator.normal(size=(100, count)).astype(np.float32)
     for moment in (None, inputs.T @ inputs):
-        seen = Seen(np.abs(inputs).max(axis=0), moment, 100)
+        seen = ActivationStats(np.abs(inputs).max(axis=0), moment, 100)
         levels, scale = quantise_weights(weights.astype(np.float32), np.ones(count, np.float32), seen)
         magnitude = np.pad(np.abs(levels.astype(np.int64)), ((0, odd), (0, 0)))
         assert (2 * LEVELS * (magnitude[0::2] + magnitude[1::2])).max() <= 2**15 - 1

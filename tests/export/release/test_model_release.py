@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from core.ranking.blend import Blend, ToldBlend
+from core.ranking.blend import Blend, ProxyBlend
 from core.ranking.features import FEATURE_NAMES
 from core.retrieval.item_neighbours import NeighbourTable, PopularItems
 from domain import release_folder as layout
@@ -16,8 +16,8 @@ from export.parts.model_folder import open_model_folder
 from export.parts.quality import Quality, unlike, worse_figures
 from export.progress import Silence
 from export.release.build import build_release
-from tests.support.learned import COUNT, WIDTH, item_ids
 from tests.support.small_model import write_model
+from tests.support.trained import COUNT, WIDTH, item_ids
 
 
 class Said(Silence):
@@ -36,39 +36,39 @@ def copy(workshop, tmp_path):
     return shutil.copytree(workshop.model, tmp_path / "model")
 
 
-def test_every_part_is_packed_with_its_figures(learned_release):
-    verify(learned_release)
-    manifest = learned_release.manifest
+def test_every_part_is_packed_with_its_figures(trained_release):
+    verify(trained_release)
+    manifest = trained_release.manifest
     assert set(manifest.models) == {"user_tower", "ranker"}
     assert manifest.models["ranker"].feature_names == FEATURE_NAMES
     assert manifest.models["user_tower"].input_width == WIDTH
     assert all(model.parity_worst_difference <= 1e-5 for model in manifest.models.values())
     assert (manifest.quality_protocol, manifest.quality) == ("warm-users", {"recall_at_20": 0.2})
     assert manifest.thresholds == {"semantic_history": -1.0}
-    vectors = np.load(learned_release.path / layout.TOWER_VECTORS)
+    vectors = np.load(trained_release.path / layout.TOWER_VECTORS)
     assert vectors.shape == (COUNT, 17)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    card = (learned_release.path / layout.CARD).read_text()
+    card = (trained_release.path / layout.CARD).read_text()
     for told in ("warm-users", "recall_at_20 | 0.2000 | 0.1800 to 0.2200", "interactions: 1234", "Who may use it"):
         assert told in card
 
 
-def test_a_release_without_a_model_has_no_such_parts(workshop, learned_release):
+def test_a_release_without_a_model_has_no_such_parts(workshop, trained_release):
     plain = workshop.build(None, promote=False)
     assert (plain.manifest.models, plain.manifest.quality, plain.manifest.thresholds) == ({}, {}, {})
     assert not (plain.path / layout.NEIGHBOURS).exists()
     assert (plain.path / layout.CARD).is_file()
 
 
-def test_a_worse_model_is_refused_unless_told_so(workshop, learned_release, tmp_path):
+def test_a_worse_model_is_refused_unless_told_so(workshop, trained_release, tmp_path):
     worse = write_model(tmp_path / "worse", item_ids(), dimension=WIDTH, recall=0.1, parts=("collaborative",))
     before = sorted(workshop.releases.iterdir())
     with pytest.raises(ReleaseRejected, match=r"recall_at_20 0\.1000, was 0\.2000.*--accept-worse"):
         workshop.build(worse)
     assert sorted(workshop.releases.iterdir()) == before
     taken = workshop.build(worse, accept_worse=True, promote=False)
-    assert taken.manifest.parents == (learned_release.manifest.release_id,)
-    assert current_release_id(workshop.releases) == learned_release.manifest.release_id
+    assert taken.manifest.parents == (trained_release.manifest.release_id,)
+    assert current_release_id(workshop.releases) == trained_release.manifest.release_id
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_more_is_better_but_for_errors(name, now, before, worse):
 
 
 def test_the_blend_is_packed_where_no_ranker_was_kept(workshop, copy):
-    blend = Blend({"user_tower": 1.0, "popular": -0.2}, {"user_tower": 30}, ToldBlend({"popular": 1.0}, 20, 0.3))
+    blend = Blend({"user_tower": 1.0, "popular": -0.2}, {"user_tower": 30}, ProxyBlend({"popular": 1.0}, 20, 0.3))
     blend.save(copy / "ranker/hybrid.json")
     run = json.loads((copy / "run.json").read_text())
     (copy / "run.json").write_text(json.dumps({**run, "steps": {"ranker": {"accepted": False}}}))
@@ -106,14 +106,14 @@ def test_only_figures_of_the_same_questions_are_compared():
     assert "not known" in unlike(Quality("p", {}), Quality("p", {}))
 
 
-def test_a_model_of_other_data_is_taken_and_that_is_said(workshop, learned_release, tmp_path):
+def test_a_model_of_other_data_is_taken_and_that_is_said(workshop, trained_release, tmp_path):
     worse = write_model(tmp_path / "worse", item_ids(), dimension=WIDTH, recall=0.1, parts=("collaborative",))
     quality = json.loads((worse / "quality.json").read_text())
     quality["data"]["interactions_sha256"] = "1" * 16
     (worse / "quality.json").write_text(json.dumps(quality))
     said = Said()
     release = build_release(workshop.request(worse, promote=False), said)
-    assert release.manifest.parents == (learned_release.manifest.release_id,)
+    assert release.manifest.parents == (trained_release.manifest.release_id,)
     assert any("not held against" in line and "interactions_sha256" in line for line in said.lines)
 
 
@@ -177,7 +177,7 @@ class TestRefused:
         assert "interrupted in the step ranker" in self.refusal(copy)
 
     @pytest.mark.parametrize("name", ["user_tower/model.safetensors", "ranker/model.safetensors"])
-    def test_damaged_weights_leave_nothing_behind(self, workshop, learned_release, copy, name):
+    def test_damaged_weights_leave_nothing_behind(self, workshop, trained_release, copy, name):
         (copy / name).write_bytes(b"no weights")
         before = sorted(workshop.releases.iterdir())
         assert name in self.refusal(copy, workshop)

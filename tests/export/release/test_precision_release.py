@@ -7,7 +7,7 @@ import pytest
 
 from domain.errors import CalibrationNotUsable
 from export.precision.calibration import Precision, read_calibration
-from tests.support.learned import make_workshop
+from tests.support.trained import make_workshop
 
 
 @pytest.fixture(scope="module")

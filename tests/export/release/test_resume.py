@@ -10,8 +10,8 @@ import pytest
 
 from domain.release_folder import ReleaseFolder, open_release, verify
 from tests.support.killed_builds import CHUNK_ITEMS, MOMENTS
-from tests.support.learned import Workshop, make_workshop
 from tests.support.running import ROOT
+from tests.support.trained import Workshop, make_workshop
 
 # They hold the id or the time of the release.
 OF_ITS_OWN = ("manifest.json", "card.md")

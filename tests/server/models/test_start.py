@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from domain.errors import EncoderUnavailable, ReleaseRejected, TritonStumbled
+from domain.errors import EncoderUnavailable, ReleaseRejected, TritonUnresponsive
 from server.models.start import start_model
 from server.observability.metrics import Metrics
 from server.release.live_release import ReleaseLoader
@@ -73,7 +73,7 @@ def stall_process(pid: int) -> Callable[[], None]:
     ("model", "harm"),
     [("encoder", kill_process), ("encoder", stall_process), ("encoder", kill_server), ("ranker", kill_process)],
 )
-async def test_a_stumble_while_a_release_is_loaded_is_mended(learned_release, tmp_path, model, harm):
+async def test_a_stumble_while_a_release_is_loaded_is_mended(trained_release, tmp_path, model, harm):
     env = ROOT / ".venv-triton"
     if not (env / "bin" / "python").exists():
         pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
@@ -85,10 +85,10 @@ async def test_a_stumble_while_a_release_is_loaded_is_mended(learned_release, tm
         with ThreadPoolExecutor(2) as workers:
             async with client:
                 loader = ReleaseLoader(client, repository, workers, Metrics(), 0.3, shared=False)
-                live = await loader.load(learned_release, steps.append)
+                live = await loader.load(trained_release, steps.append)
                 assert sum("stumbled" in step for step in steps) >= 1
                 await loader.check_canaries(live.manifest, live.triton_version, live.canaries)
-                for served in live.learned.models():
+                for served in live.trained.models():
                     assert await served.probe(5) is None
                 await live.encoder.batcher.aclose()
 
@@ -103,7 +103,7 @@ async def test_only_a_stumble_is_tried_again_and_not_for_ever():
         raise error
 
     for error, expected in (
-        (TritonStumbled("gone"), [False, "waited", True, "waited", True]),
+        (TritonUnresponsive("gone"), [False, "waited", True, "waited", True]),
         (EncoderUnavailable("index out of range"), [False]),
         (ReleaseRejected("another model"), [False]),
     ):

@@ -10,7 +10,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from domain.errors import NoRelease
 from server.rpc.call import current_call
-from server.rpc.interceptor import CallGuard, DeadlineLimits
+from server.rpc.interceptor import CallInterceptor, DeadlineLimits
 from shortlist.v1 import recommender_pb2 as pb
 from shortlist.v1.recommender_pb2_grpc import RecommenderServiceStub, add_RecommenderServiceServicer_to_server
 from tests.support.fakes_server import NotedCalls, ToldServicer
@@ -34,7 +34,7 @@ class Guarded:
 
     def __init__(self, answer, limits, before):
         self.calls = NotedCalls()
-        self.guard = CallGuard(limits, LIMIT_BYTES, self.calls)
+        self.guard = CallInterceptor(limits, LIMIT_BYTES, self.calls)
         self.server = grpc.aio.server(
             interceptors=[*before, self.guard],
             options=(("grpc.max_send_message_length", LIMIT_BYTES),),
@@ -249,7 +249,7 @@ class TestTurningAway:
         async with guarded(held) as serving:
             first = asyncio.ensure_future(serving.stub.Recommend(REQUEST))
             await asyncio.wait_for(began.wait(), 10)
-            turning_away = asyncio.create_task(serving.guard.turn_away(10))
+            turning_away = asyncio.create_task(serving.guard.drain(10))
             await asyncio.sleep(0)
             code, message, *_ = await serving.refused()
             assert (code, message) == (grpc.StatusCode.UNAVAILABLE, "the gateway is stopping; try another replica")
@@ -264,7 +264,7 @@ class TestTurningAway:
         async with guarded(stuck) as serving:
             call = asyncio.ensure_future(serving.stub.Recommend(REQUEST))
             await asyncio.wait_for(stuck.began.wait(), 10)
-            await asyncio.wait_for(serving.guard.turn_away(0.2), 10)
+            await asyncio.wait_for(serving.guard.drain(0.2), 10)
             assert not stuck.ended.is_set()
             call.cancel()
 

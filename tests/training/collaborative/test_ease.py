@@ -71,7 +71,7 @@ def test_one_user_one_item_and_nothing():
 
 
 def test_what_was_met_counts_by_its_weight():
-    met = replace(history(0, 1), weak=np.array([1, 2]))
+    met = replace(history(0, 1), impressions=np.array([1, 2]))
     matrix = met_matrix((met, history(2)), 3, 0.5)
     assert matrix.toarray().tolist() == [[1, 1, 0.5], [0, 0, 1]]
     assert met_matrix((met,), 3, 0).toarray().tolist() == [[1, 1, 0]]

@@ -6,7 +6,7 @@ import torch
 
 from core.text.tokenize import TextTokenizer
 from domain.errors import EncoderNotUsable
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from export.encoder.source import resolve_encoder
 from tests.support.small_encoder import WORDS, write_encoder
 from training.distillation.layer_student import LayerStudentSettings, train_layer_student
@@ -28,7 +28,7 @@ def make_texts(count=60):
     return [" ".join(rng.choice(WORDS, rng.integers(3, 12))) + "." for _ in range(count)]
 
 
-class Steps(Silent):
+class Steps(SilentProgress):
     def __init__(self):
         self.told = []
 
@@ -47,7 +47,7 @@ def weights(folder):
 
 def test_it_gets_closer_to_its_teacher_and_export_can_read_it(teacher, tmp_path):
     texts = make_texts()
-    result = train_layer_student(teacher, texts, tmp_path / "student", SETTINGS, observer=Silent())
+    result = train_layer_student(teacher, texts, tmp_path / "student", SETTINGS, progress=SilentProgress())
     assert result.final.cosine > result.start.cosine
     assert result.layers in {(0,), (1,)}
     found = encode(tmp_path / "student", texts)
@@ -60,7 +60,7 @@ def test_it_gets_closer_to_its_teacher_and_export_can_read_it(teacher, tmp_path)
 
 
 def test_word_vectors_stay_the_teachers(teacher, tmp_path):
-    train_layer_student(teacher, make_texts(40), tmp_path / "student", SETTINGS, observer=Silent())
+    train_layer_student(teacher, make_texts(40), tmp_path / "student", SETTINGS, progress=SilentProgress())
     student, before = weights(tmp_path / "student"), weights(teacher)
     words = [name for name in student if ".word_embeddings." in name]
     assert words
@@ -68,23 +68,23 @@ def test_word_vectors_stay_the_teachers(teacher, tmp_path):
 
 
 def test_a_killed_training_goes_on_to_the_same_student(teacher, tmp_path):
-    class KilledAt(Silent):
+    class KilledAt(SilentProgress):
         def metric(self, name, step, value):
             if name == "layer_student/held_out_cosine" and step > 10:
                 raise KeyboardInterrupt
 
     texts, settings = make_texts(), SETTINGS
-    straight = train_layer_student(teacher, texts, tmp_path / "straight", settings, observer=Silent())
+    straight = train_layer_student(teacher, texts, tmp_path / "straight", settings, progress=SilentProgress())
     checkpoint = tmp_path / "run" / "checkpoint.pt"
     with pytest.raises(KeyboardInterrupt):
-        train_layer_student(teacher, texts, tmp_path / "resumed", settings, observer=KilledAt(), checkpoint=checkpoint)
+        train_layer_student(teacher, texts, tmp_path / "resumed", settings, progress=KilledAt(), checkpoint=checkpoint)
     assert checkpoint.is_file()
     assert not (tmp_path / "resumed").exists()
-    observer = Steps()
+    progress = Steps()
     resumed = train_layer_student(
-        teacher, texts, tmp_path / "resumed", settings, observer=observer, checkpoint=checkpoint
+        teacher, texts, tmp_path / "resumed", settings, progress=progress, checkpoint=checkpoint
     )
-    assert any("goes on after step" in line for line in observer.told)
+    assert any("goes on after step" in line for line in progress.told)
     assert resumed.step_count == straight.step_count
     assert resumed.final == straight.final
     assert all(
@@ -96,7 +96,7 @@ def test_a_killed_training_goes_on_to_the_same_student(teacher, tmp_path):
 
 def test_time_is_kept_to(teacher, tmp_path):
     settings = LayerStudentSettings(layer_count=1, epochs=1_000_000, time_budget_s=0.2, bfloat16=False)
-    result = train_layer_student(teacher, make_texts(20), tmp_path / "student", settings, observer=Silent())
+    result = train_layer_student(teacher, make_texts(20), tmp_path / "student", settings, progress=SilentProgress())
     assert result.seconds < 10
 
 
@@ -112,9 +112,9 @@ def test_time_is_kept_to(teacher, tmp_path):
 )
 def test_layers_that_are_no_choice_are_refused(teacher, tmp_path, settings):
     with pytest.raises(EncoderNotUsable, match="choose 1 to 1"):
-        train_layer_student(teacher, make_texts(5), tmp_path / "student", settings, observer=Silent())
+        train_layer_student(teacher, make_texts(5), tmp_path / "student", settings, progress=SilentProgress())
 
 
 def test_an_encoder_without_tokenizer_is_refused(teacher, tmp_path):
     with pytest.raises(EncoderNotUsable, match="tokenizer"):
-        train_layer_student(tmp_path, make_texts(5), tmp_path / "student", SETTINGS, observer=Silent())
+        train_layer_student(tmp_path, make_texts(5), tmp_path / "student", SETTINGS, progress=SilentProgress())

@@ -6,7 +6,7 @@ import torch
 
 from core.text.static_encoder import StaticEncoder, StaticTable
 from domain.errors import EncoderNotUsable, ReleaseRejected
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from tests.support.small_encoder import WORDS, write_encoder
 from training.distillation.static_fit import make_bags, solve_ridge
 from training.distillation.static_student import StaticStudentSettings, train_static_student
@@ -40,7 +40,7 @@ class Teacher:
 
 def train(tokenizer_path, texts, **changes):
     settings = StaticStudentSettings(held_out=0.2, **changes)
-    return train_static_student(Teacher(), tokenizer_path, texts, settings, observer=Silent())
+    return train_static_student(Teacher(), tokenizer_path, texts, settings, progress=SilentProgress())
 
 
 def test_it_gets_closer_to_its_teacher_on_texts_it_never_saw(tokenizer_path):
@@ -121,10 +121,10 @@ def test_teacher_is_not_asked_again_after_a_kill(tokenizer_path, tmp_path):
 
     texts = make_texts(40)
     with pytest.raises(KeyboardInterrupt):
-        train_static_student(Killed(), tokenizer_path, texts, observer=Silent(), cache=tmp_path)
+        train_static_student(Killed(), tokenizer_path, texts, progress=SilentProgress(), cache=tmp_path)
     teacher, fresh = Teacher(), Teacher()
-    resumed = train_static_student(teacher, tokenizer_path, texts, observer=Silent(), cache=tmp_path)
-    straight = train_static_student(fresh, tokenizer_path, texts, observer=Silent())
+    resumed = train_static_student(teacher, tokenizer_path, texts, progress=SilentProgress(), cache=tmp_path)
+    straight = train_static_student(fresh, tokenizer_path, texts, progress=SilentProgress())
     assert 0 < teacher.asked < fresh.asked
     assert np.array_equal(resumed.table.vectors, straight.table.vectors)
 
@@ -136,7 +136,7 @@ def test_bad_input_is_told(tokenizer_path):
         train(tokenizer_path, ["漢字", "仮名"])
     with pytest.raises(EncoderNotUsable, match="not finite"):
         train_static_student(
-            lambda texts: np.full((len(texts), 4), np.nan), tokenizer_path, ["word1"], observer=Silent()
+            lambda texts: np.full((len(texts), 4), np.nan), tokenizer_path, ["word1"], progress=SilentProgress()
         )
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from domain.errors import NothingToLearnFrom
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from tests.support.small_encoder import write_encoder
 from tests.support.synthetic import texts_and_groups
 from training.encoder.adaptation import AdaptationSettings, adapt, halves_found, without_words
@@ -25,7 +25,7 @@ def test_adapted_to_texts_and_kept_only_if_halves_find_each_other_better(model, 
     texts, _ = texts_and_groups(40)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     settings = dataclasses.replace(SETTINGS, method=method)
-    found = adapt(model, [*texts, ""], settings, TuningRun(tmp_path / "c", 0, Silent()))
+    found = adapt(model, [*texts, ""], settings, TuningRun(tmp_path / "c", 0, SilentProgress()))
     assert found.accepted == (found.after > found.before)
     vectors = found.model.encode(texts[:3])
     assert (np.abs(vectors - model.encode(texts[:3])).max() > 1e-6) == found.accepted
@@ -46,7 +46,7 @@ def test_halves_are_judged_by_rank():
 
 def test_too_few_texts_are_refused(model, tmp_path):
     with pytest.raises(NothingToLearnFrom, match="1 different texts"):
-        adapt(model, ["word1 word2 word3 word4"] * 20, SETTINGS, TuningRun(tmp_path, 0, Silent()))
+        adapt(model, ["word1 word2 word3 word4"] * 20, SETTINGS, TuningRun(tmp_path, 0, SilentProgress()))
 
 
 def test_words_are_taken_out_but_never_all():

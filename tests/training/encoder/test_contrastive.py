@@ -11,7 +11,7 @@ import torch
 from scipy.sparse import csr_array
 
 from domain.errors import NothingToLearnFrom
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from tests.support.small_encoder import write_encoder
 from tests.support.synthetic import cold_split, texts_and_groups
 from training.encoder.contrastive import CoConsumptionLoss, ContrastiveSettings, fine_tune
@@ -59,7 +59,7 @@ class Judge:
 def test_fine_tuning_keeps_the_best_state_and_leaves_the_model_alone(model, source, tmp_path):
     before, judge = weights(model), Judge(0.1, 0.5, 0.3)
     settings = dataclasses.replace(SETTINGS, steps=6, judgements=3, accumulation=2)
-    tuned = fine_tune(model, source, judge, settings, TuningRun(tmp_path / "c", 0, Silent()))
+    tuned = fine_tune(model, source, judge, settings, TuningRun(tmp_path / "c", 0, SilentProgress()))
     assert (tuned.score, tuned.steps) == (0.5, 6)
     assert not changed(weights(tuned.model), judge.seen[1])
     assert changed(judge.seen[1], judge.seen[2])
@@ -69,19 +69,22 @@ def test_fine_tuning_keeps_the_best_state_and_leaves_the_model_alone(model, sour
 
 def test_patience_ends_it(model, source, tmp_path):
     settings = dataclasses.replace(SETTINGS, steps=8, judgements=8, patience=2)
-    tuned = fine_tune(model, source, Judge(0.5, 0.4, 0.3), settings, TuningRun(tmp_path / "c", 0, Silent()))
+    tuned = fine_tune(model, source, Judge(0.5, 0.4, 0.3), settings, TuningRun(tmp_path / "c", 0, SilentProgress()))
     assert tuned.steps == 3
 
 
 def test_time_ends_it(model, source, tmp_path):
     settings = dataclasses.replace(SETTINGS, max_seconds=1e-6)
-    assert fine_tune(model, source, Judge(), settings, TuningRun(tmp_path / "c", 0, Silent())).steps == 1
+    assert fine_tune(model, source, Judge(), settings, TuningRun(tmp_path / "c", 0, SilentProgress())).steps == 1
 
 
 def test_little_to_learn_from_is_not_gone_over_for_ever(model, source, tmp_path):
     chosen = source.consumed.nnz
     settings = dataclasses.replace(SETTINGS, steps=10_000, passes=1, batch_size=chosen // 2, judgements=1)
-    assert fine_tune(model, source, Judge(), settings, TuningRun(tmp_path / "c", 0, Silent())).steps == 2 + chosen % 2
+    assert (
+        fine_tune(model, source, Judge(), settings, TuningRun(tmp_path / "c", 0, SilentProgress())).steps
+        == 2 + chosen % 2
+    )
 
 
 def test_an_interrupted_run_goes_on_from_its_checkpoint(model, source, tmp_path):
@@ -91,20 +94,20 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(model, source, tmp_path)
     def kill(_):
         raise Killed
 
-    run = TuningRun(tmp_path / "c", 0, Silent())
+    run = TuningRun(tmp_path / "c", 0, SilentProgress())
     settings = dataclasses.replace(SETTINGS, steps=4, judgements=1)
     with pytest.raises(Killed):
         fine_tune(model, source, kill, settings, run)
     assert (tmp_path / "c/checkpoint-2/trainer_state.json").is_file()
     resumed = fine_tune(model, source, Judge(), settings, run)
-    whole = fine_tune(model, source, Judge(), settings, TuningRun(tmp_path / "d", 0, Silent()))
+    whole = fine_tune(model, source, Judge(), settings, TuningRun(tmp_path / "d", 0, SilentProgress()))
     for name, value in weights(whole.model).items():
         torch.testing.assert_close(weights(resumed.model)[name], value, atol=1e-6, rtol=1e-4)
 
 
 def test_low_rank_updates_are_merged(model, source, tmp_path):
     settings = dataclasses.replace(SETTINGS, mode="lora", lora_rank=2, judgements=1, steps=3)
-    tuned = fine_tune(model, source, Judge(), settings, TuningRun(tmp_path / "c", 0, Silent()))
+    tuned = fine_tune(model, source, Judge(), settings, TuningRun(tmp_path / "c", 0, SilentProgress()))
     names = list(tuned.model.state_dict())
     assert not [name for name in names if "lora" in name]
     assert names == [name for name in model.state_dict() if name in names]
@@ -162,7 +165,7 @@ def test_pairs_belong_to_one_user_and_negatives_do_not(source):
 def test_nobody_with_two_items_is_refused(model, source, tmp_path):
     alone = dataclasses.replace(source, consumed=csr_array(np.eye(3, 40, dtype=np.float32)))
     with pytest.raises(NothingToLearnFrom, match="two items"):
-        fine_tune(model, alone, Judge(), SETTINGS, TuningRun(tmp_path / "c", 0, Silent()))
+        fine_tune(model, alone, Judge(), SETTINGS, TuningRun(tmp_path / "c", 0, SilentProgress()))
 
 
 def test_fields_are_dropped_but_never_all():

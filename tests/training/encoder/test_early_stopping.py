@@ -3,13 +3,13 @@ import time
 import pytest
 import torch
 
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from training.encoder.early_stopping import TuningPace, TuningWatch
 
 
 def watch(steps, max_seconds):
     pace = TuningPace(steps, steps, max_seconds, max_seconds, 2)
-    return TuningWatch(torch.nn.Linear(1, 1), lambda model: 0.0, pace, Silent())
+    return TuningWatch(torch.nn.Linear(1, 1), lambda model: 0.0, pace, SilentProgress())
 
 
 def test_the_rate_goes_up_over_a_tenth_of_the_steps_and_down_to_nothing():
@@ -49,7 +49,7 @@ def test_a_slow_judge_is_asked_less_often():
         return 0.0
 
     pace = TuningPace(1_000, 1_000, 0.01, 1e9, 1_000)
-    paced = TuningWatch(torch.nn.Linear(1, 1), judge, pace, Silent())
+    paced = TuningWatch(torch.nn.Linear(1, 1), judge, pace, SilentProgress())
     control = type("Control", (), {"should_training_stop": False})()
     for step in range(1, 20):
         time.sleep(0.02)

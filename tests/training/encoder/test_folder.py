@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from domain.prompts import Prompts, TextRole, read_prompts
 from export.encoder.source import resolve_encoder
 from tests.support.small_encoder import write_encoder
@@ -28,7 +28,7 @@ def prompted(tmp_path):
 
 def test_items_are_passages_unless_said_otherwise(prompted, tmp_path):
     plain = write_encoder(tmp_path / "plain")
-    told = lambda folder, *texts, **how: item_vectors(texts, folder, 64, tmp_path / "cache", Silent(), **how)  # noqa: E731
+    told = lambda folder, *texts, **how: item_vectors(texts, folder, 64, tmp_path / "cache", SilentProgress(), **how)  # noqa: E731
     np.testing.assert_allclose(told(prompted, "word1", "word2"), told(plain, "word8 word1", "word8 word2"), atol=1e-6)
     asked = told(prompted, "word1", role=TextRole.QUERY)
     np.testing.assert_allclose(asked, told(plain, "word7 word7 word1"), atol=1e-6)

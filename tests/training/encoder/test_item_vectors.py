@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from domain.errors import EncoderNotUsable, StorageError
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from tests.support.small_encoder import write_encoder
 from training.encoder.item_vectors import item_vectors, keep_item_vectors
 
 
-class _Lines(Silent):
+class _Lines(SilentProgress):
     def __init__(self):
         self.said = []
 
@@ -22,7 +22,7 @@ def encoder(tmp_path_factory):
 
 def test_vectors_are_unit_in_the_texts_order_and_zero_where_nothing_is_said(encoder, tmp_path):
     texts = ["word1", " ", "word2 word3 word4 " * 5, "word1"]
-    vectors = item_vectors(texts, encoder, 64, tmp_path, Silent())
+    vectors = item_vectors(texts, encoder, 64, tmp_path, SilentProgress())
     assert vectors.dtype == np.float32
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 0, 1, 1], abs=1e-6)
     assert vectors[0] == pytest.approx(vectors[3], abs=1e-6)
@@ -30,7 +30,7 @@ def test_vectors_are_unit_in_the_texts_order_and_zero_where_nothing_is_said(enco
 
 
 def test_the_second_time_comes_from_the_cache_and_other_texts_do_not(encoder, tmp_path):
-    first = item_vectors(["word1", "word2"], encoder, 64, tmp_path, Silent())
+    first = item_vectors(["word1", "word2"], encoder, 64, tmp_path, SilentProgress())
     lines = _Lines()
     assert item_vectors(["word1", "word2"], encoder, 64, tmp_path, lines) == pytest.approx(first)
     assert lines.said == []
@@ -49,18 +49,18 @@ def test_what_is_known_already_is_not_encoded_again(encoder, tmp_path):
 
 def test_long_texts_are_cut_where_serving_cuts_them(encoder, tmp_path):
     long, longer = "word5 " * 10, "word5 " * 10 + "word9 word8"
-    cut = item_vectors([long, longer], encoder, 12, tmp_path, Silent())
+    cut = item_vectors([long, longer], encoder, 12, tmp_path, SilentProgress())
     assert cut[0] == pytest.approx(cut[1], abs=1e-6)
-    whole = item_vectors([long, longer], encoder, 64, tmp_path, Silent())
+    whole = item_vectors([long, longer], encoder, 64, tmp_path, SilentProgress())
     assert whole[0] != pytest.approx(whole[1], abs=1e-4)
 
 
 def test_a_folder_that_is_no_encoder_is_refused(tmp_path):
     with pytest.raises(EncoderNotUsable, match=r"no tokenizer\.json"):
-        item_vectors(["word1"], tmp_path, 64, tmp_path / "cache", Silent())
+        item_vectors(["word1"], tmp_path, 64, tmp_path / "cache", SilentProgress())
 
 
 def test_a_cache_that_cannot_be_written_says_so(encoder, tmp_path):
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(StorageError, match="make room"):
-        item_vectors(["word1"], encoder, 64, tmp_path / "cache", Silent())
+        item_vectors(["word1"], encoder, 64, tmp_path / "cache", SilentProgress())

@@ -3,7 +3,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from tests.support.synthetic import cold_split, history
-from training.encoder.text_projection import ItemTexts, MapChoice, MapShape, TextMapFit
+from training.encoder.text_projection import ItemTexts, MapShape, ProjectionChoice, TextMapFit
 from training.splits.split import interaction_matrix
 
 
@@ -24,7 +24,7 @@ NOTHING = csr_array((3, 80), dtype=np.float32)
 
 def test_without_whitening_bag_and_taste_the_centred_cosines_stay():
     texts = _texts()
-    found = _fit(texts, NOTHING).fit(MapChoice(0, 0, 0)).vectors(texts)
+    found = _fit(texts, NOTHING).fit(ProjectionChoice(0, 0, 0)).vectors(texts)
     centred = texts.vectors - texts.vectors.mean(axis=0)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
     np.testing.assert_allclose(found @ found.T, centred @ centred.T, atol=1e-4)
@@ -32,12 +32,14 @@ def test_without_whitening_bag_and_taste_the_centred_cosines_stay():
 
 def test_full_whitening_makes_the_axes_equal():
     texts = _texts()
-    text_map = _fit(texts, NOTHING).fit(MapChoice(1, 0, 0))
-    covariance = np.cov(text_map.affine(texts.vectors).T)
+    text_projection = _fit(texts, NOTHING).fit(ProjectionChoice(1, 0, 0))
+    covariance = np.cov(text_projection.affine(texts.vectors).T)
     np.testing.assert_allclose(covariance, np.eye(6) * covariance[0, 0], atol=1e-6)
 
 
-@pytest.mark.parametrize("choice", [MapChoice(0.5, 1, 0.25), MapChoice(0.5, 0, 0.25), MapChoice(0, 1, 0)])
+@pytest.mark.parametrize(
+    "choice", [ProjectionChoice(0.5, 1, 0.25), ProjectionChoice(0.5, 0, 0.25), ProjectionChoice(0, 1, 0)]
+)
 def test_a_fitted_map_gives_the_vectors_that_were_judged(choice):
     texts = _texts()
     consumed = interaction_matrix([history([1, 2, 3]), history([3, 4]), history([5, 6, 1])], 80)
@@ -61,7 +63,7 @@ def test_taste_brings_items_of_the_same_users_together():
         cosines = fit.vectors(choice)[cold] @ fit.vectors(choice)[cold].T
         return cosines[same].mean() - cosines[~same].mean()
 
-    assert contrast(MapChoice(0.5, 0, 2)) > 1.5 * contrast(MapChoice(0.5, 0, 0))
+    assert contrast(ProjectionChoice(0.5, 0, 2)) > 1.5 * contrast(ProjectionChoice(0.5, 0, 0))
 
 
 def test_texts_that_may_not_be_seen_change_nothing():
@@ -71,7 +73,7 @@ def test_texts_that_may_not_be_seen_change_nothing():
         csr_array(np.where(np.arange(80)[:, None] < 60, texts.counts.toarray(), other.counts.toarray())),
     )
     consumed = interaction_matrix([history([1, 2, 3]), history([3, 4, 70]), history([5, 6, 1])], 80)
-    choice, seen = MapChoice(0.5, 1, 0.5), np.arange(80) < 60
+    choice, seen = ProjectionChoice(0.5, 1, 0.5), np.arange(80) < 60
     shape = MapShape(6, bag_width=8, taste_width=3)
     first, second = (TextMapFit(each, consumed, seen, shape, 0).fit(choice) for each in (texts, mixed))
     np.testing.assert_array_equal(first.affine.weight, second.affine.weight)
@@ -82,6 +84,6 @@ def test_an_item_without_text_stays_without_vector():
     texts = _texts()
     texts.vectors[7] = 0
     consumed = interaction_matrix([history([1, 2, 7]), history([3, 7])], 80)
-    found = _fit(texts, consumed).fit(MapChoice(0.5, 1, 0.25)).vectors(texts)
+    found = _fit(texts, consumed).fit(ProjectionChoice(0.5, 1, 0.25)).vectors(texts)
     assert not found[7].any()
     assert np.isfinite(found).all()

@@ -4,12 +4,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from domain.progress import Silent
-from training.evaluation.accumulator import Setting
+from domain.progress import SilentProgress
+from training.evaluation.accumulator import EvaluationContext
 from training.evaluation.bootstrap import Resampled
 from training.evaluation.evaluate import evaluate
-from training.splits.short_histories import ColdPart
-from training.splits.split import Case, History, Part, Split
+from training.splits.short_histories import ShortHistorySet
+from training.splits.split import EvalCase, EvalSet, History, Split
 
 
 class _Fixed:
@@ -38,18 +38,20 @@ def _history(*rows):
 
 
 def _case(user, known, targets):
-    return Case(user, _history(*known), np.array(targets))
+    return EvalCase(user, _history(*known), np.array(targets))
 
 
 def _setting(n=4, vectors=None):
-    return Setting(tuple("abcdefgh"[:n]), np.ones(n), vectors)
+    return EvaluationContext(tuple("abcdefgh"[:n]), np.ones(n), vectors)
 
 
-_PART = Part((_case("u", [3], [0]), _case("v", [0], [2, 1])), np.array([True] * 4))
+_PART = EvalSet((_case("u", [3], [0]), _case("v", [0], [2, 1])), np.array([True] * 4))
 
 
 def test_rows_are_asked_the_same_and_what_is_known_is_not_recommended():
-    table = evaluate({"down": _Fixed([4, 3, 2, 1]), "up": _Fixed([1, 2, 3, 4])}, "t", [_PART], _setting(), Silent())
+    table = evaluate(
+        {"down": _Fixed([4, 3, 2, 1]), "up": _Fixed([1, 2, 3, 4])}, "t", [_PART], _setting(), SilentProgress()
+    )
     assert (table.case_count, table.user_count, table.candidate_count, table.draws) == (2, 2, 4, 1)
     # down: u finds 0 first; v has 0 already, so 1 and 2 come first and second.
     assert table.mean("down", "recall@1").point == 1
@@ -65,7 +67,9 @@ def test_rows_are_asked_the_same_and_what_is_known_is_not_recommended():
 
 def test_a_row_that_says_nothing_is_no_row_of_chance():
     silent, flat = _Fixed([-np.inf] * 4), _Fixed([0.5] * 4)
-    table = evaluate({"silent": silent, "flat": flat, "down": _Fixed([4, 3, 2, 1])}, "t", [_PART], _setting(), Silent())
+    table = evaluate(
+        {"silent": silent, "flat": flat, "down": _Fixed([4, 3, 2, 1])}, "t", [_PART], _setting(), SilentProgress()
+    )
     assert [row.name for row in table.answered()] == ["down"]
     assert math.isnan(table.mean("flat", "recall@1").point)
 
@@ -78,15 +82,15 @@ def test_a_silent_row_is_not_asked_to_the_end():
             self.asked += len(histories)
             return super().scores(histories)
 
-    part = Part(tuple(_case(f"u{place}", [3], [0]) for place in range(2_000)), np.array([True] * 4))
+    part = EvalSet(tuple(_case(f"u{place}", [3], [0]) for place in range(2_000)), np.array([True] * 4))
     silent, speaking = Counting([0.0] * 4), Counting([4, 3, 2, 1])
-    evaluate({"silent": silent, "speaking": speaking}, "t", [part], _setting(), Silent())
+    evaluate({"silent": silent, "speaking": speaking}, "t", [part], _setting(), SilentProgress())
     assert (silent.asked, speaking.asked) == (512, 2_000)
 
 
 def test_draws_are_averaged_by_user_and_their_spread_is_told():
-    other = Part((_case("u", [3], [2]), _case("v", [0], [2, 1])), np.array([True] * 4))
-    table = evaluate({"down": _Fixed([4, 3, 2, 1])}, "t", [_PART, other], _setting(), Silent())
+    other = EvalSet((_case("u", [3], [2]), _case("v", [0], [2, 1])), np.array([True] * 4))
+    table = evaluate({"down": _Fixed([4, 3, 2, 1])}, "t", [_PART, other], _setting(), SilentProgress())
     assert table.draws == 2 and table.user_count == 2 and table.case_count == 4
     assert table.mean("down", "recall@1").point == pytest.approx(0.75)
     assert table.row("down").spread["recall@1"] == pytest.approx(np.std([1, 0.5], ddof=1))
@@ -94,15 +98,17 @@ def test_draws_are_averaged_by_user_and_their_spread_is_told():
 
 def test_hidden_rows_are_not_recommended_and_texts_are_read():
     case = replace(_case("u", [], [2]), hidden=np.array([3]))
-    part = ColdPart("a line of text", Part((case,), np.array([True] * 4)), ("ab",))
-    table = evaluate({"read": _Reading([1, 2, 3, 4]), "not": _Fixed([1, 2, 3, 4])}, "t", [part], _setting(), Silent())
+    part = ShortHistorySet("a line of text", EvalSet((case,), np.array([True] * 4)), ("ab",))
+    table = evaluate(
+        {"read": _Reading([1, 2, 3, 4]), "not": _Fixed([1, 2, 3, 4])}, "t", [part], _setting(), SilentProgress()
+    )
     assert table.mean("read", "recall@1").point == 1
     assert table.mean("not", "recall@1").point == 1
 
 
 def test_probabilities_curves_and_lists():
     vectors = np.eye(4, dtype=np.float32)
-    table = evaluate({"sure": _Sure([4, 3, 2, 1])}, "t", [_PART], _setting(vectors=vectors), Silent())
+    table = evaluate({"sure": _Sure([4, 3, 2, 1])}, "t", [_PART], _setting(vectors=vectors), SilentProgress())
     row = table.row("sure")
     # Allowed: u 0 (hit .9), 1, 2 (.2); v 1, 2 (hits, .2); row 3 tells nothing.
     assert row.brier == pytest.approx((0.01 + 2 * 0.04 + 2 * 0.64) / 5)
@@ -116,7 +122,7 @@ def test_probabilities_curves_and_lists():
 @pytest.mark.parametrize("scores", [[1, 2, 3], [1, 2, 3, np.nan], [1, 2, 3, np.inf]])
 def test_a_broken_scorer_is_refused(scores):
     with pytest.raises(ValueError, match="scores h"):
-        evaluate({"x": _Fixed(scores)}, "t", [_PART], _setting(), Silent())
+        evaluate({"x": _Fixed(scores)}, "t", [_PART], _setting(), SilentProgress())
 
 
 def test_intervals_hold_the_mean_and_pairs_are_tighter_than_their_sides():
@@ -143,4 +149,4 @@ def test_a_user_without_a_figure_is_left_out_of_its_mean():
 
 def test_novelty_counts_training_users_once_an_item():
     split = Split("t", ("a", "b"), (_history(0, 0, 1), _history(0)), _PART, (_PART,), np.array([True, True]))
-    assert Setting.of(split).counts.tolist() == [2, 1]
+    assert EvaluationContext.of(split).counts.tolist() == [2, 1]

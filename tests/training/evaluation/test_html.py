@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from domain.progress import Silent
-from training.evaluation.accumulator import Setting
+from domain.progress import SilentProgress
+from training.evaluation.accumulator import EvaluationContext
 from training.evaluation.bootstrap import Interval
 from training.evaluation.evaluate import evaluate
 from training.evaluation.html import page, write_page
 from training.evaluation.report import EvaluationReport, figure, with_interval
 from training.splits.short_histories import cut_histories
-from training.splits.split import Case, History, Part
+from training.splits.split import EvalCase, EvalSet, History
 
 
 class _Guess:
@@ -42,8 +42,8 @@ def _part(seed):
     for user in range(50):
         rows = rng.choice(np.arange(15), 6, replace=False)
         history = History(rows[:4] + 15, np.zeros(4, np.int64), np.zeros(4, np.float32))
-        cases.append(Case(f"u{user}", history, rows[4:]))
-    return Part(tuple(cases), np.ones(30, bool))
+        cases.append(EvalCase(f"u{user}", history, rows[4:]))
+    return EvalSet(tuple(cases), np.ones(30, bool))
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +56,9 @@ def report():
         "EASE": _Mute(),
     }
     rows["ranker <b>"] = _Likely(3, 0.9)
-    setting = Setting(tuple(f"{row:02}" for row in range(30)), np.arange(30.0), np.eye(30, dtype=np.float32))
-    table = evaluate(rows, "warm-users", parts, setting, Silent())
-    cold = evaluate(rows, "1 event", [cut_histories(part, 1) for part in parts], setting, Silent())
+    setting = EvaluationContext(tuple(f"{row:02}" for row in range(30)), np.arange(30.0), np.eye(30, dtype=np.float32))
+    table = evaluate(rows, "warm-users", parts, setting, SilentProgress())
+    cold = evaluate(rows, "1 event", [cut_histories(part, 1) for part in parts], setting, SilentProgress())
     return EvaluationReport({"protocol": "warm-users, seed <42>"}, table, (cold,), ("A note.",))
 
 
@@ -83,8 +83,8 @@ def test_the_reference_is_the_best_baseline_that_answered(report):
 
 
 def test_a_table_without_answers_is_a_page_too():
-    setting = Setting(tuple(f"{row:02}" for row in range(30)), np.ones(30))
-    table = evaluate({"EASE": _Mute()}, "cold-items", [_part(0)], setting, Silent())
+    setting = EvaluationContext(tuple(f"{row:02}" for row in range(30)), np.ones(30))
+    table = evaluate({"EASE": _Mute()}, "cold-items", [_part(0)], setting, SilentProgress())
     assert "No row could answer" in page(EvaluationReport({}, table))
 
 

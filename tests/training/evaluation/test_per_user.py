@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from tests.support.histories import history
-from training.evaluation.accumulator import Setting
+from training.evaluation.accumulator import EvaluationContext
 from training.evaluation.evaluate import evaluate
 from training.evaluation.per_user import pooled, read_user_figures, write_user_figures
 from training.evaluation.report import EvaluationReport
-from training.splits.split import Case, Part, Split
+from training.splits.split import EvalCase, EvalSet, Split
 
 COUNT = 20
 
@@ -28,11 +28,11 @@ class Favourite:
 
 @pytest.fixture(scope="module")
 def report():
-    cases = tuple(Case(f"u{n}", history(0), np.array([n])) for n in (5, 6))
-    part = Part(cases, np.ones(COUNT, bool))
+    cases = tuple(EvalCase(f"u{n}", history(0), np.array([n])) for n in (5, 6))
+    part = EvalSet(cases, np.ones(COUNT, bool))
     split = Split("next-item", tuple(map(str, range(COUNT))), (history(0, 1),), part, (part,), np.ones(COUNT, bool))
     rows = {"five": Favourite(5), "six": Favourite(6)}
-    table = evaluate(rows, "next-item", split.tests, Setting.of(split, None, 1), Silent())
+    table = evaluate(rows, "next-item", split.tests, EvaluationContext.of(split, None, 1), SilentProgress())
     return EvaluationReport({}, table)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.ranking.features import FEATURE_NAMES
-from training.ranking.acceptance import HeldOut, examples_ndcg, judge_held_out
+from training.ranking.acceptance import HeldOut, evaluate_held_out, examples_ndcg
 from training.ranking.examples import Examples
 
 COLLABORATIVE = FEATURE_NAMES.index("collaborative_standardised")
@@ -42,8 +42,10 @@ def test_ndcg_counts_places_and_targets_that_were_not_recalled(examples):
 
 def test_only_whole_histories_that_were_held_out_are_judged(examples):
     second = 1 / np.log2(3)
-    found = judge_held_out(Knowing(), examples, np.array([False, True, True]), {"collaborative": 1.0})
+    found = evaluate_held_out(Knowing(), examples, np.array([False, True, True]), {"collaborative": 1.0})
     assert found == HeldOut(1.0, pytest.approx(second), 1)
-    popular = judge_held_out(Knowing(), examples, np.array([True, True, True]), {"collaborative": 0.1, "popular": 1.0})
+    popular = evaluate_held_out(
+        Knowing(), examples, np.array([True, True, True]), {"collaborative": 0.1, "popular": 1.0}
+    )
     assert popular == HeldOut(1.0, pytest.approx(0.5), 2)
-    assert judge_held_out(Knowing(), examples, np.zeros(3, bool), {"collaborative": 1.0}).count == 0
+    assert evaluate_held_out(Knowing(), examples, np.zeros(3, bool), {"collaborative": 1.0}).count == 0

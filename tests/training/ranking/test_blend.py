@@ -12,8 +12,8 @@ from training.ranking.blend import (
     choose_weights,
     crossed_ndcg,
     fit_hybrid,
-    standardised_rows,
     with_prior,
+    z_scores,
 )
 from training.ranking.sources import RecallRecipe, RecallSettings, fit_recall
 from training.splits.validation import validation_ndcg
@@ -53,7 +53,7 @@ def test_t7_one_order_for_cosine_product_and_distance_on_unit_vectors():
 
 def test_rows_are_standardised_over_what_is_said():
     within = np.array([True, True, True, False])
-    found = standardised_rows(np.array([[1.0, 3.0, -np.inf, 5.0], [-np.inf] * 4]), within)
+    found = z_scores(np.array([[1.0, 3.0, -np.inf, 5.0], [-np.inf] * 4]), within)
     assert found[0].tolist() == [-1, 1, -1, 3]
     assert not found[1].any()
 

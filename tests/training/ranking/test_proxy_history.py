@@ -15,12 +15,12 @@ from training.evaluation.pipeline_rows import HybridReader
 from training.ranking.blend import Hybrid
 from training.ranking.folder import load_hybrid, save_hybrid
 from training.ranking.proxy_history import (
-    ToldLines,
-    ToldSettings,
+    ProxyLines,
+    ProxySettings,
     draw_lines,
-    fit_told,
+    fit_proxy_blend,
     knowledge_of,
-    read_told,
+    read_proxy_history,
     scores_of,
 )
 from training.ranking.sources import RecallRecipe, RecallSettings, fit_recall
@@ -31,7 +31,7 @@ ITEMS = 30
 TEXTS = tuple(f"thing {row}" for row in range(ITEMS))
 # What people choose depends on the row modulo 3, what items are like on the row modulo 5: likeness alone misleads.
 LIKE = np.eye(8, dtype=np.float32)
-SETTINGS = ToldSettings(nearest=(1, 3), temperatures=(0.1,))
+SETTINGS = ProxySettings(nearest=(1, 3), temperatures=(0.1,))
 
 
 def vectors_of(rows):
@@ -69,31 +69,31 @@ def lines_of(validation, settings=SETTINGS):
 
 
 def test_lines_are_about_the_last_event_and_some_before_it(validation):
-    lines = lines_of(validation, ToldSettings(lines_each=2))
+    lines = lines_of(validation, ProxySettings(lines_each=2))
     assert len(lines.own) == 2 * len(validation.cases)
     assert np.array_equal(lines.vectors, vectors_of(lines.own))
     for own, case in zip(lines.own, lines.part.cases, strict=True):
         assert own in case.history.rows, "the whole history stays left out of the answers"
     assert lines.own[1::2].tolist() == [case.history.rows[-1] for case in validation.cases]
-    few = lines_of(validation, ToldSettings(line_limit=5))
+    few = lines_of(validation, ProxySettings(line_limit=5))
     assert len(few.own) == len({case.user_id for case in few.part.cases}) == 5
 
 
 def test_what_cannot_be_told_is_not_asked(validation, recall):
     lines = draw_lines(validation, lambda part: text_only(part, ("",) * ITEMS, TextTemplate()), encode, SETTINGS, 0)
     assert not lines.part.cases
-    assert fit_told(knowledge_of(recall), lines, SETTINGS) is None
+    assert fit_proxy_blend(knowledge_of(recall), lines, SETTINGS) is None
     assert knowledge_of(replace(recall, semantic=None)) is None
 
 
 def test_what_was_chosen_together_finds_what_likeness_misses(validation, recall):
     knowledge, lines = knowledge_of(recall), lines_of(validation)
-    blend = fit_told(knowledge, lines, SETTINGS)
+    blend = fit_proxy_blend(knowledge, lines, SETTINGS)
     assert blend.nearest == 1, "the line is the item's own text, so the first is right where it is there"
     assert blend.weights["collaborative"] > 0
 
     def figure(weights):
-        told = [read_told(query, knowledge, blend) for query in lines.vectors]
+        told = [read_proxy_history(query, knowledge, blend) for query in lines.vectors]
         return ndcg_by_case(scores_of(told, knowledge, weights), lines.part).mean()
 
     assert figure(blend.weights) > 1.3 * max(figure({"semantic_history": 1.0}), figure({"popular": 1.0}))
@@ -105,8 +105,8 @@ def test_lines_are_asked_as_though_the_catalogue_lacked_their_item_too():
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     table = NeighbourTable(np.array([[4], [5], [4], [4], [-1], [-1]], np.int32), np.ones((6, 1), np.float32))
     knowledge = Knowledge(vectors, np.zeros(6, bool), table, PopularItems(np.arange(6, dtype=np.float32)))
-    lines = ToldLines(part(6, ((0,), (4,))), vectors[:1], np.array([0]))
-    blend = fit_told(knowledge, lines, SETTINGS)
+    lines = ProxyLines(part(6, ((0,), (4,))), vectors[:1], np.array([0]))
+    blend = fit_proxy_blend(knowledge, lines, SETTINGS)
     assert (blend.nearest, blend.temperature) == (3, 0.1)
 
 
@@ -114,17 +114,17 @@ def test_popularity_never_answers_alone():
     vectors = np.array([[1, 0], [1, 0], [1, 0], [0, 1]], np.float32)
     nobody = NeighbourTable(np.full((4, 1), -1, np.int32), np.zeros((4, 1), np.float32))
     knowledge = Knowledge(vectors, np.zeros(4, bool), nobody, PopularItems(np.arange(4, dtype=np.float32)))
-    lines = ToldLines(part(4, ((0,), (3,))), vectors[:1], np.array([0]))
-    assert fit_told(knowledge, lines, SETTINGS).weights == {"popular": 1.0, "semantic_history": 0.05}
+    lines = ProxyLines(part(4, ((0,), (3,))), vectors[:1], np.array([0]))
+    assert fit_proxy_blend(knowledge, lines, SETTINGS).weights == {"popular": 1.0, "semantic_history": 0.05}
 
 
 def test_the_row_reads_text_by_what_was_saved(validation, recall, tmp_path):
-    blend = fit_told(knowledge_of(recall), lines_of(validation), SETTINGS)
+    blend = fit_proxy_blend(knowledge_of(recall), lines_of(validation), SETTINGS)
     within = np.ones(ITEMS, bool)
     save_hybrid(Hybrid(recall, {"collaborative": 1.0}, within, blend), tmp_path)
     reader = HybridReader(load_hybrid(tmp_path, recall, within), encode)
     knowledge = knowledge_of(recall)
-    expected = scores_of([read_told(encode(["thing 7"])[0], knowledge, blend)], knowledge, blend.weights)
+    expected = scores_of([read_proxy_history(encode(["thing 7"])[0], knowledge, blend)], knowledge, blend.weights)
     assert np.array_equal(reader.text_scores(["thing 7"]), expected)
     silent = replace(reader, hybrid=replace(reader.hybrid, told=None))
     assert np.allclose(silent.text_scores(["thing 7"])[0], vectors_of(np.arange(ITEMS)) @ encode(["thing 7"])[0])

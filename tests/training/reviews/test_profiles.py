@@ -3,7 +3,7 @@ import pytest
 
 from core.aspects.extract import ASPECTS
 from domain.errors import StorageError
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from training.interactions.table import Interactions
 from training.reviews.profiles import (
     Review,
@@ -13,7 +13,7 @@ from training.reviews.profiles import (
     train_review_profiles,
 )
 from training.run.steps.aspects import training_reviews
-from training.splits.split import Case, History, Part, Split
+from training.splits.split import EvalCase, EvalSet, History, Split
 
 PRICE = ASPECTS.index("price")
 SETTINGS = ReviewProfileSettings()
@@ -27,7 +27,7 @@ def test_reviews_become_profiles_of_items_and_users(tmp_path):
         Review("", "lamp", "   "),
         Review("cal", "rug", "Arrived on Monday."),
     ]
-    profiles = train_review_profiles(reviews, SETTINGS, Silent())
+    profiles = train_review_profiles(reviews, SETTINGS, SilentProgress())
     assert set(profiles.items.scores) == {"kettle", "lamp", "rug"}
     assert profiles.items.scores["kettle"][PRICE] > 0 > profiles.items.scores["lamp"][PRICE]
     assert profiles.items.mentions["kettle"][PRICE] == 2
@@ -45,13 +45,13 @@ def test_only_the_newest_reviews_are_read():
         Review("ben", "kettle", "Cheap."),
         Review("cal", "kettle", "Cheap."),
     ]
-    profiles = train_review_profiles(reviews, ReviewProfileSettings(newest_texts=2), Silent())
+    profiles = train_review_profiles(reviews, ReviewProfileSettings(newest_texts=2), SilentProgress())
     assert profiles.items.mentions["kettle"][PRICE] == 2
     assert profiles.items.scores["kettle"][PRICE] > 0
 
 
 def test_no_reviews_give_empty_tables():
-    profiles = train_review_profiles([], SETTINGS, Silent())
+    profiles = train_review_profiles([], SETTINGS, SilentProgress())
     assert not profiles.items.scores
     assert aspect_coverage([], profiles.items) == 0
 
@@ -59,14 +59,14 @@ def test_no_reviews_give_empty_tables():
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="file"):
-        train_review_profiles([], SETTINGS, Silent()).save(tmp_path / "file")
+        train_review_profiles([], SETTINGS, SilentProgress()).save(tmp_path / "file")
 
 
 def test_what_is_asked_for_is_not_read():
     """A review of the validation's or the test's answer, or of an item that is to be new, would give it away."""
     history = History(np.array([0]), np.array([0]), np.zeros(1, np.float32))
-    asked = Part((Case("ann", history, np.array([1])),), np.ones(3, bool))
-    tested = Part((Case("ben", history, np.array([1])),), np.ones(3, bool))
+    asked = EvalSet((EvalCase("ann", history, np.array([1])),), np.ones(3, bool))
+    tested = EvalSet((EvalCase("ben", history, np.array([1])),), np.ones(3, bool))
     split = Split("next-item", ("a", "b", "c"), (history,), asked, (tested,), np.array([True, True, False]))
     interactions = Interactions(
         ("ann", "ben", "cal"),

@@ -1,7 +1,7 @@
 import numpy as np
 
 from training.run.dataset import hold_last_events
-from training.splits.split import History, Part, Split
+from training.splits.split import EvalSet, History, Split
 
 
 def _history(rows):
@@ -13,7 +13,7 @@ def test_last_events_of_some_users_are_held_back_from_training():
     rng = np.random.default_rng(0)
     train = (*(_history(rng.choice(30, 10, replace=False)) for _ in range(30)), _history([3]))
     known = np.ones(30, bool)
-    split = Split("cold-items", tuple(str(row) for row in range(30)), train, Part((), known), (), known)
+    split = Split("cold-items", tuple(str(row) for row in range(30)), train, EvalSet((), known), (), known)
     inner = hold_last_events(split, seed=1)
     assert len(inner.validation.cases) == 3
     shorter = [(a, b) for a, b in zip(train, inner.train, strict=True) if len(a) != len(b)]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from tests.support.small_encoder import WORDS, write_encoder
 from training.collaborative.ease import EaseSettings
 from training.encoder.contrastive import ContrastiveSettings
@@ -20,7 +20,7 @@ from training.run.dataset import BaseEncoder
 from training.run.folder import RunFolder
 from training.run.item_facts import item_facts
 from training.run.load import DataRequest, load_data
-from training.run.out_of_fold import TEXT_MAP, MapRecipe, content_of_others
+from training.run.out_of_fold import TEXT_MAP, MapRecipe, out_of_fold_vectors
 from training.run.runner import run_steps
 from training.run.steps.collaborative import CollaborativeStep
 from training.run.steps.encoder import EncoderStep
@@ -43,7 +43,7 @@ QUICK = RankingSettings(
 
 
 @pytest.fixture
-def material(tmp_path):
+def data(tmp_path):
     """Half of the items and users keep to one half of the words; beyond that everybody chooses by chance."""
     rng = np.random.default_rng(0)
     with (tmp_path / "items.jsonl").open("w") as stream:
@@ -58,23 +58,23 @@ def material(tmp_path):
             writer.writerows((f"u{user}", f"i{item:03d}") for item in chosen)
     request = DataRequest(tmp_path / "items.jsonl", tmp_path / "interactions.csv", "warm-users", 42, None)
     base = BaseEncoder(write_encoder(tmp_path / "base"), "small", 64)
-    return load_data(request, lambda: base, tmp_path / "model", tmp_path / "cache", Silent()).material
+    return load_data(request, lambda: base, tmp_path / "model", tmp_path / "cache", SilentProgress()).data
 
 
-def run(material, *steps):
-    with RunFolder(material.out).open() as folder:
-        run_steps(steps, material, folder, (), lambda line: None)
+def run(data, *steps):
+    with RunFolder(data.out).open() as folder:
+        run_steps(steps, data, folder, (), lambda line: None)
         return dict(folder.steps)
 
 
-def test_fitted_to_everybody_it_is_the_encoder_and_to_others_it_knows_nothing_of_somebody(material):
-    assert content_of_others(material, items_hidden=False) is None  # no encoder yet
-    assert run(material, EncoderStep(MAP))["encoder"].accepted
-    content, train = content_of_others(material, items_hidden=False), material.split.train
+def test_fitted_to_everybody_it_is_the_encoder_and_to_others_it_knows_nothing_of_somebody(data):
+    assert out_of_fold_vectors(data, items_hidden=False) is None  # no encoder yet
+    assert run(data, EncoderStep(MAP))["encoder"].accepted
+    content, train = out_of_fold_vectors(data, items_hidden=False), data.split.train
     assert content is not None
-    np.testing.assert_allclose(content(train), item_facts(material).vectors, atol=1e-4)
-    again = item_vectors(material.texts, material.out / "encoder", 64, material.out / "empty", Silent())
-    np.testing.assert_allclose(item_facts(material).vectors, again, atol=1e-4)
+    np.testing.assert_allclose(content(train), item_facts(data).vectors, atol=1e-4)
+    again = item_vectors(data.texts, data.out / "encoder", 64, data.out / "empty", SilentProgress())
+    np.testing.assert_allclose(item_facts(data).vectors, again, atol=1e-4)
 
     def own_likeness(vectors):
         """Mean cosine of items that one user chose together."""
@@ -84,32 +84,32 @@ def test_fitted_to_everybody_it_is_the_encoder_and_to_others_it_knows_nothing_of
     assert own_likeness(content(train[1:])) < own_likeness(content(train)) - 0.05
 
 
-def test_texts_of_items_that_stand_for_new_ones_are_not_read(material):
-    run(material, EncoderStep(MAP))
-    train = material.split.train
+def test_texts_of_items_that_stand_for_new_ones_are_not_read(data):
+    run(data, EncoderStep(MAP))
+    train = data.split.train
     some = [one.take(one.rows < ITEMS // 2) for one in train if (one.rows < ITEMS // 2).any()]
-    hidden, seen = (content_of_others(material, items_hidden=items_hidden)(some) for items_hidden in (True, False))
+    hidden, seen = (out_of_fold_vectors(data, items_hidden=items_hidden)(some) for items_hidden in (True, False))
     assert not np.allclose(hidden, seen, atol=1e-3)
 
 
-def test_what_the_encoder_knows_of_those_asked_does_not_flatter_the_ranker(material):
+def test_what_the_encoder_knows_of_those_asked_does_not_flatter_the_ranker(data):
     steps = (EncoderStep(MAP), CollaborativeStep(RecallSettings(ease=EaseSettings(tried=(10.0,)))), RankingStep(QUICK))
-    honest = run(material, *steps)["ranker"].figures
+    honest = run(data, *steps)["ranker"].figures
     # A map fitted to everybody, as earlier versions asked with.
-    (material.out / TEXT_MAP).unlink()
-    flattered = RankingStep(QUICK).make(material, material.out / "again").figures
+    (data.out / TEXT_MAP).unlink()
+    flattered = RankingStep(QUICK).make(data, data.out / "again").figures
     assert honest["held_out_ndcg_at_100"] < flattered["held_out_ndcg_at_100"] - 0.02
 
 
-def test_a_fine_tuned_transformer_has_seen_everybody_so_the_base_stands_below_the_map(material):
+def test_a_fine_tuned_transformer_has_seen_everybody_so_the_base_stands_below_the_map(data):
     eager = ContrastiveSettings(
         "full", steps=3, batch_size=8, mini_batch_size=8, max_tokens=16, learning_rate=1e-2, judgements=1
     )
     tuned, plain = replace(MAP, contrastive=eager), MAP
-    run(material, EncoderStep(plain))
-    train = material.split.train
-    before = content_of_others(material, items_hidden=False)(train)
-    recipe = MapRecipe.load(material.out / TEXT_MAP)
-    run(material, EncoderStep(tuned))
-    assert MapRecipe.load(material.out / TEXT_MAP) == recipe
-    np.testing.assert_allclose(content_of_others(material, items_hidden=False)(train), before, atol=1e-5)
+    run(data, EncoderStep(plain))
+    train = data.split.train
+    before = out_of_fold_vectors(data, items_hidden=False)(train)
+    recipe = MapRecipe.load(data.out / TEXT_MAP)
+    run(data, EncoderStep(tuned))
+    assert MapRecipe.load(data.out / TEXT_MAP) == recipe
+    np.testing.assert_allclose(out_of_fold_vectors(data, items_hidden=False)(train), before, atol=1e-5)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from domain.errors import NothingToLearnFrom, TrainingRefused
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from training.run.folder import RunFolder, StepRecord
 from training.run.load import DataRequest, load_data
 from training.run.runner import run_steps
@@ -27,13 +27,13 @@ class Step:
         self.name, self.outputs, self.too_little = name, (name,), too_little
         self.fewest = 2 if too_little else 1
 
-    def applies(self, material):
+    def applies(self, data):
         return ""
 
-    def settings(self, material):
+    def settings(self, data):
         return Settings(self.fewest)
 
-    def make(self, material, work):
+    def make(self, data, work):
         (work / self.name).write_text("half")
         if self.too_little:
             raise NothingToLearnFrom(self.too_little)
@@ -48,9 +48,9 @@ def run(tmp_path):
     def start(*only, too_little="nobody did two things"):
         request = DataRequest(None, tmp_path / "i.csv", None, 42, None)
         with RunFolder(tmp_path / "model").open() as folder:
-            loaded = load_data(request, lambda: None, tmp_path / "model", tmp_path / "cache", Silent())
+            loaded = load_data(request, lambda: None, tmp_path / "model", tmp_path / "cache", SilentProgress())
             steps = [Step("first"), Step("second", too_little), Step("third")]
-            return run_steps(steps, loaded.material, folder, only, said.append)
+            return run_steps(steps, loaded.data, folder, only, said.append)
 
     start.said = said
     return start

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from domain.errors import TrainingRefused
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from training.run.folder import StepRecord
 from training.run.search import SearchSpace, Span, search_settings
 
@@ -31,10 +31,10 @@ class _Step:
     def __init__(self, settings):
         self._settings = settings
 
-    def applies(self, material):
+    def applies(self, data):
         return ""
 
-    def make(self, material, work):
+    def make(self, data, work):
         assert work.is_dir()
         type(self).made += 1
         error = (self._settings.width - 7) ** 2 + (self._settings.inner.rate - 0.3) ** 2
@@ -45,7 +45,7 @@ _SPACE = SearchSpace("recall", {"width": Span(1, 10), "inner.rate": Span(0.01, 1
 
 
 def _material(tmp_path):
-    return SimpleNamespace(key="k", out=tmp_path, seed=1, observer=Silent())
+    return SimpleNamespace(key="k", out=tmp_path, seed=1, progress=SilentProgress())
 
 
 def test_better_settings_are_found_and_written_down(tmp_path):

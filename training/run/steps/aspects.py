@@ -15,7 +15,7 @@ from training.reviews.profiles import (
     aspect_coverage,
     train_review_profiles,
 )
-from training.run.dataset import Material
+from training.run.dataset import TrainingData
 from training.run.folder import StepRecord
 from training.splits.split import Split
 
@@ -30,21 +30,21 @@ class AspectsStep:
     def __init__(self, settings: ReviewProfileSettings) -> None:
         self._settings = settings
 
-    def applies(self, material: Material) -> str:
+    def applies(self, data: TrainingData) -> str:
         """Says that the interactions carry no reviews, where they don't."""
-        texts = material.interactions.text
+        texts = data.interactions.text
         return "" if texts is not None and any(text.strip() for text in texts) else "the interactions carry no text"
 
-    def settings(self, material: Material) -> ReviewProfileSettings:
+    def settings(self, data: TrainingData) -> ReviewProfileSettings:
         """Returns the settings."""
         return self._settings
 
-    def make(self, material: Material, work: Path) -> StepRecord:
+    def make(self, data: TrainingData, work: Path) -> StepRecord:
         """Reads the training part's reviews."""
-        reviews = list(training_reviews(material.interactions, material.split))
-        profiles = train_review_profiles(reviews, self._settings, material.observer)
+        reviews = list(training_reviews(data.interactions, data.split))
+        profiles = train_review_profiles(reviews, self._settings, data.progress)
         profiles.save(work)
-        covered = aspect_coverage(material.split.item_ids, profiles.items)
+        covered = aspect_coverage(data.split.item_ids, profiles.items)
         return StepRecord(
             0, "", None, {"items_with_aspects": covered}, [f"{len(reviews):,} reviews of the training part"]
         )

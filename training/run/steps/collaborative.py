@@ -6,14 +6,14 @@ from pathlib import Path
 from training.collaborative.popularity import fit_popularity
 from training.ranking.folder import COLLABORATIVE, save_chosen, save_recall
 from training.ranking.sources import RecallRecipe, RecallSettings, choose_recall, fit_recall
-from training.run.dataset import Material
+from training.run.dataset import TrainingData
 from training.run.folder import StepRecord
 from training.run.item_facts import item_facts
 from training.splits.validation import validation_ndcg
 
 
 class CollaborativeStep:
-    """Writes `collaborative/`: neighbours.npz, followers.npz, popularity.npy and the ids that their rows stand for."""
+    """The collaborative step: writes neighbours, item transitions, popularity and the item ids of their rows."""
 
     name = "collaborative"
     outputs = (COLLABORATIVE,)
@@ -22,32 +22,32 @@ class CollaborativeStep:
     def __init__(self, settings: RecallSettings) -> None:
         self._settings = settings
 
-    def applies(self, material: Material) -> str:
+    def applies(self, data: TrainingData) -> str:
         """Every run has interactions."""
         return ""
 
-    def settings(self, material: Material) -> RecallSettings:
+    def settings(self, data: TrainingData) -> RecallSettings:
         """Returns the settings."""
         return self._settings
 
-    def make(self, material: Material, work: Path) -> StepRecord:
+    def make(self, data: TrainingData, work: Path) -> StepRecord:
         """Chooses settings on validation, fits, and keeps the strongest neighbours."""
-        warm = material.warm
-        recipe = RecallRecipe(item_facts(material), self._settings)
-        chosen = choose_recall(warm.train, warm.validation, recipe, material.observer)
+        warm = data.warm
+        recipe = RecallRecipe(item_facts(data), self._settings)
+        chosen = choose_recall(warm.train, warm.validation, recipe, data.progress)
         recipe = replace(recipe, settings=chosen)
         recall = fit_recall(warm.train, recipe)
-        prior = fit_popularity(warm.train, material.item_count, chosen.popularity)
+        prior = fit_popularity(warm.train, data.item_count, chosen.popularity)
         figures = {
             "ndcg_at_100": validation_ndcg(recall.collaborative, warm.validation),
             "popularity_ndcg_at_100": validation_ndcg(prior, warm.validation),
         }
-        if warm is not material.split:
-            recall = fit_recall(material.split.train, recipe)
-        save_recall(recall, material.split.item_ids, work / COLLABORATIVE)
+        if warm is not data.split:
+            recall = fit_recall(data.split.train, recipe)
+        save_recall(recall, data.split.item_ids, work / COLLABORATIVE)
         save_chosen(chosen, work / COLLABORATIVE)
         accepted = figures["ndcg_at_100"] > figures["popularity_ndcg_at_100"]
         ease = chosen.ease
-        note = f"EASE lambda {ease.regularisation:g}, content {chosen.side_weight:g}, met {ease.weak_weight:g}"
+        note = f"EASE lambda {ease.regularisation:g}, content {chosen.side_weight:g}, met {ease.impression_weight:g}"
         note += f", low rank {chosen.low_rank:g}"
         return StepRecord(0, "", accepted, figures, [note])

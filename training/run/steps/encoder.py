@@ -12,7 +12,7 @@ from training.encoder.train import (
     EncoderSettings,
     train_encoder,
 )
-from training.run.dataset import Material
+from training.run.dataset import TrainingData
 from training.run.folder import StepRecord
 from training.run.out_of_fold import TEXT_MAP, MapRecipe
 
@@ -20,7 +20,7 @@ ENCODER = "encoder"
 
 
 class EncoderStep:
-    """Writes `encoder/`, a sentence-transformers folder, and `text_map.json`, how it was made, if it was accepted."""
+    """The encoder step: writes `encoder/` and `text_projection.json`, its record, where the encoder is accepted."""
 
     name = ENCODER
     outputs = (ENCODER, TEXT_MAP)
@@ -29,34 +29,34 @@ class EncoderStep:
     def __init__(self, settings: EncoderSettings) -> None:
         self._settings = settings
 
-    def applies(self, material: Material) -> str:
+    def applies(self, data: TrainingData) -> str:
         """Needs texts."""
-        return "" if material.encoder is not None else "no item has a text"
+        return "" if data.encoder is not None else "no item has a text"
 
-    def settings(self, material: Material) -> EncoderSettings:
+    def settings(self, data: TrainingData) -> EncoderSettings:
         """Returns the settings."""
         return self._settings
 
-    def make(self, material: Material, work: Path) -> StepRecord:
+    def make(self, data: TrainingData, work: Path) -> StepRecord:
         """Trains, and judges on pretended new items and on validation."""
-        base, texts, vectors = material.encoder, material.texts, material.vectors
+        base, texts, vectors = data.encoder, data.texts, data.vectors
         assert base is not None and texts is not None and vectors is not None
-        titles = [item.title for item in material.items or ()]
-        start = material.start if material.start and material.start.encoder else None
+        titles = [item.title for item in data.items or ()]
+        start = data.start if data.start and data.start.encoder else None
         inputs = EncoderInputs(
             texts,
             vectors,
             base.folder,
             base.max_tokens,
-            material.split,
+            data.split,
             titles,
             work / "fine_tuning",
             start.encoder if start else None,
         )
-        result = train_encoder(inputs, self._settings, material.seed, material.observer)
+        result = train_encoder(inputs, self._settings, data.seed, data.progress)
         if result.accepted:
             result.save(work / ENCODER)
-            keep_item_vectors(result.vectors, texts, work / ENCODER, base.max_tokens, material.cache)
+            keep_item_vectors(result.vectors, texts, work / ENCODER, base.max_tokens, data.cache)
             MapRecipe(result.choice, result.shape).save(work / TEXT_MAP)
         before, after = result.figures[ZERO_SHOT], result.figures[str(result.choice)]
         figures = {

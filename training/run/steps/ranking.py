@@ -3,23 +3,23 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from core.ranking.blend import ToldBlend
+from core.ranking.blend import ProxyBlend
 from domain.text import TextTemplate
-from training.ranking.acceptance import judge_held_out
+from training.ranking.acceptance import evaluate_held_out
 from training.ranking.blend import HybridSettings, crossed_ndcg, fit_hybrid
 from training.ranking.examples import ExampleSettings, cross_fitted_examples, hold_out_of
 from training.ranking.folder import COLLABORATIVE, RANKER, load_recall, save_hybrid, with_chosen
-from training.ranking.proxy_history import ToldSettings, draw_lines, fit_told, knowledge_of
+from training.ranking.proxy_history import ProxySettings, draw_lines, fit_proxy_blend, knowledge_of
 from training.ranking.ranker import Ranker, RankerSettings, held_out, train_ranker
 from training.ranking.sources import Recall, RecallRecipe, RecallSettings
 from training.ranking.thresholds import ThresholdSettings, save_thresholds, validation_thresholds
-from training.run.dataset import Material
+from training.run.dataset import TrainingData
 from training.run.folder import StepRecord
 from training.run.item_facts import item_facts, query_vectors
-from training.run.out_of_fold import content_of_others
-from training.run.steps.user_tower import saved_tower, tower_of_others
+from training.run.out_of_fold import out_of_fold_vectors
+from training.run.steps.user_tower import out_of_fold_tower, saved_tower
 from training.splits.short_histories import read_reviews, text_only
-from training.splits.split import Part, Scorer
+from training.splits.split import EvalSet, Scorer
 from training.splits.validation import ndcg_by_case, validation_ndcg
 
 _THRESHOLDS = "thresholds.json"
@@ -43,7 +43,7 @@ class RankingSettings:
     examples: ExampleSettings = field(default_factory=ExampleSettings)
     ranker: RankerSettings = field(default_factory=RankerSettings)
     thresholds: ThresholdSettings = field(default_factory=ThresholdSettings)
-    told: ToldSettings = field(default_factory=ToldSettings)
+    told: ProxySettings = field(default_factory=ProxySettings)
 
 
 class RankingStep:
@@ -56,31 +56,31 @@ class RankingStep:
     def __init__(self, settings: RankingSettings) -> None:
         self._settings = settings
 
-    def applies(self, material: Material) -> str:
+    def applies(self, data: TrainingData) -> str:
         """Needs the collaborative tables."""
-        return "" if (material.out / COLLABORATIVE).is_dir() else "collaborative/ is not there; train it first"
+        return "" if (data.out / COLLABORATIVE).is_dir() else "collaborative/ is not there; train it first"
 
-    def settings(self, material: Material) -> RankingSettings:
+    def settings(self, data: TrainingData) -> RankingSettings:
         """Returns the settings."""
         return self._settings
 
-    def make(self, material: Material, work: Path) -> StepRecord:
+    def make(self, data: TrainingData, work: Path) -> StepRecord:
         """Trains on cross-fitted questions; the ranker stays where it beats the blend and every source.
 
         Validation cases and held-out questions of training users count alike.
         """
-        settings, split = self._settings, material.split
-        facts = item_facts(material)
-        tower = saved_tower(material.out, facts.vectors)
-        recall = load_recall(material.out / COLLABORATIVE, facts, tower)
+        settings, split = self._settings, data.split
+        facts = item_facts(data)
+        tower = saved_tower(data.out, facts.vectors)
+        recall = load_recall(data.out / COLLABORATIVE, facts, tower)
         recall = replace(recall, list_lengths=settings.recall.list_lengths)
-        hybrid = fit_hybrid(recall, split.validation, settings.hybrid, material.observer)
-        hybrid = replace(hybrid, told=_told(material, recall, settings.told))
+        hybrid = fit_hybrid(recall, split.validation, settings.hybrid, data.progress)
+        hybrid = replace(hybrid, told=_told(data, recall, settings.told))
         asked = replace(settings.examples, hold_out=hold_out_of(split.protocol))
-        material.observer.step("questions for the ranker from sources fitted without those asked")
-        others = None if tower is None else tower_of_others(material, tower.settings)
-        content = content_of_others(material, items_hidden=asked.hold_out == "items")
-        recipe = RecallRecipe(facts, with_chosen(settings.recall, material.out / COLLABORATIVE), others, content)
+        data.progress.step("questions for the ranker from sources fitted without those asked")
+        others = None if tower is None else out_of_fold_tower(data, tower.settings)
+        content = out_of_fold_vectors(data, items_hidden=asked.hold_out == "items")
+        recipe = RecallRecipe(facts, with_chosen(settings.recall, data.out / COLLABORATIVE), others, content)
         save_hybrid(hybrid, work / RANKER)
         chosen = validation_thresholds(_sources(recall), split.validation, settings.thresholds)
         save_thresholds(chosen, work / _THRESHOLDS)
@@ -94,14 +94,14 @@ class RankingStep:
             "source_ndcg_at_100": _best_source(recall, split.validation),
         }
         try:
-            examples = cross_fitted_examples(split.train, recipe, asked, material.seed)
-            model = train_ranker(examples, settings.ranker, material.seed, material.observer)
+            examples = cross_fitted_examples(split.train, recipe, asked, data.seed)
+            model = train_ranker(examples, settings.ranker, data.seed, data.progress)
         except ValueError as error:
             return StepRecord(0, "", False, figures, [*notes, f"no ranker: {error}"])
         ranker = Ranker(hybrid, model, settings.ranker.candidate_limit, split.validation.candidates)
         figures = {"ndcg_at_100": validation_ndcg(ranker, split.validation)} | figures
-        held = held_out(examples, settings.ranker, material.seed)
-        judged = judge_held_out(model, examples, held, hybrid.weights)
+        held = held_out(examples, settings.ranker, data.seed)
+        judged = evaluate_held_out(model, examples, held, hybrid.weights)
         figures |= {"held_out_ndcg_at_100": judged.ranker, "held_out_hybrid_ndcg_at_100": judged.blend}
         # Without a ranker the blend orders.
         standing = max(figures["hybrid_ndcg_at_100"], figures["source_ndcg_at_100"])
@@ -112,23 +112,23 @@ class RankingStep:
         return StepRecord(0, "", accepted, figures, notes)
 
 
-def _told(material: Material, recall: Recall, settings: ToldSettings) -> ToldBlend | None:
+def _told(data: TrainingData, recall: Recall, settings: ProxySettings) -> ProxyBlend | None:
     """Returns how told histories are answered; None where no item has a text, or none of them can be told."""
-    knowledge, texts = knowledge_of(recall), material.texts
+    knowledge, texts = knowledge_of(recall), data.texts
     if knowledge is None or texts is None:
         return None
-    reviews = read_reviews(material.interactions, material.split.item_ids)
+    reviews = read_reviews(data.interactions, data.split.item_ids)
     lines = draw_lines(
-        material.split.validation,
+        data.split.validation,
         lambda part: text_only(part, texts, TextTemplate(), reviews),
-        lambda told: query_vectors(material, told),
+        lambda told: query_vectors(data, told),
         settings,
-        material.seed,
+        data.seed,
     )
-    return fit_told(knowledge, lines, settings, material.observer)
+    return fit_proxy_blend(knowledge, lines, settings, data.progress)
 
 
-def _best_source(recall: Recall, validation: Part) -> float:
+def _best_source(recall: Recall, validation: EvalSet) -> float:
     """Returns the best validation NDCG@100 of one source alone."""
     scores = recall.source_scores([case.history for case in validation.cases])
     return max(float(ndcg_by_case(found, validation).mean()) for found in scores.values())

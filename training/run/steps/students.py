@@ -8,11 +8,16 @@ import numpy as np
 
 from domain.prompts import TextRole, read_prompts
 from training.distillation.static_student import StaticStudentSettings, train_static_student
-from training.distillation.student_encoder import Schooling, StudentEncoderSettings, encoder_of, train_student_encoder
+from training.distillation.student_encoder import (
+    StudentEncoderSettings,
+    StudentInputs,
+    encoder_of,
+    train_student_encoder,
+)
 from training.distillation.teacher_vectors import Encode
 from training.encoder.folder import tokenizer_file
 from training.encoder.semantic import SemanticScorer
-from training.run.dataset import Material
+from training.run.dataset import TrainingData
 from training.run.folder import StepRecord
 from training.run.item_facts import item_facts
 from training.splits.split import History
@@ -46,28 +51,28 @@ class StudentStep:
     def __init__(self, settings: StudentSettings) -> None:
         self._settings = settings
 
-    def applies(self, material: Material) -> str:
+    def applies(self, data: TrainingData) -> str:
         """Needs texts."""
-        return "" if material.encoder is not None else "no item has a text"
+        return "" if data.encoder is not None else "no item has a text"
 
-    def settings(self, material: Material) -> StudentSettings:
+    def settings(self, data: TrainingData) -> StudentSettings:
         """Returns the settings."""
         return self._settings
 
-    def make(self, material: Material, work: Path) -> StepRecord:
+    def make(self, data: TrainingData, work: Path) -> StepRecord:
         """Distils from item texts, and judges by histories that search the teacher's items."""
-        teacher, texts = _Teacher(material), material.texts
+        teacher, texts = _Teacher(data), data.texts
         assert texts is not None
         student = train_static_student(
             teacher.encode,
             tokenizer_file(teacher.folder),
             texts,
             self._settings.static,
-            material.seed,
-            observer=material.observer,
+            data.seed,
+            progress=data.progress,
             cache=work / "teacher_vectors",
         )
-        theirs, own = _scores(material, teacher.items, student.encoder().encode(texts))
+        theirs, own = _scores(data, teacher.items, student.encoder().encode(texts))
         final = student.result.final
         accepted = own >= self._settings.least_kept * theirs
         if accepted:
@@ -91,26 +96,26 @@ class StudentEncoderStep:
     def __init__(self, settings: StudentEncoderSettings) -> None:
         self._settings = settings
 
-    def applies(self, material: Material) -> str:
+    def applies(self, data: TrainingData) -> str:
         """Needs texts."""
-        return "" if material.encoder is not None else "no item has a text"
+        return "" if data.encoder is not None else "no item has a text"
 
-    def settings(self, material: Material) -> StudentEncoderSettings:
+    def settings(self, data: TrainingData) -> StudentEncoderSettings:
         """Returns the settings."""
         return self._settings
 
-    def make(self, material: Material, work: Path) -> StepRecord:
+    def make(self, data: TrainingData, work: Path) -> StepRecord:
         """Distils from item texts, and judges by histories and items told by the student alone."""
-        teacher, texts = _Teacher(material), material.texts
+        teacher, texts = _Teacher(data), data.texts
         assert texts is not None
         folder = work / STUDENT_ENCODER
-        split = material.split if teacher.trained else None
-        schooling = Schooling(teacher.folder, texts, texts, teacher.max_tokens, split, work)
-        student = train_student_encoder(schooling, folder, self._settings, material.seed, material.observer)
+        split = data.split if teacher.trained else None
+        schooling = StudentInputs(teacher.folder, texts, texts, teacher.max_tokens, split, work)
+        student = train_student_encoder(schooling, folder, self._settings, data.seed, data.progress)
         vectors = student.vectors.copy()
         vectors[~teacher.items.any(axis=1)] = 0  # a text that says nothing
-        theirs, _ = _scores(material, teacher.items, vectors)
-        own = validation_ndcg(SemanticScorer.of(vectors), material.split.validation)
+        theirs, _ = _scores(data, teacher.items, vectors)
+        own = validation_ndcg(SemanticScorer.of(vectors), data.split.validation)
         figures = {
             "ndcg_at_100": own,
             "teacher_ndcg_at_100": theirs,
@@ -127,19 +132,19 @@ class StudentEncoderStep:
 class _Teacher:
     """The run's own encoder where one was accepted, else the base."""
 
-    def __init__(self, material: Material) -> None:
-        base, own = material.encoder, material.out / "encoder"
+    def __init__(self, data: TrainingData) -> None:
+        base, own = data.encoder, data.out / "encoder"
         assert base is not None
         self.trained = (own / "modules.json").is_file()
         self.folder = own if self.trained else base.folder
         self.max_tokens = base.max_tokens
-        vectors = item_facts(material).vectors
-        assert vectors is not None and material.texts is not None
+        vectors = item_facts(data).vectors
+        assert vectors is not None and data.texts is not None
         self.items = vectors
         prompts = read_prompts(self.folder)
         # The student stands in for the encoder where users' texts are read, so it learns these as queries.
         same = prompts.query == prompts.passage
-        self._known = dict(zip(material.texts, vectors, strict=True)) if same else {}
+        self._known = dict(zip(data.texts, vectors, strict=True)) if same else {}
         self._encode: Encode | None = None
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
@@ -162,8 +167,8 @@ class _StudentQueries:
         return np.asarray(self.student.queries(histories) @ self.items.T)
 
 
-def _scores(material: Material, teacher: np.ndarray, student: np.ndarray) -> tuple[float, float]:
+def _scores(data: TrainingData, teacher: np.ndarray, student: np.ndarray) -> tuple[float, float]:
     """Returns validation NDCG@100 of the teacher, and of the student's queries on the teacher's items."""
-    part = material.split.validation
+    part = data.split.validation
     queries = _StudentQueries(SemanticScorer.of(student), teacher)
     return validation_ndcg(SemanticScorer.of(teacher), part), validation_ndcg(queries, part)

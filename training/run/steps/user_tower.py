@@ -10,7 +10,7 @@ from domain.errors import ModelNotUsable
 from training.collaborative.popularity import fit_popularity
 from training.encoder.item_vectors import item_vectors
 from training.encoder.semantic import SemanticScorer
-from training.run.dataset import Material
+from training.run.dataset import TrainingData
 from training.run.folder import StepRecord, digest, write_json
 from training.run.item_facts import item_facts
 from training.sequence.fit import Resume
@@ -33,23 +33,23 @@ class UserTowerStep:
     def __init__(self, settings: UserTowerSettings) -> None:
         self._settings = settings
 
-    def applies(self, material: Material) -> str:
+    def applies(self, data: TrainingData) -> str:
         """Needs somebody who did two things."""
-        long = any(len(history) > 1 for history in material.split.train)
+        long = any(len(history) > 1 for history in data.split.train)
         return "" if long else "no training history has two events"
 
-    def settings(self, material: Material) -> UserTowerSettings:
+    def settings(self, data: TrainingData) -> UserTowerSettings:
         """Returns the settings."""
         return self._settings
 
-    def make(self, material: Material, work: Path) -> StepRecord:
+    def make(self, data: TrainingData, work: Path) -> StepRecord:
         """Trains with early stopping on validation, and compares with what needs no order."""
-        split, facts = material.split, item_facts(material)
-        earlier = earlier_tower(material, self._settings)
-        key = digest(material.key, asdict(self._settings), material.start and material.start.digests)
+        split, facts = data.split, item_facts(data)
+        earlier = earlier_tower(data, self._settings)
+        key = digest(data.key, asdict(self._settings), data.start and data.start.digests)
         begin = None if earlier is None else lambda network, place: carry_over(network, facts.vectors, earlier, place)
-        resume = Resume(material.seed, key, work / "checkpoint.pt", begin)
-        tower = train_user_tower(split, facts.vectors, self._settings, resume, material.observer)
+        resume = Resume(data.seed, key, work / "checkpoint.pt", begin)
+        tower = train_user_tower(split, facts.vectors, self._settings, resume, data.progress)
         continued = [_whole(case.history, case.targets) for case in split.validation.cases]
         figures = {
             "ndcg_at_100": validation_ndcg(tower, split.validation),
@@ -65,10 +65,10 @@ class UserTowerStep:
             tower.save(work / USER_TOWER)
             write_json(work / USER_TOWER / "items.json", list(split.item_ids))
         notes = []
-        if material.start is not None and earlier is not None:
+        if data.start is not None and earlier is not None:
             known = int(earlier.known.sum())
-            notes = [f"started from {material.start.path}, which knew {known:,} of {facts.count:,} items"]
-            notes += material.start.notes()
+            notes = [f"started from {data.start.path}, which knew {known:,} of {facts.count:,} items"]
+            notes += data.start.notes()
         return StepRecord(0, "", accepted, figures, notes)
 
 
@@ -78,26 +78,26 @@ def saved_tower(model: Path, content: np.ndarray | None) -> UserTower | None:
     return UserTower.load(folder, content) if (folder / "settings.json").is_file() else None
 
 
-def earlier_tower(material: Material, settings: UserTowerSettings) -> EarlierTower | None:
+def earlier_tower(data: TrainingData, settings: UserTowerSettings) -> EarlierTower | None:
     """Returns the tower that the run starts from, None where it starts from none.
 
     Raises:
         ModelNotUsable: it is damaged, of another width, or made for the vectors of another encoder.
     """
-    start = material.start
+    start = data.start
     if start is None or start.tower is None:
         return None
-    earlier = open_tower(start.tower, start.item_ids, material.split.item_ids, settings.width)
+    earlier = open_tower(start.tower, start.item_ids, data.split.item_ids, settings.width)
     wanted = earlier.network.shape.content_dimension
     if not wanted:
         return earlier
-    content, base = material.vectors, material.encoder
-    if content is None or base is None or material.texts is None:
+    content, base = data.vectors, data.encoder
+    if content is None or base is None or data.texts is None:
         raise ModelNotUsable(
             f"{start.tower} reads content vectors, and no item has a text here; give --items with texts"
         )
     if start.encoder is not None:
-        content = item_vectors(material.texts, start.encoder, base.max_tokens, material.cache, material.observer)
+        content = item_vectors(data.texts, start.encoder, base.max_tokens, data.cache, data.progress)
     if content.shape[1] != wanted:
         raise ModelNotUsable(
             f"{start.tower} takes vectors of {wanted} numbers, its encoder gives {content.shape[1]}: give the "
@@ -106,8 +106,8 @@ def earlier_tower(material: Material, settings: UserTowerSettings) -> EarlierTow
     return replace(earlier, content=content)
 
 
-def tower_of_others(
-    material: Material, settings: UserTowerSettings
+def out_of_fold_tower(
+    data: TrainingData, settings: UserTowerSettings
 ) -> Callable[[Sequence[History], np.ndarray | None], UserTower]:
     """Returns what trains a tower on some histories alone, so that others can be asked without having been seen.
 
@@ -116,9 +116,9 @@ def tower_of_others(
     settings = replace(settings, members=1)
 
     def train(histories: Sequence[History], content: np.ndarray | None) -> UserTower:
-        known = interaction_matrix(histories, material.item_count).sum(axis=0) > 0
-        split = replace(material.split, train=tuple(histories), known=known)
-        return train_user_tower(split, content, settings, Resume(material.seed, "", None), material.observer)
+        known = interaction_matrix(histories, data.item_count).sum(axis=0) > 0
+        split = replace(data.split, train=tuple(histories), known=known)
+        return train_user_tower(split, content, settings, Resume(data.seed, "", None), data.progress)
 
     return train
 

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from domain.errors import ModelNotUsable, NothingToLearnFrom
-from domain.progress import Observer
+from domain.progress import Progress
 from networks.storage import load_user_tower, read_settings, save_user_tower
 from networks.user_tower_ensemble import UserTowerGroup, unit_states
 from training.sequence.figures import RankingFigures, ranking_figures
 from training.sequence.fit import Resume
 from training.sequence.packing import event_table, pack, sliding_windows
 from training.sequence.user_tower.loss import packed_states, places, targeted
-from training.sequence.user_tower.member import Lesson, chunks, last_states, train_member
+from training.sequence.user_tower.member import TrainingSet, chunks, last_states, train_member
 from training.sequence.user_tower.settings import UserTowerSettings
 from training.splits.split import History, Split
 
@@ -125,7 +125,7 @@ def train_user_tower(
     content: np.ndarray | None,
     settings: UserTowerSettings,
     resume: Resume,
-    observer: Observer,
+    progress: Progress,
 ) -> UserTower:
     """Trains each member until validation stops improving, and keeps its best epoch.
 
@@ -134,14 +134,14 @@ def train_user_tower(
         content: float32[n, d], the items' content vectors; None where they have none.
         settings: see there.
         resume: seed, where a killed training goes on, and the weights that a warm one starts from; see `train_member`.
-        observer: hears of the curves.
+        progress: hears of the curves.
 
     Raises:
         NothingToLearnFrom: no history of two events, a single item, or no validation case.
     """
     _check(split)
-    lesson = Lesson.of(split, content, settings)
-    members = [train_member(lesson, place, resume, observer) for place in range(settings.members)]
+    lesson = TrainingSet.of(split, content, settings)
+    members = [train_member(lesson, place, resume, progress) for place in range(settings.members)]
     network = UserTowerGroup(members).eval()
     network.measure(lesson.content)
     tower = UserTower(network, lesson.content, settings)
@@ -150,7 +150,7 @@ def train_user_tower(
         states = tower._states([case.history for case in split.validation.cases])
     figures = ranking_figures(states, items, split.validation)
     if len(members) > 1:
-        observer.step(
+        progress.step(
             f"user_tower: {len(members)} members, validation R@10 {figures.recall:.4f}, NDCG@10 {figures.ndcg:.4f}"
         )
     return dataclasses.replace(tower, validation=figures)

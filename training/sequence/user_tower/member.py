@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from domain.event import EventKind
-from domain.progress import Observer
+from domain.progress import Progress
 from networks.user_tower import ITEM_DEVIATION, TowerDropout, UserTowerNetwork, UserTowerShape
 from training.sequence.figures import RankingFigures, ranking_figures
-from training.sequence.fit import FitPlan, Resume, Trainee, fit
+from training.sequence.fit import FitPlan, Resume, TrainableModel, fit
 from training.sequence.packing import (
     EventTable,
     event_table,
@@ -31,7 +31,7 @@ _STATES_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingSet:
     """What all members learn from.
 
     Attributes:
@@ -49,7 +49,7 @@ class Lesson:
     settings: UserTowerSettings
 
     @classmethod
-    def of(cls, split: Split, content: np.ndarray | None, settings: UserTowerSettings) -> "Lesson":
+    def of(cls, split: Split, content: np.ndarray | None, settings: UserTowerSettings) -> "TrainingSet":
         """Looks over the split, once for all members."""
         begin = shared_user_vectors(split.train, len(split.item_ids), settings.width)
         vectors = None if content is None else torch.from_numpy(np.ascontiguousarray(content, np.float32))
@@ -61,7 +61,7 @@ class Lesson:
         return np.bincount(self.table.rows, minlength=len(self.split.item_ids))
 
 
-def train_member(lesson: Lesson, place: int, resume: Resume, observer: Observer) -> UserTowerNetwork:
+def train_member(lesson: TrainingSet, place: int, resume: Resume, progress: Progress) -> UserTowerNetwork:
     """Trains until validation stops improving, and returns the best epoch, in eval mode.
 
     Args:
@@ -70,7 +70,7 @@ def train_member(lesson: Lesson, place: int, resume: Resume, observer: Observer)
         resume: seed, where a killed training goes on, and the weights that a warm one starts from, of the tower. The
             first member takes seed and file as they are, each further one has its own, derived from them; one that was
             trained to the end is not trained again.
-        observer: hears of the curves, "user_tower/..." of the first member, "user_tower_2/..." of the next.
+        progress: hears of the curves, "user_tower/..." of the first member, "user_tower_2/..." of the next.
     """
     settings, split, resume = lesson.settings, lesson.split, _own(resume, place)
     torch.manual_seed(resume.seed)
@@ -109,7 +109,7 @@ def train_member(lesson: Lesson, place: int, resume: Resume, observer: Observer)
 
     name = f"user_tower_{place + 1}" if place else "user_tower"
     epochs = FitPlan(name, settings.epochs, settings.patience)
-    fit(Trainee(network, optimizer, train_epoch, validate, average), epochs, resume, observer)
+    fit(TrainableModel(network, optimizer, train_epoch, validate, average), epochs, resume, progress)
     return network
 
 
@@ -146,7 +146,7 @@ def _own(resume: Resume, place: int) -> Resume:
     return replace(resume, seed=seed, path=path)
 
 
-def _network(lesson: Lesson) -> UserTowerNetwork:
+def _network(lesson: TrainingSet) -> UserTowerNetwork:
     settings, start = lesson.settings, lesson.begin
     shape = UserTowerShape(
         item_count=len(lesson.split.item_ids),

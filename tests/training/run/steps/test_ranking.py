@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.ranking.item_facts import ItemFacts
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from tests.support.histories import history
 from training.collaborative.ease import EaseSettings
 from training.ranking.examples import ExampleSettings
@@ -45,10 +45,10 @@ def test_a_run_leaves_a_pipeline_that_recommends(tmp_path, request_for):
     out = tmp_path / "model"
     steps = (CollaborativeStep(RecallSettings(ease=EaseSettings(tried=(1.0, 10.0)))), RankingStep(QUICK))
     with RunFolder(out).open() as run:
-        loaded = load_data(request_for, lambda: None, out, tmp_path / "cache", Silent())
-        run_steps(steps, loaded.material, run, (), lambda line: None)
+        loaded = load_data(request_for, lambda: None, out, tmp_path / "cache", SilentProgress())
+        run_steps(steps, loaded.data, run, (), lambda line: None)
         record = run.steps["ranker"]
-    material = loaded.material
+    data = loaded.data
     told = {"hybrid_ndcg_at_100", "source_ndcg_at_100"}
     # Nothing speaks for new items without texts: no ranker, and that is said.
     ranked = {"ndcg_at_100", "held_out_ndcg_at_100", "held_out_hybrid_ndcg_at_100"}
@@ -57,7 +57,7 @@ def test_a_run_leaves_a_pipeline_that_recommends(tmp_path, request_for):
     assert any("no ranker" in note for note in record.notes) == (request_for.protocol == "cold-items")
     assert with_chosen(RecallSettings(), out / "collaborative").ease.regularisation in (1.0, 10.0)
     assert "collaborative" in json.loads((out / "thresholds.json").read_text())
-    facts, known = item_facts(material), material.split.known
+    facts, known = item_facts(data), data.split.known
     rows: list[Scorer] = [load_hybrid(out / "ranker", load_recall(out / "collaborative", facts), known)]
     assert (out / "ranker" / "model.safetensors").exists() == record.accepted, "only what is better is kept"
     if record.accepted:
@@ -70,17 +70,17 @@ def test_a_run_leaves_a_pipeline_that_recommends(tmp_path, request_for):
 
 
 def test_without_a_catalogue_there_are_no_facts(tmp_path, request_for):
-    material = load_data(request_for, lambda: None, tmp_path, tmp_path, Silent()).material
-    assert item_facts(material) == ItemFacts(count=ITEMS)
+    data = load_data(request_for, lambda: None, tmp_path, tmp_path, SilentProgress()).data
+    assert item_facts(data) == ItemFacts(count=ITEMS)
 
 
 def test_low_ratings_are_met_not_chosen(tmp_path, request_for):
-    split = load_data(request_for, lambda: None, tmp_path, tmp_path, Silent()).material.split
-    weak = [one for one in split.train if len(one.weak)]
+    split = load_data(request_for, lambda: None, tmp_path, tmp_path, SilentProgress()).data.split
+    impressions = [one for one in split.train if len(one.impressions)]
     if split.protocol in ("next-item", "cold-items"):
-        assert not weak
+        assert not impressions
     else:
-        assert weak
-        assert all(len(one.weak) == 1 for one in weak)
+        assert impressions
+        assert all(len(one.impressions) == 1 for one in impressions)
     cases = [case for part in (split.validation, *split.tests) for case in part.cases]
-    assert not any(len(case.history.weak) for case in cases)
+    assert not any(len(case.history.impressions) for case in cases)

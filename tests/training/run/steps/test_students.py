@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.text.static_encoder import StaticEncoder
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from tests.support.small_encoder import WORDS, write_encoder
 from training.distillation.layer_student import LayerStudentSettings
 from training.distillation.static_student import StaticStudentSettings
@@ -50,9 +50,9 @@ def run(tmp_path, request, settings, *first):
     base = BaseEncoder(write_encoder(tmp_path / "base"), "small", 64)
     out = tmp_path / "model"
     with RunFolder(out).open() as folder:
-        loaded = load_data(request, lambda: base, out, tmp_path / "cache", Silent())
+        loaded = load_data(request, lambda: base, out, tmp_path / "cache", SilentProgress())
         steps = (*first, StudentStep(settings[0]), StudentEncoderStep(settings[1]))
-        run_steps(steps, loaded.material, folder, (), lambda line: None)
+        run_steps(steps, loaded.data, folder, (), lambda line: None)
         return out, folder.steps
 
 

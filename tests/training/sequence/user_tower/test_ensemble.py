@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from domain.errors import ModelNotUsable, NothingToLearnFrom
-from domain.progress import Silent
+from domain.progress import SilentProgress
 from networks.storage import for_catalogue, save_network
 from networks.user_tower_ensemble import UserTowerGroup
 from networks.user_tower_state import TowerEvent, UserTowerState, step
@@ -18,7 +18,7 @@ from training.sequence.fit import Resume
 from training.sequence.user_tower.ensemble import UserTower, train_user_tower
 from training.sequence.user_tower.member import last_states
 from training.sequence.user_tower.settings import UserTowerSettings
-from training.splits.split import Part, Split
+from training.splits.split import EvalSet, Split
 
 TINY = UserTowerSettings(
     members=2,
@@ -33,8 +33,8 @@ TINY = UserTowerSettings(
 )
 
 
-def trained(split, content=None, *, settings=TINY, seed=3, path=None, observer=None):
-    return train_user_tower(split, content, settings, Resume(seed, "test", path), observer or Silent())
+def trained(split, content=None, *, settings=TINY, seed=3, path=None, progress=None):
+    return train_user_tower(split, content, settings, Resume(seed, "test", path), progress or SilentProgress())
 
 
 def best_new(tower, rows):
@@ -169,10 +169,10 @@ def test_a_killed_training_goes_on_to_the_same_result(tmp_path, settings):
     split, path = ring_split(), tmp_path / "tower.pt"
     whole = trained(split, ring_vectors(), settings=settings)
     with pytest.raises(KeyboardInterrupt):
-        trained(split, ring_vectors(), settings=settings, path=path, observer=Recorder(stop_after=5))
-    observer = Recorder()
-    resumed = trained(split, ring_vectors(), settings=settings, path=path, observer=observer)
-    assert observer.steps[0] == "user_tower: goes on after epoch 5"
+        trained(split, ring_vectors(), settings=settings, path=path, progress=Recorder(stop_after=5))
+    progress = Recorder()
+    resumed = trained(split, ring_vectors(), settings=settings, path=path, progress=progress)
+    assert progress.steps[0] == "user_tower: goes on after epoch 5"
     assert np.array_equal(resumed.scores([history([1, 2])]), whole.scores([history([1, 2])]))
 
 
@@ -180,10 +180,10 @@ def test_a_member_that_is_done_is_not_trained_again(tmp_path):
     split, path = ring_split(), tmp_path / "tower.pt"
     whole = trained(split, ring_vectors())
     with pytest.raises(KeyboardInterrupt):
-        trained(split, ring_vectors(), path=path, observer=Recorder(5, "user_tower_2/loss"))
-    observer = Recorder()
-    resumed = trained(split, ring_vectors(), path=path, observer=observer)
-    assert {name: len(values) for name, values in observer.curves.items() if name.endswith("loss")} == {
+        trained(split, ring_vectors(), path=path, progress=Recorder(5, "user_tower_2/loss"))
+    progress = Recorder()
+    resumed = trained(split, ring_vectors(), path=path, progress=progress)
+    assert {name: len(values) for name, values in progress.curves.items() if name.endswith("loss")} == {
         "user_tower_2/loss": TINY.epochs - 5
     }
     assert np.array_equal(resumed.scores([history([1, 2])]), whole.scores([history([1, 2])]))
@@ -194,10 +194,10 @@ def test_a_broken_or_foreign_checkpoint_starts_clean(tmp_path):
     path = tmp_path / "tower.pt"
     path.write_bytes(b"half")
     short = replace(TINY, epochs=1)
-    observer = Recorder()
-    train_user_tower(ring_split(), None, short, Resume(3, "test", path), observer)
-    train_user_tower(ring_split(), None, short, Resume(3, "other", path), observer)
-    assert not any("goes on" in message for message in observer.steps)
+    progress = Recorder()
+    train_user_tower(ring_split(), None, short, Resume(3, "test", path), progress)
+    train_user_tower(ring_split(), None, short, Resume(3, "other", path), progress)
+    assert not any("goes on" in message for message in progress.steps)
 
 
 def test_an_empty_history_has_no_vector(tower):
@@ -209,6 +209,6 @@ def test_too_little_to_learn_from_is_said():
     one_event = Split(split.protocol, split.item_ids, (history([1]),), split.validation, (), split.known)
     with pytest.raises(NothingToLearnFrom, match="two events"):
         trained(one_event)
-    no_cases = Split(split.protocol, split.item_ids, split.train, Part((), split.known), (), split.known)
+    no_cases = Split(split.protocol, split.item_ids, split.train, EvalSet((), split.known), (), split.known)
     with pytest.raises(NothingToLearnFrom, match="validation"):
         trained(no_cases)

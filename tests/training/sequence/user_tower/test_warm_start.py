@@ -28,8 +28,8 @@ UNTRAINED = replace(TINY, epochs=0)
 IDS = ring_split().item_ids
 
 
-def trained(split, content, settings=TINY, start=None, observer=None):
-    return train_user_tower(split, content, settings, Resume(3, "test", None, start), observer or Recorder())
+def trained(split, content, settings=TINY, start=None, progress=None):
+    return train_user_tower(split, content, settings, Resume(3, "test", None, start), progress or Recorder())
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_before_the_first_epoch_every_weight_is_the_earlier_one(saved):
 def test_the_first_epoch_begins_where_the_earlier_training_ended(saved):
     cold, warm = Recorder(), Recorder()
     one = replace(TINY, epochs=1)
-    trained(ring_split(unseen=(5,)), ring_vectors(), one, observer=cold)
+    trained(ring_split(unseen=(5,)), ring_vectors(), one, progress=cold)
     trained(ring_split(unseen=(5,)), ring_vectors(), one, starting(saved[1], ring_vectors()), warm)
     assert warm.curves["user_tower/loss"][0] < cold.curves["user_tower/loss"][0] - 0.3
 

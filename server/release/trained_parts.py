@@ -12,7 +12,7 @@ from core.retrieval.item_neighbours import NeighbourTable, PopularItems
 from core.text.static_encoder import StaticEncoder
 from server.deadline import Deadline
 from server.models.served_model import ServedModel
-from server.release.learned_contents import RankScaling
+from server.release.trained_contents import RankScaling
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Ranker:
 
 
 @dataclass(frozen=True)
-class LearnedParts:
+class TrainedParts:
     """The trained parts of a live release.
 
     Attributes:
@@ -76,7 +76,7 @@ class LearnedParts:
     """
 
     neighbours: NeighbourTable | None = None
-    followers: NeighbourTable | None = None
+    item_transitions: NeighbourTable | None = None
     popularity: PopularItems | None = None
     aspects: np.ndarray | None = None
     student: StaticEncoder | None = None

@@ -21,9 +21,9 @@ from server.release.live_release import ReleaseLoader
 from shortlist import Client, DegradationReason, Event, EventKind, RecallSource, ShortlistCallError
 from tests.conftest import TRITON_ENV
 from tests.server.test_faults import until
-from tests.support.learned import COUNT
 from tests.support.running import RunningGateway, start_gateway
 from tests.support.torch_triton import TorchTriton
+from tests.support.trained import COUNT
 
 pytestmark = pytest.mark.triton
 
@@ -31,12 +31,12 @@ BOUGHT = ("item-03", "item-20", "item-31")
 
 
 @pytest.fixture(scope="module")
-def learned_gateway(workshop, learned_release, tmp_path_factory) -> Iterator[RunningGateway]:
+def learned_gateway(workshop, trained_release, tmp_path_factory) -> Iterator[RunningGateway]:
     if not (TRITON_ENV / "bin" / "python").exists():
         pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
     folder = tmp_path_factory.mktemp("learned")
     running = start_gateway(
-        folder, "--release", str(learned_release.path), "--model-repository", str(folder / "models")
+        folder, "--release", str(trained_release.path), "--model-repository", str(folder / "models")
     )
     yield running
     assert running.stop() == 0, running.text()
@@ -57,9 +57,9 @@ async def by_torch(workshop, release, folder: Path, query: RecommendQuery):
         return answer
 
 
-def test_triton_ranks_as_torch_does(client, workshop, learned_release, tmp_path):
+def test_triton_ranks_as_torch_does(client, workshop, trained_release, tmp_path):
     events = tuple(PastEvent(item_id, PastKind.BUY) for item_id in BOUGHT)
-    expected = asyncio.run(by_torch(workshop, learned_release, tmp_path, RecommendQuery(events=events, k=30)))
+    expected = asyncio.run(by_torch(workshop, trained_release, tmp_path, RecommendQuery(events=events, k=30)))
     reply = client.recommend(events=[Event(item_id, EventKind.BUY) for item_id in BOUGHT], k=30)
     assert reply.degradations == ()
     assert [item.id for item in reply.items] == [item.id for item in expected.items]
@@ -67,7 +67,7 @@ def test_triton_ranks_as_torch_does(client, workshop, learned_release, tmp_path)
     assert found == pytest.approx([item.match_probability for item in expected.items], abs=1e-5)
     assert all(0 <= probability <= 1 for probability in found)
     sources = {view.source for item in reply.items for view in item.provenance}
-    assert {RecallSource.COLLABORATIVE, RecallSource.USER_TOWER, RecallSource.FOLLOWING} <= sources
+    assert {RecallSource.COLLABORATIVE, RecallSource.USER_TOWER, RecallSource.NEXT_ITEM} <= sources
     assert reply.stage_times.rank_triton_ms > 0
 
 

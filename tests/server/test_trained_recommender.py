@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.ranking.blend import LIST_LENGTHS, Blend, ShortBlend, ToldBlend
+from core.ranking.blend import LIST_LENGTHS, Blend, ProxyBlend, ShortBlend
 from core.ranking.item_facts import ItemFacts
 from core.triton.encoder_configs import named_configs
 from core.triton.model_config import encoder_config
@@ -23,12 +23,12 @@ from server.models.encoder_variant import EncoderChoice
 from server.observability.metrics import Metrics
 from server.recommender import Recommender
 from server.release.live_release import ReleaseLoader
-from tests.support.learned import COUNT
 from tests.support.torch_triton import TorchTriton
+from tests.support.trained import COUNT
 from training.collaborative.neighbours import NeighbourTable as TrainedTable
 from training.collaborative.popularity import Popularity
 from training.evaluation.pipeline_rows import HybridReader
-from training.ranking.blend import Hybrid, standardised_rows
+from training.ranking.blend import Hybrid, z_scores
 from training.ranking.sources import Recall
 
 HISTORY = (
@@ -52,15 +52,15 @@ class Served:
 
     def without(self, **parts):
         """The same release, but for these parts."""
-        self.release = replace(self.release, learned=replace(self.release.learned, **parts))
+        self.release = replace(self.release, trained=replace(self.release.trained, **parts))
 
 
 @pytest.fixture
-async def served(workshop, learned_release, tmp_path):
-    triton = TorchTriton(workshop.model, learned_release.path / "models/encoder.onnx", np.arange(COUNT))
+async def served(workshop, trained_release, tmp_path):
+    triton = TorchTriton(workshop.model, trained_release.path / "models/encoder.onnx", np.arange(COUNT))
     with ThreadPoolExecutor(2) as workers:
         loader = ReleaseLoader(triton, tmp_path / "models", workers, Metrics(), 0.3, shared=False)
-        release = await loader.load(learned_release)
+        release = await loader.load(trained_release)
         yield Served(release, triton, workers)
         await release.encoder.batcher.aclose()
 
@@ -76,7 +76,7 @@ def reasons(answer):
 async def test_a_history_is_ranked_and_every_source_is_named(served):
     answer = await served.ask(events=HISTORY, explain=True)
     assert reasons(answer) == []
-    assert sources(answer) >= {Source.COLLABORATIVE, Source.USER_TOWER, Source.SEMANTIC_HISTORY, Source.FOLLOWING}
+    assert sources(answer) >= {Source.COLLABORATIVE, Source.USER_TOWER, Source.SEMANTIC_HISTORY, Source.NEXT_ITEM}
     scores = [item.score for item in answer.items]
     assert scores == sorted(scores, reverse=True)
     logistic = 1 / (1 + np.exp(-(0.7 * np.array(scores) - 1.0)))
@@ -96,7 +96,7 @@ async def test_a_text_alone_is_answered_as_without_trained_parts(served):
     assert served.triton.asked[before:] == ["encoder"]
     assert sources(answer) == {Source.SEMANTIC_TEXT}
     assert {item.match_probability for item in answer.items} == {None}
-    served.without(neighbours=None, followers=None, popularity=None, tower=None, ranker=None)
+    served.without(neighbours=None, item_transitions=None, popularity=None, tower=None, ranker=None)
     assert (await served.ask(text="word3 word21")).items == answer.items
 
 
@@ -114,16 +114,16 @@ class TestBlendedWithoutARanker:
         weights = {"semantic_history": 1.0, "collaborative": 0.4, "popular": -0.2}
         served.without(ranker=None, tower=None, blend=Blend(weights))
         answer = await served.ask(events=HISTORY, k=20)
-        index, learned = served.release.index, served.release.learned
+        index, trained = served.release.index, served.release.trained
         query = history_query(index.vectors[[3, 20, 31]], served.release.mean)
-        chosen = learned.neighbours.sums(np.array([3, 20, 31]))
+        chosen = trained.neighbours.sums(np.array([3, 20, 31]))
         scores = {
             "semantic_history": index.vectors @ query,
             "collaborative": np.where(chosen > 0, chosen, -np.inf),
-            "popular": learned.popularity.log_prior,
+            "popular": trained.popularity.log_prior,
         }
         expected = sum(
-            weight * standardised_rows(scores[name][None], np.ones(COUNT, bool))[0] for name, weight in weights.items()
+            weight * z_scores(scores[name][None], np.ones(COUNT, bool))[0] for name, weight in weights.items()
         )
         expected[[3, 20, 31]] = -np.inf
         best = np.argsort(-expected, kind="stable")[:20]
@@ -132,7 +132,7 @@ class TestBlendedWithoutARanker:
         assert Source.COLLABORATIVE in sources(answer)
 
     async def test_one_source_can_have_the_whole_say(self, served):
-        served.without(ranker=None, tower=None, blend=Blend({"following": 1.0}))
+        served.without(ranker=None, tower=None, blend=Blend({"next_item": 1.0}))
         answer = await served.ask(events=HISTORY, k=3)
         assert {item.id for item in answer.items} == {"item-04", "item-21", "item-32"}
 
@@ -140,14 +140,14 @@ class TestBlendedWithoutARanker:
         short = ShortBlend({"collaborative": 1.0}, len(HISTORY))
         served.without(ranker=None, tower=None, blend=Blend({"collaborative": 1.0}))
         expected = (await served.ask(events=HISTORY)).items
-        for blend, same in ((Blend({"following": 1.0}, short=short), True), (Blend({"following": 1.0}), False)):
+        for blend, same in ((Blend({"next_item": 1.0}, short=short), True), (Blend({"next_item": 1.0}), False)):
             served.without(blend=blend)
             assert ((await served.ask(events=HISTORY)).items == expected) is same
-        served.without(blend=Blend({"following": 1.0}, short=replace(short, most_events=len(HISTORY) - 1)))
+        served.without(blend=Blend({"next_item": 1.0}, short=replace(short, most_events=len(HISTORY) - 1)))
         assert (await served.ask(events=HISTORY)).items != expected
 
     async def test_it_stands_in_for_a_ranker_that_is_away(self, served):
-        served.without(blend=Blend({"following": 1.0}))
+        served.without(blend=Blend({"next_item": 1.0}))
         served.triton.away = {"ranker"}
         answer = await served.ask(events=HISTORY, k=3)
         assert reasons(answer) == [REASONS.RANKER_UNAVAILABLE]
@@ -168,7 +168,7 @@ class TestBlendedWithoutARanker:
 
 TOLD = (Event("elsewhere", EventKind.LIKE, item_title="word3 word21 word4 word28 word5 word35"),)
 TOLD_TEXT = "Liked word3 word21 word4 word28 word5 word35."
-TOLD_BLEND = ToldBlend({"popular": 1.0, "collaborative": 0.7, "semantic_history": 0.4}, 4, 0.3)
+TOLD_BLEND = ProxyBlend({"popular": 1.0, "collaborative": 0.7, "semantic_history": 0.4}, 4, 0.3)
 
 
 class TestToldAlone:
@@ -181,10 +181,10 @@ class TestToldAlone:
 
     async def offline(self, served, blend):
         """The row that `shortlist evaluate` shows, over the parts of this release, by the release's own encoder."""
-        learned, index = served.release.learned, served.release.index
+        trained, index = served.release.trained, served.release.index
         facts = replace(ItemFacts(COUNT), vectors=index.vectors, mean=served.release.mean)
-        tables = tuple(TrainedTable(one.rows, one.weights) for one in (learned.neighbours, learned.followers))
-        recall = Recall.of(facts, tables, Popularity(learned.popularity.log_prior), None, LIST_LENGTHS)
+        tables = tuple(TrainedTable(one.rows, one.weights) for one in (trained.neighbours, trained.item_transitions))
+        recall = Recall.of(facts, tables, Popularity(trained.popularity.log_prior), None, LIST_LENGTHS)
         query = await vector_of(served, TOLD_TEXT)
         reader = HybridReader(Hybrid(recall, {}, np.ones(COUNT, bool), blend), lambda texts: query[None])
         return reader.text_scores([TOLD_TEXT])[0]
@@ -274,7 +274,7 @@ async def vector_of(served, text):
 
 async def test_the_ranker_judges_as_many_popular_items_as_in_training(served):
     for count in (3, 1):
-        served.without(ranker=replace(served.release.learned.ranker, popular_count=count))
+        served.without(ranker=replace(served.release.trained.ranker, popular_count=count))
         answer = await served.ask(events=HISTORY, k=COUNT - len(HISTORY))
         found = [item.id for item in answer.items for view in item.provenance if view.source == Source.POPULAR]
         assert sorted(found) == ["item-00", "item-01", "item-02"][:count]
@@ -282,7 +282,7 @@ async def test_the_ranker_judges_as_many_popular_items_as_in_training(served):
 
 async def test_a_told_history_is_read_as_text_and_not_ranked(served):
     answer = await served.ask(events=HISTORY, tell_history=True)
-    assert not sources(answer) & {Source.COLLABORATIVE, Source.FOLLOWING, Source.USER_TOWER}
+    assert not sources(answer) & {Source.COLLABORATIVE, Source.NEXT_ITEM, Source.USER_TOWER}
     assert {item.match_probability for item in answer.items} == {None}
 
 
@@ -302,7 +302,9 @@ async def test_a_caller_of_whom_nothing_is_known_gets_what_is_popular(served, ev
 
 
 async def test_a_threshold_keeps_weak_candidates_behind_what_is_popular(served):
-    served.without(neighbours=None, followers=None, tower=None, ranker=None, thresholds={"semantic_history": 2.0})
+    served.without(
+        neighbours=None, item_transitions=None, tower=None, ranker=None, thresholds={"semantic_history": 2.0}
+    )
     answer = await served.ask(events=HISTORY, k=COUNT)
     found = [item.provenance[0].source for item in answer.items]
     popular = found.count(Source.POPULAR)
@@ -341,7 +343,7 @@ class TestDegraded:
         assert sources(answer) == {Source.SEMANTIC_TEXT}
         assert reasons(answer) == [REASONS.ENCODER_UNAVAILABLE]
         assert "student" in answer.degradations[0].detail
-        expected = served.release.learned.student.vector("word3 word21")
+        expected = served.release.trained.student.vector("word3 word21")
         best = int(np.argmax(served.release.index.vectors @ expected))
         assert answer.items[0].id == f"item-{best:02}"
 
@@ -365,7 +367,7 @@ class TestDegraded:
         assert len(answer.items) == 10
 
     async def test_a_model_that_is_held_is_not_asked(self, served):
-        for model in served.release.learned.models():
+        for model in served.release.trained.models():
             model.hold(RuntimeError("another model"))
         before = len(served.triton.asked)
         answer = await served.ask(events=HISTORY)
@@ -384,7 +386,7 @@ class TestDegraded:
 
 
 async def test_a_triton_with_other_weights_is_noticed(served):
-    (tower, ranker) = served.release.learned.models()
+    (tower, ranker) = served.release.trained.models()
     assert await tower.probe(5) is None
     assert await ranker.probe(5) is None
     with_others = served.triton.networks["ranker"]
@@ -393,28 +395,28 @@ async def test_a_triton_with_other_weights_is_noticed(served):
 
 
 @pytest.mark.parametrize("name", [None, "openvino", "openvino-bfloat16", "onnxruntime-tensorrt"])
-async def test_the_named_configuration_is_what_triton_is_sent(workshop, learned_release, tmp_path, name):
+async def test_the_named_configuration_is_what_triton_is_sent(workshop, trained_release, tmp_path, name):
     """It comes with the load, and so takes the place of whatever stands in the model's folder."""
-    triton = TorchTriton(workshop.model, learned_release.path / "models/encoder.onnx", np.arange(COUNT))
-    await load_with(triton, learned_release, tmp_path / "models", name)
-    entry = learned_release.manifest.encoder
+    triton = TorchTriton(workshop.model, trained_release.path / "models/encoder.onnx", np.arange(COUNT))
+    await load_with(triton, trained_release, tmp_path / "models", name)
+    entry = trained_release.manifest.encoder
     limits = (entry.max_tokens, entry.max_batch_size)
     assert triton.configs["encoder"] == (encoder_config(*limits) if name is None else named_configs(*limits)[name])
 
 
-async def test_a_plan_is_served_only_where_it_lies_beside_the_encoder(workshop, learned_release, tmp_path):
+async def test_a_plan_is_served_only_where_it_lies_beside_the_encoder(workshop, trained_release, tmp_path):
     """Nothing reaches Triton before the plan has been held to the release."""
-    triton = TorchTriton(workshop.model, learned_release.path / "models/encoder.onnx", np.arange(COUNT))
+    triton = TorchTriton(workshop.model, trained_release.path / "models/encoder.onnx", np.arange(COUNT))
     with pytest.raises(ReleaseRejected, match="needs a plan"):
-        await load_with(triton, learned_release, tmp_path / "models", "tensorrt")
+        await load_with(triton, trained_release, tmp_path / "models", "tensorrt")
     assert "encoder" not in triton.configs
-    entry = learned_release.manifest.encoder
+    entry = trained_release.manifest.encoder
     profiles = length_profiles(entry.max_tokens, entry.max_batch_size)
-    sha256 = learned_release.manifest.files[entry.file].sha256
+    sha256 = trained_release.manifest.files[entry.file].sha256
     folder = tmp_path / "models/encoder/1"
     (folder / "model.plan").write_bytes(b"plan")
     write_record(folder, PlanKey(sha256, "11.0.0.114", "8.9", "float32", profiles))
-    await load_with(triton, learned_release, tmp_path / "models", "tensorrt")
+    await load_with(triton, trained_release, tmp_path / "models", "tensorrt")
     assert 'backend: "tensorrt"' in triton.configs["encoder"]
 
 

@@ -41,7 +41,7 @@ class RankScaling:
 
 
 @dataclass(frozen=True)
-class LearnedContents:
+class TrainedContents:
     """What was trained.
 
     Attributes:
@@ -58,7 +58,7 @@ class LearnedContents:
     """
 
     neighbours: NeighbourTable | None = None
-    followers: NeighbourTable | None = None
+    item_transitions: NeighbourTable | None = None
     popularity: PopularItems | None = None
     aspects: np.ndarray | None = None
     student: StaticEncoder | None = None
@@ -69,7 +69,7 @@ class LearnedContents:
     blend: Blend = field(default_factory=Blend)
 
 
-def read_learned(folder: ReleaseFolder, vectors: np.ndarray, item_ids: Sequence[str]) -> LearnedContents:
+def read_trained(folder: ReleaseFolder, vectors: np.ndarray, item_ids: Sequence[str]) -> TrainedContents:
     """Reads the trained parts of a release whose digests were verified; blocking.
 
     Args:
@@ -82,9 +82,9 @@ def read_learned(folder: ReleaseFolder, vectors: np.ndarray, item_ids: Sequence[
     """
     manifest, path = folder.manifest, folder.path
     try:
-        neighbours, followers = (
+        neighbours, item_transitions = (
             NeighbourTable.load(path / name) if name in manifest.files else None
-            for name in (layout.NEIGHBOURS, layout.FOLLOWERS)
+            for name in (layout.NEIGHBOURS, layout.ITEM_TRANSITIONS)
         )
         popularity = PopularItems.load(path / layout.POPULARITY) if layout.POPULARITY in manifest.files else None
         aspects = AspectTable.load(path / layout.ASPECTS) if layout.ASPECTS in manifest.files else None
@@ -95,12 +95,14 @@ def read_learned(folder: ReleaseFolder, vectors: np.ndarray, item_ids: Sequence[
         blend = Blend.load(path / layout.BLEND) if layout.BLEND in manifest.files else Blend()
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ReleaseRejected(f"{path}: {error}; build the release again") from error
-    counts = {layout.NEIGHBOURS: neighbours, layout.FOLLOWERS: followers, layout.POPULARITY: popularity}
+    counts = {layout.NEIGHBOURS: neighbours, layout.ITEM_TRANSITIONS: item_transitions, layout.POPULARITY: popularity}
     wrong = [name for name, part in counts.items() if part is not None and len(part) != manifest.item_count]
     if wrong:
         raise ReleaseRejected(f"{path}: {', '.join(wrong)} is not about {manifest.item_count} items; build it again")
     said, often = (None, None) if aspects is None else (aspects.matrix(item_ids), aspects.often_said(item_ids))
-    return LearnedContents(neighbours, followers, popularity, said, student, often, tower, scaling, canaries, blend)
+    return TrainedContents(
+        neighbours, item_transitions, popularity, said, student, often, tower, scaling, canaries, blend
+    )
 
 
 def _student(folder: ReleaseFolder) -> StaticEncoder | None:
