@@ -1,29 +1,12 @@
 """What the user tower is fed: past events of some users as padded arrays, the same in export and in the gateway."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from core.events import EventSequence
+
 _SHORTEST_BUCKET = 4
-
-
-@dataclass(frozen=True)
-class PastEvents:
-    """What one user did, oldest first.
-
-    Attributes:
-        rows: int64[N], items by their row in the catalogue.
-        kind: int64[N], places in `list(domain.event.EventKind)`.
-        age_s: float32[N], seconds ago; 0 where no time is known.
-    """
-
-    rows: np.ndarray
-    kind: np.ndarray
-    age_s: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
 
 def event_buckets(most: int) -> tuple[int, ...]:
@@ -36,7 +19,7 @@ def event_buckets(most: int) -> tuple[int, ...]:
     return (*buckets, most)
 
 
-def tower_input(pasts: Sequence[PastEvents], vectors: np.ndarray, most: int) -> dict[str, np.ndarray]:
+def tower_input(pasts: Sequence[EventSequence], vectors: np.ndarray, most: int) -> dict[str, np.ndarray]:
     """Returns the arrays of one call: the last events of each user, padded behind to a bucket.
 
     Args:

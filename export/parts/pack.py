@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core.ranking.tower_input import PastEvents, tower_input
+from core.events import EventSequence
+from core.ranking.tower_input import tower_input
 from core.text import static_encoder
 from core.text.static_encoder import StaticEncoder
 from domain import release_folder as layout
@@ -188,7 +189,7 @@ def _tower_canary(entry: ModelEntry, target: Target) -> dict[str, object]:
     for length in sorted({min(length, entry.max_length) for length in _CANARY_LENGTHS}):
         ages_s = np.sort(draw.exponential(30 * _DAY_S, length))[::-1].round()
         rows = draw.integers(0, len(target.item_ids), length)
-        pasts.append(PastEvents(rows, draw.integers(0, len(EventKind), length), ages_s.astype(np.float32)))
+        pasts.append(EventSequence(rows, draw.integers(0, len(EventKind), length), ages_s.astype(np.float32)))
     answer = run_model("user_tower", target.folder / entry.file, tower_input(pasts, target.vectors, entry.max_length))
     histories = [
         {"rows": past.rows.tolist(), "kind": past.kind.tolist(), "age_s": past.age_s.tolist()} for past in pasts

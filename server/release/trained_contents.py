@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from core.aspects.profile import AspectTable
+from core.events import EventSequence
 from core.ranking.blend import Blend
 from core.ranking.features import FEATURE_NAMES, FeatureScaler
-from core.ranking.tower_input import PastEvents, tower_input
+from core.ranking.tower_input import tower_input
 from core.retrieval.item_neighbours import NeighbourTable, PopularItems
 from core.text.static_encoder import StaticEncoder
 from core.vectors import check_unit
@@ -154,6 +155,6 @@ def _canaries(folder: ReleaseFolder, vectors: np.ndarray) -> dict[str, ModelCana
     return canaries
 
 
-def _past(raw: Mapping[str, list[float]]) -> PastEvents:
+def _past(raw: Mapping[str, list[float]]) -> EventSequence:
     rows, kind = (np.asarray(raw[name], dtype=np.int64) for name in ("rows", "kind"))
-    return PastEvents(rows, kind, np.asarray(raw["age_s"], dtype=np.float32))
+    return EventSequence(rows, kind, np.asarray(raw["age_s"], dtype=np.float32))

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from core.events import EventSequence
 from core.ranking.blend import Blend
 from core.ranking.item_facts import ItemFacts
-from core.ranking.tower_input import PastEvents, tower_input
+from core.ranking.tower_input import tower_input
 from core.retrieval.item_neighbours import NeighbourTable, PopularItems
 from core.text.static_encoder import StaticEncoder
 from server.deadline import Deadline
@@ -31,7 +32,7 @@ class UserTower:
     silent: np.ndarray
     content: np.ndarray
 
-    async def embed(self, past: PastEvents, deadline: Deadline) -> np.ndarray:
+    async def embed(self, past: EventSequence, deadline: Deadline) -> np.ndarray:
         """Returns a user's vector, float32[e], unit.
 
         Raises:

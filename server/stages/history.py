@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from core.aspects.profile import user_aspects
-from core.ranking.tower_input import PastEvents
+from core.events import EventSequence
 from domain.errors import FieldViolation, NothingToGoOn
 from domain.event import Event, EventKind, in_order
 from domain.recommendation import RecommendQuery
@@ -42,7 +42,7 @@ class History:
     told: str
     told_titles: str
     unknown_item_ids: tuple[str, ...]
-    past: PastEvents | None = None
+    past: EventSequence | None = None
     read_as_text: bool = False
     comments: tuple[str, ...] = ()
 
@@ -101,14 +101,14 @@ def read_history(query: RecommendQuery, release: LiveRelease) -> History:
     return history
 
 
-def _past(events: Sequence[Event], known: Mapping[str, int]) -> PastEvents | None:
+def _past(events: Sequence[Event], known: Mapping[str, int]) -> EventSequence | None:
     """The events as arrays; None where none is on an item of the catalogue."""
     found = [(known[event.item_id], event) for event in events if event.item_id in known]
     if not found:
         return None
     now_s = time.time()
     ages_s = [0.0 if event.time_s is None else max(0.0, now_s - event.time_s) for _, event in found]
-    return PastEvents(
+    return EventSequence(
         rows=np.asarray([row for row, _ in found], dtype=np.int64),
         kind=np.asarray([_KIND_PLACES[event.kind] for _, event in found], dtype=np.int64),
         age_s=np.asarray(ages_s, dtype=np.float32),

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.splits.split import EvalCase, EvalSet, History
+from core.events import EventSequence
+from training.splits.split import EvalCase, EvalSet
 
 
-def history(*rows: int, age_s: Sequence[float] | None = None) -> History:
+def history(*rows: int, age_s: Sequence[float] | None = None) -> EventSequence:
     ages = np.zeros(len(rows)) if age_s is None else np.asarray(age_s)
-    return History(np.asarray(rows, np.int64), np.full(len(rows), 2, np.int64), ages.astype(np.float32))
+    return EventSequence(np.asarray(rows, np.int64), np.full(len(rows), 2, np.int64), ages.astype(np.float32))
 
 
 def part(item_count: int, *cases: tuple[tuple[int, ...], tuple[int, ...]]) -> EvalSet:
@@ -17,7 +18,7 @@ def part(item_count: int, *cases: tuple[tuple[int, ...], tuple[int, ...]]) -> Ev
     return EvalSet(made, np.ones(item_count, bool))
 
 
-def random_histories(users: int, items: int, seed: int, taste_count: int = 3) -> tuple[History, ...]:
+def random_histories(users: int, items: int, seed: int, taste_count: int = 3) -> tuple[EventSequence, ...]:
     """Users like items of one taste, item i having taste i modulo the number of tastes, and now and then another."""
     rng = np.random.default_rng(seed)
     made = []

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from training.splits.split import EvalCase, EvalSet, History, Split
+from core.events import EventSequence
+from training.splits.split import EvalCase, EvalSet, Split
 
 ITEM_COUNT = 12
 
@@ -10,7 +11,7 @@ ITEM_COUNT = 12
 def history(rows, *, gap_s=60.0):
     rows = np.asarray(rows, np.int64)
     age_s = np.arange(len(rows) - 1, -1, -1, dtype=np.float32) * gap_s
-    return History(rows, np.full(len(rows), 2, np.int64), age_s)
+    return EventSequence(rows, np.full(len(rows), 2, np.int64), age_s)
 
 
 def ring_split(*, users=60, seed=0, unseen=()):

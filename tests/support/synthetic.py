@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from training.splits.split import EvalCase, EvalSet, History, Split
+from core.events import EventSequence
+from training.splits.split import EvalCase, EvalSet, Split
 
 GROUPS = 4
 
@@ -43,6 +44,6 @@ def cold_split(groups: np.ndarray, users: int = 60, seed: int = 0) -> Split:
     )
 
 
-def history(rows) -> History:
+def history(rows) -> EventSequence:
     rows = np.asarray(rows, np.int64)
-    return History(rows, np.zeros(len(rows), np.int64), np.zeros(len(rows), np.float32))
+    return EventSequence(rows, np.zeros(len(rows), np.int64), np.zeros(len(rows), np.float32))

@@ -8,8 +8,9 @@ from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
+from core.events import EventSequence
 from domain.progress import Progress
-from training.splits.split import EvalSet, History, interaction_matrix
+from training.splits.split import EvalSet, interaction_matrix
 from training.splits.validation import best_setting
 
 _TRIED = (
@@ -53,19 +54,19 @@ class Als:
         """float32[n, factors]."""
         return np.asarray(self._model.item_factors)
 
-    def users(self, histories: Sequence[History]) -> np.ndarray:
+    def users(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, factors], users folded in from their histories."""
         chosen = csr_matrix(interaction_matrix(histories, len(self._known)))
         return np.asarray(self._model.recalculate_user(np.arange(len(histories)), chosen))
 
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n]; -inf for items that never occurred in training."""
         scores: np.ndarray = self.users(histories) @ self.item_factors.T
         scores[:, ~self._known] = -np.inf
         return scores
 
 
-def fit_als(histories: Sequence[History], item_count: int, settings: AlsSettings | None = None) -> Als:
+def fit_als(histories: Sequence[EventSequence], item_count: int, settings: AlsSettings | None = None) -> Als:
     """Fits item factors by alternating least squares."""
     settings = settings or AlsSettings()
     matrix = csr_matrix(interaction_matrix(histories, item_count))
@@ -84,7 +85,7 @@ def fit_als(histories: Sequence[History], item_count: int, settings: AlsSettings
 
 
 def choose_als(
-    histories: Sequence[History],
+    histories: Sequence[EventSequence],
     item_count: int,
     validation: EvalSet,
     settings: AlsSettings | None = None,

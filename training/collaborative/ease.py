@@ -7,9 +7,10 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.sparse import csr_array, vstack
 
+from core.events import EventSequence
 from domain.progress import Progress
 from training.collaborative.neighbours import NeighbourTable
-from training.splits.split import EvalSet, History, interaction_matrix, met_matrix
+from training.splits.split import EvalSet, interaction_matrix, met_matrix
 from training.splits.validation import best_on_scale
 
 
@@ -19,7 +20,7 @@ class EaseSettings:
 
     Attributes:
         regularisation: lambda of the ridge, in users.
-        impression_weight: what an item met but not chosen counts (see `History.weak`); 0 leaves them out.
+        impression_weight: what an item met but not chosen counts (see `EventSequence.weak`); 0 leaves them out.
         tried: lambdas that `choose_ease` compares; where the first or last is best, it goes on beyond.
         item_cap: items that take part, the most popular first; the dense inverse takes 4 item_cap^2 bytes twice.
     """
@@ -39,7 +40,7 @@ class Ease:
         self.weights = weights
         self.item_count = item_count
 
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n]; -inf for items that took no part in training."""
         scores = np.full((len(histories), self.item_count), -np.inf, np.float32)
         chosen = interaction_matrix(histories, self.item_count)[:, self.rows]
@@ -62,7 +63,7 @@ class Ease:
 
 
 def fit_ease(
-    histories: Sequence[History],
+    histories: Sequence[EventSequence],
     item_count: int,
     settings: EaseSettings | None = None,
     side: np.ndarray | None = None,
@@ -152,7 +153,7 @@ def _taking_part(matrix: csr_array, cap: int) -> np.ndarray:
 
 
 def choose_ease(
-    histories: Sequence[History],
+    histories: Sequence[EventSequence],
     item_count: int,
     validation: EvalSet,
     settings: EaseSettings | None = None,

@@ -9,8 +9,9 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch.nn.functional import normalize
 
+from core.events import EventSequence
 from domain.progress import Progress, SilentProgress
-from training.splits.split import EvalSet, History, interaction_matrix
+from training.splits.split import EvalSet, interaction_matrix
 from training.splits.validation import validation_ndcg
 
 
@@ -43,7 +44,7 @@ class Elsa:
         self.factors = factors
         self.known = known
 
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n]; -inf for items that never occurred in training."""
         chosen = interaction_matrix(histories, len(self.factors))
         scores = np.asarray((chosen @ self.factors) @ self.factors.T - chosen.toarray(), dtype=np.float32)
@@ -63,7 +64,7 @@ class Elsa:
 
 
 def fit_elsa(
-    histories: Sequence[History],
+    histories: Sequence[EventSequence],
     item_count: int,
     settings: ElsaSettings | None = None,
     validation: EvalSet | None = None,

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.events import EventSequence
 from training.collaborative.als import AlsSettings, fit_als
 from training.collaborative.ease import Ease
-from training.splits.split import History, interaction_matrix
+from training.splits.split import interaction_matrix
 
 # Histories whose scores say how widely each of the two spreads.
 _SCALE_HISTORIES = 200
@@ -32,7 +33,7 @@ class LowRankWeights:
 
 
 def low_rank_weights(
-    histories: Sequence[History], rows: np.ndarray, item_count: int, settings: AlsSettings
+    histories: Sequence[EventSequence], rows: np.ndarray, item_count: int, settings: AlsSettings
 ) -> LowRankWeights:
     """Fits ALS and makes its users linear in their histories.
 
@@ -54,7 +55,7 @@ def low_rank_weights(
     return LowRankWeights(np.ascontiguousarray(left, np.float32), factors.astype(np.float32))
 
 
-def add_low_rank(model: Ease, histories: Sequence[History], settings: AlsSettings, weight: float) -> None:
+def add_low_rank(model: Ease, histories: Sequence[EventSequence], settings: AlsSettings, weight: float) -> None:
     """Adds low-rank weights to EASE's in their place, `weight` times as strong by the scores that they give."""
     low = low_rank_weights(histories, model.rows, model.item_count, settings)
     step = max(1, len(histories) // _SCALE_HISTORIES)

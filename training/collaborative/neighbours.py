@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import csr_array
 
+from core.events import EventSequence
 from domain.progress import Progress
-from training.splits.split import EvalSet, History, interaction_matrix
+from training.splits.split import EvalSet, interaction_matrix
 from training.splits.validation import best_setting
 
 
@@ -57,7 +58,7 @@ class NeighbourTable:
         ends = np.concatenate(([0], np.cumsum(kept.sum(axis=1))))
         self._matrix = csr_array((weights[kept], rows[kept], ends), shape=(len(rows), len(rows)))
 
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n]; 0 for items that are nobody's neighbour."""
         chosen = interaction_matrix(histories, len(self.rows))
         return np.asarray((chosen @ self._matrix).toarray(), np.float32)
@@ -83,7 +84,7 @@ class UserNeighbours:
         self._norms = np.sqrt(matrix.sum(axis=1))
         self._settings = settings
 
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n]: the neighbours' likenesses summed by item."""
         chosen = interaction_matrix(histories, self._matrix.shape[1])
         scale = np.outer(np.sqrt(chosen.sum(axis=1)), self._norms) + self._settings.shrinkage
@@ -96,7 +97,7 @@ class UserNeighbours:
 
 
 def fit_item_neighbours(
-    histories: Sequence[History], item_count: int, settings: ItemNeighboursSettings | None = None
+    histories: Sequence[EventSequence], item_count: int, settings: ItemNeighboursSettings | None = None
 ) -> NeighbourTable:
     """Computes shrunk cosines, c_ij / (sqrt(c_i c_j) + shrinkage), c counting users; keeps the strongest by item."""
     settings = settings or ItemNeighboursSettings()
@@ -111,7 +112,7 @@ def fit_item_neighbours(
 
 
 def fit_user_neighbours(
-    histories: Sequence[History], item_count: int, settings: UserNeighboursSettings | None = None
+    histories: Sequence[EventSequence], item_count: int, settings: UserNeighboursSettings | None = None
 ) -> UserNeighbours:
     """Keeps the training users' histories."""
     return UserNeighbours(interaction_matrix(histories, item_count), settings or UserNeighboursSettings())
@@ -136,7 +137,7 @@ def strongest_neighbours(weights: csr_array, count: int) -> NeighbourTable:
 
 
 def choose_item_neighbours(
-    histories: Sequence[History],
+    histories: Sequence[EventSequence],
     item_count: int,
     validation: EvalSet,
     settings: ItemNeighboursSettings | None = None,
@@ -149,7 +150,7 @@ def choose_item_neighbours(
 
 
 def choose_user_neighbours(
-    histories: Sequence[History],
+    histories: Sequence[EventSequence],
     item_count: int,
     validation: EvalSet,
     settings: UserNeighboursSettings | None = None,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.splits.split import History
+from core.events import EventSequence
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Popularity:
         """Takes float32[n], log P(i); exp of it sums to 1."""
         self.log_prior = log_prior
 
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n]: log P(i) for each history alike."""
         return np.tile(self.log_prior, (len(histories), 1))
 
@@ -45,7 +45,7 @@ class Popularity:
 
 
 def fit_popularity(
-    histories: Sequence[History], item_count: int, settings: PopularitySettings | None = None
+    histories: Sequence[EventSequence], item_count: int, settings: PopularitySettings | None = None
 ) -> Popularity:
     """Counts users by item, each user once, adds the smoothing and normalises: P(i) = (c_i + s) / sum_j (c_j + s).
 

@@ -10,8 +10,9 @@ from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 
+from core.events import EventSequence
 from domain.progress import Progress, SilentProgress
-from training.splits.split import EvalSet, History, interaction_matrix
+from training.splits.split import EvalSet, interaction_matrix
 from training.splits.validation import validation_ndcg
 
 
@@ -55,7 +56,7 @@ class SoftmaxMf:
         self.outputs = outputs
         self.bias = bias
 
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n]; -inf for items that never occurred in training."""
         chosen = interaction_matrix(histories, len(self.bias))
         users = _averaged(chosen) @ self.inputs
@@ -100,7 +101,7 @@ class _Factors(nn.Module):
 
 
 def fit_softmax_mf(
-    histories: Sequence[History],
+    histories: Sequence[EventSequence],
     item_count: int,
     settings: SoftmaxMfSettings | None = None,
     validation: EvalSet | None = None,

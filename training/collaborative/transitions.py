@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
+from core.events import EventSequence
 from training.collaborative.neighbours import NeighbourTable, strongest_neighbours
-from training.splits.split import History
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class TransitionSettings:
 
 
 def fit_transitions(
-    histories: Sequence[History], item_count: int, settings: TransitionSettings | None = None
+    histories: Sequence[EventSequence], item_count: int, settings: TransitionSettings | None = None
 ) -> NeighbourTable:
     """Computes c_ij / (sqrt(c_i. c_.j) + shrinkage), c_ij counting how often j follows i, weighted by 1 / distance."""
     settings = settings or TransitionSettings()

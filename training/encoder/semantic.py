@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from training.splits.split import History, interaction_matrix
+from core.events import EventSequence
+from training.splits.split import interaction_matrix
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,11 @@ class SemanticScorer:
         mean = vectors[told].mean(axis=0) if told.any() else np.zeros(vectors.shape[1], np.float32)
         return cls(vectors, mean.astype(np.float32))
 
-    def queries(self, histories: Sequence[History]) -> np.ndarray:
+    def queries(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, d], unit; zero where a history holds no item with a vector."""
         return centred_queries(interaction_matrix(histories, len(self.vectors)), self.vectors, self.mean)
 
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n], the cosine of history and item; -inf for an item without a vector."""
         scores: np.ndarray = self.queries(histories) @ self.vectors.T
         scores[:, ~self.vectors.any(axis=1)] = -np.inf

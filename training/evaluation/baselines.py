@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.events import EventSequence
 from domain.errors import ConfigurationError
 from domain.progress import Progress
 from training.encoder.semantic import SemanticScorer
 from training.run.dataset import hold_last_events
-from training.splits.split import EvalSet, History, Scorer, Split
+from training.splits.split import EvalSet, Scorer, Split
 
 RANDOM = "random"
 POPULARITY = "popularity"
@@ -44,7 +45,7 @@ class ZeroShot:
     scorer: SemanticScorer
     encode: Callable[[Sequence[str]], np.ndarray]
 
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n], cosines with the history's centred mean."""
         return self.scorer.scores(histories)
 
@@ -62,7 +63,7 @@ class Random:
         self._item_count = item_count
         self._rng = np.random.default_rng(seed)
 
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n]."""
         return self._rng.random((len(histories), self._item_count), dtype=np.float32)
 
@@ -73,7 +74,7 @@ class Silent:
     def __init__(self, item_count: int) -> None:
         self._item_count = item_count
 
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n], -inf."""
         return np.full((len(histories), self._item_count), -np.inf, np.float32)
 
@@ -125,7 +126,7 @@ def _letters(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-def _warm(split: Split, seed: int) -> tuple[Sequence[History], EvalSet]:
+def _warm(split: Split, seed: int) -> tuple[Sequence[EventSequence], EvalSet]:
     """Histories and cases to choose settings by; made from training where the validation part asks for new items."""
     targets = np.concatenate([case.targets for case in split.validation.cases])
     if split.known[targets].mean() <= 0.5:
@@ -137,7 +138,7 @@ def _warm(split: Split, seed: int) -> tuple[Sequence[History], EvalSet]:
     return split.train, EvalSet(cases, split.validation.candidates)
 
 
-_Chosen = tuple[Sequence[History], EvalSet] | None
+_Chosen = tuple[Sequence[EventSequence], EvalSet] | None
 
 
 def _popularity(split: Split, _: _Chosen) -> Scorer:

@@ -6,11 +6,11 @@ from functools import cached_property
 
 import numpy as np
 
+from core.events import EventSequence
 from core.retrieval.proxy_history import Knowledge
 from training.ranking.blend import Hybrid
 from training.ranking.proxy_history import knowledge_of, read_proxy_history, scores_of
 from training.ranking.ranker import Ranker
-from training.splits.split import History
 
 _Encode = Callable[[Sequence[str]], np.ndarray]
 
@@ -31,7 +31,7 @@ class HybridReader:
     def _knowledge(self) -> Knowledge | None:
         return knowledge_of(self.hybrid.recall)
 
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n], higher is better."""
         return self.hybrid.scores(histories)
 
@@ -56,11 +56,11 @@ class RankedReader:
     ranker: Ranker
     encode: _Encode
 
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n], higher is better."""
         return self.ranker.scores(histories)
 
-    def probabilities(self, histories: Sequence[History]) -> np.ndarray:
+    def probabilities(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float64[B, n], how likely a candidate is chosen; NaN for what is not ranked."""
         return self.ranker.probabilities(histories)
 
@@ -69,4 +69,4 @@ class RankedReader:
         return HybridReader(self.ranker.hybrid, self.encode).text_scores(texts)
 
 
-_NOTHING = History(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+_NOTHING = EventSequence(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))

@@ -6,10 +6,10 @@ from functools import cached_property
 
 import numpy as np
 
+from core.events import EventSequence
 from domain.errors import NothingToLearnFrom, SplitRefused
 from domain.event import EventKind
 from training.interactions.table import KINDS, Interactions
-from training.splits.split import History
 
 POSITIVE_SHARE_OF_SCALE = 0.8
 _MOST_UNKNOWN = 0.5
@@ -92,18 +92,18 @@ class Chosen:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def whole(self) -> History:
+    def whole(self) -> EventSequence:
         """Returns all events, with what the user met but did not choose: for training only."""
         return replace(self.history(slice(None)), impressions=self.impressions)
 
-    def history(self, kept: np.ndarray | slice, now_s: float | None = None) -> History:
+    def history(self, kept: np.ndarray | slice, now_s: float | None = None) -> EventSequence:
         """Returns the events kept, with ages measured from a moment, or from the last event kept."""
         rows, kind = self.rows[kept], self.kind[kept]
         if self.time_s is None or not len(rows):
-            return History(rows, kind, np.zeros(len(rows), np.float32))
+            return EventSequence(rows, kind, np.zeros(len(rows), np.float32))
         times = self.time_s[kept]
         age_s = (times[-1] if now_s is None else now_s) - times
-        return History(rows, kind, np.maximum(age_s, 0).astype(np.float32))
+        return EventSequence(rows, kind, np.maximum(age_s, 0).astype(np.float32))
 
 
 def read_positives(

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from core.events import EventSequence
 from core.ranking.blend import ProxyBlend, ShortBlend
 from domain.progress import Progress, SilentProgress
 from training.ranking.sources import POPULAR, Recall
 from training.splits.short_histories import SHORT_HISTORIES, little_known
-from training.splits.split import EvalSet, History
+from training.splits.split import EvalSet
 from training.splits.validation import ndcg_by_case, validation_ndcg
 
 PRIOR = POPULAR
@@ -52,7 +53,7 @@ class Hybrid:
     told: ProxyBlend | None = None
     short: ShortBlend | None = None
 
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n]; with an empty history the prior alone decides."""
         scores = self.recall.source_scores(histories)
         total = self._blended(scores, self.weights)

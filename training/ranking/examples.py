@@ -6,9 +6,10 @@ from typing import Literal
 
 import numpy as np
 
+from core.events import EventSequence
 from core.ranking.features import FEATURE_NAMES, RankHistory, rank_features
 from training.ranking.sources import Recall, RecallRecipe, fit_recall
-from training.splits.split import EvalCase, History
+from training.splits.split import EvalCase
 
 HoldOut = Literal["random", "last", "items"]
 _HOLD_OUT_OF: Mapping[str, HoldOut] = {"warm-users": "random", "cold-items": "items"}
@@ -74,7 +75,7 @@ def hold_out_of(protocol: str) -> HoldOut:
 
 def candidates_of(
     recall: Recall,
-    histories: Sequence[History],
+    histories: Sequence[EventSequence],
     allowed: np.ndarray,
     limit: int,
     hidden: Sequence[np.ndarray] | None = None,
@@ -113,7 +114,7 @@ def candidates_of(
 
 
 def cross_fitted_examples(
-    histories: Sequence[History], recipe: RecallRecipe, settings: ExampleSettings, seed: int
+    histories: Sequence[EventSequence], recipe: RecallRecipe, settings: ExampleSettings, seed: int
 ) -> Examples:
     """Asks each question of sources that were fitted without its answer.
 
@@ -158,12 +159,12 @@ def cross_fitted_examples(
 class _Fold:
     """One part: the histories that the sources may see, who is asked (None for all), and what may be recommended."""
 
-    fitted: list[History]
+    fitted: list[EventSequence]
     users: np.ndarray | None
     allowed: np.ndarray
 
     def questions(
-        self, histories: Sequence[History], asked: np.ndarray, settings: ExampleSettings, rng: np.random.Generator
+        self, histories: Sequence[EventSequence], asked: np.ndarray, settings: ExampleSettings, rng: np.random.Generator
     ) -> Iterator[tuple[int, EvalCase]]:
         for user in asked.tolist():
             if self.users is None:
@@ -175,28 +176,32 @@ class _Fold:
                     yield user, _question(histories[user], settings.hold_out, draw, rng)
 
 
-def _user_folds(histories: Sequence[History], item_count: int, count: int, rng: np.random.Generator) -> Iterator[_Fold]:
+def _user_folds(
+    histories: Sequence[EventSequence], item_count: int, count: int, rng: np.random.Generator
+) -> Iterator[_Fold]:
     fold_of = rng.permutation(len(histories)) % count
     for fold in range(count):
         others = [history for history, own in zip(histories, fold_of, strict=True) if own != fold]
         yield _Fold(others, fold_of == fold, np.ones(item_count, bool))
 
 
-def _late_fold(histories: Sequence[History], item_count: int, draws: int) -> Iterator[_Fold]:
+def _late_fold(histories: Sequence[EventSequence], item_count: int, draws: int) -> Iterator[_Fold]:
     """One fold of everybody, fitted on all but the last `draws` events of each; one event always stays."""
     cuts = [(history, history.take(slice(max(1, len(history) - draws)))) for history in histories]
     before = [replace(cut, impressions=history.impressions) for history, cut in cuts]
     yield _Fold(before, np.ones(len(histories), bool), np.ones(item_count, bool))
 
 
-def _item_folds(histories: Sequence[History], item_count: int, count: int, rng: np.random.Generator) -> Iterator[_Fold]:
+def _item_folds(
+    histories: Sequence[EventSequence], item_count: int, count: int, rng: np.random.Generator
+) -> Iterator[_Fold]:
     fold_of = rng.permutation(item_count) % count
     for fold in range(count):
         hidden = fold_of == fold
         yield _Fold([kept for one in histories if len(kept := one.take(~hidden[one.rows]))], None, hidden)
 
 
-def _question(history: History, hold_out: HoldOut, draw: int, rng: np.random.Generator) -> EvalCase:
+def _question(history: EventSequence, hold_out: HoldOut, draw: int, rng: np.random.Generator) -> EvalCase:
     """Holds back a random fifth, or one late event: the last, for the next draw the one before, and so on."""
     if hold_out == "last":
         place = max(1, len(history) - 1 - draw)
@@ -207,7 +212,9 @@ def _question(history: History, hold_out: HoldOut, draw: int, rng: np.random.Gen
     return EvalCase("", history.take(known), history.rows[~known])
 
 
-def _shortened(history: History, settings: ExampleSettings, rng: np.random.Generator) -> tuple[History, np.ndarray]:
+def _shortened(
+    history: EventSequence, settings: ExampleSettings, rng: np.random.Generator
+) -> tuple[EventSequence, np.ndarray]:
     """Returns the history, or now and then its last few events, and the rows that are kept from it."""
     most = min(settings.short_limit, len(history) - 1)
     if most < 1 or rng.random() >= settings.short_share:
@@ -216,7 +223,7 @@ def _shortened(history: History, settings: ExampleSettings, rng: np.random.Gener
     return history.take(slice(-count, None)), history.rows[:-count]
 
 
-def _without(history: History, hidden: np.ndarray) -> EvalCase | None:
+def _without(history: EventSequence, hidden: np.ndarray) -> EvalCase | None:
     """Returns the question after the hidden items; None where the user has none, or nothing else."""
     inside = hidden[history.rows]
     return EvalCase("", history.take(~inside), history.rows[inside]) if inside.any() and not inside.all() else None

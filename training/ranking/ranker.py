@@ -11,13 +11,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from core.events import EventSequence
 from core.ranking.features import FEATURE_NAMES, FeatureScaler
 from domain.progress import Progress, SilentProgress
 from networks.ranker import RankerNetwork, RankerShape
 from training.ranking.blend import Hybrid
 from training.ranking.calibration import Calibration, fit_calibration
 from training.ranking.examples import Examples, candidates_of
-from training.splits.split import History
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Ranker:
         """Returns the same pipeline recalling only among these rows, bool[n], as a request with a condition does."""
         return replace(self, allowed=allowed)
 
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n]: match logits of the candidates, below them every other row in hybrid order."""
         scores = self.hybrid.scores(histories)
         allowed = np.ones(scores.shape[1], bool) if self.allowed is None else self.allowed
@@ -135,7 +135,7 @@ class Ranker:
                 row[candidates] = logits
         return scores
 
-    def probabilities(self, histories: Sequence[History]) -> np.ndarray:
+    def probabilities(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float64[B, n], how likely each candidate is to be chosen; NaN for what is not ranked."""
         told = np.full((len(histories), self.hybrid.recall.facts.count), np.nan)
         allowed = np.ones(told.shape[1], bool) if self.allowed is None else self.allowed

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from core.events import EventSequence
 from core.ranking.blend import LIST_LENGTHS
 from core.ranking.fusion import RecalledList
 from core.ranking.item_facts import ItemFacts
@@ -18,7 +19,7 @@ from training.collaborative.popularity import Popularity, PopularitySettings, fi
 from training.collaborative.transitions import TransitionSettings, fit_transitions
 from training.encoder.semantic import SemanticScorer
 from training.splits.short_histories import little_known
-from training.splits.split import EvalSet, History
+from training.splits.split import EvalSet
 from training.splits.validation import best_on_scale, best_setting, top_places
 
 POPULAR = "popular"
@@ -30,7 +31,7 @@ class Tower(Protocol):
     def item_vectors(self) -> np.ndarray:
         """Returns float32[n, e], unit; zeros for an item that it knows nothing of."""
 
-    def user_vectors(self, histories: Sequence[History]) -> np.ndarray:
+    def user_vectors(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, e], unit; zeros for an empty history."""
 
 
@@ -117,7 +118,7 @@ class Recall:
         tower = () if self.tower is None or self.facts.tower_vectors is None else ("user_tower",)
         return ("collaborative", "next_item", POPULAR, *semantic, *tower)
 
-    def source_scores(self, histories: Sequence[History]) -> dict[str, np.ndarray]:
+    def source_scores(self, histories: Sequence[EventSequence]) -> dict[str, np.ndarray]:
         """Returns float32[B, n] by source name; -inf where a source cannot say."""
         scores = {
             "collaborative": _said(self.collaborative.scores(histories)),
@@ -168,10 +169,10 @@ class RecallRecipe:
 
     facts: ItemFacts
     settings: RecallSettings = field(default_factory=RecallSettings)
-    tower_of: Callable[[Sequence[History], np.ndarray | None], Tower] | None = None
-    content_of: Callable[[Sequence[History]], np.ndarray] | None = None
+    tower_of: Callable[[Sequence[EventSequence], np.ndarray | None], Tower] | None = None
+    content_of: Callable[[Sequence[EventSequence]], np.ndarray] | None = None
 
-    def facts_for(self, histories: Sequence[History]) -> ItemFacts:
+    def facts_for(self, histories: Sequence[EventSequence]) -> ItemFacts:
         """Returns the facts, their content vectors fitted to these histories alone."""
         if self.content_of is None:
             return self.facts
@@ -179,7 +180,7 @@ class RecallRecipe:
         return replace(self.facts, vectors=vectors, mean=SemanticScorer.of(vectors).mean)
 
 
-def fit_recall(histories: Sequence[History], recipe: RecallRecipe) -> Recall:
+def fit_recall(histories: Sequence[EventSequence], recipe: RecallRecipe) -> Recall:
     """Fits every source on these histories of training users."""
     facts, settings = recipe.facts_for(histories), recipe.settings
     collaborative = collaborative_table(histories, facts, settings)
@@ -190,7 +191,7 @@ def fit_recall(histories: Sequence[History], recipe: RecallRecipe) -> Recall:
 
 
 def choose_recall(
-    histories: Sequence[History], validation: EvalSet, recipe: RecallRecipe, progress: Progress | None = None
+    histories: Sequence[EventSequence], validation: EvalSet, recipe: RecallRecipe, progress: Progress | None = None
 ) -> RecallSettings:
     """Chooses by validation NDCG@100: lambda, the weight of content, of what was met but not chosen, of low rank.
 
@@ -219,7 +220,9 @@ def choose_recall(
     return best_setting(ranks, build, validation, progress, ties=short)
 
 
-def collaborative_table(histories: Sequence[History], facts: ItemFacts, settings: RecallSettings) -> NeighbourTable:
+def collaborative_table(
+    histories: Sequence[EventSequence], facts: ItemFacts, settings: RecallSettings
+) -> NeighbourTable:
     """Returns EASE's neighbours, low-rank weights added; for a catalogue too large for them those of item-kNN."""
     known = len(np.unique(np.concatenate([history.rows for history in histories])))
     if known > settings.ease.item_cap:

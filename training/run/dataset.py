@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.events import EventSequence
 from domain.item import Item
 from domain.progress import Progress
 from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate, item_text
@@ -14,7 +15,7 @@ from training.encoder.item_vectors import item_vectors
 from training.interactions.positives import Positives
 from training.interactions.table import Interactions
 from training.run.warm_start import WarmStart
-from training.splits.split import EvalCase, EvalSet, History, Split
+from training.splits.split import EvalCase, EvalSet, Split
 
 _INNER_SHARE = 0.1
 _INNER_SOURCE = 0.8
@@ -106,7 +107,7 @@ def hold_last_events(split: Split, seed: int) -> Split:
     rng = np.random.default_rng(seed)
     able = [place for place, history in enumerate(split.train) if len(history) > 1]
     drawn = set(rng.choice(able, max(1, int(_INNER_SHARE * len(able))), replace=False)) if able else set()
-    train: list[History] = []
+    train: list[EventSequence] = []
     cases: list[EvalCase] = []
     for place, history in enumerate(split.train):
         if place not in drawn:

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
+from core.events import EventSequence
 from training.encoder.acceptance import ProjectionInputs
 from training.encoder.text_projection import MapShape, ProjectionChoice
 from training.encoder.train import read_texts, text_may_be_seen
 from training.run.dataset import TrainingData
-from training.splits.split import History, interaction_matrix
+from training.splits.split import interaction_matrix
 
 TEXT_MAP = "text_projection.json"
 
-ContentOf = Callable[[Sequence[History]], np.ndarray]
+ContentOf = Callable[[Sequence[EventSequence]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def out_of_fold_vectors(data: TrainingData, *, items_hidden: bool) -> ContentOf 
     _, texts = read_texts(base.folder, data.texts, data.vectors, base.max_tokens)
     ground = ProjectionInputs(texts, text_may_be_seen(data.split), recipe.shape, data.seed)
 
-    def fit(histories: Sequence[History]) -> np.ndarray:
+    def fit(histories: Sequence[EventSequence]) -> np.ndarray:
         consumed = interaction_matrix(histories, data.item_count)
         touched = np.asarray(consumed.sum(axis=0)).ravel() > 0
         held = np.flatnonzero(data.split.known & ~touched) if items_hidden else None

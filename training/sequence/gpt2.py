@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2Model
 
+from core.events import EventSequence
 from domain.errors import NothingToLearnFrom
 from domain.progress import Progress
 from training.sequence.figures import RankingFigures, ranking_figures
 from training.sequence.fit import FitPlan, Resume, TrainableModel, fit
 from training.sequence.packing import event_table, last_windows
-from training.splits.split import History, Split
+from training.splits.split import Split
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,14 @@ class Gpt2Baseline:
     validation: RankingFigures | None = None
 
     @torch.no_grad()
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n]; -inf for items that training never saw."""
         found: np.ndarray = (self._states(histories) @ self.network.head.weight.T).numpy()
         found[:, ~self.known] = -np.inf
         return found
 
     @torch.no_grad()
-    def _states(self, histories: Sequence[History]) -> Tensor:
+    def _states(self, histories: Sequence[EventSequence]) -> Tensor:
         self.network.eval()
         found = torch.zeros(len(histories), self.settings.width)
         for start in range(0, len(histories), 256):

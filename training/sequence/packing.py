@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.splits.split import History
+from core.events import EventSequence
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class PackedBatch:
     target: np.ndarray
 
 
-def event_table(histories: Sequence[History]) -> EventTable:
+def event_table(histories: Sequence[EventSequence]) -> EventTable:
     """Lays histories end to end."""
     ends = np.cumsum([0, *(len(history) for history in histories)]).astype(np.int64)
     if not ends[-1]:

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from core.events import EventSequence
 from domain.errors import NothingToLearnFrom
 from domain.progress import Progress
 from training.sequence.figures import RankingFigures, ranking_figures
 from training.sequence.fit import FitPlan, Resume, TrainableModel, fit
 from training.sequence.packing import PackedBatch, event_table, last_slots, last_windows, pack, training_batches
-from training.splits.split import History, Split
+from training.splits.split import Split
 
 _STATES_AT_ONCE = 512
 # Slots that share their negatives. Published: none do; a few that do change nothing measurable and cost a fifth.
@@ -133,14 +134,14 @@ class Sasrec:
     validation: RankingFigures | None = None
 
     @torch.no_grad()
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n]; -inf for items that training never saw."""
         found: np.ndarray = (self._states(histories) @ self.network.items.weight.T).numpy()
         found[:, ~self.known] = -np.inf
         return found
 
     @torch.no_grad()
-    def _states(self, histories: Sequence[History]) -> Tensor:
+    def _states(self, histories: Sequence[EventSequence]) -> Tensor:
         """Returns float32[B, d], the state after each history's last event; zeros for an empty history."""
         self.network.eval()
         length, table = self.settings.length, event_table(histories)

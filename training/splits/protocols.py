@@ -5,11 +5,12 @@ from typing import Literal
 
 import numpy as np
 
+from core.events import EventSequence
 from domain.errors import NothingToLearnFrom, SplitRefused
 from domain.item import Item
 from training.interactions.positives import Chosen, Positives, catalogue_rows, read_positives
 from training.interactions.table import Interactions
-from training.splits.split import EvalCase, EvalSet, History, Split
+from training.splits.split import EvalCase, EvalSet, Split
 
 PROTOCOLS = ("cold-items", "warm-users", "next-item")
 DEFAULT_SEED = 42
@@ -211,7 +212,7 @@ def _check_disjoint(train: Interactions, test: Interactions, item_ids: Sequence[
 
 def _hold_items(
     rng: np.random.Generator, positives: Positives, users: dict[str, Chosen]
-) -> tuple[list[History], EvalSet]:
+) -> tuple[list[EventSequence], EvalSet]:
     """Holds back a tenth of the items."""
     ids = np.array(sorted(positives.item_ids[row] for row in np.unique(positives.rows)))
     drawn = rng.choice(ids, max(1, int(_VALIDATION_SHARE * len(ids))), replace=False)
@@ -229,7 +230,7 @@ def _hold_items(
 
 def _hold_events(
     rng: np.random.Generator, positives: Positives, users: dict[str, Chosen]
-) -> tuple[list[History], EvalSet]:
+) -> tuple[list[EventSequence], EvalSet]:
     """Holds back the last fifth of the events, at least one, of a tenth of the users with two or more."""
     able = np.array(sorted(user_id for user_id, user in users.items() if len(user) > 1))
     drawn = set(rng.choice(able, max(1, int(_VALIDATION_SHARE * len(able))), replace=False)) if len(able) else set()
@@ -277,12 +278,12 @@ def _mask(positives: Positives, rows: Sequence[int] | np.ndarray) -> np.ndarray:
     return mask
 
 
-def _known(positives: Positives, train: Sequence[History]) -> np.ndarray:
+def _known(positives: Positives, train: Sequence[EventSequence]) -> np.ndarray:
     return _mask(positives, _rows_chosen(history.rows for history in train))
 
 
 def _checked(
-    name: str, positives: Positives, train: Sequence[History], validation: EvalSet, tests: tuple[EvalSet, ...]
+    name: str, positives: Positives, train: Sequence[EventSequence], validation: EvalSet, tests: tuple[EvalSet, ...]
 ) -> Split:
     for what, count in (
         ("training user", len(train)),

@@ -6,11 +6,12 @@ from typing import Literal
 
 import numpy as np
 
+from core.events import EventSequence
 from domain.event import Event, EventKind
 from domain.text import TextTemplate, history_text
 from training.interactions.positives import catalogue_rows
 from training.interactions.table import Interactions
-from training.splits.split import EvalCase, EvalSet, History
+from training.splits.split import EvalCase, EvalSet
 
 # Events by which people hardly known are told; a blend of its own answers histories up to the longest.
 SHORT_HISTORIES = (1, 3)
@@ -90,5 +91,5 @@ def read_reviews(interactions: Interactions, item_ids: Sequence[str]) -> dict[tu
     }
 
 
-def _nothing() -> History:
-    return History(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+def _nothing() -> EventSequence:
+    return EventSequence(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))

@@ -7,35 +7,7 @@ from typing import Protocol
 import numpy as np
 from scipy.sparse import csr_array
 
-
-@dataclass(frozen=True)
-class History:
-    """What one user did, oldest first.
-
-    Attributes:
-        rows: int64[N], items by their row in the catalogue.
-        kind: int64[N], places in `list(domain.event.EventKind)`.
-        age_s: float32[N], seconds before the moment that the history is looked at; 0 where no times are known.
-        impressions: int64[W], items that the user met but did not choose, such as those rated low; only whole training
-            histories have them.
-    """
-
-    rows: np.ndarray
-    kind: np.ndarray
-    age_s: np.ndarray
-    impressions: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def take(self, places: np.ndarray | slice) -> "History":
-        """Returns the events at these places; ages stay as they are."""
-        return History(self.rows[places], self.kind[places], self.age_s[places])
-
-    def before(self, place: int) -> "History":
-        """Returns the events before a place, their ages measured from the moment of the event at that place."""
-        age_s = self.age_s[:place] - self.age_s[place] if place < len(self) else self.age_s
-        return History(self.rows[:place], self.kind[:place], np.maximum(age_s[:place], 0).astype(np.float32))
+from core.events import EventSequence
 
 
 @dataclass(frozen=True)
@@ -50,7 +22,7 @@ class EvalCase:
     """
 
     user_id: str
-    history: History
+    history: EventSequence
     targets: np.ndarray
     hidden: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
@@ -83,7 +55,7 @@ class Split:
 
     protocol: str
     item_ids: tuple[str, ...]
-    train: tuple[History, ...]
+    train: tuple[EventSequence, ...]
     validation: EvalSet
     tests: tuple[EvalSet, ...]
     known: np.ndarray
@@ -92,11 +64,11 @@ class Split:
 class Scorer(Protocol):
     """Anything that can recommend."""
 
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n], higher is better, for every row of the catalogue; -inf where it cannot say."""
 
 
-def interaction_matrix(histories: Sequence[History], item_count: int) -> csr_array:
+def interaction_matrix(histories: Sequence[EventSequence], item_count: int) -> csr_array:
     """Returns float32[users, items], 1 where the user had to do with the item."""
     rows = [np.unique(history.rows) for history in histories]
     ends = np.cumsum([0, *(len(found) for found in rows)])
@@ -104,7 +76,7 @@ def interaction_matrix(histories: Sequence[History], item_count: int) -> csr_arr
     return csr_array((np.ones(len(columns), np.float32), columns, ends), shape=(len(rows), item_count))
 
 
-def met_matrix(histories: Sequence[History], item_count: int, impression_weight: float) -> csr_array:
+def met_matrix(histories: Sequence[EventSequence], item_count: int, impression_weight: float) -> csr_array:
     """Returns float32[users, items]: 1 for chosen items, `impression_weight` for impressions, else 0."""
     chosen = interaction_matrix(histories, item_count)
     if impression_weight <= 0:

@@ -5,7 +5,8 @@ import onnxruntime
 import pytest
 import torch
 
-from core.ranking.tower_input import PastEvents, tower_input
+from core.events import EventSequence
+from core.ranking.tower_input import tower_input
 from domain.errors import ModelNotUsable, ParityFailed
 from export.parts.networks import ModelSignature, check_network, export_network, export_user_tower
 from networks.storage import save_user_tower
@@ -53,7 +54,7 @@ def served_as_trained(session, network, content_dimension):
     """What the gateway feeds the file gives the vectors that training scores by."""
     content = np.random.default_rng(1).standard_normal((9, content_dimension)).astype(np.float32)
     rows = [np.array([1, 2, 8, 3, 0, 4]), np.array([5, 5])]
-    pasts = [PastEvents(one, one % 3, np.arange(len(one), 0, -1, np.float32) * 3600) for one in rows]
+    pasts = [EventSequence(one, one % 3, np.arange(len(one), 0, -1, np.float32) * 3600) for one in rows]
     (found,) = session.run(["user_embedding"], tower_input(pasts, content, 4))
     tower = UserTower(network, torch.from_numpy(content) if content_dimension else None, UserTowerSettings())
     expected = tower.user_vectors([History(past.rows, past.kind, past.age_s) for past in pasts])

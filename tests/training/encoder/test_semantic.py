@@ -1,11 +1,11 @@
 import numpy as np
 
+from core.events import EventSequence
 from training.encoder.semantic import SemanticScorer
-from training.splits.split import History
 
 
 def _history(*rows):
-    return History(np.array(rows, np.int64), np.zeros(len(rows), np.int64), np.zeros(len(rows), np.float32))
+    return EventSequence(np.array(rows, np.int64), np.zeros(len(rows), np.int64), np.zeros(len(rows), np.float32))
 
 
 def _unit(count, width, seed=0):

@@ -4,12 +4,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from core.events import EventSequence
 from domain.progress import SilentProgress
 from training.evaluation.accumulator import EvaluationContext
 from training.evaluation.bootstrap import Resampled
 from training.evaluation.evaluate import evaluate
 from training.splits.short_histories import ShortHistorySet
-from training.splits.split import EvalCase, EvalSet, History, Split
+from training.splits.split import EvalCase, EvalSet, Split
 
 
 class _Fixed:
@@ -34,7 +35,7 @@ class _Sure(_Fixed):
 
 
 def _history(*rows):
-    return History(np.array(rows, np.int64), np.zeros(len(rows), np.int64), np.zeros(len(rows), np.float32))
+    return EventSequence(np.array(rows, np.int64), np.zeros(len(rows), np.int64), np.zeros(len(rows), np.float32))
 
 
 def _case(user, known, targets):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from core.events import EventSequence
 from domain.progress import SilentProgress
 from training.evaluation.accumulator import EvaluationContext
 from training.evaluation.bootstrap import Interval
@@ -12,7 +13,7 @@ from training.evaluation.evaluate import evaluate
 from training.evaluation.html import page, write_page
 from training.evaluation.report import EvaluationReport, figure, with_interval
 from training.splits.short_histories import cut_histories
-from training.splits.split import EvalCase, EvalSet, History
+from training.splits.split import EvalCase, EvalSet
 
 
 class _Guess:
@@ -41,7 +42,7 @@ def _part(seed):
     cases = []
     for user in range(50):
         rows = rng.choice(np.arange(15), 6, replace=False)
-        history = History(rows[:4] + 15, np.zeros(4, np.int64), np.zeros(4, np.float32))
+        history = EventSequence(rows[:4] + 15, np.zeros(4, np.int64), np.zeros(4, np.float32))
         cases.append(EvalCase(f"u{user}", history, rows[4:]))
     return EvalSet(tuple(cases), np.ones(30, bool))
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from core.aspects.extract import ASPECTS
+from core.events import EventSequence
 from domain.errors import StorageError
 from domain.progress import SilentProgress
 from training.interactions.table import Interactions
@@ -13,7 +14,7 @@ from training.reviews.profiles import (
     train_review_profiles,
 )
 from training.run.steps.aspects import training_reviews
-from training.splits.split import EvalCase, EvalSet, History, Split
+from training.splits.split import EvalCase, EvalSet, Split
 
 PRICE = ASPECTS.index("price")
 SETTINGS = ReviewProfileSettings()
@@ -64,7 +65,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 
 def test_what_is_asked_for_is_not_read():
     """A review of the validation's or the test's answer, or of an item that is to be new, would give it away."""
-    history = History(np.array([0]), np.array([0]), np.zeros(1, np.float32))
+    history = EventSequence(np.array([0]), np.array([0]), np.zeros(1, np.float32))
     asked = EvalSet((EvalCase("ann", history, np.array([1])),), np.ones(3, bool))
     tested = EvalSet((EvalCase("ben", history, np.array([1])),), np.ones(3, bool))
     split = Split("next-item", ("a", "b", "c"), (history,), asked, (tested,), np.array([True, True, False]))

@@ -1,12 +1,13 @@
 import numpy as np
 
+from core.events import EventSequence
 from training.run.dataset import hold_last_events
-from training.splits.split import EvalSet, History, Split
+from training.splits.split import EvalSet, Split
 
 
 def _history(rows):
     ages = np.arange(len(rows), 0, -1, dtype=np.float32) * 10
-    return History(np.array(rows), np.zeros(len(rows), np.int64), ages)
+    return EventSequence(np.array(rows), np.zeros(len(rows), np.int64), ages)
 
 
 def test_last_events_of_some_users_are_held_back_from_training():

@@ -1,10 +1,13 @@
 import numpy as np
 
-from training.splits.split import History, interaction_matrix
+from core.events import EventSequence
+from training.splits.split import interaction_matrix
 
 
 def _history(rows, age_s=None):
-    return History(np.array(rows), np.zeros(len(rows), np.int64), np.array(age_s or [0.0] * len(rows), np.float32))
+    return EventSequence(
+        np.array(rows), np.zeros(len(rows), np.int64), np.array(age_s or [0.0] * len(rows), np.float32)
+    )
 
 
 def test_events_before_a_place_have_their_ages_measured_from_it():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.events import EventSequence
 from domain.prompts import TextRole, read_prompts
 from training.distillation.static_student import StaticStudentSettings, train_static_student
 from training.distillation.student_encoder import (
@@ -20,7 +21,6 @@ from training.encoder.semantic import SemanticScorer
 from training.run.dataset import TrainingData
 from training.run.folder import StepRecord
 from training.run.item_facts import item_facts
-from training.splits.split import History
 from training.splits.validation import validation_ndcg
 
 STUDENT = "student"
@@ -163,7 +163,7 @@ class _StudentQueries:
     student: SemanticScorer
     items: np.ndarray
 
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         return np.asarray(self.student.queries(histories) @ self.items.T)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.events import EventSequence
 from domain.errors import ModelNotUsable
 from training.collaborative.popularity import fit_popularity
 from training.encoder.item_vectors import item_vectors
@@ -17,7 +18,7 @@ from training.sequence.fit import Resume
 from training.sequence.user_tower.ensemble import UserTower, train_user_tower
 from training.sequence.user_tower.settings import UserTowerSettings
 from training.sequence.user_tower.warm_start import EarlierTower, carry_over, open_tower
-from training.splits.split import History, interaction_matrix
+from training.splits.split import interaction_matrix
 from training.splits.validation import validation_ndcg
 
 USER_TOWER = "user_tower"
@@ -108,14 +109,14 @@ def earlier_tower(data: TrainingData, settings: UserTowerSettings) -> EarlierTow
 
 def out_of_fold_tower(
     data: TrainingData, settings: UserTowerSettings
-) -> Callable[[Sequence[History], np.ndarray | None], UserTower]:
+) -> Callable[[Sequence[EventSequence], np.ndarray | None], UserTower]:
     """Returns what trains a tower on some histories alone, so that others can be asked without having been seen.
 
     It has one member: there may be five folds, and a tower of several differs less from one than one does from another.
     """
     settings = replace(settings, members=1)
 
-    def train(histories: Sequence[History], content: np.ndarray | None) -> UserTower:
+    def train(histories: Sequence[EventSequence], content: np.ndarray | None) -> UserTower:
         known = interaction_matrix(histories, data.item_count).sum(axis=0) > 0
         split = replace(data.split, train=tuple(histories), known=known)
         return train_user_tower(split, content, settings, Resume(data.seed, "", None), data.progress)
@@ -123,8 +124,8 @@ def out_of_fold_tower(
     return train
 
 
-def _whole(history: History, targets: np.ndarray) -> History:
+def _whole(history: EventSequence, targets: np.ndarray) -> EventSequence:
     """Returns the history with what came after it."""
     rows = np.concatenate([history.rows, targets])
     kind = np.concatenate([history.kind, np.full(len(targets), history.kind[-1] if len(history) else 0)])
-    return History(rows, kind, np.concatenate([history.age_s, np.zeros(len(targets), np.float32)]))
+    return EventSequence(rows, kind, np.concatenate([history.age_s, np.zeros(len(targets), np.float32)]))

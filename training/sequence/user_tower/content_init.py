@@ -9,12 +9,13 @@ import numpy as np
 from scipy.sparse import diags_array
 from scipy.sparse.linalg import svds
 
-from training.splits.split import History, interaction_matrix
+from core.events import EventSequence
+from training.splits.split import interaction_matrix
 
 _FEWEST = 4
 
 
-def shared_user_vectors(histories: Sequence[History], item_count: int, width: int) -> np.ndarray:
+def shared_user_vectors(histories: Sequence[EventSequence], item_count: int, width: int) -> np.ndarray:
     """Returns float32[item_count, width], unit vectors; zeros for items of no history.
 
     The right singular vectors of the user-item matrix, rows and columns divided by the root of their sums, so that

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.events import EventSequence
 from domain.errors import ModelNotUsable, NothingToLearnFrom
 from domain.progress import Progress
 from networks.storage import load_user_tower, read_settings, save_user_tower
@@ -19,7 +20,7 @@ from training.sequence.packing import event_table, pack, sliding_windows
 from training.sequence.user_tower.loss import packed_states, places, targeted
 from training.sequence.user_tower.member import TrainingSet, chunks, last_states, train_member
 from training.sequence.user_tower.settings import UserTowerSettings
-from training.splits.split import History, Split
+from training.splits.split import Split
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class UserTower:
     validation: RankingFigures | None = None
 
     @torch.no_grad()
-    def user_vectors(self, histories: Sequence[History]) -> np.ndarray:
+    def user_vectors(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, e], what is served as user_embedding: unit vectors; zeros for an empty history."""
         filled = torch.tensor([[len(history) > 0] for history in histories])
         return np.asarray(unit_states(self._states(histories)) * filled)
@@ -50,7 +51,7 @@ class UserTower:
         rows = torch.arange(self.network.shape.item_count)
         return np.asarray(self.network.eval().unit_items(self.content, rows))
 
-    def scores(self, histories: Sequence[History]) -> np.ndarray:
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n], inner products of unit vectors in [-1, 1]; -inf for items that it knows nothing of."""
         items = self.item_vectors()
         found: np.ndarray = self.user_vectors(histories) @ items.T
@@ -58,7 +59,7 @@ class UserTower:
         return found
 
     @torch.no_grad()
-    def log_likelihood(self, histories: Sequence[History]) -> float:
+    def log_likelihood(self, histories: Sequence[EventSequence]) -> float:
         """Returns the mean of log P(event | events before) over all events but each history's first.
 
         P is the softmax over the items that training knew; events of other items are left out.
@@ -115,7 +116,7 @@ class UserTower:
             None if figures is None else RankingFigures(**figures),
         )
 
-    def _states(self, histories: Sequence[History]) -> Tensor:
+    def _states(self, histories: Sequence[EventSequence]) -> Tensor:
         network = self.network.eval()
         return network.joined([last_states(member, self.content, histories) for member in network.members])
 

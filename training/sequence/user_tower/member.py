@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.events import EventSequence
 from domain.event import EventKind
 from domain.progress import Progress
 from networks.user_tower import ITEM_DEVIATION, TowerDropout, UserTowerNetwork, UserTowerShape
@@ -25,7 +26,7 @@ from training.sequence.user_tower.content_init import content_projection, shared
 from training.sequence.user_tower.loss import SoftmaxPlan, TowerLoss, packed_states
 from training.sequence.user_tower.settings import UserTowerSettings
 from training.sequence.weight_average import weight_average
-from training.splits.split import History, Split
+from training.splits.split import Split
 
 _STATES_AT_ONCE = 512
 
@@ -114,7 +115,7 @@ def train_member(lesson: TrainingSet, place: int, resume: Resume, progress: Prog
 
 
 @torch.no_grad()
-def last_states(network: UserTowerNetwork, content: Tensor | None, histories: Sequence[History]) -> Tensor:
+def last_states(network: UserTowerNetwork, content: Tensor | None, histories: Sequence[EventSequence]) -> Tensor:
     """Returns float32[B, width], the state after each history's last event; zeros for an empty one.
 
     Args:
