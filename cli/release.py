@@ -1,6 +1,7 @@
 """`shortlist release build|list|show|promote|rollback`: releases on disk."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--text-attributes",
         metavar="A,B",
-        help="attributes told in the item texts (default: those of year, category, genres, brand, tags that occur)",
+        help="attributes in the item texts (default: those of the --model's training, else the common ones that occur)",
     )
     build.add_argument("--model", type=Path, metavar="DIR", help="what `shortlist train` made: packed with its figures")
     build.add_argument(
@@ -88,7 +89,8 @@ def _build(args: argparse.Namespace) -> int:
     engine = _engine(args.engine, args.workers)
     progress.step(f"checking {args.items}")
     catalogue = check_items(args.items, progress.counter(f"checking {args.items}", "items"))
-    from export.parts.model_folder import ENCODER, open_model_folder
+    from domain.model_folder import ENCODER
+    from export.parts.model_folder import open_model_folder
 
     model = open_model_folder(args.model) if args.model else None
     progress.step("loading the encoder")
@@ -97,10 +99,13 @@ def _build(args: argparse.Namespace) -> int:
 
     attributes = tuple(args.text_attributes.split(",")) if args.text_attributes else None
     trained = args.model / ENCODER if model is not None and model.has(ENCODER) else None
+    choice = encoder_choice(args)
+    if choice.max_tokens is None and model is not None and model.text is not None:
+        choice = replace(choice, max_tokens=model.text.max_tokens)
     request = ReleaseRequest(
         catalogue=catalogue,
         releases=args.out,
-        encoder=resolve_encoder(args.encoder or (str(trained) if trained else None), encoder_choice(args)),
+        encoder=resolve_encoder(args.encoder or (str(trained) if trained else None), choice),
         cache=args.cache,
         text_attributes=attributes,
         promote=not args.no_promote,

@@ -125,7 +125,11 @@ def _learn(args: argparse.Namespace) -> int:
             )
         write_json(args.out / "data.json", dataclasses.asdict(loaded.report))
         split, training_data = loaded.split_facts(request), loaded.data
-        facts: dict[str, object] = {"data_key": training_data.key, "split": split}
+        facts: dict[str, object] = {
+            "data_key": training_data.key,
+            "split": split,
+            "text": training_data.text_record,
+        }
         if start is not None:
             start = start.compared_with(split)
             training_data = dataclasses.replace(training_data, start=start)

@@ -9,37 +9,51 @@ from typing import TypeVar
 from core.ranking.blend import Blend
 from core.retrieval.item_neighbours import NeighbourTable, PopularItems
 from domain.errors import ModelNotUsable
+from domain.model_folder import (
+    COLLABORATIVE_ITEMS,
+    DATA,
+    ITEM_TRANSITIONS,
+    NEIGHBOURS,
+    POPULARITY,
+    QUALITY,
+    RANKER,
+    RUN,
+    THRESHOLDS,
+    UNFINISHED,
+    USER_TOWER,
+    format_problem,
+)
 from domain.recommendation import Source
 from export.parts.quality import Quality, read_quality
 
-RUN = "run.json"
-DATA = "data.json"
-QUALITY = "quality.json"
-THRESHOLDS = "thresholds.json"
-ASPECTS = "aspects.json"
-ITEMS = "collaborative/items.json"
-NEIGHBOURS = "collaborative/neighbours.npz"
-ITEM_TRANSITIONS = "collaborative/item_transitions.npz"
-POPULARITY = "collaborative/popularity.npy"
-ENCODER = "encoder"
-STUDENT = "student"
-USER_TOWER = "user_tower"
-RANKER = "ranker"
 BLEND = "ranker/hybrid.json"
-_UNFINISHED = ".unfinished-*"
 
 _Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
+class TrainedText:
+    """Item texts that a model was trained on.
+
+    Attributes:
+        attributes: item attributes in the text template, in order.
+        max_tokens: tokens at which texts were cut, special tokens included.
+    """
+
+    attributes: tuple[str, ...]
+    max_tokens: int
+
+
+@dataclass(frozen=True)
 class ModelFolder:
-    """What was trained.
+    """Checked contents of a model folder.
 
     Attributes:
         path: the folder.
         item_ids: the catalogue that it was trained on, by row.
         run: how it was trained.
         data: what the data checker found; empty where it left no report.
+        text: texts that it was trained on; None where it read none.
         quality: the figures it was accepted with; None where it has none.
         thresholds: least score in a recall source, by its name.
         neighbours: for collaborative recall.
@@ -53,6 +67,7 @@ class ModelFolder:
     run: Mapping[str, object]
     data: Mapping[str, object]
     quality: Quality | None
+    text: TrainedText | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
     neighbours: NeighbourTable | None = None
     item_transitions: NeighbourTable | None = None
@@ -77,20 +92,25 @@ def open_model_folder(path: Path) -> ModelFolder:
         ModelNotUsable: it is none, training was interrupted, or a file is missing or damaged; the message names it.
     """
     if not (path / RUN).is_file():
-        raise ModelNotUsable(f"{path} has no {RUN}: it is no model folder; `shortlist train --out DIR` makes one")
-    unfinished = sorted(path.glob(_UNFINISHED))
+        raise ModelNotUsable(f"{path} is not a model folder: it has no {RUN}; `shortlist train --out DIR` makes one")
+    run = _json(path / RUN)
+    problem = format_problem(run)
+    if problem:
+        raise ModelNotUsable(f"{path} {problem}")
+    unfinished = sorted(path.glob(f"{UNFINISHED}*"))
     if unfinished:
-        step = unfinished[0].name.removeprefix(_UNFINISHED.rstrip("*"))
+        step = unfinished[0].name.removeprefix(UNFINISHED)
         raise ModelNotUsable(
             f"{path}: training was interrupted in the step {step}; give the same `shortlist train` again"
         )
     tables = any((path / name).exists() for name in (NEIGHBOURS, POPULARITY, USER_TOWER, RANKER))
-    item_ids = _item_ids(path / ITEMS) if tables else ()
+    item_ids = _item_ids(path / COLLABORATIVE_ITEMS) if tables else ()
     folder = ModelFolder(
         path=path,
         item_ids=item_ids,
-        run=_json(path / RUN),
+        run=run,
         data=_json(path / DATA) if (path / DATA).exists() else {},
+        text=_trained_text(path / RUN, run),
         quality=read_quality(path / QUALITY) if (path / QUALITY).exists() else None,
         thresholds=_thresholds(path / THRESHOLDS),
         neighbours=_read(path / NEIGHBOURS, NeighbourTable.load),
@@ -106,7 +126,7 @@ def open_model_folder(path: Path) -> ModelFolder:
     for name, table in named:
         if table is not None and len(table) != len(item_ids):
             raise ModelNotUsable(
-                f"{path / name} is about {len(table)} items, {ITEMS} names {len(item_ids)}; train again"
+                f"{path / name} is about {len(table)} items, {COLLABORATIVE_ITEMS} names {len(item_ids)}; train again"
             )
     blend = Blend() if folder.blend is None else folder.blend
     more = [part.weights for part in (blend.told, blend.short) if part is not None]
@@ -114,6 +134,17 @@ def open_model_folder(path: Path) -> ModelFolder:
     if odd:
         raise ModelNotUsable(f"{path / BLEND} names {', '.join(sorted(odd))}, which is no recall source; train again")
     return folder
+
+
+def _trained_text(path: Path, run: Mapping[str, object]) -> TrainedText | None:
+    raw = run.get("text")
+    if raw is None:
+        return None
+    names = raw.get("attributes") if isinstance(raw, dict) else None
+    most = raw.get("max_tokens") if isinstance(raw, dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or not isinstance(most, int):
+        raise ModelNotUsable(f"{path}: text must hold attributes, a list of names, and max_tokens; train again")
+    return TrainedText(tuple(names), most)
 
 
 def _item_ids(path: Path) -> tuple[str, ...]:

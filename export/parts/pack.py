@@ -13,11 +13,11 @@ from core.events import EventSequence
 from core.ranking.tower_input import tower_input
 from core.text import static_encoder
 from core.text.static_encoder import StaticEncoder
+from domain import model_folder
 from domain import release_folder as layout
 from domain.errors import ModelNotUsable, ReleaseRejected
 from domain.event import EventKind
 from domain.manifest import ModelEntry
-from export.parts import model_folder
 from export.parts.model_folder import ModelFolder
 from export.parts.networks import export_tower_network
 from export.parts.ranker import pack_ranker
@@ -154,7 +154,8 @@ def _pack_tower(model: ModelFolder, rows: np.ndarray, target: Target) -> tuple[M
     dimension = target.vectors.shape[1]
     if trained.shape.item_count != len(rows):
         raise ModelNotUsable(
-            f"{folder} knows {trained.shape.item_count:,} items, {model_folder.ITEMS} names {len(rows):,}; train again"
+            f"{folder} knows {trained.shape.item_count:,} items, {model_folder.COLLABORATIVE_ITEMS} names "
+            f"{len(rows):,}; train again"
         )
     if trained.shape.content_dimension not in (0, dimension):
         raise ModelNotUsable(

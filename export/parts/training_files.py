@@ -6,7 +6,8 @@ from pathlib import Path
 
 from domain import release_folder as layout
 from domain.errors import StorageError
-from export.parts.model_folder import ENCODER, RUN, USER_TOWER, ModelFolder
+from domain.model_folder import ENCODER, FORMAT, ITEMS, RUN, USER_TOWER
+from export.parts.model_folder import ModelFolder
 from networks.storage import SETTINGS_FILE, WEIGHTS_FILE
 
 
@@ -24,10 +25,10 @@ def pack_training(model: ModelFolder, release: Path) -> None:
             (folder / USER_TOWER).mkdir(parents=True)
             for name in (WEIGHTS_FILE, SETTINGS_FILE):
                 shutil.copyfile(model.path / USER_TOWER / name, folder / USER_TOWER / name)
-            _write(folder / USER_TOWER / "items.json", list(model.item_ids))
+            _write(folder / USER_TOWER / ITEMS, list(model.item_ids))
         if folder.is_dir():
             # No more of run.json: a release tells no paths.
-            _write(folder / RUN, {"split": model.run.get("split")})
+            _write(folder / RUN, {"format": FORMAT, "split": model.run.get("split")})
     except (OSError, shutil.Error) as error:
         raise StorageError(
             f"{folder} cannot be filled from {model.path}: {error}; make room, or train the missing part again"

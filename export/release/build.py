@@ -8,7 +8,7 @@ from typing import Any
 
 from datafiles.items import ItemFile
 from domain import release_folder as layout
-from domain.errors import ReleaseRejected
+from domain.errors import ModelNotUsable, ReleaseRejected
 from domain.item import AttributeType
 from domain.manifest import SCHEMA_VERSION, EncoderEntry, FileEntry, GraphEntry, Manifest, TextEntry, manifest_to_json
 from domain.release_folder import ReleaseFolder
@@ -94,6 +94,8 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
     """
     model = request.model
     template = _template(request)
+    if model is not None:
+        _check_text(model, template, request.encoder.max_tokens)
     item_ids: Sequence[str] = ()
     parents: tuple[str, ...] = ()
     if model is not None:
@@ -235,8 +237,11 @@ def _checked_against_current(request: ReleaseRequest, model: ModelFolder, progre
 
 
 def _template(request: ReleaseRequest) -> TextTemplate:
+    """Returns the wanted template, else that of the model's training, else the common attributes that occur."""
     wanted, known = request.text_attributes, request.catalogue.attribute_types
     if wanted is None:
+        if request.model is not None and request.model.text is not None:
+            return TextTemplate(request.model.text.attributes)
         return TextTemplate(tuple(name for name in COMMON_TEXT_ATTRIBUTES if name in known))
     unknown = [name for name in wanted if name not in known]
     if unknown:
@@ -244,6 +249,28 @@ def _template(request: ReleaseRequest) -> TextTemplate:
             f"no item has the attribute {', '.join(unknown)}; the file has {', '.join(sorted(known)) or 'none'}"
         )
     return TextTemplate(wanted)
+
+
+def _check_text(model: ModelFolder, template: TextTemplate, max_tokens: int) -> None:
+    """Refuses item texts that differ from those that the model was trained on.
+
+    Raises:
+        ModelNotUsable: the template or the cut differs.
+    """
+    text = model.text
+    if text is None:
+        return
+    wanted, trained = ", ".join(template.item_attributes) or "none", ", ".join(text.attributes) or "none"
+    problems = []
+    if template.item_attributes != text.attributes:
+        problems.append(f"attributes {wanted} (--text-attributes), trained with {trained}")
+    if max_tokens != text.max_tokens:
+        problems.append(f"cut at {max_tokens} tokens (--max-tokens), trained with {text.max_tokens}")
+    if problems:
+        raise ModelNotUsable(
+            f"{model.path} was trained on other item texts: {'; '.join(problems)}. Leave the flags out, so that the "
+            "release takes the training's texts, or train with such items and such an encoder"
+        )
 
 
 def _digests(folder: Path) -> dict[str, FileEntry]:

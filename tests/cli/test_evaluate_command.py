@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from cli.main import main
+from domain.model_folder import FORMAT
 from tests.support.small_encoder import write_encoder
 from training.run.folder import digest
 
@@ -88,7 +89,7 @@ def test_a_split_of_ones_own_and_a_test_item_in_training(tmp_path, capsys):
         (["--interactions", "x.csv", "--protocol", "next-item", "--candidates", "test-items"], "its own candidates"),
         (["--interactions", "{file}", "--protocol", "next-item", "--rows", "best"], "no row best"),
         (["--interactions", "{file}", "--protocol", "next-item", "--report", "{file}/none/r.html"], "no folder"),
-        (["--interactions", "{file}", "--protocol", "next-item", "--model", "{file}"], "no model folder"),
+        (["--interactions", "{file}", "--protocol", "next-item", "--model", "{file}"], "not a model folder"),
     ],
 )
 def test_what_cannot_be_judged_is_said_at_once(tmp_path, capsys, words, message):
@@ -110,10 +111,10 @@ def test_a_model_is_judged_only_by_the_split_it_was_trained_for(tmp_path, capsys
         ({**trained, "interactions_sha256": "0"}, "interactions_sha256"),
     ]
     for split, message in cases:
-        (model / "run.json").write_text(json.dumps({"split": split}))
+        (model / "run.json").write_text(json.dumps({"format": FORMAT, "split": split}))
         assert main(words) == 1
         assert message in capsys.readouterr().err
-    (model / "run.json").write_text(json.dumps({"split": trained}))
+    (model / "run.json").write_text(json.dumps({"format": FORMAT, "split": trained}))
     assert main([*words, "--rows", "popularity"]) == 0
 
 

@@ -17,7 +17,7 @@ from training.ranking.sources import Recall, RecallSettings, Tower
 
 COLLABORATIVE = "collaborative"
 RANKER = "ranker"
-_ITEM_TRANSITIONS = "followers"
+_ITEM_TRANSITIONS = "item_transitions"
 _HYBRID = "hybrid.json"
 _CHOSEN = "settings.json"
 

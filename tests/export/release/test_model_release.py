@@ -117,6 +117,19 @@ def test_a_model_of_other_data_is_taken_and_that_is_said(workshop, trained_relea
     assert any("not held against" in line and "interactions_sha256" in line for line in said.lines)
 
 
+def _record_text(model, attributes, max_tokens):
+    run = json.loads((model / "run.json").read_text())
+    run["text"] = {"attributes": attributes, "max_tokens": max_tokens}
+    (model / "run.json").write_text(json.dumps(run))
+
+
+def test_a_release_takes_the_text_template_of_the_training(workshop, copy):
+    """No item has a brand any more, and one attribute is not among the common ones: the training's template holds."""
+    _record_text(copy, ["category", "brand", "price"], 32)
+    release = workshop.build(copy, promote=False)
+    assert release.manifest.template.item_attributes == ("category", "brand", "price")
+
+
 def test_tables_move_to_the_rows_of_the_release(workshop, tmp_path):
     """Trained on the catalogue backwards, without its first ten items and with ten that are gone."""
     trained = [*reversed(item_ids()[10:]), *(f"gone-{number}" for number in range(10))]
@@ -155,6 +168,21 @@ class TestRefused:
         content = (copy / name).read_bytes()
         (copy / name).write_bytes(content[: len(content) // 2])
         assert name in self.refusal(copy)
+
+    def test_a_folder_of_an_earlier_version(self, copy):
+        (copy / "run.json").write_text(json.dumps({"steps": {}}))
+        assert "an earlier version of this program (format 1" in self.refusal(copy)
+        assert "train again" in self.refusal(copy)
+
+    def test_other_attributes_than_those_of_the_training(self, workshop, copy):
+        _record_text(copy, ["category"], 32)
+        with pytest.raises(ModelNotUsable, match=r"attributes price.*trained with category.*Leave the flags out"):
+            build_release(workshop.request(copy, text_attributes=("price",)), Silence())
+
+    def test_another_cut_than_that_of_the_training(self, workshop, copy):
+        _record_text(copy, ["category"], 24)
+        with pytest.raises(ModelNotUsable, match=r"cut at 32 tokens .*trained with 24"):
+            build_release(workshop.request(copy), Silence())
 
     def test_no_model_folder(self, tmp_path):
         assert "shortlist train" in self.refusal(tmp_path)

@@ -9,6 +9,7 @@ import pytest
 from domain import release_folder as layout
 from domain.errors import ModelNotUsable, ReleaseRejected, TrainingRefused
 from domain.manifest import FileEntry
+from domain.model_folder import FORMAT
 from tests.support.small_model import write_model
 from training.run.warm_start import check_encoder, open_start
 
@@ -19,7 +20,7 @@ IDS = ("a", "b", "c")
 @pytest.fixture
 def model(tmp_path):
     folder = write_model(tmp_path / "model", IDS, dimension=4, parts=("collaborative", "user_tower"))
-    (folder / "run.json").write_text(json.dumps({"split": SPLIT, "steps": {}}))
+    (folder / "run.json").write_text(json.dumps({"format": FORMAT, "split": SPLIT, "steps": {}}))
     return folder
 
 
@@ -50,7 +51,7 @@ def test_what_is_no_start_is_refused(model, tmp_path):
         open_start(model, model, ())
     with pytest.raises(TrainingRefused, match="encoder/ is not there"):
         open_start(model, out, ("encoder",))
-    (model / "collaborative" / "items.json").unlink()
+    (model / "user_tower" / "items.json").unlink()
     with pytest.raises(ModelNotUsable, match="cannot be read"):
         open_start(model, out, ())
     shutil.rmtree(model / "user_tower")

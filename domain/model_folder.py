@@ -1,0 +1,36 @@
+"""File names and format of a model folder, which `shortlist train` writes and `shortlist release build` packs."""
+
+from collections.abc import Mapping
+
+# Raise it when a file changes its meaning: folders of another number, or of none, are refused.
+FORMAT = 2
+
+RUN = "run.json"
+DATA = "data.json"
+QUALITY = "quality.json"
+THRESHOLDS = "thresholds.json"
+ASPECTS = "aspects.json"
+ENCODER = "encoder"
+COLLABORATIVE = "collaborative"
+ITEMS = "items.json"
+COLLABORATIVE_ITEMS = f"{COLLABORATIVE}/{ITEMS}"
+NEIGHBOURS = f"{COLLABORATIVE}/neighbours.npz"
+ITEM_TRANSITIONS = f"{COLLABORATIVE}/item_transitions.npz"
+POPULARITY = f"{COLLABORATIVE}/popularity.npy"
+USER_TOWER = "user_tower"
+RANKER = "ranker"
+STUDENT = "student"
+# Prefix of the folder in which an unfinished step works.
+UNFINISHED = ".unfinished-"
+
+
+def format_problem(run: Mapping[str, object]) -> str:
+    """Returns why this program can't read a folder with this run.json; empty where it can."""
+    found = run.get("format")
+    if found == FORMAT:
+        return ""
+    age = "a newer" if isinstance(found, int) and found > FORMAT else "an earlier"
+    return (
+        f"was made by {age} version of this program (format {found or 1}, this one reads {FORMAT}); train again into "
+        "another folder"
+    )
