@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     build.add_argument("--model", type=Path, metavar="DIR", help="what `shortlist train` made: packed with its figures")
     build.add_argument(
-        "--accept-worse", action="store_true", help="take the model although the current release has better figures"
+        "--accept-worse",
+        action="store_true",
+        help="take a model that is worse than the current release or uncompared",
     )
     build.add_argument("--no-promote", action="store_true", help="don't make it the current release")
     build.add_argument("--workers", type=int, default=1, metavar="N", help="processes that encode items (%(default)s)")

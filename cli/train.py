@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from domain.release_folder import ReleaseFolder
     from training.run.dataset import BaseEncoder
 
 HELP = "learn from interactions: encoder, user tower, collaborative models, ranker"
@@ -51,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="start encoder and user tower from those of this model folder, or of a release built from one",
     )
     how.add_argument(
+        "--against",
+        metavar="RELEASE",
+        help="the release to be replaced, a folder or an id in releases/: both are evaluated on the validation part, "
+        "and `shortlist release build` refuses the model where it is worse (default: the release of --from)",
+    )
+    how.add_argument(
         "--cache",
         type=Path,
         default=Path(".cache/vectors"),
@@ -84,6 +91,7 @@ def _adapt(args: argparse.Namespace) -> int:
         "--skip": args.skip,
         "--search": args.search,
         "--from": args.warm_from,
+        "--against": args.against,
     }
     check_words(args.items, flags)
     settings = read_preset(args.preset, args.set, {**SECTIONS, NAME: AdaptationSettings})[NAME]
@@ -116,6 +124,7 @@ def _learn(args: argparse.Namespace) -> int:
     without(steps_of(settings), _names(args.skip))  # a wrong name is told before the data is read
     request = DataRequest(args.items, args.interactions, args.protocol, args.seed, args.positive_rating)
     start = open_start(args.warm_from, args.out, only) if args.warm_from else None
+    replaced = _replaced_release(args)
     with RunFolder(args.out).open() as folder, RunLog(args.out, _say) as log:
         _say("data")
         loaded = load_data(request, lambda: _base_encoder(args.encoder), args.out, args.cache, log)
@@ -146,10 +155,27 @@ def _learn(args: argparse.Namespace) -> int:
         measured = split_identity(split)
         if start is not None and not start.same_split:  # its validation figures may flatter
             measured |= {"started_from": "other data"}
-        write_json(args.out / "quality.json", quality_of(summary, request.protocol, measured))
+        quality = quality_of(summary, request.protocol, measured)
+        if replaced is not None:
+            from training.evaluation.against_release import compare_with_release
+
+            _say("comparison with the release")
+            quality["against"] = compare_with_release(training_data, split, replaced)
+        write_json(args.out / "quality.json", quality)
     kept = [name for name, record in summary.steps.items() if record.accepted]
     _say(f"{args.out}: kept {', '.join(kept) or 'nothing'}")
     return 0
+
+
+def _replaced_release(args: argparse.Namespace) -> "ReleaseFolder | None":
+    """Returns the release to compare with: that of --against, else that of --from where this is a release."""
+    from domain.release_folder import MANIFEST, find_release, open_release
+
+    if args.against:
+        return find_release(Path("releases"), args.against)
+    if args.warm_from is not None and (args.warm_from / MANIFEST).is_file():
+        return open_release(args.warm_from)
+    return None
 
 
 def _names(words: str | None) -> list[str]:

@@ -17,7 +17,7 @@ from networks.ranker import RankerNetwork, RankerShape
 from networks.storage import WEIGHTS_FILE, fill_network, read_settings
 
 MOST_CANDIDATES = 400
-_SCALER = "scaler.json"
+SCALER = "scaler.json"
 _BATCH_SIZE = 32
 _CHECKED = ((1, 1), (1, MOST_CANDIDATES), (3, 17), (32, 64))
 _CANARY_SHAPE = (1, 8)
@@ -35,8 +35,8 @@ def pack_ranker(folder: Path, release: Path) -> tuple[ModelEntry, dict[str, obje
         StorageError: a file cannot be written.
     """
     network = load_ranker(folder)
-    _check_scaler(folder / _SCALER)
-    shutil.copyfile(folder / _SCALER, release / layout.SCALER)
+    _check_scaler(folder / SCALER)
+    shutil.copyfile(folder / SCALER, release / layout.SCALER)
     draw = np.random.default_rng(0)
     checks = [_features(size, draw) for size in _CHECKED]
     exported = export_network(network, _SIGNATURE, _features((3, 5), draw), checks, release / layout.RANKER)

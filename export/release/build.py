@@ -16,7 +16,6 @@ from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate
 from export.encoder.source import EncoderSource
 from export.parts.model_folder import ModelFolder
 from export.parts.pack import PackedModels, Target, pack_parts, release_rows, with_canaries
-from export.parts.quality import read_quality, unlike, worse_figures
 from export.precision.calibration import Precision
 from export.prepare_encoder import PreparedEncoder, prepare_encoder
 from export.progress import Progress
@@ -24,6 +23,7 @@ from export.release.card import model_card
 from export.release.chunk import ChunkWork
 from export.release.engines import Engine, InProcess
 from export.release.key import build_key, library_versions
+from export.release.promotion import Verdict, check_against_current
 from export.release.stages import (
     chunks_of,
     copy_encoder,
@@ -50,7 +50,7 @@ class ReleaseRequest:
         max_batch_size: most rows in one Triton call.
         promote: whether it becomes the current release.
         model: what was trained; None where the encoder serves alone.
-        accept_worse: whether a model is taken whose figures are worse than the current release's.
+        accept_worse: whether a model is taken that is worse than the current release, or was not compared with it.
         engine: who encodes the items.
         chunk_items: items that are encoded, and kept through a kill, together.
         precision: in which numbers the served encoder computes.
@@ -87,7 +87,7 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
         EncoderNotUsable, ParityFailed: the encoder, or a trained model, cannot be exported.
         ItemFileError: the item file was changed since it was checked.
         ModelNotUsable: the model folder doesn't fit the items or the encoder.
-        ReleaseRejected: a gate failed, for one that the model's figures are worse than those of the current release.
+        ReleaseRejected: a gate failed, for example the model is worse than the current release.
         BuildRunning: another process is at the same build.
         WorkerLost: a worker process ended before its work was done.
         StorageError: the disk is full or the folder cannot be written.
@@ -97,11 +97,11 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
     if model is not None:
         _check_text(model, template, request.encoder.max_tokens)
     item_ids: Sequence[str] = ()
-    parents: tuple[str, ...] = ()
+    verdict = Verdict()
     if model is not None:
         item_ids = request.catalogue.ids()
         release_rows(model, item_ids)
-        parents = _checked_against_current(request, model, progress)
+        verdict = check_against_current(request.releases, model, request.accept_worse, progress)
     encoder = prepare_encoder(
         request.encoder,
         request.cache,
@@ -121,9 +121,9 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
                 with_canaries(place.folder / layout.CANARY, parts.canaries)
             release_id = layout.new_release_id()
             manifest = replace(
-                _manifest(request, encoder, template, built, parts), release_id=release_id, parents=parents
+                _manifest(request, encoder, template, built, parts), release_id=release_id, parents=verdict.parents
             )
-            (place.folder / layout.CARD).write_text(model_card(manifest, model), encoding="utf-8")
+            (place.folder / layout.CARD).write_text(model_card(manifest, model, verdict.comparison), encoding="utf-8")
             manifest = replace(manifest, files=_digests(place.folder))
             (place.folder / layout.MANIFEST).write_text(manifest_to_json(manifest), encoding="utf-8")
             place.finish(release_id)
@@ -203,37 +203,6 @@ def _manifest(
         thresholds={} if model is None else model.thresholds,
         quality_protocol="" if quality is None else quality.protocol,
     )
-
-
-def _checked_against_current(request: ReleaseRequest, model: ModelFolder, progress: Progress) -> tuple[str, ...]:
-    """Returns the id of the release that this one would replace.
-
-    Raises:
-        ReleaseRejected: that one's figures, of the same questions, are better, and nobody said that worse will do.
-    """
-    current = layout.current_release_id(request.releases)
-    if current is None:
-        return ()
-    path = request.releases / current / layout.QUALITY
-    if not path.exists() or model.quality is None:
-        return (current,)
-    before = read_quality(path)
-    reason = unlike(model.quality, before)
-    if reason:
-        progress.step(
-            f"not held against the current release {current}: {reason}. `shortlist evaluate --model` judges models by "
-            "one split"
-        )
-        return (current,)
-    worse = worse_figures(model.quality, before)
-    if worse and not request.accept_worse:
-        raise ReleaseRejected(
-            f"{model.path} is worse than the current release {current} ({model.quality.protocol}, validation): "
-            f"{'; '.join(worse)}. Train further, or say --accept-worse"
-        )
-    if worse:
-        progress.step(f"accepted although worse than {current}: {'; '.join(worse)}")
-    return (current,)
 
 
 def _template(request: ReleaseRequest) -> TextTemplate:

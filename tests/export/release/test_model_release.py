@@ -106,15 +106,52 @@ def test_only_figures_of_the_same_questions_are_compared():
     assert "not known" in unlike(Quality("p", {}), Quality("p", {}))
 
 
-def test_a_model_of_other_data_is_taken_and_that_is_said(workshop, trained_release, tmp_path):
-    worse = write_model(tmp_path / "worse", item_ids(), dimension=WIDTH, recall=0.1, parts=("collaborative",))
-    quality = json.loads((worse / "quality.json").read_text())
+def _of_newer_events(workshop, folder, **against):
+    """Returns a model of newer events, with the record of a comparison where one is given."""
+    model = write_model(folder, item_ids(), dimension=WIDTH, recall=0.1, parts=("collaborative",))
+    quality = json.loads((model / "quality.json").read_text())
     quality["data"]["interactions_sha256"] = "1" * 16
-    (worse / "quality.json").write_text(json.dumps(quality))
+    if against:
+        quality["against"] = {"metric": "ndcg_at_100", "case_count": 9, "unseen": True, **against}
+        quality["against"]["difference"] = {"point": 0.0, "low": -0.3, "high": 0.2}
+    (model / "quality.json").write_text(json.dumps(quality))
+    run = json.loads((model / "run.json").read_text())
+    (model / "run.json").write_text(json.dumps({**run, "split": {"protocol": None}}))
+    return model
+
+
+def test_a_model_of_newer_events_is_refused_until_it_is_compared(workshop, trained_release, tmp_path):
+    current = trained_release.manifest.release_id
+    model = _of_newer_events(workshop, tmp_path / "model")
+    with pytest.raises(ReleaseRejected, match=rf"interactions_sha256.*--against .*{current}"):
+        workshop.build(model)
+    # A comparison with another release says nothing of this one.
+    other = _of_newer_events(workshop, tmp_path / "other", release="20200101-000000-000000", now=0.3, before=0.2)
+    with pytest.raises(ReleaseRejected, match="--against"):
+        workshop.build(other)
     said = Said()
-    release = build_release(workshop.request(worse, promote=False), said)
-    assert release.manifest.parents == (trained_release.manifest.release_id,)
-    assert any("not held against" in line and "interactions_sha256" in line for line in said.lines)
+    build_release(workshop.request(model, promote=False, accept_worse=True), said)
+    assert any("not compared" in line and "interactions_sha256" in line for line in said.lines)
+
+
+def test_a_comparison_decides_over_a_model_of_newer_events(workshop, trained_release, tmp_path):
+    current = trained_release.manifest.release_id
+    worse = _of_newer_events(workshop, tmp_path / "worse", release=current, now=0.19, before=0.2)
+    with pytest.raises(ReleaseRejected, match=r"worse than the current release: ndcg_at_100 0\.1900, was 0\.2000"):
+        workshop.build(worse)
+    better = _of_newer_events(workshop, tmp_path / "better", release=current, now=0.21, before=0.2)
+    release = workshop.build(better, promote=False)
+    assert release.manifest.parents == (current,)
+    assert "ndcg_at_100 0.2100, was 0.2000 with the release" in (release.path / layout.CARD).read_text()
+
+
+def test_a_model_without_interactions_cannot_be_compared_and_that_is_said(workshop, trained_release, tmp_path):
+    model = _of_newer_events(workshop, tmp_path / "model")
+    run = json.loads((model / "run.json").read_text())
+    (model / "run.json").write_text(json.dumps({**run, "split": None}))
+    said = Said()
+    build_release(workshop.request(model, promote=False), said)
+    assert any("trained without interactions" in line for line in said.lines)
 
 
 def _record_text(model, attributes, max_tokens):
