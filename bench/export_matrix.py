@@ -25,6 +25,7 @@ from core.triton.model_config import encoder_config
 from core.triton.model_repository import install_model
 from domain.errors import ShortlistError
 from domain.precision import FLOAT32, PRECISIONS
+from domain.progress import LineProgress
 from export.encoder.families import FAMILIES
 from export.encoder.source import EncoderSource, resolve_encoder
 from export.precision.calibration import Precision
@@ -213,7 +214,7 @@ def _prepared(subject: Subject, texts: Texts, cache: Path, cells: list[Cell | Re
         precision = Precision(name, texts.items)
         try:
             made[name] = prepare_encoder(
-                subject.source, cache, max_batch_size=_MAX_BATCH_SIZE, on_step=_say, precision=precision
+                subject.source, cache, max_batch_size=_MAX_BATCH_SIZE, progress=LineProgress(_say), precision=precision
             )
         except ShortlistError as error:
             cells.append(Refusal(subject.name, name, subject.source.pooling, str(error)))

@@ -20,6 +20,7 @@ from bench.students import Bench
 from core.text.tokenize import TextTokenizer
 from core.triton.model_config import length_buckets
 from datafiles.items import read_items
+from domain.progress import LineProgress
 from export.encoder.source import resolve_encoder
 from export.precision.calibration import Precision, read_calibration
 from export.precision.gate import Serving, encode, mixed_batches, recall_kept
@@ -57,14 +58,18 @@ def main() -> int:
     serving = Serving(length_buckets(source.max_tokens), _MAX_BATCH_SIZE, source.pad_token_id)
     tokenizer = TextTokenizer(source.tokenizer_file, source.max_tokens)
     rows = [text.ids for text in tokenizer.tokenize([texts[row] for row in needed], source.passage_prompt)]
-    exact_file = prepare_encoder(source, args.cache, max_batch_size=_MAX_BATCH_SIZE, on_step=_say).onnx.path
+    exact_file = prepare_encoder(
+        source, args.cache, max_batch_size=_MAX_BATCH_SIZE, progress=LineProgress(_say)
+    ).onnx.path
     _say(f"encoding {len(rows)} items")
     exact = encode(exact_file, rows, _by_length(rows), serving)
     bench = Bench(split, part, texts, source, _placed(exact, needed, len(texts)), args.cache, args.seed)
     bench.row("float32", bench.teacher, bench.teacher)
     for name in args.precisions.split(","):
         precision = Precision(name, read_calibration(args.items))
-        made = prepare_encoder(source, args.cache, max_batch_size=_MAX_BATCH_SIZE, on_step=_say, precision=precision)
+        made = prepare_encoder(
+            source, args.cache, max_batch_size=_MAX_BATCH_SIZE, progress=LineProgress(_say), precision=precision
+        )
         ways = {"by length": _by_length(rows), "mixed": mixed_batches(len(rows), _MAX_BATCH_SIZE)}
         if name == "float16":
             del ways["mixed"]

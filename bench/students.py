@@ -23,6 +23,7 @@ from bench.encoder_speed import Encode, Speed, compare_speed, onnx_encode
 from core.metrics import id_places, rank_targets
 from core.retrieval.int8_vectors import Int8Vectors
 from datafiles.items import read_items
+from domain.progress import LineProgress
 from export.encoder.source import EncoderSource, resolve_encoder
 from training.distillation.fragments import cut_fragments
 from training.distillation.layer_student import LayerStudentSettings
@@ -121,7 +122,9 @@ def _prepare(arguments: argparse.Namespace) -> tuple[Bench, np.ndarray]:
     positives = read_positives(read_interactions(arguments.interactions), [item.id for item in catalogue.items])
     split = cold_items(positives, items_with_text(catalogue.items, len(texts)), arguments.seed)
     source = resolve_encoder(arguments.encoder)
-    vectors = item_vectors(texts, source.root, source.max_tokens, arguments.cache, _Lines())
+    vectors = item_vectors(
+        texts, source.root, source.max_tokens, arguments.cache, LineProgress(lambda line: _say(f"    {line}"))
+    )
     part = split.validation if arguments.validation else split.tests[0]
     hidden = split.validation.candidates | split.tests[0].candidates
     learned_from = np.flatnonzero(~hidden) if arguments.unseen else np.arange(len(texts))
@@ -156,7 +159,7 @@ def _static(bench: Bench, learned_from: np.ndarray) -> list[dict[str, object]]:
         [bench.texts[row] for row in learned_from],
         StaticStudentSettings(max_tokens=bench.source.max_tokens),
         bench.seed,
-        progress=_Lines(),
+        progress=LineProgress(lambda line: _say(f"    {line}")),
         cache=bench.cache / "static",
     )
     encoder = student.encoder()
@@ -181,7 +184,9 @@ def _layers(bench: Bench, learned_from: np.ndarray, minutes: float) -> list[dict
         bench.cache / "layers",
     )
     settings = StudentEncoderSettings(layers=LayerStudentSettings(time_budget_s=60 * minutes))
-    student = train_student_encoder(schooling, bench.cache / "layer_student", settings, bench.seed, _Lines())
+    student = train_student_encoder(
+        schooling, bench.cache / "layer_student", settings, bench.seed, LineProgress(lambda line: _say(f"    {line}"))
+    )
     result = student.layers
     source = resolve_encoder(str(result.folder))
     encode = onnx_encode(source, bench.cache / "onnx", _say)
@@ -231,16 +236,6 @@ def _figures(bench: Bench, queries: np.ndarray, items: np.ndarray) -> np.ndarray
         allowed[place, case.history.rows] = False
     ranking = rank_targets(scores, allowed, [case.targets for case in cases], id_places(bench.split.item_ids))
     return np.stack([ranking.recall(20), ranking.ndcg(100)], axis=1)
-
-
-class _Lines:
-    """Prints steps, and leaves curves out."""
-
-    def step(self, message: str) -> None:
-        _say(f"    {message}")
-
-    def metric(self, name: str, step: int, value: float) -> None:
-        """Not printed."""
 
 
 def _say(line: str) -> None:

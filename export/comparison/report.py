@@ -3,7 +3,7 @@
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from core.triton.model_config import length_buckets
 from domain.errors import EncoderNotUsable, ParityFailed
 from domain.precision import FLOAT32, PRECISIONS
+from domain.progress import Progress
 from export.encoder.onnx import INPUT_NAMES
 from export.encoder.source import EncoderSource
 from export.onnx_session import open_session
@@ -83,7 +84,7 @@ class PrecisionTable:
 
 
 def measure_precisions(
-    source: EncoderSource, texts: tuple[str, ...], cache: Path, on_step: Callable[[str], None]
+    source: EncoderSource, texts: tuple[str, ...], cache: Path, progress: Progress
 ) -> PrecisionTable:
     """Prepares each precision and times them in turns. Blocking, on every core, some minutes.
 
@@ -101,7 +102,7 @@ def measure_precisions(
                 source,
                 cache,
                 max_batch_size=DEFAULT_MAX_BATCH_SIZE,
-                on_step=on_step,
+                progress=progress,
                 precision=Precision(name, texts),
             )
         except (EncoderNotUsable, ParityFailed) as error:
@@ -111,7 +112,7 @@ def measure_precisions(
             continue
         files[name] = made.onnx.path
         rows.append(PrecisionRow(name, made.onnx.size_bytes, made.gate, "", ()))
-    on_step("timing every precision in turns, over lengths and batch sizes")
+    progress.step("timing every precision in turns, over lengths and batch sizes")
     speeds = _compare(files, call_shapes(source.max_tokens))
     timed = tuple(
         PrecisionRow(row.name, row.size_bytes, row.gate, row.refused, speeds.get(row.name, ())) for row in rows

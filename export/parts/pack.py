@@ -18,12 +18,12 @@ from domain import release_folder as layout
 from domain.errors import ModelNotUsable, ReleaseRejected
 from domain.event import EventKind
 from domain.manifest import ModelEntry
+from domain.progress import Progress
 from export.parts.model_folder import ModelFolder
 from export.parts.networks import export_tower_network
 from export.parts.ranker import pack_ranker
 from export.parts.run_model import run_model
 from export.parts.training_files import pack_training
-from export.progress import Progress
 from networks.storage import WEIGHTS_FILE, for_catalogue, load_user_tower, tower_vectors
 from networks.user_tower_ensemble import UserTowerServing
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +9,7 @@ from typing import Protocol
 from core.text.tokenize import TextTokenizer
 from domain.errors import StorageError
 from domain.precision import INT8
+from domain.progress import Progress
 from export.encoder.onnx import OnnxExport
 from export.encoder.source import EncoderSource
 from export.precision.calibration import TEXT_COUNT, Precision, spread
@@ -34,7 +34,7 @@ class ExactEncoder(Protocol):
 
 
 def make_precision(
-    exact: ExactEncoder, precision: Precision, out: Path, serving: Serving, on_step: Callable[[str], None]
+    exact: ExactEncoder, precision: Precision, out: Path, serving: Serving, progress: Progress
 ) -> tuple[OnnxExport, PrecisionReport]:
     """Writes the encoder in this precision and holds it to the gate. Blocking, uses every core.
 
@@ -46,7 +46,7 @@ def make_precision(
         precision: another than float32, checked.
         out: the file to write.
         serving: buckets and batches as in service.
-        on_step: told in a line what begins.
+        progress: hears what begins.
 
     Raises:
         EncoderNotUsable: the graph can't be had in this precision.
@@ -59,7 +59,7 @@ def make_precision(
     apart = len(texts) >= 4
     learned, judged = (texts[0::2], texts[1::2]) if apart else (texts, texts)
     tokenizer = TextTokenizer(source.tokenizer_file, source.max_tokens)
-    on_step(f"turning {source.name} into {precision.name}")
+    progress.step(f"turning {source.name} into {precision.name}")
     try:
         if precision.name == INT8:
             tokens = tokenizer.tokenize(spread(learned, TEXT_COUNT), source.passage_prompt)
@@ -80,5 +80,7 @@ def make_precision(
         seconds=seconds,
     )
     judged_tokens = tokenizer.tokenize(spread(judged, TEXT_COUNT), source.passage_prompt)
-    on_step(f"checking {precision.name} against float32 on {len(judged_tokens)} texts, alone and in mixed batches")
+    progress.step(
+        f"checking {precision.name} against float32 on {len(judged_tokens)} texts, alone and in mixed batches"
+    )
     return made, check_precision(precision.name, exact.onnx.path, out, judged_tokens, serving)

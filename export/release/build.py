@@ -11,6 +11,7 @@ from domain import release_folder as layout
 from domain.errors import ModelNotUsable, ReleaseRejected
 from domain.item import AttributeType
 from domain.manifest import SCHEMA_VERSION, EncoderEntry, FileEntry, GraphEntry, Manifest, TextEntry, manifest_to_json
+from domain.progress import Progress
 from domain.release_folder import ReleaseFolder
 from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate
 from export.encoder.source import EncoderSource
@@ -18,7 +19,6 @@ from export.parts.model_folder import ModelFolder
 from export.parts.pack import PackedModels, Target, pack_parts, release_rows, with_canaries
 from export.precision.calibration import Precision
 from export.prepare_encoder import PreparedEncoder, prepare_encoder
-from export.progress import Progress
 from export.release.card import model_card
 from export.release.chunk import ChunkWork
 from export.release.engines import Engine, InProcess
@@ -106,7 +106,7 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
         request.encoder,
         request.cache,
         max_batch_size=request.max_batch_size,
-        on_step=progress.step,
+        progress=progress,
         precision=request.precision,
     )
     settings = {"max_batch_size": request.max_batch_size, "chunk_items": request.chunk_items}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from domain import release_folder as layout
 from domain.errors import ReleaseRejected
+from domain.progress import Progress
 from export.parts.model_folder import ModelFolder
 from export.parts.quality import Quality, read_quality, unlike, worse_figures
-from export.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ Not run by any test, for want of a GPU: what calls TensorRT (`_compile`). Everyt
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from core.triton.tensorrt import INPUT_NAMES, PLAN_FILE_NAME, gpu_configs, lengt
 from core.triton.tensorrt_plan import PlanKey, check_plan, write_record
 from domain.errors import StorageError, TensorRtNotUsable
 from domain.precision import INT8
+from domain.progress import Progress
 from export.encoder import cache_entry
 from export.tensorrt.machine import TensorRtMachine, find_machine, load_library
 
@@ -45,7 +45,7 @@ class PlanSource:
         return PlanKey(self.sha256, machine.version, machine.gpu.compute_capability, self.precision, profiles)
 
 
-def prepare_plan(source: PlanSource, cache: Path, on_step: Callable[[str], None]) -> Path:
+def prepare_plan(source: PlanSource, cache: Path, progress: Progress) -> Path:
     """Returns the cache's folder with model.plan and plan.json, built if it isn't there. Blocking, takes minutes.
 
     Raises:
@@ -58,12 +58,12 @@ def prepare_plan(source: PlanSource, cache: Path, on_step: Callable[[str], None]
     entry = cache / f"plan-{key.digest}"
     if entry.exists():
         check_plan(entry, key)  # a damaged one is for somebody to look at: building anew may take half an hour
-        on_step(f"plan built before, taken from {entry}")
+        progress.step(f"plan built before, taken from {entry}")
         return entry
     with cache_entry.work_folder(cache) as work:
-        on_step(f"building a plan with TensorRT {machine.version} for {machine.gpu.name} (minutes)")
+        progress.step(f"building a plan with TensorRT {machine.version} for {machine.gpu.name} (minutes)")
         for profile in key.profiles:
-            on_step(f"  profile: {profile}")
+            progress.step(f"  profile: {profile}")
         timings = cache / key.timing_cache_name
         plan, learned = _compile(source.onnx, key, timings.read_bytes() if timings.exists() else b"")
         with cache_entry.storage(work):

@@ -35,6 +35,7 @@ def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     count = CLUSTERS * CLUSTER
     items = [{"id": f"i{item}", "title": f"word{item % 97} word{7 * item % 89}"} for item in range(count)]
+    items = [{**item, "category": "word1", "shelf": "word2"} for item in items]
     (folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
     rng = np.random.default_rng(0)
     timed = []
@@ -119,6 +120,20 @@ def test_a_worse_retrain_on_newer_events_is_refused(data, older, exports, tmp_pa
     assert current_release_id(releases) == current
     assert _build(data, model, releases, exports, "--accept-worse") == 0
     assert "accepted all the same" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_release_with_other_item_texts_than_the_training_is_refused(data, older, exports, tmp_path, capsys):
+    model, releases = older / "good-model", tmp_path / "releases"
+    template = json.loads((list_releases(older / "good")[0].path / "manifest.json").read_text())["template"]
+    assert template["item_attributes"] == ["category"]
+    for flags, words in (
+        (("--text-attributes", "shelf"), "attributes shelf (--text-attributes), trained with category"),
+        (("--max-tokens", "16"), "cut at 16 tokens (--max-tokens), trained with"),
+    ):
+        assert _build(data, model, releases, exports, *flags) == 1
+        assert words in _words(capsys.readouterr().err)
+        assert not list(releases.glob("2*"))
 
 
 @pytest.mark.slow

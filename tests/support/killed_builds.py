@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from domain import release_folder as layout
-from export.progress import Silence
+from domain.progress import SilentProgress
 from export.release.build import build_release
 from tests.support.trained import Workshop
 
@@ -79,7 +79,7 @@ def build(target: Workshop, made_from: Workshop | None = None) -> None:
     """Builds as the command line does, in small chunks."""
     source = made_from or target
     request = source.request(source.model, releases=target.releases, chunk_items=CHUNK_ITEMS)
-    build_release(request, Silence())
+    build_release(request, SilentProgress())
 
 
 def killer(event: str, end: str) -> Callable[[str, tuple[object, ...]], None]:

@@ -11,16 +11,16 @@ from core.ranking.features import FEATURE_NAMES
 from core.retrieval.item_neighbours import NeighbourTable, PopularItems
 from domain import release_folder as layout
 from domain.errors import ModelNotUsable, ReleaseRejected
+from domain.progress import SilentProgress
 from domain.release_folder import current_release_id, verify
 from export.parts.model_folder import open_model_folder
 from export.parts.quality import Quality, unlike, worse_figures
-from export.progress import Silence
 from export.release.build import build_release
 from tests.support.small_model import write_model
 from tests.support.trained import COUNT, WIDTH, item_ids
 
 
-class Said(Silence):
+class Said(SilentProgress):
     """Keeps what was said."""
 
     def __init__(self):
@@ -214,12 +214,12 @@ class TestRefused:
     def test_other_attributes_than_those_of_the_training(self, workshop, copy):
         _record_text(copy, ["category"], 32)
         with pytest.raises(ModelNotUsable, match=r"attributes price.*trained with category.*Leave the flags out"):
-            build_release(workshop.request(copy, text_attributes=("price",)), Silence())
+            build_release(workshop.request(copy, text_attributes=("price",)), SilentProgress())
 
     def test_another_cut_than_that_of_the_training(self, workshop, copy):
         _record_text(copy, ["category"], 24)
         with pytest.raises(ModelNotUsable, match=r"cut at 32 tokens .*trained with 24"):
-            build_release(workshop.request(copy), Silence())
+            build_release(workshop.request(copy), SilentProgress())
 
     def test_no_model_folder(self, tmp_path):
         assert "shortlist train" in self.refusal(tmp_path)
