@@ -24,7 +24,7 @@ from core.text.tokenize import TextTokenizer, pad
 from core.triton.model_config import encoder_config
 from core.triton.model_repository import install_model
 from domain.errors import ShortlistError
-from domain.precision import FLOAT32, PRECISIONS
+from domain.manifest import FLOAT32, PRECISIONS
 from domain.progress import LineProgress
 from export.encoder.families import FAMILIES
 from export.encoder.source import EncoderSource, resolve_encoder

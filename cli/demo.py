@@ -67,7 +67,7 @@ def _up_to_date(releases: Path) -> bool:
 
 def _stamp() -> str:
     """Tells the sample and the code that makes a release of it."""
-    from domain.release_folder import sha256_of
+    from domain.durable import sha256_of
 
     code = hashlib.sha256()
     for package in _MAKERS:

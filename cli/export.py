@@ -96,7 +96,7 @@ def _export(args: argparse.Namespace) -> int:
 
 def _report(args: argparse.Namespace) -> int:
     """Measures every precision and writes the page."""
-    from domain.precision import INT8
+    from domain.manifest import INT8
     from export.comparison.html import write_page
     from export.comparison.report import lines, measure_precisions
     from export.encoder.source import resolve_encoder

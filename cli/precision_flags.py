@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from domain.precision import FLOAT32, PRECISIONS
+from domain.manifest import FLOAT32, PRECISIONS
 
 if TYPE_CHECKING:
     from export.precision.calibration import Precision

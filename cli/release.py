@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cli.encoder_flags import add_encoder_flags, check_with_model, encoder_choice
 from cli.precision_flags import add_precision_flags, precision_of
-from domain.precision import FLOAT32
+from domain.manifest import FLOAT32
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,6 +14,12 @@ from domain.text import TextTemplate
 
 SCHEMA_VERSION = 3
 
+# Number formats that an encoder's file is served in.
+FLOAT32 = "float32"
+FLOAT16 = "float16"
+INT8 = "int8"
+PRECISIONS = (FLOAT32, FLOAT16, INT8)
+
 # What later schema versions added, as manifests from before mean it: to the manifest, and to its encoder's entry.
 _ADDED_IN_VERSION_2: Mapping[str, object] = {"models": {}, "thresholds": {}, "quality_protocol": ""}
 _ENCODER_ADDED_IN_VERSION_3: Mapping[str, object] = {
@@ -21,7 +27,7 @@ _ENCODER_ADDED_IN_VERSION_3: Mapping[str, object] = {
     "pooling": "mean",
     "query_prompt": "",
     "passage_prompt": "",
-    "precision": "float32",
+    "precision": FLOAT32,
 }
 
 

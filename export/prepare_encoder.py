@@ -5,7 +5,6 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 
 from core.triton.model_config import encoder_config, length_buckets
 from core.triton.model_repository import install_model
-from domain.precision import FLOAT32
+from domain.durable import sha256_of, sync_file
+from domain.manifest import FLOAT32
 from domain.progress import Progress
 from export.encoder import cache_entry
 from export.encoder.onnx import OnnxExport, export_onnx
@@ -222,9 +222,8 @@ def _read_entry(source: EncoderSource, entry: Path) -> PreparedEncoder | None:
     path = entry / _MODEL_FILE
     try:
         record = json.loads((entry / _RECORD_FILE).read_text(encoding="utf-8"))
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != record["onnx"]["sha256"]:
-                return None
+        if sha256_of(path) != record["onnx"]["sha256"]:
+            return None
         cases = tuple(ParityCase(**case) for case in record["parity"].pop("cases"))
         return PreparedEncoder(
             source=source,
@@ -250,7 +249,5 @@ def _write_record(path: Path, prepared: PreparedEncoder, versions: dict[str, str
         "precision": prepared.precision,
         "gate": None if prepared.gate is None else dataclasses.asdict(prepared.gate),
     }
-    with path.open("w", encoding="utf-8") as file:
-        json.dump(record, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+    path.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    sync_file(path)

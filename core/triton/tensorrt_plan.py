@@ -7,11 +7,11 @@ which, so that another one is refused with words before Triton refuses it withou
 import dataclasses
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.triton.tensorrt import PLAN_FILE_NAME, Profile
+from domain.durable import sha256_of, write_atomic
 from domain.errors import TensorRtNotUsable
 
 RECORD_FILE_NAME = "plan.json"
@@ -53,16 +53,8 @@ def write_record(folder: Path, key: PlanKey) -> None:
     Raises:
         OSError: it can't be written, or there is no plan.
     """
-    text = json.dumps({"key": dataclasses.asdict(key), "sha256": _digest(folder / PLAN_FILE_NAME)}, indent=1)
-    temporary = folder / f".{RECORD_FILE_NAME}.tmp"
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(folder / RECORD_FILE_NAME)
-    finally:
-        temporary.unlink(missing_ok=True)
+    text = json.dumps({"key": dataclasses.asdict(key), "sha256": sha256_of(folder / PLAN_FILE_NAME)}, indent=1)
+    write_atomic(folder / RECORD_FILE_NAME, text + "\n")
 
 
 def read_key(folder: Path) -> PlanKey | None:
@@ -81,7 +73,7 @@ def read_key(folder: Path) -> PlanKey | None:
             for one in raw["key"].pop("profiles")
         )
         key = PlanKey(**raw["key"], profiles=profiles)
-        whole = raw["sha256"] == _digest(plan)
+        whole = raw["sha256"] == sha256_of(plan)
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise TensorRtNotUsable(f"{record} and {plan.name} don't belong together ({error}); {_AGAIN}") from error
     if not whole:
@@ -114,8 +106,3 @@ def check_plan(folder: Path, wanted: PlanKey) -> None:
 def told_profiles(profiles: tuple[Profile, ...]) -> str:
     """Returns the profiles in words."""
     return "; ".join(f"{profile}, best at {'x'.join(map(str, profile.usual))}" for profile in profiles)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,11 +2,11 @@
 
 import base64
 import io
-import os
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from domain.durable import write_atomic
 from domain.errors import StorageError
 from export.comparison.report import PrecisionRow, PrecisionTable
 
@@ -46,17 +46,10 @@ def write_page(table: PrecisionTable, path: Path) -> None:
     Raises:
         StorageError: it can't be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(page(table))
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        write_atomic(path, page(table))
     except OSError as error:
         raise StorageError(f"{path} can't be written: {error.strerror or error}; give another file") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def page(table: PrecisionTable) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from core.triton.model_config import length_buckets
 from domain.errors import EncoderNotUsable, ParityFailed
-from domain.precision import FLOAT32, PRECISIONS
+from domain.manifest import FLOAT32, PRECISIONS
 from domain.progress import Progress
 from export.encoder.onnx import INPUT_NAMES
 from export.encoder.source import EncoderSource

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import logging
-import os
 import time
 import warnings
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import onnx
 import torch
 import transformers
 
+from domain.durable import sync_file
 from domain.errors import EncoderNotUsable, StorageError
 from export.encoder.families import FAMILIES
 from export.encoder.head_layers import Head
@@ -207,10 +207,8 @@ def _translate(encoder: _SentenceEncoder, source: EncoderSource) -> onnx.ModelPr
 
 def _write(path: Path, payload: bytes) -> None:
     try:
-        with path.open("wb") as file:
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
+        path.write_bytes(payload)
+        sync_file(path)
     except OSError as error:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from core.text import static_encoder
 from core.text.static_encoder import StaticEncoder
 from domain import model_folder
 from domain import release_folder as layout
+from domain.durable import sha256_of
 from domain.errors import ModelNotUsable, ReleaseRejected
 from domain.event import EventKind
 from domain.manifest import ModelEntry
@@ -172,7 +173,7 @@ def _pack_tower(model: ModelFolder, rows: np.ndarray, target: Target) -> tuple[M
     entry = ModelEntry(
         file=layout.USER_TOWER,
         triton_model="user_tower",
-        source_sha256=layout.sha256_of(folder / WEIGHTS_FILE),
+        source_sha256=sha256_of(folder / WEIGHTS_FILE),
         input_width=dimension,
         output_width=items.shape[1],
         max_length=trained.shape.length,

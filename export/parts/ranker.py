@@ -9,6 +9,7 @@ import numpy as np
 
 from core.ranking.features import FEATURE_NAMES
 from domain import release_folder as layout
+from domain.durable import sha256_of
 from domain.errors import ModelNotUsable
 from domain.manifest import ModelEntry
 from export.parts.networks import ModelSignature, export_network
@@ -45,7 +46,7 @@ def pack_ranker(folder: Path, release: Path) -> tuple[ModelEntry, dict[str, obje
     entry = ModelEntry(
         file=layout.RANKER,
         triton_model="ranker",
-        source_sha256=layout.sha256_of(folder / WEIGHTS_FILE),
+        source_sha256=sha256_of(folder / WEIGHTS_FILE),
         input_width=len(FEATURE_NAMES),
         output_width=1,
         max_length=MOST_CANDIDATES,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from domain.errors import CalibrationNotUsable
-from domain.precision import FLOAT32, PRECISIONS
+from domain.manifest import FLOAT32, PRECISIONS
 
 # Enough for the largest magnitudes by channel and for the hundredth part of a distribution; more only takes time.
 TEXT_COUNT = 256

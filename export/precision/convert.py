@@ -8,7 +8,7 @@ from typing import Protocol
 
 from core.text.tokenize import TextTokenizer
 from domain.errors import StorageError
-from domain.precision import INT8
+from domain.manifest import INT8
 from domain.progress import Progress
 from export.encoder.onnx import OnnxExport
 from export.encoder.source import EncoderSource

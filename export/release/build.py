@@ -8,6 +8,7 @@ from typing import Any
 
 from datafiles.items import ItemFile
 from domain import release_folder as layout
+from domain.durable import sha256_of
 from domain.errors import ModelNotUsable, ReleaseRejected
 from domain.item import AttributeType
 from domain.manifest import SCHEMA_VERSION, EncoderEntry, FileEntry, GraphEntry, Manifest, TextEntry, manifest_to_json
@@ -247,5 +248,5 @@ def _digests(folder: Path) -> dict[str, FileEntry]:
     entries = {}
     for path in files:
         name = path.relative_to(folder).as_posix()
-        entries[name] = FileEntry(layout.sha256_of(path), path.stat().st_size)
+        entries[name] = FileEntry(sha256_of(path), path.stat().st_size)
     return entries

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from domain.manifest import Manifest
-from domain.precision import FLOAT32
+from domain.manifest import FLOAT32, Manifest
 from export.parts.model_folder import ModelFolder
 
 _LIMITS = """\

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from domain.durable import replaced
 from export.release.chunk import Chunk, EncodedChunk
 
 _FORMAT = np.dtype(np.float32)
@@ -48,8 +49,7 @@ class VectorStore:
             stream.write(data)
             stream.flush()
             os.fdatasync(stream.fileno())
-        temporary = self._record(chunk).with_suffix(".tmp")
-        with temporary.open("wb") as stream:
+        with replaced(self._record(chunk)) as temporary, temporary.open("wb") as stream:
             np.savez(
                 stream,
                 checksum=np.uint32(zlib.crc32(data)),
@@ -58,9 +58,6 @@ class VectorStore:
                 text_digest=encoded.text_digest,
                 counts=encoded.counts,
             )
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(self._record(chunk))
 
     def read(self, name: str) -> np.ndarray:
         """Returns one array of all records, in the order of the items; `counts` has a row for each chunk."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from domain import release_folder as layout
+from domain.durable import sync_folder, sync_tree, write_atomic
 from domain.errors import BuildRunning, ShortlistError, StorageError, WorkerLost
 
 _WORK = ".work-"
@@ -69,7 +70,7 @@ class Workspace:
         """
         if name not in self._stages:
             result = make()
-            _sync(self.folder)
+            sync_tree(self.folder)
             self._stages[name] = {"files": sorted(self._files()), "result": result}
             self._write_stages()
         found = self._stages[name]["result"]
@@ -78,11 +79,11 @@ class Workspace:
 
     def finish(self, release_id: str) -> None:
         """Gives the folder its name as a release, which appears whole or not at all; `remove` is due then."""
-        _sync(self.folder)
+        sync_tree(self.folder)
         self._stages[_FINISHED] = {"release_id": release_id}
         self._write_stages()
         self.folder.rename(self._releases / release_id)
-        layout.sync_folder(self._releases)
+        sync_folder(self._releases)
 
     def remove(self) -> None:
         """Removes all that is not a release."""
@@ -92,13 +93,7 @@ class Workspace:
         return {path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()}
 
     def _write_stages(self) -> None:
-        temporary = self._path / f"{_STAGES}.tmp"
-        with temporary.open("w", encoding="utf-8") as stream:
-            json.dump(self._stages, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(self._path / _STAGES)
-        layout.sync_folder(self._path)
+        write_atomic(self._path / _STAGES, json.dumps(self._stages))
 
 
 @contextmanager
@@ -191,14 +186,3 @@ def _read_stages(path: Path) -> dict[str, dict[str, object]]:
 def _listed(stage: Mapping[str, Any]) -> list[str]:
     files = stage.get("files")
     return files if isinstance(files, list) else []
-
-
-def _sync(folder: Path) -> None:
-    """Makes all that is in a folder durable, so that nothing that counts as done is ever cut off."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb+") as stream:
-                os.fsync(stream.fileno())
-        else:
-            layout.sync_folder(path)
-    layout.sync_folder(folder)

@@ -8,8 +8,7 @@ from core.triton.model_config import encoder_config
 from core.triton.tensorrt import TENSORRT, length_profiles
 from core.triton.tensorrt_plan import read_key, told_profiles
 from domain.errors import ReleaseRejected, TensorRtNotUsable
-from domain.manifest import EncoderEntry
-from domain.precision import INT8
+from domain.manifest import INT8, EncoderEntry
 
 _AGAIN = "build it on Triton's machine with `shortlist export --tensorrt` of the release's encoder"
 

@@ -17,7 +17,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from datafiles.items import check_items
-from domain.precision import FLOAT16, INT8
+from domain.manifest import FLOAT16, INT8
 from domain.progress import SilentProgress
 from domain.recommendation import RecommendQuery, Source, StageTimes
 from domain.release_folder import ReleaseFolder

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from domain import release_folder as layout
+from domain.durable import sha256_of
 from domain.errors import NoRelease, ReleaseRejected, StorageError
 from domain.manifest import FileEntry, manifest_to_json
 from domain.release_folder import (
@@ -16,7 +17,6 @@ from domain.release_folder import (
     new_release_id,
     open_release,
     promote,
-    sha256_of,
     verify,
 )
 from tests.support.fakes_server import MANIFEST

@@ -23,13 +23,13 @@ from tests.support.trained import Workshop
 # (event of sys.audit, end of the path): in the order in which a build comes by them.
 MOMENTS = (
     ("open", "release/items.jsonl"),
-    ("open", "stages.json.tmp"),
+    ("open", ".stages.json.*.part"),
     ("open", "models/encoder.onnx"),
     ("open", "canary.json"),
     ("open", "vectors.npy"),
-    ("open", "00000000.tmp"),
-    ("os.rename", "00000001.tmp"),
-    ("open", "00000003.tmp"),
+    ("open", ".00000000.npz.*.part"),
+    ("os.rename", ".00000001.npz.*.part"),
+    ("open", ".00000003.npz.*.part"),
     ("open", "mean.npy"),
     ("open", "unreadable_share.npy"),
     ("open", "lexical.npz"),

@@ -1,13 +1,12 @@
 """The items' content vectors by an encoder folder, kept on disk: encoding ten thousand texts takes minutes."""
 
-import contextlib
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from domain.durable import replaced
 from domain.errors import StorageError
 from domain.progress import Progress
 from domain.prompts import TextRole, read_prompts
@@ -104,15 +103,11 @@ def _digest(texts: Sequence[str], encoder: Path, max_tokens: int) -> str:
 
 
 def _keep(vectors: np.ndarray, path: Path) -> None:
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}.npy")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(temporary, vectors)
-        temporary.replace(path)
+        with replaced(path) as temporary, temporary.open("wb") as stream:
+            np.save(stream, vectors)
     except OSError as error:
         raise StorageError(
             f"item vectors could not be written to {path.parent}: {error.strerror or error}; make room"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()

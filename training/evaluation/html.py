@@ -1,10 +1,10 @@
 """The evaluation as one page with plots: everything in the file itself, to be looked at or sent."""
 
 import base64
-import os
 from html import escape
 from pathlib import Path
 
+from domain.durable import write_atomic
 from training.evaluation.baselines import BASELINES
 from training.evaluation.evaluate import Evaluation
 from training.evaluation.plots import (
@@ -58,15 +58,7 @@ def write_page(report: EvaluationReport, path: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(page(report))
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomic(path, page(report))
 
 
 def page(report: EvaluationReport) -> str:

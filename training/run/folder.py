@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from domain.durable import write_atomic
 from domain.errors import NothingToLearnFrom, StorageError, TrainingRefused
 from domain.model_folder import FORMAT, RUN, UNFINISHED, format_problem
 
@@ -135,13 +135,7 @@ class RunFolder:
 
 def write_json(path: Path, value: object) -> None:
     """Writes JSON so that a reader, or a restart after a kill, sees the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        json.dump(value, stream, indent=2, ensure_ascii=False)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def digest(*parts: object) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from domain import release_folder as layout
+from domain.durable import sha256_of
 from domain.errors import ModelNotUsable, ReleaseRejected, TrainingRefused
 from domain.manifest import FileEntry
 from domain.model_folder import FORMAT
@@ -89,7 +90,7 @@ def test_a_release_is_verified_apart_from_what_serves(tmp_path, monkeypatch):
     path = tmp_path / "training" / "x"
     path.parent.mkdir()
     path.write_text("x")
-    entry = FileEntry(layout.sha256_of(path), 1)
+    entry = FileEntry(sha256_of(path), 1)
     release = type("Release", (), {"path": tmp_path, "manifest": type("M", (), {"files": {"training/x": entry}})})
     layout.verify_training(release)
     path.write_text("y")
