@@ -1,6 +1,6 @@
 """What smaller encoders lose on cold items, and how much faster they are.
 
-    python -m bench.students --items FILE --interactions FILE [--encoder NAME] [--only static,layers,matryoshka,int8]
+    python -m bench.students --items FILE --interactions FILE [--encoder NAME] [--only static,layers]
 
 Prints a line a row: recall@20 and NDCG@100 on the test part of the cold-items protocol (items, split and seed as in
 `shortlist evaluate`), the share of the teacher's that is kept with its paired 95 % interval, and texts a second over
@@ -21,7 +21,6 @@ import numpy as np
 
 from bench.encoder_speed import Encode, Speed, compare_speed, onnx_encode
 from core.metrics import id_places, rank_targets
-from core.retrieval.int8_vectors import Int8Vectors
 from datafiles.items import read_items
 from domain.progress import LineProgress
 from export.encoder.source import EncoderSource, resolve_encoder
@@ -31,7 +30,6 @@ from training.distillation.static_student import StaticStudentSettings, train_st
 from training.distillation.student_encoder import StudentEncoderSettings, StudentInputs, train_student_encoder
 from training.encoder.folder import base_modules, load_encoder
 from training.encoder.item_vectors import item_vectors
-from training.encoder.matryoshka import MatryoshkaSettings, fit_matryoshka
 from training.encoder.semantic import SemanticScorer
 from training.evaluation.bootstrap import Resampled
 from training.interactions.positives import read_positives
@@ -41,7 +39,7 @@ from training.splits.protocols import cold_items, items_with_text
 from training.splits.split import EvalSet, Split
 
 _DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "movielens-small"
-_PARTS = ("int8", "matryoshka", "static", "layers")
+_PARTS = ("static", "layers")
 _SPEED_TEXTS = 200
 _SPEED_ROUNDS = 7
 
@@ -84,8 +82,6 @@ def main() -> int:
     bench, learned_from = _prepare(arguments)
     rows = [bench.row(f"teacher, {bench.source.name}", bench.teacher, bench.teacher)]
     measured: dict[str, Callable[[], list[dict[str, object]]]] = {
-        "int8": lambda: _int8(bench),
-        "matryoshka": lambda: _matryoshka(bench, learned_from),
         "static": lambda: _static(bench, learned_from),
         "layers": lambda: _layers(bench, learned_from, arguments.minutes),
     }
@@ -129,27 +125,6 @@ def _prepare(arguments: argparse.Namespace) -> tuple[Bench, np.ndarray]:
     hidden = split.validation.candidates | split.tests[0].candidates
     learned_from = np.flatnonzero(~hidden) if arguments.unseen else np.arange(len(texts))
     return Bench(split, part, texts, source, vectors, arguments.cache, arguments.seed), learned_from
-
-
-def _int8(bench: Bench) -> list[dict[str, object]]:
-    table = Int8Vectors.quantise(bench.teacher)
-    note = f"{table.byte_count / bench.teacher.nbytes:.3f} of the memory"
-    return [bench.row("int8 item vectors", bench.teacher, table.vectors(), note)]
-
-
-def _matryoshka(bench: Bench, learned_from: np.ndarray) -> list[dict[str, object]]:
-    rows = []
-    width = bench.teacher.shape[1]
-    for dimension in (width // 3, width // 6):
-        plain = bench.teacher[:, :dimension]
-        plain = plain / np.maximum(np.linalg.norm(plain, axis=1, keepdims=True), 1e-12)
-        rows.append(bench.row(f"first {dimension} of {width}, plain", plain, plain))
-    for softening in (0.0, MatryoshkaSettings().softening):
-        head = fit_matryoshka(bench.teacher[learned_from], MatryoshkaSettings(softening))
-        for dimension in (width, width // 3, width // 6):
-            short = head.shorten(bench.teacher, dimension)
-            rows.append(bench.row(f"head, softening {softening:g}: {dimension} of {width}", short, short))
-    return rows
 
 
 def _static(bench: Bench, learned_from: np.ndarray) -> list[dict[str, object]]:

@@ -119,15 +119,6 @@ def history_text(events: Iterable[Event], titles: Mapping[str, str], template: T
     return sentence[0].upper() + sentence[1:]
 
 
-def user_text(profile: str, history: str) -> str:
-    """Tells a user as one text: the profile line, then the history's sentence; either may be empty."""
-    profile = profile.strip()
-    if profile and history and profile[-1] not in ".!?。！？":
-        profile += "。" if language_of(profile) == "zh" else "."
-    joint = "" if profile.endswith(("。", "！", "？")) else " "
-    return joint.join(part for part in (profile, history) if part)
-
-
 def language_of(text: str) -> str:
     """Returns "zh" where at least half of the letters are Chinese characters, else "en"."""
     chinese = len(_CHINESE.findall(text))

@@ -1,11 +1,10 @@
 """One user tower: a causal attention block over a user's last events, and the item vectors it is compared with.
 
 Attention sees how many events, and how much time, lie between two events of a history, never a position counted from an
-end or an age counted from now. So a state never changes when later events come, and one that is updated event by event
-(networks.user_tower_state) equals the one computed at once. One block only, because with more the second would remember
-what the window has dropped.
+end or an age counted from now, so a state never changes when later events come. One block only, because with more the
+second would remember what the window has dropped.
 
-What is served is a group of such towers as one (networks.user_tower_ensemble).
+A group of such towers is served as one (networks.user_tower_ensemble).
 """
 
 import math
