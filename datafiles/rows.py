@@ -1,4 +1,4 @@
-"""Where the rows of an item file come from: one class for each kind of file."""
+"""Row sources of item files: one class for each kind of file."""
 
 from collections.abc import Iterator
 from pathlib import Path
