@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from core.text.tokenize import TextTokenizer
+from core.vectors import unit
 from domain.errors import EncoderNotUsable, ReleaseRejected
 
 TABLE_FILE = "static.npy"
@@ -67,9 +68,8 @@ class StaticTable:
         sums = np.add.reduceat(self.vectors[flat], starts, axis=0, dtype=np.float32)
         mass = np.add.reduceat(self.weights[flat], starts, dtype=np.float32)
         vectors = sums / (mass**self.length_power)[:, None] + self.constant
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         # Tokens that cancel the constant exactly say nothing either.
-        return np.asarray(np.where(norms > 1e-6, vectors / np.maximum(norms, 1e-6), 0.0), dtype=np.float32)
+        return np.asarray(unit(vectors, least_norm=1e-6), dtype=np.float32)
 
 
 class StaticEncoder:

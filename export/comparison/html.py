@@ -6,29 +6,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from core.html_page import html_page
 from domain.durable import write_atomic
 from domain.errors import StorageError
 from export.comparison.report import PrecisionRow, PrecisionTable
 
 _COLOURS = {"float32": "#2f6690", "float16": "#c2a04e", "int8": "#c2452d"}
-_STYLE = """
-:root { color-scheme: light; }
-body { margin: 0; background: #fbfaf6; color: #24241f; font: 15px/1.55 "Source Sans 3", "Segoe UI", Helvetica, Arial,
-  sans-serif; }
-main { max-width: 1040px; margin: 0 auto; padding: 40px 28px 72px; }
-h1 { font-size: 28px; line-height: 1.2; margin: 0 0 4px; letter-spacing: -0.01em; }
-h2 { font-size: 18px; margin: 40px 0 6px; padding-top: 14px; border-top: 1px solid #dddbd0; }
-p { margin: 6px 0 12px; max-width: 76ch; }
-p.lead { font-size: 17px; color: #45453e; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; width: 100%; margin: 10px 0; }
-th { text-align: right; vertical-align: bottom; font-weight: 600; color: #55544b; padding: 5px 8px;
-  border-bottom: 1.5px solid #b9b7a8; }
-td { text-align: right; padding: 5px 8px; border-bottom: 1px solid #e9e7dd; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
-td.refused { text-align: left; white-space: normal; color: #a03b52; }
-small { color: #85847a; } img { display: block; width: 100%; margin: 10px 0 4px; }
-"""
 _KEPT = (
     "Cosines to float32's vectors: the lowest, and what all but one text in a hundred reach; each text in a call of "
     "its own, and in full batches of texts of other lengths. Company: the lowest cosine between a text's two vectors. "
@@ -65,13 +48,7 @@ def page(table: PrecisionTable) -> str:
         f'<img alt="Speed by length" src="data:image/svg+xml;base64,{plot}">',
         _speed_table(table),
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body><main>\n"
-        + "\n".join(body)
-        + "\n</main></body></html>\n"
-    )
+    return html_page(title, body)
 
 
 def speed_plot(table: PrecisionTable, kind: str = "svg") -> bytes:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.vectors import unit
 from export.encoder.head import HeadLayer, HeadWeights, load_weights
 
 
@@ -60,12 +61,12 @@ def head_oracle(
     vectors = pooled
     for layer in layers:
         if layer.kind == "Normalize":
-            vectors = _unit(vectors)
+            vectors = unit(vectors)
             continue
         weights = load_weights(layer)
         if layer.kind == "TokenBag":
             told = weights.weight.astype(np.float64)[weights.token_row[ids]].sum(axis=1)
-            vectors = np.hstack([vectors, _unit(told)])
+            vectors = np.hstack([vectors, unit(told)])
         else:
             vectors = vectors @ weights.weight.T.astype(np.float64) + weights.bias
             if layer.activation != "Identity":
@@ -78,8 +79,3 @@ def _module(layer: HeadLayer) -> Any:  # noqa: ANN401
         return _Normalize()
     weights = load_weights(layer)
     return _TokenBag(weights) if layer.kind == "TokenBag" else _Dense(weights, layer.activation)
-
-
-def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return np.asarray(vectors / norms)

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from core.vectors import unit
 from domain.errors import ParityFailed
 from export.encoder.families import FAMILIES
 from export.encoder.head_layers import head_oracle
@@ -156,7 +157,7 @@ def _make_rows(source: EncoderSource, lengths: Sequence[int]) -> dict[int, _Rows
         with torch.inference_mode():
             states = model(input_ids=torch.from_numpy(ids)).last_hidden_state.numpy()
         vectors = head_oracle(source.head, _pooled(states.astype(np.float64), source.pooling), ids)
-        oracle = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+        oracle = unit(vectors).astype(np.float32)
         rows[length] = _Rows(ids, oracle, np.full_like(oracle, np.inf), np.full_like(oracle, -np.inf))
     return rows
 

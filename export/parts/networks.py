@@ -14,6 +14,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
+from core.vectors import unit
 from domain.errors import ModelNotUsable, ParityFailed, StorageError
 from export.encoder.onnx import OPSET, strip_metadata
 from networks.storage import load_user_tower
@@ -171,8 +172,7 @@ def user_tower_feed(shape: UserTowerShape, size: tuple[int, int], draw: np.rando
     """Returns random users, `size` = (B, N), with unknown items, events without a time, and padding on either side."""
     batch, events = size
     width = shape.content_dimension or 3
-    vectors = draw.standard_normal((batch, events, width)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
+    vectors = unit(draw.standard_normal((batch, events, width)).astype(np.float32))
     vectors *= draw.random((batch, events, 1)) > 0.1
     lengths = draw.integers(1, events + 1, batch)
     place = np.arange(events)
