@@ -1,4 +1,4 @@
-"""`shortlist aspects`: what reviews say about price, quality and the rest, and how well that agrees with labels."""
+"""`shortlist aspects`: opinions in reviews by aspect, and their agreement with labels."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""`shortlist doctor`: looks a machine over and says for each finding how to mend it."""
+"""`shortlist doctor`: checks a machine and says for each finding how to repair it."""
 
 import argparse
 import dataclasses

@@ -1,4 +1,4 @@
-"""What `shortlist export` and `shortlist release build` may say of an encoder beyond its folder."""
+"""Flags of `shortlist export` and `shortlist release build` that override the encoder folder's settings."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`shortlist evaluate`: baselines and a trained model judged by the same questions."""
+"""`shortlist evaluate`: baselines and a trained model evaluated on the same cases."""
 
 import argparse
 from pathlib import Path
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Judges, prints the tables, writes what was asked for; returns 0."""
+    """Evaluates, prints the tables and writes the files; returns 0."""
     from rich.console import Console
 
     from cli.progress import ConsoleProgress

@@ -1,4 +1,4 @@
-"""The flags that say in which numbers an encoder shall compute, shared by `export` and `release build`."""
+"""Flags for the precision of an encoder, shared by `export` and `release build`."""
 
 import argparse
 from pathlib import Path

@@ -76,7 +76,7 @@ class ConsoleProgress(LineProgress):
 
 
 class _RateColumn(ProgressColumn):
-    """Units a second."""
+    """Column of the rate, units a second."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()

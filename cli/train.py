@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _adapt(args: argparse.Namespace) -> int:
-    """Without interactions: adapts the encoder to the texts alone."""
+    """Adapts the encoder to the item texts, without interactions."""
     from training.encoder.adaptation import AdaptationSettings
     from training.recipe import SECTIONS
     from training.run.adapt import NAME, adapt_run, check_words

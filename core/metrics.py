@@ -1,4 +1,4 @@
-"""Measures rankings and probabilities: arrays in, figures out. Full ranking, ties broken by item id.
+"""Metrics of rankings and probabilities over arrays. Full ranking, ties broken by item id.
 
 Recall@k = hits / min(k, targets); NDCG@k is binary, log2 discount, the ideal cut at k (Jarvelin and Kekalainen 2002).
 """
@@ -13,7 +13,7 @@ UNREACHED = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class Ranking:
-    """Where the targets of each case came.
+    """Ranks of the targets of each case.
 
     Attributes:
         case: int64[M], ascending; which case a target belongs to. Every case has at least one.
@@ -64,7 +64,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class ReliabilityCurve:
-    """Told against happened, in bins of equal width: float64[bins] each, NaN where a bin is empty, int64 counts."""
+    """Mean prediction against frequency in bins of equal width: float64[bins], NaN for an empty bin, int64 counts."""
 
     told: np.ndarray
     happened: np.ndarray

@@ -87,7 +87,7 @@ class _ColumnKind:
 
     @property
     def type(self) -> AttributeType:
-        """The type that fits every cell seen."""
+        """Type that fits every cell seen."""
         if self._is_list:
             return AttributeType.STRING_LIST
         if self._is_available or (self._filled and self._may_be_truth):

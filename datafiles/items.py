@@ -19,7 +19,7 @@ _TELL_EVERY = 10_000
 
 @dataclass(frozen=True)
 class ItemFile:
-    """A file that was read once and found good. Its items are read again from the disk each time.
+    """Checked item file. Its items are read from the disk each time.
 
     Attributes:
         source: where the rows come from.
@@ -37,7 +37,7 @@ class ItemFile:
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """Path of the file."""
         return self.source.path
 
     def items(self) -> Iterator[Item]:
@@ -70,7 +70,7 @@ class ItemFile:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The items of a file that is small enough to be held.
+    """Items of a file, held in memory.
 
     Attributes:
         items: in the order of the file.
@@ -132,7 +132,7 @@ def check_items(path: Path, on_progress: Callable[[int], None] = lambda _: None)
 
 
 class _Types:
-    """The attributes' types, row by row."""
+    """Types of the attributes, collected row by row."""
 
     def __init__(self, source: RowSource) -> None:
         self._source = source

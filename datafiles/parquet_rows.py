@@ -18,7 +18,7 @@ _FITTING = "a string, number, boolean, list of strings, timestamp or date"
 
 
 class ParquetRows:
-    """The rows of a file. Timestamps without a zone, and dates, count as UTC."""
+    """Row source of a parquet file. Timestamps without a zone, and dates, count as UTC."""
 
     unit = "row"
 
@@ -112,7 +112,7 @@ def _instants(array: pa.Array) -> list[str | None]:
 
 
 def _fits(name: str, kind: pa.DataType) -> bool:
-    """Whether a column of this name may have this type; a column of nothing but nulls counts as absent."""
+    """Returns whether a column of this name may have this type; a column of nothing but nulls counts as absent."""
     if pa.types.is_null(kind):
         return name != "id"
     if pa.types.is_dictionary(kind):

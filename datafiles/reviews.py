@@ -1,4 +1,4 @@
-"""Reads files of reviews, with aspect labels where somebody labelled them."""
+"""Files of reviews, with aspect labels where there are any."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

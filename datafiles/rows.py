@@ -12,7 +12,7 @@ KINDS = ".jsonl, .jsonl.gz, .csv, .csv.gz or .parquet"
 
 
 class RowSource(Protocol):
-    """A file of rows that can be read again and again, without ever holding many of them."""
+    """File of rows that is read as a stream, as often as needed."""
 
     path: Path
     # What a place counts: "line" or "row", from 1.

@@ -13,7 +13,7 @@ ID_LIMIT_BYTES = 256
 
 
 class AttributeType(StrEnum):
-    """The type of one attribute in the whole catalogue."""
+    """Type of one attribute in the whole catalogue."""
 
     STRING = "string"
     NUMBER = "number"
@@ -24,7 +24,7 @@ class AttributeType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An item: what is recommended.
+    """Item of the catalogue.
 
     Attributes:
         id: unique in the catalogue, 1 to 256 bytes of UTF-8.

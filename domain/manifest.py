@@ -1,4 +1,4 @@
-"""The release manifest: what a release is made of, so that anybody can check it before use."""
+"""Release manifest: contents and origin of a release, so that it can be checked before use."""
 
 import dataclasses
 import json
@@ -101,7 +101,7 @@ class GraphEntry:
 
 @dataclass(frozen=True)
 class TextEntry:
-    """What the tokenizer made of the items' texts.
+    """Statistics of the items' texts after tokenisation.
 
     Attributes:
         unknown_token_share: share of all item tokens that the vocabulary does not know.
@@ -147,7 +147,7 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A release, described.
+    """Contents of manifest.json.
 
     Attributes:
         schema_version: of this manifest; a program refuses a newer one than it knows.

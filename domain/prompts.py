@@ -1,4 +1,4 @@
-"""What stands before a text so that the encoder knows whether it asks or is looked for."""
+"""Prompts: prefixes by which an encoder tells queries from passages."""
 
 import enum
 import json
@@ -15,7 +15,7 @@ _MOST_CHARACTERS = 1_000
 
 
 class TextRole(enum.StrEnum):
-    """What a text is to the encoder."""
+    """Role of a text for the encoder."""
 
     PLAIN = "PLAIN"  # neither: no prompt
     QUERY = "QUERY"  # what a user says
@@ -24,7 +24,7 @@ class TextRole(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Prompts:
-    """Put before a text as it is, with the space that may belong between them; empty for none.
+    """Prefixes of texts, with the space that may belong to them; empty for none.
 
     Attributes:
         query: before what users say.

@@ -1,4 +1,4 @@
-"""A recommendation asked for and answered, free of protobuf."""
+"""Request and answer of a recommendation, free of protobuf."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,7 +9,7 @@ from domain.prompts import TextRole
 
 
 class Source(StrEnum):
-    """Where a candidate comes from."""
+    """Recall source of a candidate."""
 
     SEMANTIC_TEXT = "semantic_text"
     SEMANTIC_HISTORY = "semantic_history"
@@ -22,7 +22,7 @@ class Source(StrEnum):
 
 
 class DegradationReason(StrEnum):
-    """In what way a reply is worse than a full one."""
+    """Kind of degradation of a reply."""
 
     ENCODER_LANGUAGE_UNSUPPORTED = "encoder_language_unsupported"
     ENCODER_UNAVAILABLE = "encoder_unavailable"
@@ -34,7 +34,7 @@ class DegradationReason(StrEnum):
 
 @dataclass(frozen=True)
 class Degradation:
-    """One such way, with its cause and effect in a sentence."""
+    """Degradation of a reply, with cause and effect in a sentence."""
 
     reason: DegradationReason
     detail: str
@@ -42,14 +42,14 @@ class Degradation:
 
 @dataclass(frozen=True)
 class AnyOf:
-    """A string attribute equals, or a list of strings holds, one of these."""
+    """Condition that a string equals, or a list of strings holds, one of these."""
 
     values: frozenset[str]
 
 
 @dataclass(frozen=True)
 class Range:
-    """A number lies between two ends, both included; None leaves an end open."""
+    """Condition that a number lies between two ends, both included; None leaves an end open."""
 
     minimum: float | None
     maximum: float | None
@@ -57,7 +57,7 @@ class Range:
 
 @dataclass(frozen=True)
 class TimeRange:
-    """An instant lies between two ends, both included; None leaves an end open.
+    """Condition that an instant lies between two ends, both included; None leaves an end open.
 
     Attributes:
         minimum: seconds since 1970 UTC and nanoseconds.
@@ -70,14 +70,14 @@ class TimeRange:
 
 @dataclass(frozen=True)
 class Equals:
-    """A truth value equals this."""
+    """Condition that a truth value equals this."""
 
     value: bool
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition on one attribute. An item without the attribute meets none, and every negated one."""
+    """Condition on one attribute. An item without the attribute meets none, and every negated one."""
 
     attribute: str
     test: AnyOf | Range | TimeRange | Equals
@@ -86,7 +86,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class ItemMask:
-    """Which details of an item a caller wants.
+    """Selection of an item's details for the reply.
 
     Attributes:
         fields: of `title`, `text`, `available`, `attributes`.
@@ -141,7 +141,7 @@ class RecommendQuery:
 
 @dataclass(frozen=True)
 class SourceRank:
-    """One source's view of an item: its place there, from 1, and its score there."""
+    """Provenance of an item in one source: its rank, from 1, and its score there."""
 
     source: Source
     rank: int
@@ -150,7 +150,7 @@ class SourceRank:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why an item is here.
+    """Explanation of a recommended item.
 
     Attributes:
         text: one English sentence.
@@ -192,7 +192,7 @@ class RankedItem:
 
 @dataclass
 class StageTimes:
-    """Seconds spent in each step of one request; filled in as it goes."""
+    """Seconds spent in each step of one request, filled in as it proceeds."""
 
     parse_s: float = 0.0
     represent_s: float = 0.0

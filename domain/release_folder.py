@@ -1,4 +1,4 @@
-"""Release folders on disk: names, integrity, which one is current. Standard library only."""
+"""Release folders on disk: names, integrity and the current one. Standard library only."""
 
 import secrets
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Makes the encoder's text from items and users; training, export and serving call it with the release's template."""
+"""Texts for the encoder, made from items and histories by the release's template; the same everywhere."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -44,7 +44,7 @@ _CHINESE_VERBS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class HistoryWording:
-    """How a history is told in one language.
+    """Wording of histories in one language.
 
     Attributes:
         verbs: a verb for each event kind.
@@ -68,7 +68,7 @@ def _default_wordings() -> Mapping[str, HistoryWording]:
 
 @dataclass(frozen=True)
 class TextTemplate:
-    """How texts are made. It travels in the release's manifest, so that training and serving cannot differ.
+    """Text template. It travels in the release's manifest, so that training and serving cannot differ.
 
     Attributes:
         item_attributes: attributes told between title and text, in this order; absent ones are skipped.

@@ -1,4 +1,4 @@
-"""The whole export step: a trained encoder -> a file that passed the gate -> a version that Triton can serve."""
+"""Export of an encoder: a trained encoder to a file that passed the gate to a version that Triton can serve."""
 
 import contextlib
 import dataclasses
@@ -56,7 +56,7 @@ class PreparedEncoder:
 
     @property
     def worst_cosine(self) -> float:
-        """The lowest cosine that the gate saw: of float32 to torch, of another precision to float32."""
+        """Lowest cosine that the gate saw: of float32 to torch, of another precision to float32."""
         return self.parity.worst_cosine if self.gate is None else self.gate.worst_cosine
 
 

@@ -20,7 +20,7 @@ ITEM_DEVIATION = 0.02
 
 @dataclass(frozen=True)
 class UserTowerShape:
-    """What fixes the sizes of all tensors.
+    """Sizes that fix the shapes of all tensors.
 
     Attributes:
         item_count: n, rows of the catalogue that have an id embedding.
@@ -43,7 +43,7 @@ class UserTowerShape:
 
 @dataclass(frozen=True)
 class TowerDropout:
-    """Probabilities while training.
+    """Dropout probabilities during training.
 
     Attributes:
         hidden: of a number inside the block.
@@ -59,7 +59,7 @@ class TowerDropout:
 
 
 class UserTowerNetwork(nn.Module):  # type: ignore[misc]  # torch is not type-checked here
-    """Events -> states, items -> vectors; the logit of an item is their inner product."""
+    """User tower: events to states, items to vectors; an item's logit is their inner product."""
 
     def __init__(self, shape: UserTowerShape, dropout: TowerDropout | None = None) -> None:
         super().__init__()

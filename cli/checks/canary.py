@@ -1,4 +1,4 @@
-"""A text, or a few numbers, through a real Triton: the only check that all parts together do what they should."""
+"""Canary of `shortlist doctor`: a text, or a few numbers, through a real Triton, which checks all parts together."""
 
 import asyncio
 import tempfile
@@ -25,7 +25,7 @@ _TINY_VECTORS = ((0.5, 0.5, 0.5, 0.5), (0.6, 0.0, 0.8, 0.0))
 
 @dataclass(frozen=True)
 class Canary:
-    """What Triton is asked, and what it must answer.
+    """Input for Triton and the answer that it must give.
 
     Attributes:
         what: whose encoder, in words.
@@ -133,7 +133,7 @@ async def _through_embedded(canary: Canary, triton_env: Path, place: Path) -> tu
 
 
 async def _nothing() -> None:
-    """A Triton that dies under the canary is not mended: the next call fails, and that is the finding."""
+    """Does nothing: a Triton that dies under the canary is not restarted; the failing call is the finding."""
 
 
 async def _ask(client: "TritonClient", canary: Canary, version: int) -> tuple[float, str]:

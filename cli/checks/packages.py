@@ -15,7 +15,7 @@ _FOR_PEOPLE = {"server": "serving", "export": "building releases", "train": "tra
 
 @dataclass(frozen=True)
 class Extra:
-    """One extra of pyproject.toml and what of it is here.
+    """Extra of pyproject.toml and its installed packages.
 
     Attributes:
         name: of the extra.

@@ -1,4 +1,4 @@
-"""The processor: what it can do, how much of it there is, and whether hnswlib was compiled for it."""
+"""Processor: instructions, number of cores, and whether hnswlib was compiled for it."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Reads signed opinions by aspect out of a review, English or Chinese, by rules over clauses.
+"""Signed opinions by aspect in a review, English or Chinese, by rules over clauses.
 
 A text is cut into sentences and these into clauses; words that judge are tied to the nearest word that names an aspect,
 unless they name one themselves ("overpriced"); negations, intensifiers and "too" before them change the polarity. What
@@ -24,7 +24,7 @@ SAID_FROM = 0.3
 
 @dataclass(frozen=True, slots=True)
 class AspectScore:
-    """What a text says about one aspect.
+    """Opinion of a text about one aspect.
 
     Attributes:
         aspect: one of `ASPECTS`.

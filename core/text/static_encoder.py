@@ -29,7 +29,7 @@ _TEXTS_AT_ONCE = 512
 
 @dataclass(frozen=True)
 class StaticTable:
-    """What a static student has learned.
+    """Trained table of a static student.
 
     Attributes:
         vectors: float16 or float32[v, d], w_t e_t by token id: the weights are multiplied in.
@@ -73,7 +73,7 @@ class StaticTable:
 
 
 class StaticEncoder:
-    """A static student ready to encode; any thread may use it."""
+    """Static student with its tokenizer; any thread may use it."""
 
     def __init__(self, table: StaticTable, tokenizer: TextTokenizer) -> None:
         self.table = table

@@ -21,7 +21,7 @@ UNREADABLE_LIMIT = 0.3
 
 @dataclass(frozen=True, slots=True)
 class TokenizedText:
-    """One text as the encoder reads it.
+    """Tokenised text, as the encoder reads it.
 
     Attributes:
         ids: int64[L], special tokens included, at most the encoder's limit.
@@ -39,7 +39,7 @@ class TokenizedText:
 
     @property
     def unreadable_share(self) -> float:
-        """How much of the text the encoder cannot read, 0 to 1: unknown tokens, or letters it knows no words of."""
+        """Share of the text that the encoder cannot read, 0 to 1: unknown tokens, or letters it knows no words of."""
         return max(self.unknown_share, self.foreign_share)
 
     @property
@@ -49,7 +49,7 @@ class TokenizedText:
 
 
 class TextTokenizer:
-    """A tokenizer that any thread may use: each thread gets an instance of its own."""
+    """Thread-safe tokenizer: each thread gets an instance of its own."""
 
     def __init__(self, path: Path, max_tokens: int) -> None:
         """Reads the file.
@@ -103,14 +103,14 @@ class TextTokenizer:
         )
 
     def _counts(self, encoding: Encoding, ids: np.ndarray) -> tuple[int, int]:
-        """Unknown tokens, and all tokens, of the text's own."""
+        """Returns the numbers of unknown tokens and of all tokens, special ones left out."""
         own = np.asarray(encoding.special_tokens_mask) == 0
         # A real [UNK] of the text carries a special-tokens mask of 0: only the post-processor's tokens are masked.
         unknown = int(((ids == self._unknown_id) & own).sum()) if self._unknown_id is not None else 0
         return unknown, int(own.sum())
 
     def _prompt_counts(self, prompt: str) -> tuple[int, int]:
-        """The same of a prompt alone; a release has two of them, so they are remembered."""
+        """Returns the same for a prompt alone; a release has two of them, so they are kept."""
         found = self._prompts.get(prompt)
         if found is None:
             encoding = self._instance().encode(prompt)

@@ -1,4 +1,4 @@
-"""Every model's `config.pbtxt` as readable text: one writer for export, the committed files and the gateway."""
+"""Text of every model's `config.pbtxt`: one writer for export, the committed files and the gateway."""
 
 from dataclasses import dataclass
 
@@ -98,7 +98,7 @@ model_warmup {{
 
 @dataclass(frozen=True)
 class Signature:
-    """What a model takes and gives.
+    """Inputs and output of a model.
 
     Attributes:
         title: what it computes, in words.

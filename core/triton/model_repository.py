@@ -1,4 +1,4 @@
-"""A release's model file into the folder that Triton serves from: a new numbered version, or the one that is there."""
+"""Triton's model repository: installs a release's model file as a new numbered version, or finds its version."""
 
 import contextlib
 import errno
@@ -101,7 +101,7 @@ def _rename_to_free_version(folder: Path, incoming: Path) -> int:
 
 
 def _versions(folder: Path) -> list[tuple[int, Path]]:
-    """Numbered entries, ascending; a file of such a name counts, since it blocks the number."""
+    """Returns the numbered entries, ascending; a file of such a name counts, since it blocks the number."""
     entries = [(int(path.name), path) for path in folder.iterdir() if re.fullmatch(r"[0-9]+", path.name)]
     return sorted(entries)
 

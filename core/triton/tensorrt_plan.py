@@ -1,4 +1,4 @@
-"""Which plan is meant: a key over all that binds it, and the record that lies beside the file.
+"""Key of a TensorRT plan over everything that binds it, and the record beside the file.
 
 A plan runs with the version of TensorRT and on the kind of GPU that it was built with, and on no other. The record says
 which, so that another one is refused with words before Triton refuses it without.
@@ -20,7 +20,7 @@ _AGAIN = "build it again where it shall run: shortlist export --tensorrt"
 
 @dataclass(frozen=True)
 class PlanKey:
-    """All that a plan depends on.
+    """Everything that a plan depends on.
 
     Attributes:
         onnx_sha256: digest of the ONNX file it is built from.

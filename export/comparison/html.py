@@ -1,4 +1,4 @@
-"""The precisions as one page with a plot: everything in the file itself, to be looked at or sent."""
+"""Comparison of precisions as one HTML page with a plot, without other files."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""What each precision keeps and how fast it is: measured in one run, on the same texts and cores."""
+"""Quality and speed of each precision, measured in one run, on the same texts and cores."""
 
 import os
 import platform
@@ -28,7 +28,7 @@ _PADDED_TOKENS = 1024
 
 @dataclass(frozen=True)
 class Speed:
-    """Rows a second in calls of one shape.
+    """Speed in calls of one shape.
 
     Attributes:
         tokens: length of the rows.
@@ -49,7 +49,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class PrecisionRow:
-    """One precision.
+    """Measurements of one precision.
 
     Attributes:
         name: of the precision.
@@ -68,7 +68,7 @@ class PrecisionRow:
 
 @dataclass(frozen=True)
 class PrecisionTable:
-    """Every precision of an encoder.
+    """Measurements of every precision of an encoder.
 
     Attributes:
         encoder: its name.

@@ -1,4 +1,4 @@
-"""What stands between an encoder's pooled vector and its final one: token bag and dense layers, from its folder."""
+"""Head of an encoder, between the pooled vector and the final one: token bag and dense layers, from its folder."""
 
 import json
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ ACTIVATIONS = ("Identity", "Tanh", "ReLU", "GELU")
 
 @dataclass(frozen=True)
 class HeadLayer:
-    """One module of the head.
+    """Module of the head.
 
     Attributes:
         kind: "Normalize", "TokenBag" or "Dense".
@@ -40,7 +40,7 @@ class HeadLayer:
 
 @dataclass(frozen=True)
 class HeadWeights:
-    """The arrays of one layer.
+    """Arrays of one layer.
 
     Attributes:
         weight: "Dense": float32[out, in]; "TokenBag": float32[rows, width], the table.

@@ -1,4 +1,4 @@
-"""The head as torch modules, for export, and as plain float64 arithmetic, for the parity gate to compare with."""
+"""Head as torch modules, for export, and as plain float64 arithmetic, for the parity gate to compare with."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,14 +12,14 @@ from export.encoder.head import HeadLayer, HeadWeights, load_weights
 
 
 class Head(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked here
-    """The layers in their order."""
+    """Sequence of the head's layers."""
 
     def __init__(self, layers: Sequence[HeadLayer]) -> None:
         super().__init__()
         self.layers = torch.nn.ModuleList([_module(layer) for layer in layers])
 
     def forward(self, vectors: Any, input_ids: Any, attention_mask: Any) -> Any:  # noqa: ANN401
-        """float32[B,d], int64[B,L], int64[B,L] -> float32[B,e]."""
+        """Maps float32[B,d], int64[B,L], int64[B,L] to float32[B,e]."""
         for layer in self.layers:
             vectors = layer(vectors, input_ids, attention_mask)
         return vectors

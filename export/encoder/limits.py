@@ -1,4 +1,4 @@
-"""What an encoder's tokenizer and positions allow: padding id, longest text, room for a prompt."""
+"""Limits of an encoder's tokenizer and positions: padding id, longest text, room for a prompt."""
 
 from pathlib import Path
 from typing import Any

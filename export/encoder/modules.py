@@ -1,4 +1,4 @@
-"""What a sentence-transformers folder says besides weights: pooling, head, length and prompts."""
+"""Settings of a sentence-transformers folder besides weights: pooling, head, length and prompts."""
 
 import json
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _HEAD_MODULES = ("Normalize", "Dense", "TokenBag")
 
 @dataclass(frozen=True)
 class EncoderModules:
-    """How a folder is made up.
+    """Contents of a sentence-transformers folder.
 
     Attributes:
         folder: the transformer's.

@@ -1,4 +1,4 @@
-"""Does the ONNX file compute what torch computes? Over lengths, batch sizes and paddings, or the export is refused."""
+"""Parity gate: the ONNX file must compute what torch computes, over lengths, batch sizes and paddings."""
 
 import itertools
 import time
@@ -31,7 +31,7 @@ _ROW_COUNT = 8
 
 @dataclass(frozen=True)
 class ParityCase:
-    """Rows of one length in one batch.
+    """Result for rows of one length in one batch.
 
     Attributes:
         length: of these rows, in tokens.
@@ -54,7 +54,7 @@ class ParityCase:
 
 @dataclass(frozen=True)
 class ParityReport:
-    """What the gate measured.
+    """Result of the parity gate.
 
     Attributes:
         worst_cosine: the lowest between a row of the ONNX file and torch, over all cases.
@@ -77,7 +77,7 @@ class _Batch:
 
 @dataclass(frozen=True)
 class _Rows:
-    """All rows of one length: ids int64[R,L], torch's vectors float32[R,d], what was seen so far float32[R,d]."""
+    """Rows of one length: ids int64[R,L], torch's vectors float32[R,d], what was seen so far float32[R,d]."""
 
     ids: NDArray[np.int64]
     oracle: NDArray[np.float32]
@@ -163,7 +163,7 @@ def _make_rows(source: EncoderSource, lengths: Sequence[int]) -> dict[int, _Rows
 
 
 def _pooled(states: NDArray[np.float64], pooling: str) -> NDArray[np.float64]:
-    """Unpadded rows float64[R,L,d] to float64[R,d]."""
+    """Pools unpadded rows float64[R,L,d] to float64[R,d]."""
     if pooling == "mean":
         return np.asarray(states.mean(axis=1))
     return states[:, 0] if pooling == "cls" else states[:, -1]
@@ -192,7 +192,7 @@ class _TokenDraw:
         return cls(np.asarray(ordinary), encoding.ids[:front], encoding.ids[len(flags) - back :])
 
     def row(self, generator: np.random.Generator, length: int, *, plain: bool) -> NDArray[np.int64]:
-        """int64[length]. Too short for a token of its own, it is all special, or all ordinary if `plain`."""
+        """Returns int64[length]. Too short for a token of its own, it is all special, or all ordinary if `plain`."""
         inner = length - len(self.before) - len(self.after)
         if inner < 1:
             special = np.asarray([*self.before, *self.after][:length], dtype=np.int64)

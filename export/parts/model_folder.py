@@ -1,4 +1,4 @@
-"""A folder that `shortlist train` made, read and checked before anything is built from it."""
+"""Model folder of `shortlist train`, read and checked before anything is built from it."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -75,7 +75,7 @@ class ModelFolder:
     blend: Blend | None = None
 
     def has(self, part: str) -> bool:
-        """Whether the folder has this file or folder, and training did not find it worse than what stood."""
+        """Returns whether the folder has this file or folder, and training did not find it worse than what stood."""
         return (self.path / part).exists() and part not in self.rejected()
 
     def rejected(self) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ class ModelSignature:
 
 @dataclass(frozen=True)
 class ModelExport:
-    """An exported network.
+    """Exported network and its check.
 
     Attributes:
         path: the ONNX file, weights inside.

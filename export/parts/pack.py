@@ -1,4 +1,4 @@
-"""Packs what was trained into a release: tables on the catalogue's rows, networks as ONNX behind a parity gate."""
+"""Packing of trained parts into a release: tables on the release's rows, networks as ONNX behind a parity gate."""
 
 import json
 import shutil
@@ -49,7 +49,7 @@ _DAY_S = 86_400.0
 
 @dataclass(frozen=True)
 class PackedModels:
-    """What the manifest and canary.json say of the trained parts.
+    """Entries of the manifest and of canary.json for the trained parts.
 
     Attributes:
         models: the models on Triton.
@@ -62,7 +62,7 @@ class PackedModels:
 
 @dataclass(frozen=True)
 class Target:
-    """What the parts are packed for.
+    """Release that the parts are packed for.
 
     Attributes:
         item_ids: the release's items by row.

@@ -42,7 +42,7 @@ class Comparison:
 
     @property
     def worse(self) -> bool:
-        """Whether the model is worse than the release."""
+        """Returns whether the model is worse than the release."""
         return not self.impossible and self.before - self.now > _EQUAL
 
     def words(self) -> str:

@@ -1,4 +1,4 @@
-"""Packs a trained ranker into a release: the network as ONNX, the scaler and calibration beside it."""
+"""Packing of a trained ranker into a release: the network as ONNX, the scaler and calibration beside it."""
 
 import json
 import shutil

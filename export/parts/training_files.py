@@ -1,4 +1,4 @@
-"""Keeps in a release what a later training starts from or compares with: its networks as torch reads them."""
+"""Networks in a release as torch reads them, for a later training to start from or to compare with."""
 
 import json
 import shutil

@@ -18,7 +18,7 @@ _WANTED = "give --calibration FILE: a text a line, or an item file"
 
 @dataclass(frozen=True)
 class Precision:
-    """In which numbers the served file computes.
+    """Precision of the served file, with its calibration texts.
 
     Attributes:
         name: "float32", "float16" or "int8".

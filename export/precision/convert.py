@@ -1,4 +1,4 @@
-"""A gated float32 file in another precision, gated again: the road from one to the other."""
+"""Conversion of a gated float32 file to another precision, gated again."""
 
 import hashlib
 import time
@@ -22,15 +22,15 @@ RECIPE = 3
 
 
 class ExactEncoder(Protocol):
-    """The float32 file that another precision is made from."""
+    """Float32 file that another precision is made from."""
 
     @property
     def source(self) -> EncoderSource:
-        """What it was exported from."""
+        """Encoder that the file was exported from."""
 
     @property
     def onnx(self) -> OnnxExport:
-        """The file."""
+        """Exported file."""
 
 
 def make_precision(

@@ -70,7 +70,7 @@ def to_float16(float32_file: Path, out: Path) -> int:
 
 
 class _Halving:
-    """Goes through the graph once; remembers in which type each tensor is at hand."""
+    """Rewriter of a graph that tracks the type of each tensor."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self._graph = model.graph
@@ -85,7 +85,7 @@ class _Halving:
 
     @property
     def weight_count(self) -> int:
-        """How many weights were turned into float16."""
+        """Number of weights turned into float16."""
         return len(self._halved)
 
     def run(self) -> None:

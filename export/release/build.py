@@ -1,4 +1,4 @@
-"""Builds a release: items -> texts -> vectors -> graph -> one immutable, self-contained folder."""
+"""Build of a release: items -> texts -> vectors -> graph -> one immutable, self-contained folder."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -40,7 +40,7 @@ from export.release.workspace import Workspace, workspace
 
 @dataclass(frozen=True)
 class ReleaseRequest:
-    """What to build.
+    """Request for a build.
 
     Attributes:
         catalogue: the checked item file.
@@ -73,7 +73,7 @@ class ReleaseRequest:
 
 @dataclass(frozen=True)
 class _Built:
-    """What the manifest says of the finished stages."""
+    """Results of the finished stages for the manifest."""
 
     dimension: int
     text: TextEntry

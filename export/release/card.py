@@ -1,4 +1,4 @@
-"""The model card of a release: what it was trained on and how, the figures it was accepted with, its limits."""
+"""Model card of a release: data, training, metrics and limits."""
 
 from collections.abc import Iterator, Mapping
 

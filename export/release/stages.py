@@ -1,4 +1,4 @@
-"""The stages of a build. Each reads what earlier ones wrote and holds little: the catalogue stays on the disk."""
+"""Stages of a build. Each reads what earlier ones wrote and holds little: the catalogue stays on the disk."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The vectors of a release while it is built: written chunk by chunk, each durable before it counts as done."""
+"""Vectors of a release while it is built: written chunk by chunk, each durable before it counts as done."""
 
 import os
 import zipfile
@@ -15,7 +15,7 @@ _FORMAT = np.dtype(np.float32)
 
 
 class VectorStore:
-    """A `vectors.npy` that grows, and a record of every chunk in it. One process writes it."""
+    """Growing `vectors.npy`, with a record of every chunk in it. One process writes it."""
 
     def __init__(self, path: Path, records: Path, chunks: Sequence[Chunk], dimension: int) -> None:
         """Opens what an earlier build left, or starts anew.

@@ -1,4 +1,4 @@
-"""Where a release grows: a hidden folder that survives a kill, is taken up again, and becomes the release."""
+"""Workspace of a build: a hidden folder that survives a kill, is resumed, and becomes the release."""
 
 import fcntl
 import json
@@ -25,7 +25,7 @@ _ABANDONED_S = 7 * 86_400.0
 
 
 class Workspace:
-    """The folder of one build, by the key of all that the build depends on. One process has it at a time.
+    """Folder of one build, named by the key of everything that the build depends on. One process has it at a time.
 
     Attributes:
         folder: what becomes the release.
@@ -55,7 +55,7 @@ class Workspace:
 
     @property
     def has_work(self) -> bool:
-        """Whether vectors are there that took time to make."""
+        """Returns whether vectors are there that took time to make."""
         return any(self.records.glob("*.npz"))
 
     def stage(self, name: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -159,7 +159,7 @@ def _locked(path: Path) -> Iterator[Path]:
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
-    """Whether the open file has the name yet: its last owner may have removed it before we had the lock."""
+    """Returns whether the open file still has the name: its last owner may have removed it before we had the lock."""
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A TensorRT plan of an exported encoder: built on this machine's GPU, kept by its key, put beside model.onnx.
+"""TensorRT plan of an exported encoder: built on this machine's GPU, kept by its key, put beside model.onnx.
 
 Not run by any test, for want of a GPU: what calls TensorRT (`_compile`). Everything up to it is.
 """
@@ -21,7 +21,7 @@ _WORKSPACE_BYTES = 4 << 30
 
 @dataclass(frozen=True)
 class PlanSource:
-    """What a plan is made from.
+    """Exported file that a plan is made from.
 
     Attributes:
         onnx: the exported file, strongly typed: its own types hold.
