@@ -41,17 +41,17 @@ def run(args: argparse.Namespace) -> int:
 
     reviews = read_reviews(args.reviews)
     read = [aspect_scores(review.text) for review in reviews]
-    figures = _figures(reviews, read)
+    agreements = _agreements(reviews, read)
     if args.json:
-        _print_json(reviews, read, figures)
+        _print_json(reviews, read, agreements)
     else:
-        _print_tables(reviews, read, figures)
+        _print_tables(reviews, read, agreements)
     if args.out is not None:
         _write_profiles(reviews, args.out, quiet=args.json)
     return 0
 
 
-def _figures(
+def _agreements(
     reviews: "Sequence[LabelledReview]", read: "Sequence[tuple[AspectScore, ...]]"
 ) -> "dict[str, AspectFigures]":
     """Returns figures by language, of the labelled reviews."""
@@ -62,11 +62,11 @@ def _figures(
     by_language: dict[str, list[tuple[dict[str, str], dict[str, str]]]] = {}
     for review, scores in zip(reviews, read, strict=True):
         if review.aspects is not None:
-            said = {score.aspect: score.label for score in scores if score.confidence >= SAID_FROM}
+            predicted = {score.aspect: score.label for score in scores if score.confidence >= SAID_FROM}
             language = review.language or language_of(review.text)
-            by_language.setdefault(language, []).append((review.aspects, said))
+            by_language.setdefault(language, []).append((review.aspects, predicted))
     return {
-        language: aspect_figures([told for told, _ in pairs], [said for _, said in pairs])
+        language: aspect_figures([labels for labels, _ in pairs], [predicted for _, predicted in pairs])
         for language, pairs in sorted(by_language.items())
     }
 
@@ -74,30 +74,32 @@ def _figures(
 def _print_json(
     reviews: "Sequence[LabelledReview]",
     read: "Sequence[tuple[AspectScore, ...]]",
-    figures: "dict[str, AspectFigures]",
+    agreements: "dict[str, AspectFigures]",
 ) -> None:
     for place, (review, scores) in enumerate(zip(reviews, read, strict=True)):
-        told = [{"aspect": one.aspect, "polarity": one.polarity, "confidence": one.confidence} for one in scores]
-        print(json.dumps({"id": review.id or str(place + 1), "item_id": review.item_id, "aspects": told}))
-    if figures:
-        print(json.dumps({"figures": {language: _as_json(one) for language, one in figures.items()}}))
+        labels = [
+            {"aspect": entry.aspect, "polarity": entry.polarity, "confidence": entry.confidence} for entry in scores
+        ]
+        print(json.dumps({"id": review.id or str(place + 1), "item_id": review.item_id, "aspects": labels}))
+    if agreements:
+        print(json.dumps({"figures": {language: _as_json(entry) for language, entry in agreements.items()}}))
 
 
-def _as_json(figures: "AspectFigures") -> dict[str, object]:
+def _as_json(agreements: "AspectFigures") -> dict[str, object]:
     return {
-        "texts": figures.texts,
-        "macro_f1": round(figures.macro_f1, 4),
-        "polarity_macro_f1": round(figures.polarity_macro_f1, 4),
-        "naming_f1": round(figures.naming.f1, 4),
-        "f1_by_aspect": {name: round(counts.f1, 4) for name, counts in figures.by_aspect.items()},
-        "f1_by_polarity": {name: round(counts.f1, 4) for name, counts in figures.by_polarity.items()},
+        "texts": agreements.texts,
+        "macro_f1": round(agreements.macro_f1, 4),
+        "polarity_macro_f1": round(agreements.polarity_macro_f1, 4),
+        "naming_f1": round(agreements.naming.f1, 4),
+        "f1_by_aspect": {name: round(counts.f1, 4) for name, counts in agreements.by_aspect.items()},
+        "f1_by_polarity": {name: round(counts.f1, 4) for name, counts in agreements.by_polarity.items()},
     }
 
 
 def _print_tables(
     reviews: "Sequence[LabelledReview]",
     read: "Sequence[tuple[AspectScore, ...]]",
-    figures: "dict[str, AspectFigures]",
+    agreements: "dict[str, AspectFigures]",
 ) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -106,31 +108,33 @@ def _print_tables(
 
     console = Console()
     for place, (review, scores) in enumerate(zip(reviews, read, strict=True)):
-        said = [
-            f"{one.aspect} {one.polarity:+.2f} ({one.confidence:.2f})" for one in scores if one.confidence >= SAID_FROM
+        predicted = [
+            f"{entry.aspect} {entry.polarity:+.2f} ({entry.confidence:.2f})"
+            for entry in scores
+            if entry.confidence >= SAID_FROM
         ]
-        line = f"{review.id or place + 1}  {', '.join(said) or 'nothing'}  | {review.text}"
+        line = f"{review.id or place + 1}  {', '.join(predicted) or 'nothing'}  | {review.text}"
         console.print(escape(line), highlight=False, soft_wrap=True)
-    if figures:
-        console.print(_figure_table(figures))
+    if agreements:
+        console.print(_agreement_table(agreements))
 
 
-def _figure_table(figures: "dict[str, AspectFigures]") -> "Table":
+def _agreement_table(agreements: "dict[str, AspectFigures]") -> "Table":
     from rich.table import Table
 
     table = Table(title="F1: aspect and polarity both right", title_justify="left")
     table.add_column("")
-    for language, one in figures.items():
-        table.add_column(f"{language} ({one.texts} reviews)", justify="right")
-    table.add_row("macro-F1 over aspects", *(f"{one.macro_f1:.3f}" for one in figures.values()), style="bold")
+    for language, entry in agreements.items():
+        table.add_column(f"{language} ({entry.texts} reviews)", justify="right")
+    table.add_row("macro-F1 over aspects", *(f"{entry.macro_f1:.3f}" for entry in agreements.values()), style="bold")
     table.add_row(
-        "macro-F1 over polarities", *(f"{one.polarity_macro_f1:.3f}" for one in figures.values()), style="bold"
+        "macro-F1 over polarities", *(f"{entry.polarity_macro_f1:.3f}" for entry in agreements.values()), style="bold"
     )
-    table.add_row("aspect found", *(f"{one.naming.f1:.3f}" for one in figures.values()), end_section=True)
+    table.add_row("aspect found", *(f"{entry.naming.f1:.3f}" for entry in agreements.values()), end_section=True)
     for part in ("by_aspect", "by_polarity"):
-        names = list(dict.fromkeys(name for one in figures.values() for name in getattr(one, part)))
+        names = list(dict.fromkeys(name for entry in agreements.values() for name in getattr(entry, part)))
         for name in names:
-            cells = [getattr(one, part).get(name) for one in figures.values()]
+            cells = [getattr(entry, part).get(name) for entry in agreements.values()]
             table.add_row(name, *("-" if cell is None else f"{cell.f1:.2f} of {cell.labelled}" for cell in cells))
     return table
 
@@ -139,7 +143,7 @@ def _write_profiles(reviews: "Sequence[LabelledReview]", out: Path, *, quiet: bo
     from domain.progress import SilentProgress
     from training.reviews.profiles import ITEM_FILE, Review, ReviewProfileSettings, train_review_profiles
 
-    named = [Review(one.user_id, one.item_id, one.text) for one in reviews if one.item_id]
+    named = [Review(entry.user_id, entry.item_id, entry.text) for entry in reviews if entry.item_id]
     profiles = train_review_profiles(named, ReviewProfileSettings(), SilentProgress())
     profiles.save(out)
     if not quiet:

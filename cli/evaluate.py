@@ -14,20 +14,24 @@ HELP = "judge baselines, and a trained model, by a protocol or by a split of one
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares what `shortlist evaluate` takes."""
-    asked = parser.add_argument_group("what to judge by")
-    asked.add_argument("--items", type=Path, metavar="FILE", help="as in `shortlist release build`; none: ids alone")
-    asked.add_argument("--interactions", type=Path, metavar="FILE", help=".csv, .csv.gz, .jsonl, .jsonl.gz or .parquet")
-    asked.add_argument("--protocol", choices=("cold-items", "warm-users", "next-item"), help="how to divide them")
-    asked.add_argument("--seed", type=int, default=42, help="of the division (%(default)s)")
-    asked.add_argument("--train-interactions", type=Path, metavar="FILE", help="a division of one's own: what is known")
-    asked.add_argument("--test-interactions", type=Path, metavar="FILE", help="and what is to be found")
-    asked.add_argument(
+    wanted = parser.add_argument_group("what to judge by")
+    wanted.add_argument("--items", type=Path, metavar="FILE", help="as in `shortlist release build`; none: ids alone")
+    wanted.add_argument(
+        "--interactions", type=Path, metavar="FILE", help=".csv, .csv.gz, .jsonl, .jsonl.gz or .parquet"
+    )
+    wanted.add_argument("--protocol", choices=("cold-items", "warm-users", "next-item"), help="how to divide them")
+    wanted.add_argument("--seed", type=int, default=42, help="of the division (%(default)s)")
+    wanted.add_argument(
+        "--train-interactions", type=Path, metavar="FILE", help="a division of one's own: what is known"
+    )
+    wanted.add_argument("--test-interactions", type=Path, metavar="FILE", help="and what is to be found")
+    wanted.add_argument(
         "--candidates",
         choices=("catalogue", "test-items"),
         default="catalogue",
         help="of a division of one's own: what may be recommended (%(default)s)",
     )
-    asked.add_argument(
+    wanted.add_argument(
         "--positive-rating", type=float, metavar="R", help="least rating that counts (default: 80 %% of the highest)"
     )
     rows = parser.add_argument_group("what to judge")
@@ -42,12 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="item vectors of earlier runs (%(default)s)",
     )
-    told = parser.add_argument_group("where to tell it")
-    told.add_argument("--json", type=Path, metavar="FILE", help="write all figures and curves there")
-    told.add_argument(
+    output = parser.add_argument_group("where to tell it")
+    output.add_argument("--json", type=Path, metavar="FILE", help="write all figures and curves there")
+    output.add_argument(
         "--by-user", type=Path, metavar="FILE.csv", help="write each user's figures there (.csv or .csv.gz)"
     )
-    told.add_argument("--report", type=Path, metavar="FILE.html", help="write a page with plots there")
+    output.add_argument("--report", type=Path, metavar="FILE.html", help="write a page with plots there")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=_LOG_WIDTH)
-    asked = EvaluationRequest(
+    wanted = EvaluationRequest(
         args.items,
         args.interactions,
         args.protocol,
@@ -77,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.json, args.by_user, args.report):
         if path is not None and not path.absolute().parent.is_dir():
             raise StorageError(f"{path} could not be written: there is no folder {path.parent}; make it first")
-    question = load_evaluation(asked)
+    question = load_evaluation(wanted)
     report = judge(question, _plan(args), ConsoleProgress(console, style="dim"))
     console.print()
     console.print(terminal_report(report, console.width))

@@ -209,7 +209,7 @@ def _rollback(args: argparse.Namespace) -> int:
     current = current_release_id(args.out)
     if current is None:
         raise NoRelease(f"{args.out} has no current release; `shortlist release list` shows what is there")
-    older = [one.manifest.release_id for one in list_releases(args.out) if one.manifest.release_id < current]
+    older = [folder.manifest.release_id for folder in list_releases(args.out) if folder.manifest.release_id < current]
     if not older:
         raise NoRelease(f"{args.out} has no release older than the current one, {current}")
     promote(args.out, older[-1])

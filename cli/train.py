@@ -101,8 +101,8 @@ def _adapt(args: argparse.Namespace) -> int:
         data = {"items_sha256": digest(args.items), "seed": args.seed}
         write_json(args.out / "quality.json", quality_of(summary, NAME, data))
     record = summary.steps[NAME]
-    told = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in record.figures.items())
-    _say(f"{args.out}: {'kept the encoder' if record.accepted else 'kept nothing'}; {told}")
+    metrics = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in record.figures.items())
+    _say(f"{args.out}: {'kept the encoder' if record.accepted else 'kept nothing'}; {metrics}")
     return 0
 
 

@@ -173,15 +173,15 @@ def _refuse_repeated(source: RowSource, hashes: "array[int]") -> None:
         return
     place_of: dict[str, int] = {}
     for place, columns in source.rows():
-        one = item_id(columns)
-        at = bisect_left(repeated, hash(one))
-        if at == len(repeated) or repeated[at] != hash(one):
+        key = item_id(columns)
+        at = bisect_left(repeated, hash(key))
+        if at == len(repeated) or repeated[at] != hash(key):
             continue
-        first = place_of.setdefault(one, place)
+        first = place_of.setdefault(key, place)
         if first != place:
             unit = source.unit
             raise ItemFileError(
-                f'{source.path}, {unit} {place}: id "{one}" stands on {unit} {first} already; ids are unique'
+                f'{source.path}, {unit} {place}: id "{key}" stands on {unit} {first} already; ids are unique'
             )
 
 

@@ -26,11 +26,11 @@ UNFINISHED = ".unfinished-"
 
 def format_problem(run: Mapping[str, object]) -> str:
     """Returns why this program can't read a folder with this run.json; empty where it can."""
-    found = run.get("format")
-    if found == FORMAT:
+    version = run.get("format")
+    if version == FORMAT:
         return ""
-    age = "a newer" if isinstance(found, int) and found > FORMAT else "an earlier"
+    age = "a newer" if isinstance(version, int) and version > FORMAT else "an earlier"
     return (
-        f"was made by {age} version of this program (format {found or 1}, this one reads {FORMAT}); train again into "
+        f"was made by {age} version of this program (format {version or 1}, this one reads {FORMAT}); train again into "
         "another folder"
     )

@@ -144,15 +144,15 @@ def find_release(releases: Path, name: str | None) -> ReleaseFolder:
 
 def list_releases(releases: Path) -> tuple[ReleaseFolder, ...]:
     """Returns the readable releases below a folder, oldest first."""
-    found = []
+    readable = []
     for path in sorted(releases.glob(f"*/{MANIFEST}")):
         if path.parent.is_symlink() or path.parent.name.startswith("."):
             continue
         try:
-            found.append(open_release(path.parent))
+            readable.append(open_release(path.parent))
         except ReleaseRejected:
             continue
-    return tuple(found)
+    return tuple(readable)
 
 
 def current_release_id(releases: Path) -> str | None:

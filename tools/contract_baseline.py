@@ -117,8 +117,8 @@ def _methods(service: ServiceDescriptorProto) -> dict[str, Facts]:
 
 def _method(method: MethodDescriptorProto) -> Facts:
     taken = "stream " * method.client_streaming + method.input_type.lstrip(".")
-    given = "stream " * method.server_streaming + method.output_type.lstrip(".")
-    return {"input": taken, "output": given}
+    response = "stream " * method.server_streaming + method.output_type.lstrip(".")
+    return {"input": taken, "output": response}
 
 
 def _changes(name: str, members: Mapping[str, Facts], current: Mapping[str, Facts] | None) -> list[str]:

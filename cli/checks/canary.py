@@ -54,15 +54,15 @@ def check_canary(triton_env: Path, folder: "ReleaseFolder | None") -> Finding:
     from domain.errors import ShortlistError
 
     started = time.monotonic()
-    mend = "the last lines of Triton's log stand above; `make setup` makes Triton's environment again"
+    remedy = "the last lines of Triton's log stand above; `make setup` makes Triton's environment again"
     try:
         canary = _of_release(folder) if folder is not None else _tiny()
         with tempfile.TemporaryDirectory(prefix="shortlist-doctor-") as place:
             call_ms, difference = asyncio.run(_through_embedded(canary, triton_env, Path(place)))
     except ShortlistError as error:
-        return fail(_NAME, f"{error}", mend)
+        return fail(_NAME, f"{error}", remedy)
     if difference:
-        return fail(_NAME, f"{canary.what} through Triton is another: {difference}", mend)
+        return fail(_NAME, f"{canary.what} through Triton is another: {difference}", remedy)
     took_s = time.monotonic() - started
     return ok(
         _NAME, f"{canary.what}, as expected through a real Triton: {call_ms:.1f} ms a call, {took_s:.1f} s in all"
@@ -80,12 +80,12 @@ def check_external(address: str, key_file: Path | None, folder: "ReleaseFolder |
     from domain.errors import ShortlistError
     from server.triton.access_key import read_access_key
 
-    mend = 'start it as docs/operations.md says under "Somebody else\'s", or name another with --triton'
+    remedy = 'start it as docs/operations.md says under "Somebody else\'s", or name another with --triton'
     try:
         key = None if key_file is None else read_access_key(key_file)
         return asyncio.run(_ask_external(address, key, folder))
     except ShortlistError as error:
-        return fail(_NAME, str(error), mend)
+        return fail(_NAME, str(error), remedy)
 
 
 async def _ask_external(address: str, key: "object", folder: "ReleaseFolder | None") -> Finding:
@@ -97,10 +97,10 @@ async def _ask_external(address: str, key: "object", folder: "ReleaseFolder | No
         # Under explicit control this does nothing; otherwise Triton says that it may not be told.
         await client.unload("shortlist-doctor-asks-for-explicit-control")
         versions = await client.ready_versions("encoder")
-        found = f"Triton at {address} answers and lets models be chosen; versions of the encoder: "
-        found += ", ".join(map(str, versions)) or "none yet, a gateway loads one"
+        words = f"Triton at {address} answers and lets models be chosen; versions of the encoder: "
+        words += ", ".join(map(str, versions)) or "none yet, a gateway loads one"
         if folder is None or not versions:
-            return ok(_NAME, found)
+            return ok(_NAME, words)
         canary = _of_release(folder)
         for version in reversed(versions):
             try:
@@ -108,8 +108,8 @@ async def _ask_external(address: str, key: "object", folder: "ReleaseFolder | No
             except ShortlistError:
                 continue  # an encoder of another kind
             if not difference:
-                return ok(_NAME, f"{found}; {version} is that of {folder.manifest.release_id}, {call_ms:.1f} ms a call")
-        return warn(_NAME, f"{found}; none is that of {folder.manifest.release_id}", "a gateway over it loads it")
+                return ok(_NAME, f"{words}; {version} is that of {folder.manifest.release_id}, {call_ms:.1f} ms a call")
+        return warn(_NAME, f"{words}; none is that of {folder.manifest.release_id}", "a gateway over it loads it")
 
 
 async def _through_embedded(canary: Canary, triton_env: Path, place: Path) -> tuple[float, str]:
@@ -141,10 +141,10 @@ async def _ask(client: "TritonClient", canary: Canary, version: int) -> tuple[fl
     from server.release.live_release import canary_difference
 
     ids, mask = canary.input_ids, canary.attention_mask
-    found = await client.encode(ids, mask, version=version, timeout_s=_TIMEOUT_S)
+    answer = await client.encode(ids, mask, version=version, timeout_s=_TIMEOUT_S)
     started = time.monotonic()
     await client.encode(ids[:1], mask[:1], version=version, timeout_s=_TIMEOUT_S)
-    return 1e3 * (time.monotonic() - started), canary_difference(found, canary.vectors)
+    return 1e3 * (time.monotonic() - started), canary_difference(answer, canary.vectors)
 
 
 def _of_release(folder: "ReleaseFolder") -> Canary:

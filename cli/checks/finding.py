@@ -20,28 +20,28 @@ class Finding:
         name: what was looked at, a few words.
         level: `FAIL` where Shortlist will not run, or not run right; `WARN` where something is missing or slow.
         found: what is there, with figures.
-        mend: what to do; empty where nothing is to be done.
+        remedy: what to do; empty where nothing is to be done.
     """
 
     name: str
     level: Level
     found: str
-    mend: str = ""
+    remedy: str = ""
 
 
 def ok(name: str, found: str) -> Finding:
-    """Returns a finding without anything to mend."""
+    """Returns a finding without anything to repair."""
     return Finding(name, Level.OK, found)
 
 
-def warn(name: str, found: str, mend: str) -> Finding:
+def warn(name: str, found: str, remedy: str) -> Finding:
     """Returns a finding that one can live with."""
-    return Finding(name, Level.WARN, found, mend)
+    return Finding(name, Level.WARN, found, remedy)
 
 
-def fail(name: str, found: str, mend: str) -> Finding:
+def fail(name: str, found: str, remedy: str) -> Finding:
     """Returns a finding that one cannot live with."""
-    return Finding(name, Level.FAIL, found, mend)
+    return Finding(name, Level.FAIL, found, remedy)
 
 
 def worst(*findings: Finding) -> Level:

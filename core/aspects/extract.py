@@ -52,12 +52,12 @@ def aspect_scores(text: str, lexicon: Lexicon | None = None) -> tuple[AspectScor
         lexicon: the words to go by; the default knows both languages.
     """
     lexicon = lexicon or default_lexicon()
-    words, found = lexicon.cut(text)
+    words, matches = lexicon.cut(text)
     evidence: list[Evidence] = []
     before: Target | None = None
-    for sentence in sentences(words, found):
-        said, before = Sentence(words, sentence).read(before)
-        evidence.extend(said)
+    for sentence in sentences(words, matches):
+        judgements, before = Sentence(words, sentence).read(before)
+        evidence.extend(judgements)
     return _summed(evidence)
 
 

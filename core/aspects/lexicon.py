@@ -84,7 +84,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PhraseMatch:
     """Phrase of the lexicon in a text: tokens `start` up to `end`."""
 
     entry: Entry
@@ -132,17 +132,17 @@ class Lexicon:
         entries = {phrase: Entry(**meaning) for phrase, meaning in meanings.items()}  # type: ignore[arg-type]
         return cls(entries, simplified)
 
-    def cut(self, text: str) -> tuple[list[str], list[Found]]:
+    def cut(self, text: str) -> tuple[list[str], list[PhraseMatch]]:
         """Cuts a text into tokens and finds phrases in it, the longest first at each place, without overlaps."""
         words = tokens(text.translate(self._simplified))
-        found = []
+        matches = []
         place = 0
         while place < len(words):
             entry, end = self._longest(words, place)
             if entry is not None:
-                found.append(Found(entry, place, end))
+                matches.append(PhraseMatch(entry, place, end))
             place = end
-        return words, found
+        return words, matches
 
     def _longest(self, words: Sequence[str], place: int) -> tuple[Entry | None, int]:
         entry, end, level = None, place + 1, self._root

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from core.aspects.lexicon import Boundary, Entry, Found
+from core.aspects.lexicon import Boundary, Entry, PhraseMatch
 
 # What lies between a judging word and the aspect it is tied to, as tokens' distance.
 JOIN_COST, CLAUSE_COST = 3, 6
@@ -49,11 +49,11 @@ class Target:
     aspects: tuple[str, ...]
 
 
-def sentences(tokens: Sequence[str], found: Sequence[Found]) -> Iterator[list[Word]]:
+def sentences(tokens: Sequence[str], matches: Sequence[PhraseMatch]) -> Iterator[list[Word]]:
     """Yields the phrases of each sentence with the numbers of their parts."""
     sentence: list[Word] = []
     join = clause = contrast = 0
-    for phrase in found:
+    for phrase in matches:
         boundary = phrase.entry.boundary
         if boundary is Boundary.SENTENCE or len(sentence) == _LONGEST:
             if sentence:

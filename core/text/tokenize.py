@@ -85,13 +85,15 @@ class TextTokenizer:
         limit = self._max_tokens * _BYTES_PER_TOKEN_LIMIT
         cut = [text if len(text) <= limit else text[:limit] for text in texts]
         encodings = self._instance().encode_batch_fast([prompt + text for text in cut] if prompt else cut)
-        told = self._prompt_counts(prompt)
+        prompt_counts = self._prompt_counts(prompt)
         return [
-            self._tokenized(encoding, read, told, cut_by_length=len(read) < len(text))
+            self._tokenized(encoding, read, prompt_counts, cut_by_length=len(read) < len(text))
             for encoding, read, text in zip(encodings, cut, texts, strict=True)
         ]
 
-    def _tokenized(self, encoding: Encoding, text: str, told: tuple[int, int], *, cut_by_length: bool) -> TokenizedText:
+    def _tokenized(
+        self, encoding: Encoding, text: str, prompt_counts: tuple[int, int], *, cut_by_length: bool
+    ) -> TokenizedText:
         ids = np.asarray(encoding.ids, dtype=np.int64)
         # A tokenizer without special tokens may leave nothing of a text: one padding-like token that nobody can read.
         if not len(ids):
@@ -99,7 +101,11 @@ class TextTokenizer:
         unknown, own = self._counts(encoding, ids)
         truncated = bool(encoding.overflowing) or cut_by_length
         return TokenizedText(
-            ids, truncated, max(0, unknown - told[0]), max(0, own - told[1]), self._scripts.foreign_share(text)
+            ids,
+            truncated,
+            max(0, unknown - prompt_counts[0]),
+            max(0, own - prompt_counts[1]),
+            self._scripts.foreign_share(text),
         )
 
     def _counts(self, encoding: Encoding, ids: np.ndarray) -> tuple[int, int]:
@@ -111,11 +117,11 @@ class TextTokenizer:
 
     def _prompt_counts(self, prompt: str) -> tuple[int, int]:
         """Returns the same for a prompt alone; a release has two of them, so they are kept."""
-        found = self._prompts.get(prompt)
-        if found is None:
+        counts = self._prompts.get(prompt)
+        if counts is None:
             encoding = self._instance().encode(prompt)
-            found = self._prompts[prompt] = self._counts(encoding, np.asarray(encoding.ids, dtype=np.int64))
-        return found
+            counts = self._prompts[prompt] = self._counts(encoding, np.asarray(encoding.ids, dtype=np.int64))
+        return counts
 
     def _instance(self) -> Tokenizer:
         tokenizer = getattr(self._local, "tokenizer", None)

@@ -69,8 +69,8 @@ def read_key(folder: Path) -> PlanKey | None:
     try:
         raw = json.loads(record.read_text(encoding="utf-8"))
         profiles = tuple(
-            Profile(**{name: (int(shape[0]), int(shape[1])) for name, shape in one.items()})
-            for one in raw["key"].pop("profiles")
+            Profile(**{name: (int(shape[0]), int(shape[1])) for name, shape in raw_profile.items()})
+            for raw_profile in raw["key"].pop("profiles")
         )
         key = PlanKey(**raw["key"], profiles=profiles)
         whole = raw["sha256"] == sha256_of(plan)
@@ -90,19 +90,19 @@ def check_plan(folder: Path, wanted: PlanKey) -> None:
     key = read_key(folder)
     if key is None:
         raise TensorRtNotUsable(f"{folder} has no {PLAN_FILE_NAME}; {_AGAIN}")
-    for what, found, expected in (
+    for what, actual, expected in (
         ("a GPU of compute capability", key.compute_capability, wanted.compute_capability),
         ("TensorRT", key.tensorrt_version, wanted.tensorrt_version),
         ("the ONNX file", key.onnx_sha256[:12], wanted.onnx_sha256[:12]),
         ("precision", key.precision, wanted.precision),
-        ("the profiles", told_profiles(key.profiles), told_profiles(wanted.profiles)),
+        ("the profiles", profile_words(key.profiles), profile_words(wanted.profiles)),
     ):
-        if found != expected:
+        if actual != expected:
             raise TensorRtNotUsable(
-                f"{folder / PLAN_FILE_NAME} was built for {what} {found}, wanted is {expected}; {_AGAIN}"
+                f"{folder / PLAN_FILE_NAME} was built for {what} {actual}, wanted is {expected}; {_AGAIN}"
             )
 
 
-def told_profiles(profiles: tuple[Profile, ...]) -> str:
+def profile_words(profiles: tuple[Profile, ...]) -> str:
     """Returns the profiles in words."""
     return "; ".join(f"{profile}, best at {'x'.join(map(str, profile.usual))}" for profile in profiles)

@@ -75,7 +75,7 @@ def speed_plot(table: PrecisionTable, kind: str = "svg") -> bytes:
                 )
                 axis.plot(tokens, ratios, marker="o", ms=4, lw=1.6, color=colour, label=row.name)
             axis.set_xscale("log", base=2)
-            axis.set_xticks(tokens, [str(one) for one in tokens])
+            axis.set_xticks(tokens, [str(value) for value in tokens])
             axis.set_ylim(bottom=0)
             axis.grid(axis="y", color="#e4e3dc")
             axis.set_xlabel("tokens a text")
@@ -88,16 +88,16 @@ def speed_plot(table: PrecisionTable, kind: str = "svg") -> bytes:
 
 
 def _summary(table: PrecisionTable) -> str:
-    told = []
+    sentences = []
     for row in table.rows[1:]:
         if row.refused:
-            told.append(f"{row.name} is refused")
+            sentences.append(f"{row.name} is refused")
         elif row.gate is not None and row.speeds:
-            told.append(
+            sentences.append(
                 f"{row.name} keeps {row.gate.recall_kept:.1%} of the ten nearest texts at "
                 f"{row.speeds[0].ratio:.2f} times the speed on short texts"
             )
-    return f"{'; '.join(told)}. {table.text_count} texts, {table.machine}."
+    return f"{'; '.join(sentences)}. {table.text_count} texts, {table.machine}."
 
 
 def _kept_table(table: PrecisionTable) -> str:
@@ -109,11 +109,13 @@ def _kept_row(row: PrecisionRow) -> str:
     if row.refused:
         return f'<tr><td>{row.name}</td><td class="refused" colspan="7">refused: {escape(row.refused)}</td></tr>'
     gate = row.gate
-    figures = ["-"] * 6
+    values = ["-"] * 6
     if gate is not None:
         cosines = (gate.alone_min, gate.alone_p1, gate.mixed_min, gate.mixed_p1)
-        figures = [*(f"{one:.5f}" for one in cosines), f"{gate.company_min:.7f}", f"{gate.recall_kept:.3f}"]
-    return "<tr>" + "".join(f"<td>{one}</td>" for one in (row.name, f"{row.size_bytes / 1e6:.1f}", *figures)) + "</tr>"
+        values = [*(f"{value:.5f}" for value in cosines), f"{gate.company_min:.7f}", f"{gate.recall_kept:.3f}"]
+    return (
+        "<tr>" + "".join(f"<td>{value}</td>" for value in (row.name, f"{row.size_bytes / 1e6:.1f}", *values)) + "</tr>"
+    )
 
 
 def _speed_table(table: PrecisionTable) -> str:

@@ -63,8 +63,8 @@ def family_of(name: str, model_type: object) -> Family:
     Raises:
         EncoderNotUsable: the family is not supported.
     """
-    found = FAMILIES.get(model_type) if isinstance(model_type, str) else None
-    if found is None:
+    known = FAMILIES.get(model_type) if isinstance(model_type, str) else None
+    if known is None:
         gone = _GONE if model_type == "transfo-xl" else ""
         raise EncoderNotUsable(f"{name} is of the family {model_type!r}; supported: {', '.join(FAMILIES)}{gone}")
-    return found
+    return known

@@ -37,8 +37,8 @@ class _TokenBag(torch.nn.Module):  # type: ignore[misc]
         self.register_buffer("table", torch.from_numpy(weights.weight))
 
     def forward(self, vectors: Any, ids: Any, mask: Any) -> Any:  # noqa: ANN401
-        told = self.table[self.token_row[ids]] * mask.unsqueeze(-1).to(vectors.dtype)
-        bag = torch.nn.functional.normalize(told.sum(dim=1), p=2.0, dim=1)
+        summed = self.table[self.token_row[ids]] * mask.unsqueeze(-1).to(vectors.dtype)
+        bag = torch.nn.functional.normalize(summed.sum(dim=1), p=2.0, dim=1)
         return torch.cat([vectors, bag], dim=1)
 
 
@@ -65,8 +65,8 @@ def head_oracle(
             continue
         weights = load_weights(layer)
         if layer.kind == "TokenBag":
-            told = weights.weight.astype(np.float64)[weights.token_row[ids]].sum(axis=1)
-            vectors = np.hstack([vectors, unit(told)])
+            summed = weights.weight.astype(np.float64)[weights.token_row[ids]].sum(axis=1)
+            vectors = np.hstack([vectors, unit(summed)])
         else:
             vectors = vectors @ weights.weight.T.astype(np.float64) + weights.bias
             if layer.activation != "Identity":

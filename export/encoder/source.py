@@ -105,8 +105,8 @@ def resolve_encoder(name_or_folder: str | None, choice: EncoderChoice | None = N
     prompts = _prompts(root, modules, choice)
     check_prompts(prompts, tokenizer, max_tokens)
     width = positive(config, family.width_key, folder / CONFIG_FILE)
-    told = modules.head if choice.head is None else tuple(("Dense", path) for path in choice.head)
-    head = _read_head(told, width)
+    modules_of_head = modules.head if choice.head is None else tuple(("Dense", path) for path in choice.head)
+    head = _read_head(modules_of_head, width)
     weights += [path for layer in head for path in layer.files]
     return EncoderSource(
         name=name,

@@ -82,7 +82,7 @@ class ModelFolder:
         """Returns the steps whose results training did not accept."""
         steps = self.run.get("steps")
         records = steps.items() if isinstance(steps, dict) else ()
-        return tuple(name for name, one in records if isinstance(one, dict) and one.get("accepted") is False)
+        return tuple(name for name, value_ in records if isinstance(value_, dict) and value_.get("accepted") is False)
 
 
 def open_model_folder(path: Path) -> ModelFolder:
@@ -150,7 +150,7 @@ def _trained_text(path: Path, run: Mapping[str, object]) -> TrainedText | None:
 def _item_ids(path: Path) -> tuple[str, ...]:
     raw = _json_value(path)
     ids = raw.get("item_ids") if isinstance(raw, dict) else raw
-    if not isinstance(ids, list) or not ids or not all(isinstance(one, str) for one in ids):
+    if not isinstance(ids, list) or not ids or not all(isinstance(value_, str) for value_ in ids):
         raise ModelNotUsable(f"{path} must hold a list of item ids; train again")
     if len(set(ids)) != len(ids):
         raise ModelNotUsable(f"{path} names an item twice; train again")
@@ -161,14 +161,14 @@ def _thresholds(path: Path) -> dict[str, float]:
     """Returns alpha by source: a number, or an object with `alpha`."""
     if not path.exists():
         return {}
-    found = {}
+    alphas = {}
     for name, value in _json(path).items():
         alpha = value.get("alpha") if isinstance(value, dict) else value
         if name not in set(Source) or (alpha is not None and not isinstance(alpha, int | float)):
             raise ModelNotUsable(f"{path}: {name} must be one of {', '.join(Source)} with a number; train again")
         if alpha is not None:
-            found[name] = float(alpha)
-    return found
+            alphas[name] = float(alpha)
+    return alphas
 
 
 def _read(path: Path, load: Callable[[Path], _Read]) -> _Read | None:

@@ -118,15 +118,15 @@ def check_network(network: torch.nn.Module, path: Path, signature: ModelSignatur
         with torch.inference_mode():
             expected = network(*(torch.from_numpy(feed[name]) for name in signature.axes)).numpy()
         try:
-            (found,) = session.run([signature.output], {name: feed[name] for name in signature.axes})
+            (answer,) = session.run([signature.output], {name: feed[name] for name in signature.axes})
         except Exception as error:  # its classes have no base of their own
             raise ParityFailed(f"{path.name} on {shapes}: ONNX Runtime can't run it: {_first_line(error)}") from error
-        if found.shape != expected.shape or found.dtype != expected.dtype:
+        if answer.shape != expected.shape or answer.dtype != expected.dtype:
             raise ParityFailed(
-                f"{path.name} on {shapes}: {found.dtype}{list(found.shape)}; "
+                f"{path.name} on {shapes}: {answer.dtype}{list(answer.shape)}; "
                 f"expected {expected.dtype}{list(expected.shape)}"
             )
-        difference = float((np.abs(found - expected) / np.maximum(1, np.abs(expected))).max(initial=0.0))
+        difference = float((np.abs(answer - expected) / np.maximum(1, np.abs(expected))).max(initial=0.0))
         # Written so that NaN fails.
         if not difference <= DIFFERENCE_LIMIT:
             raise ParityFailed(
@@ -176,8 +176,8 @@ def user_tower_feed(shape: UserTowerShape, size: tuple[int, int], draw: np.rando
     vectors *= draw.random((batch, events, 1)) > 0.1
     lengths = draw.integers(1, events + 1, batch)
     place = np.arange(events)
-    left = draw.random((batch, 1)) < 0.5
-    mask = np.where(left, place >= events - lengths[:, None], place < lengths[:, None]).astype(np.int64)
+    padded_left = draw.random((batch, 1)) < 0.5
+    mask = np.where(padded_left, place >= events - lengths[:, None], place < lengths[:, None]).astype(np.int64)
     age = -np.sort(-draw.exponential(1e6, (batch, events)), axis=1) * (draw.random((batch, 1)) > 0.2)
     return {
         "vectors": vectors.astype(np.float32),

@@ -48,7 +48,7 @@ _DAY_S = 86_400.0
 
 
 @dataclass(frozen=True)
-class PackedModels:
+class PackedNetworks:
     """Entries of the manifest and of canary.json for the trained parts.
 
     Attributes:
@@ -91,7 +91,7 @@ def release_rows(model: ModelFolder, item_ids: Sequence[str]) -> np.ndarray:
     return rows
 
 
-def pack_parts(model: ModelFolder, target: Target, progress: Progress) -> PackedModels:
+def pack_parts(model: ModelFolder, target: Target, progress: Progress) -> PackedNetworks:
     """Writes every part that the model folder has into the release.
 
     Raises:
@@ -114,7 +114,7 @@ def pack_parts(model: ModelFolder, target: Target, progress: Progress) -> Packed
         model.blend.save(target.folder / layout.BLEND)
     if model.has(model_folder.STUDENT):
         _pack_student(model.path / model_folder.STUDENT, target)
-    parts = PackedModels()
+    parts = PackedNetworks()
     if model.has(model_folder.USER_TOWER):
         progress.step("exporting the user tower")
         parts = _with(parts, "user_tower", *_pack_tower(model, rows, target))
@@ -206,5 +206,5 @@ def with_canaries(path: Path, canaries: Mapping[str, object]) -> None:
         path.write_text(json.dumps({**raw, "models": dict(canaries)}, ensure_ascii=False), encoding="utf-8")
 
 
-def _with(parts: PackedModels, name: str, entry: ModelEntry, canary: Mapping[str, object]) -> PackedModels:
-    return PackedModels({**parts.models, name: entry}, {**parts.canaries, name: canary})
+def _with(parts: PackedNetworks, name: str, entry: ModelEntry, canary: Mapping[str, object]) -> PackedNetworks:
+    return PackedNetworks({**parts.models, name: entry}, {**parts.canaries, name: canary})

@@ -96,12 +96,12 @@ def read_quality(path: Path) -> Quality:
         raise ModelNotUsable(f"{path} cannot be read ({error}); train again, or restore it") from error
     return Quality(
         protocol,
-        {name: figure[0] for name, figure in named.items()},
+        {name: measured[0] for name, measured in named.items()},
         data,
         {
-            name: (figure[1], figure[2])
-            for name, figure in named.items()
-            if figure[1] is not None and figure[2] is not None
+            name: (measured[1], measured[2])
+            for name, measured in named.items()
+            if measured[1] is not None and measured[2] is not None
         },
         against,
     )
@@ -137,7 +137,7 @@ def unlike(new: Quality, old: Quality) -> str:
     return f"measured on other data ({', '.join(differing)})" if differing else ""
 
 
-def worse_figures(new: Quality, old: Quality) -> tuple[str, ...]:
+def worse_metrics(new: Quality, old: Quality) -> tuple[str, ...]:
     """Returns a line for each figure that is worse than before, of figures that can be compared (see `unlike`)."""
     lines = []
     for name, before in sorted(old.metrics.items()):
@@ -154,10 +154,10 @@ def _less_is_better(name: str) -> bool:
     return any(word in name.lower() for word in _LESS_IS_BETTER)
 
 
-_Figure = tuple[float, float | None, float | None]
+_Measured = tuple[float, float | None, float | None]
 
 
-def _flat(prefix: str, value: object) -> list[tuple[str, _Figure]]:
+def _flat(prefix: str, value: object) -> list[tuple[str, _Measured]]:
     """Returns (name, (number, low, high)) pairs; inner names after a dot."""
     if isinstance(value, dict) and _number(value.get("value")) is not None:
         return [(prefix, (float(value["value"]), _number(value.get("low")), _number(value.get("high"))))]

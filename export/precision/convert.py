@@ -57,12 +57,12 @@ def make_precision(
     source = exact.source
     texts = tuple(dict.fromkeys(text for text in precision.texts if text.strip()))
     apart = len(texts) >= 4
-    learned, judged = (texts[0::2], texts[1::2]) if apart else (texts, texts)
+    calibrated, measured = (texts[0::2], texts[1::2]) if apart else (texts, texts)
     tokenizer = TextTokenizer(source.tokenizer_file, source.max_tokens)
     progress.step(f"turning {source.name} into {precision.name}")
     try:
         if precision.name == INT8:
-            tokens = tokenizer.tokenize(spread(learned, TEXT_COUNT), source.passage_prompt)
+            tokens = tokenizer.tokenize(spread(calibrated, TEXT_COUNT), source.passage_prompt)
             to_int8(exact.onnx.path, [text.ids for text in tokens], out)
         else:
             to_float16(exact.onnx.path, out)
@@ -79,8 +79,8 @@ def make_precision(
         size_bytes=len(payload),
         seconds=seconds,
     )
-    judged_tokens = tokenizer.tokenize(spread(judged, TEXT_COUNT), source.passage_prompt)
+    measured_tokens = tokenizer.tokenize(spread(measured, TEXT_COUNT), source.passage_prompt)
     progress.step(
-        f"checking {precision.name} against float32 on {len(judged_tokens)} texts, alone and in mixed batches"
+        f"checking {precision.name} against float32 on {len(measured_tokens)} texts, alone and in mixed batches"
     )
-    return made, check_precision(precision.name, exact.onnx.path, out, judged_tokens, serving)
+    return made, check_precision(precision.name, exact.onnx.path, out, measured_tokens, serving)

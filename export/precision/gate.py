@@ -176,8 +176,10 @@ def encode(
 def recall_kept(exact: NDArray[np.float32], vectors: NDArray[np.float32], depth: int = DEPTH) -> float:
     """Returns the mean share of each row's nearest others in `exact` that are its nearest in `vectors` too."""
     depth = max(1, min(depth, len(exact) // 2))
-    nearest = [_nearest_others(one, depth) for one in (exact, vectors)]
-    shared = [len(set(first) & set(second)) for first, second in zip(*(one.tolist() for one in nearest), strict=True)]
+    nearest = [_nearest_others(first, depth) for first in (exact, vectors)]
+    shared = [
+        len(set(first) & set(second)) for first, second in zip(*(first.tolist() for first in nearest), strict=True)
+    ]
     return float(np.mean(shared)) / depth
 
 
@@ -195,9 +197,9 @@ def _nearest_others(vectors: NDArray[np.float32], depth: int) -> NDArray[np.int6
     return np.argsort(-similarities, axis=1, kind="stable")[:, :depth]
 
 
-def _cosines(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:
-    products = np.einsum("nd,nd->n", one.astype(np.float64), other.astype(np.float64))
-    return np.asarray(products / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1))
+def _cosines(first: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:
+    products = np.einsum("nd,nd->n", first.astype(np.float64), other.astype(np.float64))
+    return np.asarray(products / np.linalg.norm(first, axis=1) / np.linalg.norm(other, axis=1))
 
 
 def _query_like(ids: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -92,15 +92,15 @@ def rewrite(model: onnx.ModelProto, chosen: Sequence[Linear], seen: Mapping[str,
     graph = model.graph
     makers = {name: node.op_type for node in graph.node for name in node.output}
     sharing: dict[str, list[Linear]] = {}
-    for one in chosen:
-        sharing.setdefault(one.input, []).append(one)
+    for entry in chosen:
+        sharing.setdefault(entry.input, []).append(entry)
     inputs = {}
     for name, group in sharing.items():
         floor = _FLOORS.get(makers.get(name, ""))
         # What is quantised stands above the floor, so that is what the channels are evened out by.
         reach = seen[name].largest - np.float32(floor or 0)
         inputs[name] = _Input(name, _smoothing(reach, group), floor)
-    by_output = {one.output: one for one in chosen}
+    by_output = {entry.output: entry for entry in chosen}
     constants = _Constants(graph)
     nodes: list[onnx.NodeProto] = []
     quantised: set[str] = set()
@@ -135,10 +135,10 @@ def _replace(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto]) -> None:
     del graph.node[:]
     graph.node.extend(nodes)
     used = {name for node in nodes for name in node.input}
-    kept = [one for one in graph.initializer if one.name in used]
+    kept = [entry for entry in graph.initializer if entry.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)
-    if _CONTRIB not in {one.domain for one in model.opset_import}:
+    if _CONTRIB not in {entry.domain for entry in model.opset_import}:
         model.opset_import.append(helper.make_opsetid(_CONTRIB, 1))
 
 
@@ -162,7 +162,7 @@ class _Constants:
 
 def _smoothing(largest: NDArray[np.float32], group: Sequence[Linear]) -> NDArray[np.float32]:
     """Returns float32[K] that channels are divided by, geometric mean 1: largest^alpha / weight^(1 - alpha)."""
-    weight = np.max([np.abs(one.weights).max(axis=1) for one in group], axis=0)
+    weight = np.max([np.abs(entry.weights).max(axis=1) for entry in group], axis=0)
     # A channel that the calibration texts left silent may speak in others, and would then drown its row's scale.
     heard = np.maximum(largest, max(_SILENT * float(largest.mean()), _LEAST))
     factor = heard**_ALPHA / np.maximum(weight, _LEAST) ** (1 - _ALPHA)

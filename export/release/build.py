@@ -17,7 +17,7 @@ from domain.release_folder import ReleaseFolder
 from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate
 from export.encoder.source import EncoderSource
 from export.parts.model_folder import ModelFolder
-from export.parts.pack import PackedModels, Target, pack_parts, release_rows, with_canaries
+from export.parts.pack import PackedNetworks, Target, pack_parts, release_rows, with_canaries
 from export.precision.calibration import Precision
 from export.prepare_encoder import PreparedEncoder, prepare_encoder
 from export.release.card import model_card
@@ -116,7 +116,7 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
         release_id = place.finished_id
         if release_id is None:
             built = _run_stages(request, place, encoder, template, progress)
-            parts = PackedModels()
+            parts = PackedNetworks()
             if model is not None:
                 parts = pack_parts(model, Target(item_ids, open_vectors(place.folder), place.folder), progress)
                 with_canaries(place.folder / layout.CANARY, parts.canaries)
@@ -166,7 +166,7 @@ def _run_stages(
 
 
 def _manifest(
-    request: ReleaseRequest, encoder: PreparedEncoder, template: TextTemplate, built: _Built, parts: PackedModels
+    request: ReleaseRequest, encoder: PreparedEncoder, template: TextTemplate, built: _Built, parts: PackedNetworks
 ) -> Manifest:
     """Returns the manifest but for its id, its parents and the digests of the files."""
     catalogue, model, source = request.catalogue, request.model, request.encoder

@@ -43,29 +43,29 @@ class Processes:
     def encode(self, work: ChunkWork, chunks: Sequence[Chunk]) -> Iterator[EncodedChunk]:
         """Encodes as many chunks at once as there are processes; few are ahead of what was taken."""
         threads = max(1, (os.cpu_count() or 1) // self._count)
-        left = iter(chunks)
+        waiting = iter(chunks)
         running: set[Future[EncodedChunk]] = set()
         with ProcessPoolExecutor(
             self._count, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(work, threads)
         ) as pool:
             try:
                 while True:
-                    for chunk in left:
+                    for chunk in waiting:
                         running.add(pool.submit(_encode, chunk))
                         if len(running) == 2 * self._count:
                             break
                     if not running:
                         return
                     done, running = wait(running, return_when=FIRST_COMPLETED)
-                    yield from (one.result() for one in done)
+                    yield from (future.result() for future in done)
             except BrokenProcessPool as error:
                 raise WorkerLost(
                     f"one of {self._count} worker processes ended before its work was done: it was killed, or there is "
                     "too little memory for so many (--workers)"
                 ) from error
             finally:
-                for one in running:
-                    one.cancel()
+                for future in running:
+                    future.cancel()
 
 
 _encoder: ChunkEncoder | None = None

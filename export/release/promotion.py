@@ -7,7 +7,7 @@ from domain import release_folder as layout
 from domain.errors import ReleaseRejected
 from domain.progress import Progress
 from export.parts.model_folder import ModelFolder
-from export.parts.quality import Quality, read_quality, unlike, worse_figures
+from export.parts.quality import Quality, read_quality, unlike, worse_metrics
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _compared(path: Path, current: str, model: ModelFolder) -> tuple[str, str]:
 
 
 def _by_metrics(current: str, model: ModelFolder, quality: Quality, before: Quality) -> tuple[str, str]:
-    worse = "; ".join(worse_figures(quality, before))
+    worse = "; ".join(worse_metrics(quality, before))
     if not worse:
         return f"no worse than the release {current} in any metric of the same validation part", ""
     return f"worse than the release {current} on the same validation part: {worse}", (

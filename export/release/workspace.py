@@ -73,9 +73,9 @@ class Workspace:
             sync_tree(self.folder)
             self._stages[name] = {"files": sorted(self._files()), "result": result}
             self._write_stages()
-        found = self._stages[name]["result"]
-        assert isinstance(found, Mapping)
-        return found
+        recorded = self._stages[name]["result"]
+        assert isinstance(recorded, Mapping)
+        return recorded
 
     def finish(self, release_id: str) -> None:
         """Gives the folder its name as a release, which appears whole or not at all; `remove` is due then."""

@@ -14,7 +14,7 @@ from domain.errors import ModelNotUsable, ReleaseRejected
 from domain.progress import SilentProgress
 from domain.release_folder import current_release_id, verify
 from export.parts.model_folder import open_model_folder
-from export.parts.quality import Quality, unlike, worse_figures
+from export.parts.quality import Quality, unlike, worse_metrics
 from export.release.build import build_release
 from tests.support.small_model import write_model
 from tests.support.trained import COUNT, WIDTH, item_ids
@@ -81,8 +81,8 @@ def test_a_worse_model_is_refused_unless_told_so(workshop, trained_release, tmp_
     ],
 )
 def test_more_is_better_but_for_errors(name, now, before, worse):
-    assert bool(worse_figures(Quality("p", {name: now}), Quality("p", {name: before}))) is worse
-    assert worse_figures(Quality("p", {}), Quality("p", {name: before})) == ()
+    assert bool(worse_metrics(Quality("p", {name: now}), Quality("p", {name: before}))) is worse
+    assert worse_metrics(Quality("p", {}), Quality("p", {name: before})) == ()
 
 
 def test_the_blend_is_packed_where_no_ranker_was_kept(workshop, copy):
