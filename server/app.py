@@ -130,7 +130,7 @@ class Gateway:
         await self._go_live(loader, folder)
         self._start_task(self._metrics.watch_loop())
         self._start_task(EncoderWatch(triton, loader, self.live, self._encoder_state).run())
-        for model in self.live().trained.models():
+        for model in self.live().trained_models():
             self._start_task(ModelWatch(triton, loader.models, model, self._metrics.model_up).run())
 
     def _start_metrics(self) -> None:
@@ -232,8 +232,8 @@ class Gateway:
     async def _load_again(self) -> None:
         """Loads the live version into a Triton that was restarted."""
         if self._release is not None and self._loader is not None:
-            await self._loader.load_version(self._release.manifest.encoder, self._release.triton_version)
-            for model in self._release.trained.models():
+            await self._loader.load_version(self._release.manifest.encoder, self._release.encoder_version)
+            for model in self._release.trained_models():
                 await self._loader.models.load_again(model)
         # Only now: a load that fails is tried again.
         self._metrics.triton_restarted()

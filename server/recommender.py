@@ -32,8 +32,8 @@ from domain.recommendation import (
     StageTimes,
 )
 from server.deadline import Deadline
+from server.models.ranker import Ranker
 from server.release.live_release import LiveRelease
-from server.release.trained_parts import Ranker
 from server.stages.aspects import SPARE_COUNT, by_aspects
 from server.stages.explain import Closeness, Resemblance, explain
 from server.stages.history import History, read_history
@@ -81,13 +81,13 @@ class Recommender:
                 query, history, release, deadline, times, unreadable_limit=self.unreadable_limit
             )
         request = _Request(query, history, represented, release)
-        if release.trained.ranker is None or history.past is None:
+        if release.ranker is None or history.past is None:
             in_time = deadline.remaining_s() > _EXPLAIN_RESERVE_S
             request = replace(request, query=replace(query, explain=query.explain and in_time))
             items = await self._in_thread(_shortlist, request, times)
             left_out: tuple[Degradation, ...] = ()
         else:
-            items, in_time, left_out = await self._ranked(request, release.trained.ranker, deadline, times)
+            items, in_time, left_out = await self._ranked(request, release.ranker, deadline, times)
         if not items and represented.encoder_error is not None:
             raise represented.encoder_error
         if query.explain and not in_time:
@@ -177,7 +177,7 @@ def _finished(
 
 def _best(request: _Request, recalled: Recalled, given: tuple[RankInput, Ranking] | None) -> list[Candidate]:
     """Orders what was recalled; goods that suit the caller's comments move up."""
-    k, said, aspects = request.query.k, request.history.aspects, request.release.trained.aspects
+    k, said, aspects = request.query.k, request.history.aspects, request.release.data.aspects
     count = k if said is None else k + SPARE_COUNT
     best = _blended(request, recalled, count) if given is None else ranked(*given, count)
     return best[:k] if said is None or aspects is None else by_aspects(best, said, aspects, k)
@@ -205,7 +205,7 @@ def _items(
     cosines = similarities(represented, [candidate.row for candidate in candidates], release)
     return [
         RankedItem(
-            id=release.items.ids[candidate.row],
+            id=release.data.items.ids[candidate.row],
             rank=place + 1,
             score=candidate.score,
             similarity=cosines[place],
@@ -239,7 +239,7 @@ def _closeness(
 
 def _aspect(candidate: Candidate, request: _Request) -> str:
     """Returns what reviews praise the item for and the caller's comments care about; empty where there is nothing."""
-    aspects = request.release.trained.aspects
+    aspects = request.release.data.aspects
     if aspects is None or request.history.aspects is None:
         return ""
     return strongest_shared_aspect(request.history.aspects, aspects[candidate.row]) or ""
@@ -252,7 +252,7 @@ def _resemblance(candidate: Candidate, nearest: tuple[int, float] | None, releas
         return None
     if nearest is None:
         return Resemblance("", scores[0], scores[0])
-    return Resemblance(release.items.ids[nearest[0]], nearest[1], scores[0])
+    return Resemblance(release.data.items.ids[nearest[0]], nearest[1], scores[0])
 
 
 def _explained(items: Sequence[RankedItem], explanations: Sequence[Explanation]) -> list[RankedItem]:
@@ -263,7 +263,7 @@ def _detailed(
     items: Sequence[RankedItem], candidates: Sequence[Candidate], mask: ItemMask, release: LiveRelease
 ) -> list[RankedItem]:
     return [
-        replace(item, item=_masked(release.items.item(candidate.row), mask))
+        replace(item, item=_masked(release.data.items.item(candidate.row), mask))
         for item, candidate in zip(items, candidates, strict=True)
     ]
 

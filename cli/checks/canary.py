@@ -150,10 +150,10 @@ async def _ask(client: "TritonClient", canary: Canary, version: int) -> tuple[fl
 def _of_release(folder: "ReleaseFolder") -> Canary:
     from core.text.tokenize import pad
     from core.triton.model_config import encoder_config
-    from server.release.contents import read_canaries
+    from server.release.canaries import read_encoder_canaries
 
-    entry, canaries = folder.manifest.encoder, read_canaries(folder)
-    rows = canaries.rows[: entry.max_batch_size]
+    entry, canaries = folder.manifest.encoder, read_encoder_canaries(folder)
+    rows = canaries.token_ids[: entry.max_batch_size]
     return Canary(
         f"{len(rows)} texts of release {folder.manifest.release_id}",
         folder.path / entry.file,

@@ -82,15 +82,15 @@ class EncoderWatch:
     async def _probe(self) -> ShortlistError | None:
         """Encodes one canary; returns what went wrong, or None."""
         release = self.live()
-        row = release.canaries.rows[0]
+        row = release.data.encoder_canaries.token_ids[0]
         input_ids, attention_mask = pad([row], len(row), release.manifest.encoder.pad_token_id)
         try:
             found = await self.loader.triton.encode(
-                input_ids, attention_mask, version=release.triton_version, timeout_s=_PROBE_TIMEOUT_S
+                input_ids, attention_mask, version=release.encoder_version, timeout_s=_PROBE_TIMEOUT_S
             )
         except (EncoderUnavailable, DeadlineExceeded) as error:
             return error
-        difference = canary_difference(found, release.canaries.vectors[:1])
+        difference = canary_difference(found, release.data.encoder_canaries.vectors[:1])
         return EncoderUnavailable(f"Triton holds another model: {difference}") if difference else None
 
     async def _mend(self, log: structlog.stdlib.BoundLogger) -> None:
@@ -98,11 +98,11 @@ class EncoderWatch:
         release = self.live()
         entry = release.manifest.encoder
         try:
-            await self.loader.load_version(entry, release.triton_version)
+            await self.loader.load_version(entry, release.encoder_version)
             if await self._probe() is not None:
                 # Loaded as far as Triton knows, but what runs it is gone: only a fresh start of the model helps.
-                await self.loader.reload_version(entry, release.triton_version)
-            await self.loader.check_canaries(release.manifest, release.triton_version, release.canaries)
-            log.info("the live version was loaded again", version=release.triton_version)
+                await self.loader.reload_version(entry, release.encoder_version)
+            await self.loader.check_canaries(release.manifest, release.encoder_version, release.data.encoder_canaries)
+            log.info("the live version was loaded again", version=release.encoder_version)
         except ShortlistError as error:
             log.warning("the live version could not be loaded again", error=str(error))

@@ -1,7 +1,7 @@
 """Brings a release to life: verify, load into Triton, compare canaries, warm up. Only then may it serve."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,8 +9,6 @@ from typing import Protocol
 
 import numpy as np
 
-from core.retrieval.hnsw_index import VectorIndex
-from core.retrieval.lexical import LexicalIndex
 from core.text.tokenize import pad
 from core.triton.model_config import encoder_config, length_buckets
 from core.triton.model_repository import install_model
@@ -18,15 +16,18 @@ from domain import release_folder as layout
 from domain.errors import DeadlineExceeded, EncoderUnavailable, ReleaseRejected, TritonUnresponsive
 from domain.manifest import EncoderEntry, Manifest
 from domain.prompts import Prompts
+from domain.recommendation import Source
 from domain.release_folder import ReleaseFolder
-from server.catalogue.item_table import ItemTable
 from server.models.batcher import Batcher, BatchLimits, BatchObserver
 from server.models.encoder_variant import EncoderChoice
+from server.models.ranker import Ranker
+from server.models.served_model import ServedModel
 from server.models.start import start_model
 from server.models.text_encoder import TextEncoder
-from server.release.contents import Canaries, read_contents
+from server.models.user_tower import UserTower
+from server.release.canaries import EncoderCanaries
+from server.release.data import ReleaseData, read_release
 from server.release.loader import ModelLoader, ModelServer
-from server.release.trained_parts import TrainedParts
 
 # Same weights, same precision: other kernels and thread counts move the cosine by 1e-7.
 CANARY_COSINE = 0.9999
@@ -53,38 +54,47 @@ def canary_difference(found: np.ndarray, expected: np.ndarray) -> str:
     return ""
 
 
+def _ranker(model: ServedModel, data: ReleaseData) -> Ranker:
+    assert data.rank_scaling is not None and data.item_facts is not None  # the manifest has a ranker
+    return Ranker(model, data.rank_scaling, data.item_facts, data.blend.list_lengths.get(Source.POPULAR, 0))
+
+
 def _prompts_of(entry: EncoderEntry) -> Prompts:
     return Prompts(entry.query_prompt, entry.passage_prompt)
 
 
 @dataclass(frozen=True)
 class LiveRelease:
-    """A release that serves. Everything in it is read-only.
+    """A release that serves: its data and its models on Triton. Everything in it is read-only.
 
     Attributes:
-        manifest: what it says of itself.
-        items: the catalogue by row.
-        index: vectors and graph, row = label.
-        lexical: shared words and characters.
-        mean: float32[d], the catalogue's mean vector.
-        unreadable: bool[n], items whose text the encoder cannot read: their vectors say nothing, so they are found by
-            shared words only.
-        encoder: text to vectors, on Triton.
-        triton_version: the model version that holds this release's encoder.
-        canaries: to ask Triton whether it still is the right encoder.
-        learned: what was trained besides the encoder.
+        data: read from its files.
+        unreadable: bool[n], items whose text the encoder cannot read: their vectors carry no meaning, so only shared
+            words find them.
+        encoder: text to vectors.
+        encoder_version: the model version in Triton that holds this release's encoder.
+        user_tower: history to vector; None where not trained.
+        ranker: features to logits; None where not trained.
     """
 
-    manifest: Manifest
-    items: ItemTable
-    index: VectorIndex
-    lexical: LexicalIndex
-    mean: np.ndarray
+    data: ReleaseData
     unreadable: np.ndarray
     encoder: TextEncoder
-    triton_version: int
-    canaries: Canaries
-    trained: TrainedParts = field(default_factory=TrainedParts)
+    encoder_version: int
+    user_tower: UserTower | None = None
+    ranker: Ranker | None = None
+
+    @property
+    def manifest(self) -> Manifest:
+        """The release's description."""
+        return self.data.manifest
+
+    def trained_models(self) -> Iterator[ServedModel]:
+        """Yields every model on Triton besides the encoder."""
+        if self.user_tower is not None:
+            yield self.user_tower.model
+        if self.ranker is not None:
+            yield self.ranker.model
 
 
 @dataclass(frozen=True)
@@ -121,7 +131,7 @@ class ReleaseLoader:
         loop = asyncio.get_running_loop()
         on_step("verifying")
         await loop.run_in_executor(self.workers, layout.verify, folder)
-        reading = loop.run_in_executor(self.workers, read_contents, folder)
+        reading = loop.run_in_executor(self.workers, read_release, folder)
         entry = folder.manifest.encoder
         version = await loop.run_in_executor(self.workers, self._install, folder)
 
@@ -129,26 +139,22 @@ class ReleaseLoader:
             on_step("loading the encoder into Triton")
             await (self.reload_version(entry, version) if afresh else self._load_encoder(folder, version))
             on_step("comparing canaries")
-            await self._compare_canaries(folder.manifest, version, (await reading).canaries)
+            await self._compare_canaries(folder.manifest, version, (await reading).encoder_canaries)
             on_step("warming up")
             await self._warm_up(entry, version)
 
         await start_model(start, self.triton, on_step)
-        contents = await reading
-        trained = await self.models.load(folder, contents, on_step)
+        data = await reading
+        served = await self.models.load(folder, data, on_step)
         # Each thread makes its own tokenizer on first use, which takes tens of milliseconds; the loop's is made here.
-        contents.tokenizer.tokenize(("warm",))
+        data.tokenizer.tokenize(("warm",))
         return LiveRelease(
-            manifest=folder.manifest,
-            items=contents.items,
-            index=contents.index,
-            lexical=contents.lexical,
-            mean=contents.mean,
-            unreadable=contents.unreadable_share > self.unreadable_limit,
-            encoder=TextEncoder(contents.tokenizer, self._batcher(entry, version), self.workers, _prompts_of(entry)),
-            triton_version=version,
-            canaries=contents.canaries,
-            trained=trained,
+            data=data,
+            unreadable=data.unreadable_share > self.unreadable_limit,
+            encoder=TextEncoder(data.tokenizer, self._batcher(entry, version), self.workers, _prompts_of(entry)),
+            encoder_version=version,
+            user_tower=UserTower(served["user_tower"], data.index.vectors) if "user_tower" in served else None,
+            ranker=_ranker(served["ranker"], data) if "ranker" in served else None,
         )
 
     @property
@@ -168,7 +174,7 @@ class ReleaseLoader:
         await self.models.reload_version(entry.triton_model, version, self._config_of(entry))
 
     async def check_canaries(
-        self, manifest: Manifest, version: int, canaries: Canaries, timeout_s: float = _CALL_TIMEOUT_S
+        self, manifest: Manifest, version: int, canaries: EncoderCanaries, timeout_s: float = _CALL_TIMEOUT_S
     ) -> None:
         """Encodes the canaries through Triton: the first alone, then all in the largest batches there may be.
 
@@ -176,11 +182,11 @@ class ReleaseLoader:
             ReleaseRejected: Triton's vectors are not those of the release.
             EncoderUnavailable, DeadlineExceeded: Triton did not answer.
         """
-        entry, longest = manifest.encoder, max(len(row) for row in canaries.rows)
-        cuts = range(0, len(canaries.rows), entry.max_batch_size)
+        entry, longest = manifest.encoder, max(len(row) for row in canaries.token_ids)
+        cuts = range(0, len(canaries.token_ids), entry.max_batch_size)
         batches = [slice(cut, cut + entry.max_batch_size) for cut in cuts]
-        for part, length in ((slice(0, 1), len(canaries.rows[0])), *((batch, longest) for batch in batches)):
-            arrays = pad(canaries.rows[part], length, entry.pad_token_id)
+        for part, length in ((slice(0, 1), len(canaries.token_ids[0])), *((batch, longest) for batch in batches)):
+            arrays = pad(canaries.token_ids[part], length, entry.pad_token_id)
             found = await self.triton.encode(*arrays, version=version, timeout_s=timeout_s)
             difference = canary_difference(found, canaries.vectors[part])
             if difference:
@@ -189,7 +195,7 @@ class ReleaseLoader:
                     "do Triton and the gateway see the same model repository?"
                 )
 
-    async def _compare_canaries(self, manifest: Manifest, version: int, canaries: Canaries) -> None:
+    async def _compare_canaries(self, manifest: Manifest, version: int, canaries: EncoderCanaries) -> None:
         try:
             await self.check_canaries(manifest, version, canaries)
         except TritonUnresponsive:

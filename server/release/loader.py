@@ -1,7 +1,6 @@
 """Loads models into Triton: the next free version, exactly that one served, compared with its canary and warm."""
 
 import asyncio
-import dataclasses
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -10,18 +9,15 @@ from typing import Protocol
 
 import numpy as np
 
-from core.ranking.item_facts import ItemFacts
 from core.ranking.tower_input import event_buckets
 from core.triton.model_config import SIGNATURES, model_config
 from core.triton.model_repository import install_model
 from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected, TritonUnresponsive
 from domain.manifest import ModelEntry
-from domain.recommendation import Source
 from domain.release_folder import ReleaseFolder
 from server.models.served_model import Inference, LoadedModel, ServedModel
 from server.models.start import Server, start_model
-from server.release.contents import ReleaseContents
-from server.release.trained_parts import Ranker, TrainedParts, UserTower
+from server.release.data import ReleaseData
 
 _LOAD_TIMEOUT_S = 120.0
 _CALL_TIMEOUT_S = 30.0
@@ -57,9 +53,9 @@ class ModelLoader:
     shared: bool
 
     async def load(
-        self, folder: ReleaseFolder, contents: ReleaseContents, on_step: Callable[[str], None]
-    ) -> TrainedParts:
-        """Loads the trained models of a release and returns them, warm, with the tables beside them.
+        self, folder: ReleaseFolder, data: ReleaseData, on_step: Callable[[str], None]
+    ) -> dict[str, ServedModel]:
+        """Loads the trained models of a release and returns them, warm, by their names.
 
         Raises:
             ReleaseRejected: Triton refuses a model, or answers its canary differently.
@@ -67,28 +63,8 @@ class ModelLoader:
         """
         served = {}
         for name in folder.manifest.models:
-            served[name] = await self._serve(folder, name, contents, on_step)
-        trained = contents.trained
-        tower = None
-        if "user_tower" in served and trained.tower is not None:
-            silent = np.asarray(~trained.tower.any(axis=1))
-            tower = UserTower(served["user_tower"], trained.tower, silent, contents.index.vectors)
-        ranker = None
-        if "ranker" in served and trained.scaling is not None:
-            facts = await asyncio.get_running_loop().run_in_executor(self.workers, _facts, contents)
-            popular_count = trained.blend.list_lengths.get(Source.POPULAR, 0)
-            ranker = Ranker(served["ranker"], trained.scaling, facts, popular_count)
-        return TrainedParts(
-            neighbours=trained.neighbours,
-            item_transitions=trained.item_transitions,
-            popularity=trained.popularity,
-            aspects=trained.aspects,
-            student=trained.student,
-            tower=tower,
-            ranker=ranker,
-            thresholds=folder.manifest.thresholds,
-            blend=trained.blend,
-        )
+            served[name] = await self._serve(folder, name, data, on_step)
+        return served
 
     async def load_again(self, model: ServedModel) -> None:
         """Has Triton load a model that was live; also after Triton was restarted."""
@@ -125,13 +101,13 @@ class ModelLoader:
         await self.triton.load(model, config(len(versions) == 1), sorted(versions), _LOAD_TIMEOUT_S)
 
     async def _serve(
-        self, folder: ReleaseFolder, name: str, contents: ReleaseContents, on_step: Callable[[str], None]
+        self, folder: ReleaseFolder, name: str, data: ReleaseData, on_step: Callable[[str], None]
     ) -> ServedModel:
         entry = folder.manifest.models[name]
         if name not in SIGNATURES or entry.triton_model != name:
             raise ReleaseRejected(f"{folder.path} has a model {name} that this program doesn't know; update Shortlist")
         version = await asyncio.get_running_loop().run_in_executor(self.workers, self._install, folder, name)
-        canary = contents.trained.canaries[name]
+        canary = data.model_canaries[name]
         model = ServedModel(self.triton, LoadedModel(entry, SIGNATURES[name].output, version, canary))
 
         async def start(*, afresh: bool) -> None:
@@ -171,23 +147,6 @@ class ModelLoader:
 
 def _config_of(entry: ModelEntry) -> Callable[[bool], str]:
     return lambda _: model_config(entry.triton_model, entry.max_batch_size)
-
-
-def _facts(contents: ReleaseContents) -> ItemFacts:
-    """Returns what the ranker's features are made from; reads every item."""
-    items, trained = contents.items, contents.trained
-    return dataclasses.replace(
-        ItemFacts.of_items([items.item(row) for row in range(len(items))]),
-        vectors=contents.index.vectors,
-        mean=contents.mean,
-        tower_vectors=trained.tower,
-        neighbour_rows=None if trained.neighbours is None else trained.neighbours.rows,
-        neighbour_weights=None if trained.neighbours is None else trained.neighbours.weights,
-        transition_rows=None if trained.item_transitions is None else trained.item_transitions.rows,
-        transition_weights=None if trained.item_transitions is None else trained.item_transitions.weights,
-        aspects=trained.ranked_aspects,
-        log_popularity=None if trained.popularity is None else trained.popularity.log_prior,
-    )
 
 
 def _stretched(array: np.ndarray, length: int) -> np.ndarray:

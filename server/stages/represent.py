@@ -110,7 +110,7 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
     tokenized = await release.encoder.tokenize([text for _, text, _ in texts], times, TextRole.QUERY)
     said = [_Utterance(*entry, tokens) for entry, tokens in zip(texts, tokenized, strict=True)]
     understood = [one for one in said if one.tokenized.unreadable_share <= unreadable_limit]
-    if release.trained.tower is None or history.past is None:
+    if release.user_tower is None or history.past is None:
         encoded, embedded = await _encode(understood, release, deadline, times), _Embedded()
     else:
         encoded, embedded = await asyncio.gather(
@@ -129,7 +129,7 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
 
 
 async def _embed(history: History, release: LiveRelease, deadline: Deadline) -> _Embedded:
-    tower, past = release.trained.tower, history.past
+    tower, past = release.user_tower, history.past
     assert tower is not None and past is not None
     loop = asyncio.get_running_loop()
     reserve_s = min(_FALLBACK_MOST_S, _FALLBACK_SHARE * deadline.remaining_s()) + _TOWER_RESERVE_S
@@ -168,7 +168,7 @@ async def _encode(
 
 def _by_student(utterances: list[_Utterance], release: LiveRelease, error: EncoderUnavailable) -> _Encoded:
     """What the encoder's student makes of the texts: a look-up of microseconds that needs no Triton."""
-    student = release.trained.student
+    student = release.data.student
     if student is None:
         return _Encoded({}, error)
     read = {one.source: student.vector(one.text) for one in utterances}
@@ -185,10 +185,10 @@ def _queries(encoded: dict[Source, np.ndarray], history: History, release: LiveR
     if told is not None and not history.rows:
         queries.append(VectorQuery(Source.SEMANTIC_HISTORY, told))
     elif history.rows:
-        vectors = release.index.vectors[list(history.rows)]
+        vectors = release.data.index.vectors[list(history.rows)]
         if told is not None:
             vectors = np.concatenate([vectors, told[np.newaxis]])
-        vector = history_query(vectors, release.mean)
+        vector = history_query(vectors, release.data.mean)
         if vector is not None:
             queries.append(VectorQuery(Source.SEMANTIC_HISTORY, vector))
     return tuple(queries)

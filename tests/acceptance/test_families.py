@@ -173,7 +173,7 @@ async def test_the_manifest_says_how_texts_are_read(served: Served) -> None:
 
 async def test_item_vectors_are_torchs_of_passages(served: Served) -> None:
     expected = vectors(served, served.texts, served.layout.passage)
-    np.testing.assert_allclose(served.live.index.vectors, expected, atol=2e-5)
+    np.testing.assert_allclose(served.live.data.index.vectors, expected, atol=2e-5)
 
 
 async def test_triton_answers_what_torch_does_in_any_company(served: Served) -> None:
@@ -189,7 +189,7 @@ async def test_triton_answers_what_torch_does_in_any_company(served: Served) -> 
 async def test_retrieval_has_torchs_order(served: Served) -> None:
     queries = CHINESE_QUERIES if served.layout.chinese else QUERIES
     items = vectors(served, served.texts, served.layout.passage)
-    rows = {item_id: row for row, item_id in enumerate(served.live.items.ids)}
+    rows = {item_id: row for row, item_id in enumerate(served.live.data.items.ids)}
     for text, query in zip(queries, vectors(served, queries, served.layout.query), strict=True):
         reply = await ask(served, text)
         assert reply.degradations == ()

@@ -87,8 +87,8 @@ async def test_a_stumble_while_a_release_is_loaded_is_mended(trained_release, tm
                 loader = ReleaseLoader(client, repository, workers, Metrics(), 0.3, shared=False)
                 live = await loader.load(trained_release, steps.append)
                 assert sum("stumbled" in step for step in steps) >= 1
-                await loader.check_canaries(live.manifest, live.triton_version, live.canaries)
-                for served in live.trained.models():
+                await loader.check_canaries(live.manifest, live.encoder_version, live.data.encoder_canaries)
+                for served in live.trained_models():
                     assert await served.probe(5) is None
                 await live.encoder.batcher.aclose()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from domain.errors import DeadlineExceeded, EncoderUnavailable, ReleaseRejected
-from server.release.contents import Canaries
+from server.release.canaries import EncoderCanaries
 from server.release.encoder_watch import EncoderWatch
 from tests.support.fakes_server import MANIFEST
 
@@ -25,9 +25,10 @@ class Surroundings:
         self.loads = 0
         self.held = None
         self.triton = self
-        canaries = Canaries((np.array([1, 2, 3]),), RIGHT)
+        canaries = EncoderCanaries((np.array([1, 2, 3]),), RIGHT)
         encoder = SimpleNamespace(batcher=self)
-        self.release_ = SimpleNamespace(manifest=MANIFEST, canaries=canaries, triton_version=1, encoder=encoder)
+        data = SimpleNamespace(encoder_canaries=canaries)
+        self.release_ = SimpleNamespace(manifest=MANIFEST, data=data, encoder_version=1, encoder=encoder)
 
     async def encode(self, input_ids, attention_mask, *, version, timeout_s):
         if isinstance(self.answer, Exception):
