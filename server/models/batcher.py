@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from core.text.tokenize import pad
-from domain.errors import DeadlineExceeded, EncoderUnavailable, Overloaded
+from domain.errors import DeadlineExceeded, EncoderUnavailable, Overloaded, ShortlistError
 from server.deadline import Deadline
 
 
@@ -90,7 +90,7 @@ class Batcher:
         self._numbers = 0
         self._calls: set[asyncio.Task[None]] = set()
         self._dispatch_planned = False
-        self._held: EncoderUnavailable | None = None
+        self._suspended: ShortlistError | None = None
         self._closed = False
 
     async def encode(self, rows: Sequence[np.ndarray], deadline: Deadline) -> list[EncodedRow]:
@@ -107,8 +107,8 @@ class Batcher:
         """
         if self._closed:
             raise EncoderUnavailable("the gateway is stopping")
-        if self._held is not None:
-            raise EncoderUnavailable(str(self._held))
+        if self._suspended is not None:
+            raise EncoderUnavailable(str(self._suspended))
         if self._waiting_count + len(rows) > self._limits.max_waiting_rows:
             self._forget_gone()
         if self._waiting_count + len(rows) > self._limits.max_waiting_rows:
@@ -132,13 +132,13 @@ class Batcher:
         self._waiting_count += 1
         return row.answer
 
-    def hold(self, reason: EncoderUnavailable) -> None:
-        """Refuses rows at once, for this reason, until `release`."""
-        self._held = reason
+    def suspend(self, reason: ShortlistError) -> None:
+        """Refuses texts at once, for this reason, until `resume`."""
+        self._suspended = reason
 
-    def release(self) -> None:
-        """Takes rows again."""
-        self._held = None
+    def resume(self) -> None:
+        """Takes texts again."""
+        self._suspended = None
 
     async def aclose(self) -> None:
         """Fails what waits and lets what was sent finish."""

@@ -1,6 +1,5 @@
 """The ranker on Triton: features of candidates -> logits and match probabilities."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,18 +39,15 @@ class Ranker:
         model: on Triton.
         scaling: of its features and logits.
         facts: item data that the features are made from.
+        most_candidates: the largest number of candidates in one request.
         popular_count: number of the most popular items that it orders besides what the sources recalled.
     """
 
     model: ServedModel
     scaling: RankScaling
     facts: ItemFacts
+    most_candidates: int
     popular_count: int
-
-    @property
-    def most_candidates(self) -> int:
-        """The largest number of candidates in one request."""
-        return self.model.loaded.entry.max_length
 
     async def logits(self, features: np.ndarray, deadline: Deadline) -> np.ndarray:
         """Returns float32[1, W], one logit for each candidate of float32[1, W, F] scaled features.
@@ -59,5 +55,4 @@ class Ranker:
         Raises:
             ModelUnavailable, DeadlineExceeded: as `ServedModel.ask`.
         """
-        inputs: Mapping[str, np.ndarray] = {"features": features}
-        return await self.model.ask(inputs, deadline)
+        return await self.model.ask({"features": features}, deadline)

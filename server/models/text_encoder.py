@@ -1,4 +1,4 @@
-"""Text to vectors for one live model version: tokenise, batch, Triton."""
+"""Text to vectors by the live release's encoder: tokenise, batch, Triton."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from core.text.tokenize import TextTokenizer, TokenizedText
+from domain.errors import EncoderUnavailable, ModelUnavailable
 from domain.prompts import Prompts, TextRole
 from domain.recommendation import StageTimes
 from server.deadline import Deadline
-from server.models.batcher import Batcher
+from server.models.batcher import Batcher, BatchLimits, BatchObserver
+from server.models.served_model import ServedModel
 
 # Tokenising this many characters takes a fraction of a millisecond; a hop to a thread costs as much.
 _INLINE_CHARACTERS = 1_000
@@ -23,12 +25,14 @@ class TextEncoder:
 
     Attributes:
         tokenizer: the release's own.
-        batcher: in front of the model version that the release names.
+        model: on Triton.
+        batcher: in front of it.
         workers: threads for long texts.
         prompts: the release's, put before a text by its role.
     """
 
     tokenizer: TextTokenizer
+    model: ServedModel
     batcher: Batcher
     workers: Executor
     prompts: Prompts = field(default_factory=Prompts)
@@ -59,3 +63,15 @@ class TextEncoder:
         times.queue_s += max((row.queue_s for row in rows), default=0.0)
         times.triton_s += max((row.triton_s for row in rows), default=0.0)
         return [row.vector for row in rows]
+
+
+def encoder_batcher(model: ServedModel, limits: BatchLimits, observer: BatchObserver) -> Batcher:
+    """Returns a batcher in front of an encoder on Triton."""
+
+    async def encode(input_ids: np.ndarray, attention_mask: np.ndarray, timeout_s: float) -> np.ndarray:
+        try:
+            return await model.infer({"input_ids": input_ids, "attention_mask": attention_mask}, timeout_s)
+        except ModelUnavailable as error:
+            raise EncoderUnavailable(str(error)) from error
+
+    return Batcher(encode, limits, observer)

@@ -16,10 +16,12 @@ class UserTower:
     Attributes:
         model: on Triton.
         content: float32[n, d], the catalogue's vectors, which it reads a history's items by.
+        max_length: the largest number of events that it reads.
     """
 
     model: ServedModel
     content: np.ndarray
+    max_length: int
 
     async def embed(self, past: PastEvents, deadline: Deadline) -> np.ndarray:
         """Returns a user's vector, float32[e], unit.
@@ -27,6 +29,6 @@ class UserTower:
         Raises:
             ModelUnavailable, DeadlineExceeded: as `ServedModel.ask`.
         """
-        inputs = tower_input([past], self.content, self.model.loaded.entry.max_length)
+        inputs = tower_input([past], self.content, self.max_length)
         embeddings = await self.model.ask(inputs, deadline)
         return np.asarray(embeddings[0])

@@ -23,14 +23,14 @@ from core.text.static_encoder import StaticEncoder
 from core.text.tokenize import TextTokenizer
 from core.vectors import check_unit
 from domain import release_folder as layout
-from domain.errors import EncoderNotUsable, ReleaseRejected
+from domain.errors import ReleaseRejected
 from domain.item import Item
 from domain.manifest import Manifest
 from domain.release_folder import ReleaseFolder
 from server.catalogue.item_table import ItemTable
+from server.models.canary import Canary
 from server.models.ranker import RankScaling
-from server.models.served_model import ModelCanary
-from server.release.canaries import EncoderCanaries, encoder_canaries, model_canaries
+from server.release.canaries import CanaryFile
 
 _Part = TypeVar("_Part")
 
@@ -47,8 +47,7 @@ class ReleaseData:
         lexical: index of shared words and characters.
         mean: float32[d], mean vector of the catalogue.
         unreadable_share: float32[n], share of each item's text that the encoder cannot read, 0 to 1.
-        encoder_canaries: texts whose vectors are known.
-        model_canaries: inputs whose answers are known, by model.
+        canaries: batches whose answers are known, by model, the encoder among them.
         neighbours: items chosen by the same people; None where not trained, as for all below.
         item_transitions: items that often come next.
         popularity: prior probability of each item.
@@ -70,8 +69,7 @@ class ReleaseData:
     lexical: LexicalIndex
     mean: np.ndarray
     unreadable_share: np.ndarray
-    encoder_canaries: EncoderCanaries
-    model_canaries: Mapping[str, ModelCanary] = field(default_factory=dict)
+    canaries: Mapping[str, tuple[Canary, ...]]
     neighbours: NeighbourTable | None = None
     item_transitions: NeighbourTable | None = None
     popularity: PopularItems | None = None
@@ -86,46 +84,50 @@ class ReleaseData:
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
-def read_release(folder: ReleaseFolder) -> ReleaseData:
+def read_release(folder: ReleaseFolder, canaries: CanaryFile) -> ReleaseData:
     """Reads a release whose digests were verified; blocking.
+
+    Args:
+        folder: the release.
+        canaries: its tokenizer and canaries, which the loader needs before the rest.
 
     Raises:
         ReleaseRejected: a file cannot be read, or files do not fit one another.
     """
     ranked_items: list[Item] = []
     try:
-        data = _with_trained_parts(folder, _read_catalogue(folder, ranked_items))
-    except (OSError, ValueError, KeyError, TypeError, IndexError, EncoderNotUsable) as error:
+        data = _with_trained_parts(folder, _read_catalogue(folder, canaries, ranked_items))
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ReleaseRejected(f"{folder.path}: {error}; build the release again") from error
     if data.rank_scaling is None:
         return data
     return dataclasses.replace(data, item_facts=_item_facts(ranked_items, data))
 
 
-def _read_catalogue(folder: ReleaseFolder, ranked_items: list[Item]) -> ReleaseData:
+def _read_catalogue(folder: ReleaseFolder, canaries: CanaryFile, ranked_items: list[Item]) -> ReleaseData:
     """Reads what every release has; collects the items where a ranker needs them."""
     manifest, path = folder.manifest, folder.path
     vectors, mean, unreadable_share = (
         np.load(path / name, allow_pickle=False) for name in (layout.VECTORS, layout.MEAN, layout.UNREADABLE_SHARE)
     )
-    tokenizer = TextTokenizer(path / layout.TOKENIZER, manifest.encoder.max_tokens)
     collected = ranked_items if "ranker" in manifest.models else None
     items = ItemTable(path / layout.ITEMS, manifest.attribute_types, collected)
     lexical = LexicalIndex.load(path / layout.LEXICAL)
     _check_shapes(manifest, vectors=vectors, mean=mean, unreadable_share=unreadable_share, item_count=len(items))
     check_unit(vectors)
     index = VectorIndex.load(path / layout.GRAPH, vectors, manifest.graph)
-    canaries = json.loads((path / layout.CANARY).read_text(encoding="utf-8"))
     return ReleaseData(
         manifest=manifest,
-        tokenizer=tokenizer,
+        tokenizer=canaries.tokenizer,
         items=items,
         index=index,
         lexical=lexical,
         mean=mean,
         unreadable_share=unreadable_share,
-        encoder_canaries=encoder_canaries(canaries, tokenizer),
-        model_canaries=model_canaries(canaries, manifest.models, vectors),
+        canaries={
+            manifest.encoder.triton_model: canaries.encoder_canaries(folder),
+            **canaries.model_canaries(manifest.models, vectors),
+        },
         thresholds=manifest.thresholds,
     )
 

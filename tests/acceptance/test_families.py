@@ -29,7 +29,8 @@ from export.release.build import ReleaseRequest, build_release
 from server.deadline import Deadline
 from server.observability.metrics import Metrics
 from server.recommender import Recommender
-from server.release.live_release import LiveRelease, ReleaseLoader
+from server.release.live_release import LiveRelease
+from server.release.loader import ModelLoader, ReleaseLoader
 from server.rpc.call import Call, current_call
 from server.rpc.embed import EmbedServicer
 from server.settings import load_configuration
@@ -101,7 +102,7 @@ async def loader(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rele
     settings = EmbeddedTritonSettings(env, repository, folder / "state", folder / "triton.log", exit_timeout_s=0)
     async with EmbeddedTriton(settings, nothing) as triton, TritonClient(triton.grpc_address) as client:
         with ThreadPoolExecutor(2) as workers:
-            yield ReleaseLoader(client, repository, workers, Metrics(), 0.3, shared=False)
+            yield ReleaseLoader(ModelLoader(client, repository, workers, shared=False), Metrics(), 0.3)
 
 
 def write_items(path: Path, chinese: bool) -> None:

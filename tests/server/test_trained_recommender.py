@@ -19,10 +19,10 @@ from domain.event import Event, EventKind
 from domain.prompts import TextRole
 from domain.recommendation import DegradationReason, RecommendQuery, Source, StageTimes
 from server.deadline import Deadline
-from server.models.encoder_variant import EncoderChoice
+from server.models.encoder_variant import EncoderVariant
 from server.observability.metrics import Metrics
 from server.recommender import Recommender
-from server.release.live_release import ReleaseLoader
+from server.release.loader import ModelLoader, ReleaseLoader
 from tests.support.torch_triton import TorchTriton
 from tests.support.trained import COUNT
 from training.collaborative.neighbours import NeighbourTable as TrainedTable
@@ -60,7 +60,7 @@ class Served:
 async def served(workshop, trained_release, tmp_path):
     triton = TorchTriton(workshop.model, trained_release.path / "models/encoder.onnx", np.arange(COUNT))
     with ThreadPoolExecutor(2) as workers:
-        loader = ReleaseLoader(triton, tmp_path / "models", workers, Metrics(), 0.3, shared=False)
+        loader = ReleaseLoader(ModelLoader(triton, tmp_path / "models", workers, shared=False), Metrics(), 0.3)
         release = await loader.load(trained_release)
         yield Served(release, triton, workers)
         await release.encoder.batcher.aclose()
@@ -367,9 +367,9 @@ class TestDegraded:
         assert REASONS.USER_TOWER_UNAVAILABLE in reasons(answer)
         assert len(answer.items) == 10
 
-    async def test_a_model_that_is_held_is_not_asked(self, served):
+    async def test_a_suspended_model_is_not_asked(self, served):
         for model in served.release.trained_models():
-            model.hold(RuntimeError("another model"))
+            model.suspend(RuntimeError("another model"))
         before = len(served.triton.asked)
         answer = await served.ask(events=HISTORY)
         assert served.triton.asked[before:] == []
@@ -423,7 +423,7 @@ async def test_a_plan_is_served_only_where_it_lies_beside_the_encoder(workshop, 
 
 async def load_with(triton, folder, repository, name):
     with ThreadPoolExecutor(2) as workers:
-        choice = EncoderChoice(name)
-        loader = ReleaseLoader(triton, repository, workers, Metrics(), 0.3, shared=False, choice=choice)
+        models = ModelLoader(triton, repository, workers, shared=False)
+        loader = ReleaseLoader(models, Metrics(), 0.3, EncoderVariant(name))
         release = await loader.load(folder)
         await release.encoder.batcher.aclose()

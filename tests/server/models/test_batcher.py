@@ -349,11 +349,11 @@ async def test_a_stuck_call_gives_its_slot_back_once_all_its_callers_left(encode
     assert encoder.in_flight == 0
 
 
-async def test_rows_are_refused_at_once_while_held_and_taken_again_after(encoder):
+async def test_rows_are_refused_at_once_while_suspended_and_taken_again_after(encoder):
     batcher = batcher_of(encoder)
-    batcher.hold(EncoderUnavailable("it holds another model"))
+    batcher.suspend(EncoderUnavailable("it holds another model"))
     with pytest.raises(EncoderUnavailable, match="another model"):
         await batcher.encode([row(3)], later())
     assert not encoder.batches
-    batcher.release()
+    batcher.resume()
     assert len(await batcher.encode([row(3)], later())) == 1

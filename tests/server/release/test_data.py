@@ -15,20 +15,24 @@ from core.retrieval.item_neighbours import NeighbourTable, PopularItems
 from domain import release_folder as layout
 from domain.errors import ReleaseRejected
 from domain.release_folder import ReleaseFolder
-from server.release.canaries import read_encoder_canaries
+from server.release.canaries import CanaryFile
 from server.release.data import read_release
 from tests.support.trained import COUNT, WIDTH, item_ids
 
 
 @pytest.fixture(scope="module")
 def data(trained_release):
-    return read_release(trained_release)
+    return read(trained_release)
 
 
 @pytest.fixture
 def copy(trained_release, tmp_path):
     """A release to be damaged."""
     return ReleaseFolder(Path(shutil.copytree(trained_release.path, tmp_path / "copy")), trained_release.manifest)
+
+
+def read(folder):
+    return read_release(folder, CanaryFile.read(folder))
 
 
 def test_all_that_was_trained_is_there(data):
@@ -55,7 +59,7 @@ def test_the_rankers_facts_are_those_of_the_items(data):
 
 def test_a_release_without_a_ranker_keeps_no_facts(trained_release):
     models = {name: entry for name, entry in trained_release.manifest.models.items() if name != "ranker"}
-    data = read_release(replace(trained_release, manifest=replace(trained_release.manifest, models=models)))
+    data = read(replace(trained_release, manifest=replace(trained_release.manifest, models=models)))
     assert data.item_facts is None
     assert data.rank_scaling is None
 
@@ -71,14 +75,20 @@ def test_every_text_file_is_opened_once(trained_release, monkeypatch):
 
     monkeypatch.setattr(io, "open", noted)
     monkeypatch.setattr(builtins, "open", noted)
-    read_release(trained_release)
+    read(trained_release)
     assert opened.count(layout.ITEMS) == opened.count(layout.CANARY) == 1
 
 
-def test_canaries_alone_are_those_of_the_data(trained_release, data):
-    alone = read_encoder_canaries(trained_release)
-    np.testing.assert_array_equal(alone.vectors, data.encoder_canaries.vectors)
-    assert [ids.tolist() for ids in alone.token_ids] == [ids.tolist() for ids in data.encoder_canaries.token_ids]
+def test_the_encoders_canaries_are_the_first_text_alone_and_then_all_in_full_batches(trained_release, data):
+    content = json.loads((trained_release.path / layout.CANARY).read_text())
+    alone, *batches = data.canaries["encoder"]
+    assert alone.inputs["attention_mask"].all()
+    assert len(alone.answer) == 1
+    sizes = [len(batch.answer) for batch in batches]
+    assert sum(sizes) == len(content["texts"])
+    assert set(sizes[:-1]) <= {trained_release.manifest.encoder.max_batch_size}
+    np.testing.assert_allclose(np.concatenate([batch.answer for batch in batches]), content["vectors"], atol=1e-7)
+    np.testing.assert_array_equal(alone.answer, batches[0].answer[:1])
 
 
 def other_count(path):
@@ -125,7 +135,7 @@ def short_scaler(path):
 def test_files_that_do_not_fit_are_refused(copy, damage, expected):
     damage(copy.path)
     with pytest.raises(ReleaseRejected, match=expected) as refused:
-        read_release(copy)
+        read(copy)
     assert "build the release again" in str(refused.value)
 
 
@@ -134,4 +144,4 @@ def test_a_ranker_of_other_features_is_refused(trained_release):
     ranker = replace(manifest.models["ranker"], feature_names=("another",))
     changed = replace(manifest, models={**manifest.models, "ranker": ranker})
     with pytest.raises(ReleaseRejected, match="takes other features"):
-        read_release(replace(trained_release, manifest=changed))
+        read(replace(trained_release, manifest=changed))
