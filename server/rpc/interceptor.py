@@ -90,7 +90,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         handler = await continuation(details)
         if handler is None or handler.unary_unary is None or not details.method.startswith(_OURS):
             return handler
-        # No deserializer: bytes that are no message must not surface as UNKNOWN, so they are parsed inside the interceptor.
+        # No deserializer: bytes that are not a message must not surface as UNKNOWN, so `_answer` parses them.
         return grpc.unary_unary_rpc_method_handler(
             self._intercepted(handler, details.method), None, handler.response_serializer
         )
@@ -99,7 +99,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self, handler: grpc.RpcMethodHandler, method: str
     ) -> Callable[[bytes, grpc.aio.ServicerContext], Awaitable[Any]]:
         async def serve(raw: bytes, context: grpc.aio.ServicerContext) -> Any:  # noqa: ANN401 -- any reply message
-            started_s = time.perf_counter()
+            started_s = time.monotonic()
             request_id = _request_id(context)
             outcome = "OK"
             if self._draining:
@@ -125,7 +125,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 await _abort(context, status, request_id)
             finally:
                 self._under_way -= 1
-                seconds = time.perf_counter() - started_s
+                seconds = time.monotonic() - started_s
                 self._observer.call_ended(method, outcome, seconds)
                 self._log.info("call", method=method, request_id=request_id, code=outcome, ms=round(seconds * 1e3, 2))
 

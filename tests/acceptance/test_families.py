@@ -18,7 +18,7 @@ from sentence_transformers import SentenceTransformer
 
 from datafiles.items import check_items
 from domain.precision import FLOAT16, INT8
-from domain.recommendation import RecommendQuery, Source, StageTimes
+from domain.recommendation import RecommendQuery, Source
 from domain.release_folder import ReleaseFolder
 from export.encoder.families import FAMILIES
 from export.encoder.source import EncoderChoice, resolve_encoder
@@ -34,6 +34,7 @@ from server.release.loader import ModelLoader, ReleaseLoader
 from server.rpc.call import Call, current_call
 from server.rpc.embed import EmbedServicer
 from server.settings import load_configuration
+from server.trace import Trace
 from server.triton.client import TritonClient
 from server.triton.embedded import EmbeddedTriton, EmbeddedTritonSettings
 from shortlist.v1.embedding_pb2 import EmbedRequest
@@ -146,7 +147,7 @@ async def served(
 
 
 async def ask(served: Served, text: str, k: int = 10):
-    return await served.recommender.recommend(RecommendQuery(text=text, k=k), Deadline.after(30.0), StageTimes())
+    return await served.recommender.recommend(RecommendQuery(text=text, k=k), Deadline.after(30.0), Trace())
 
 
 async def embedded(served: Served, texts: tuple[str, ...], role: str) -> np.ndarray:

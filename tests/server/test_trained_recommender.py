@@ -17,12 +17,13 @@ from core.vectors import history_query
 from domain.errors import NothingToGoOn, ReleaseRejected
 from domain.event import Event, EventKind
 from domain.prompts import TextRole
-from domain.recommendation import DegradationReason, RecommendQuery, Source, StageTimes
+from domain.recommendation import DegradationReason, RecommendQuery, Source
 from server.deadline import Deadline
 from server.models.encoder_variant import EncoderVariant
 from server.observability.metrics import Metrics
 from server.recommender import Recommender
 from server.release.loader import ModelLoader, ReleaseLoader
+from server.trace import Trace
 from tests.support.torch_triton import TorchTriton
 from tests.support.trained import COUNT
 from training.collaborative.neighbours import NeighbourTable as TrainedTable
@@ -48,7 +49,7 @@ class Served:
         self.recommender = Recommender(lambda: self.release, searchers, 0.3)
 
     async def ask(self, deadline_s=10.0, **query):
-        return await self.recommender.recommend(RecommendQuery(**query), Deadline.after(deadline_s), StageTimes())
+        return await self.recommender.recommend(RecommendQuery(**query), Deadline.after(deadline_s), Trace())
 
     def without(self, **parts):
         """The same release, but for these models and these parts of its data."""
@@ -269,8 +270,8 @@ class TestToldAlone:
 async def vector_of(served, text):
     """What the encoder makes of a told history."""
     encoder = served.release.encoder
-    tokens = await encoder.tokenize([text], StageTimes(), TextRole.QUERY)
-    return (await encoder.encode(tokens, Deadline.after(10), StageTimes()))[0]
+    tokens = await encoder.tokenize([text], Trace(), TextRole.QUERY)
+    return (await encoder.encode(tokens, Deadline.after(10), Trace()))[0]
 
 
 async def test_the_ranker_judges_as_many_popular_items_as_in_training(served):

@@ -132,8 +132,8 @@ class NotedBatches:
     def __init__(self):
         self.sent = []
 
-    def batch_sent(self, row_count, real_token_count, padded_token_count):
-        self.sent.append((row_count, real_token_count, padded_token_count))
+    def batch_sent(self, text_count, real_token_count, padded_token_count):
+        self.sent.append((text_count, real_token_count, padded_token_count))
 
 
 class NotedCalls:
