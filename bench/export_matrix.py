@@ -21,7 +21,7 @@ from sentence_transformers import SentenceTransformer
 
 from bench.encoder_speed import Speed, compare_speed, file_encode
 from core.text.tokenize import TextTokenizer, pad
-from core.triton.model_config import encoder_config
+from core.triton.model_config import ENCODER_OUTPUT, encoder_config
 from core.triton.model_repository import install_model
 from domain.errors import ShortlistError
 from domain.precision import FLOAT32, PRECISIONS
@@ -258,8 +258,9 @@ class _Served:
 
     async def _encode(self, texts: Sequence[str]) -> np.ndarray:
         rows = [one.ids for one in self.tokenizer.tokenize(texts)]
-        arrays = pad(rows, max(len(row) for row in rows), self.source.pad_token_id)
-        return await self.client.encode(*arrays, version=self.version, timeout_s=60.0)
+        input_ids, attention_mask = pad(rows, max(len(row) for row in rows), self.source.pad_token_id)
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        return await self.client.infer("encoder", self.version, inputs, output=ENCODER_OUTPUT, timeout_s=60.0)
 
 
 def _vectors(oracle: SentenceTransformer, texts: Texts) -> tuple[np.ndarray, np.ndarray]:

@@ -104,7 +104,7 @@ class TritonNotUsable(ShortlistError):
     """No Triton can be started or reached. The message says what to do."""
 
 
-class TritonUnresponsive(EncoderUnavailable, TritonNotUsable):
+class TritonUnresponsive(ModelUnavailable, TritonNotUsable):
     """Triton went away, or a model's process stood still: the model, started afresh, may answer."""
 
 

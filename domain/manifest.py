@@ -12,17 +12,8 @@ from domain.errors import ReleaseRejected
 from domain.item import AttributeType
 from domain.text import TextTemplate
 
-SCHEMA_VERSION = 3
-
-# What later schema versions added, as manifests from before mean it: to the manifest, and to its encoder's entry.
-_ADDED_IN_VERSION_2: Mapping[str, object] = {"models": {}, "thresholds": {}, "quality_protocol": ""}
-_ENCODER_ADDED_IN_VERSION_3: Mapping[str, object] = {
-    "family": "bert",
-    "pooling": "mean",
-    "query_prompt": "",
-    "passage_prompt": "",
-    "precision": "float32",
-}
+# Version 4: the folders and files of the present layout. Releases of another version are built again, never converted.
+SCHEMA_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -144,7 +135,7 @@ class Manifest:
     """A release, described.
 
     Attributes:
-        schema_version: of this manifest; a program refuses a newer one than it knows.
+        schema_version: of this manifest; a program refuses every other than its own.
         release_id: also the name of the folder.
         created: RFC 3339, UTC.
         item_count: number of items, rows of `vectors.npy` and labels of the graph.
@@ -193,31 +184,24 @@ def manifest_from_json(text: str) -> Manifest:
     """Reads a manifest.
 
     Raises:
-        ReleaseRejected: the text is no manifest, or one of a newer schema version.
+        ReleaseRejected: the text is not a manifest, or one of another schema version.
     """
     try:
         raw = json.loads(text)
         version = raw["schema_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ReleaseRejected(f"manifest.json is no release manifest ({error}); build the release again") from error
-    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise ReleaseRejected(f"manifest.json is not a release manifest ({error}); build the release again") from error
+    if version != SCHEMA_VERSION or not isinstance(version, int):
+        newer = isinstance(version, int) and version > SCHEMA_VERSION
+        advice = "update Shortlist, or build the release again with this one" if newer else "build the release again"
         raise ReleaseRejected(
-            f"the release has schema version {version}, this program knows up to {SCHEMA_VERSION}; update Shortlist"
+            f"the release has schema version {version}, this program reads {SCHEMA_VERSION} only; {advice}"
         )
     try:
-        manifest: Manifest = _decode(Manifest, _with_what_was_added(raw, version), "manifest")
+        manifest: Manifest = _decode(Manifest, raw, "manifest")
     except (ValueError, TypeError) as error:
         raise ReleaseRejected(f"manifest.json is damaged: {error}; build the release again") from error
     return manifest
-
-
-def _with_what_was_added(raw: dict[str, Any], version: int) -> dict[str, Any]:
-    """Returns a manifest of an earlier version as one of this version."""
-    if version < 2:
-        raw = {**_ADDED_IN_VERSION_2, **raw}
-    if version < 3 and isinstance(raw.get("encoder"), dict):
-        raw = {**raw, "encoder": {**_ENCODER_ADDED_IN_VERSION_3, **raw["encoder"]}}
-    return raw
 
 
 def _decode(kind: Any, raw: Any, where: str) -> Any:  # noqa: ANN401 -- JSON is untyped

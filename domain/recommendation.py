@@ -1,6 +1,6 @@
 """A recommendation asked for and answered, free of protobuf."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from domain.event import Event
@@ -190,9 +190,12 @@ class RankedItem:
     match_probability: float | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class StageTimes:
-    """Seconds spent in each step of one request; filled in as it goes."""
+    """Seconds of each stage of one request.
+
+    `tokenize`, `queue` and `triton` are parts of `represent`, `rank_triton` is a part of `rank`.
+    """
 
     parse_s: float = 0.0
     represent_s: float = 0.0
@@ -203,6 +206,10 @@ class StageTimes:
     rank_s: float = 0.0
     rank_triton_s: float = 0.0
     explain_s: float = 0.0
+
+    def by_stage(self) -> dict[str, float]:
+        """Returns the seconds by the stages' names."""
+        return {name.removesuffix("_s"): seconds for name, seconds in asdict(self).items()}
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def open_release(path: Path) -> ReleaseFolder:
 
     Raises:
         NoRelease: there is no such folder, or no manifest in it.
-        ReleaseRejected: the manifest is damaged or newer than this program.
+        ReleaseRejected: the manifest is damaged, or of another schema version than this program's.
     """
     try:
         text = (path / MANIFEST).read_text(encoding="utf-8")
@@ -155,15 +155,24 @@ def find_release(releases: Path, name: str | None) -> ReleaseFolder:
 
 def list_releases(releases: Path) -> tuple[ReleaseFolder, ...]:
     """Returns the readable releases below a folder, oldest first."""
-    found = []
+    return tuple(entry for entry in _entries(releases).values() if isinstance(entry, ReleaseFolder))
+
+
+def refused_releases(releases: Path) -> dict[str, ReleaseRejected]:
+    """Returns why the other releases below a folder cannot be used, by their ids, oldest first."""
+    return {name: entry for name, entry in _entries(releases).items() if isinstance(entry, ReleaseRejected)}
+
+
+def _entries(releases: Path) -> dict[str, ReleaseFolder | ReleaseRejected]:
+    entries: dict[str, ReleaseFolder | ReleaseRejected] = {}
     for path in sorted(releases.glob(f"*/{MANIFEST}")):
         if path.parent.is_symlink() or path.parent.name.startswith("."):
             continue
         try:
-            found.append(open_release(path.parent))
-        except ReleaseRejected:
-            continue
-    return tuple(found)
+            entries[path.parent.name] = open_release(path.parent)
+        except ReleaseRejected as error:
+            entries[path.parent.name] = error
+    return entries
 
 
 def current_release_id(releases: Path) -> str | None:

@@ -8,10 +8,8 @@ Each step takes and returns domain values; `rpc/` turns them from and into proto
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -29,11 +27,10 @@ from domain.recommendation import (
     RecommendQuery,
     Source,
     SourceRank,
-    StageTimes,
 )
 from server.deadline import Deadline
+from server.models.ranker import Ranker
 from server.release.live_release import LiveRelease
-from server.release.trained_parts import Ranker
 from server.stages.aspects import SPARE_COUNT, by_aspects
 from server.stages.explain import Closeness, Resemblance, explain
 from server.stages.history import History, read_history
@@ -41,6 +38,7 @@ from server.stages.order import blended_candidates
 from server.stages.rank import Ranking, RankInput, ask_ranker, rank_input, ranked
 from server.stages.recall import Recalled, chosen_with, nearest_of_history, recall, similarities, with_fill
 from server.stages.represent import Represented, represent
+from server.trace import Trace
 
 # With less time left than this the reply goes out without explanations.
 _EXPLAIN_RESERVE_S = 0.005
@@ -66,8 +64,8 @@ class Recommender:
     searchers: Executor
     unreadable_limit: float
 
-    async def recommend(self, query: RecommendQuery, deadline: Deadline, times: StageTimes) -> Recommendation:
-        """Returns the best items for one request; fills in `times` as it goes.
+    async def recommend(self, query: RecommendQuery, deadline: Deadline, trace: Trace) -> Recommendation:
+        """Returns the best items for one request; records its stages in `trace`.
 
         Raises:
             NoRelease, NothingToGoOn, InvalidRequest: nothing can be, or may be, recommended.
@@ -76,18 +74,18 @@ class Recommender:
         """
         release = self.live()
         history = await self._history(query, release)
-        with _clock(times, "represent_s"):
+        with trace.stage("represent"):
             represented = await represent(
-                query, history, release, deadline, times, unreadable_limit=self.unreadable_limit
+                query, history, release, deadline, trace, unreadable_limit=self.unreadable_limit
             )
         request = _Request(query, history, represented, release)
-        if release.trained.ranker is None or history.past is None:
+        if release.ranker is None or history.past is None:
             in_time = deadline.remaining_s() > _EXPLAIN_RESERVE_S
             request = replace(request, query=replace(query, explain=query.explain and in_time))
-            items = await self._in_thread(_shortlist, request, times)
+            items = await self._in_thread(_shortlist, request, trace)
             left_out: tuple[Degradation, ...] = ()
         else:
-            items, in_time, left_out = await self._ranked(request, release.trained.ranker, deadline, times)
+            items, in_time, left_out = await self._ranked(request, release.ranker, deadline, trace)
         if not items and represented.encoder_error is not None:
             raise represented.encoder_error
         if query.explain and not in_time:
@@ -95,7 +93,7 @@ class Recommender:
         return Recommendation(
             items=tuple(items),
             release_id=release.manifest.release_id,
-            stage_times=times,
+            stage_times=trace.times(),
             degradations=represented.degradations + left_out,
             shortfall_count=query.k - len(items),
             unknown_token_share=represented.unknown_token_share,
@@ -103,14 +101,14 @@ class Recommender:
         )
 
     async def _ranked(
-        self, request: "_Request", ranker: Ranker, deadline: Deadline, times: StageTimes
+        self, request: "_Request", ranker: Ranker, deadline: Deadline, trace: Trace
     ) -> tuple[list[RankedItem], bool, tuple[Degradation, ...]]:
         """Recalls, asks the ranker, finishes; also returns whether there is time to explain, and what was left out."""
-        recalled, given = await self._in_thread(_candidates, request, ranker, times)
+        recalled, given = await self._in_thread(_candidates, request, ranker, trace)
         ranking: Ranking | None = None
         left_out: tuple[Degradation, ...] = ()
         if given is not None:
-            with _clock(times, "rank_s"), _clock(times, "rank_triton_s"):
+            with trace.stage("rank"), trace.stage("rank_triton"):
                 try:
                     # Explanations go first: they get only what is left after the ranker.
                     ranking = await ask_ranker(ranker, given, deadline.earlier_by(_RANK_RESERVE_S))
@@ -119,7 +117,7 @@ class Recommender:
         in_time = deadline.remaining_s() > _EXPLAIN_RESERVE_S
         request = replace(request, query=replace(request.query, explain=request.query.explain and in_time))
         ranked_input = None if given is None or ranking is None else (given, ranking)
-        return await self._in_thread(_finished, request, recalled, ranked_input, times), in_time, left_out
+        return await self._in_thread(_finished, request, recalled, ranked_input, trace), in_time, left_out
 
     async def _in_thread(self, work: Callable[..., _Result], *arguments: object) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self.searchers, work, *arguments)
@@ -141,31 +139,31 @@ class _Request:
     release: LiveRelease
 
 
-def _shortlist(request: _Request, times: StageTimes) -> list[RankedItem]:
+def _shortlist(request: _Request, trace: Trace) -> list[RankedItem]:
     """Recalls, fuses, explains and details; runs in a worker thread, so that the event loop never waits."""
-    with _clock(times, "recall_s"):
+    with trace.stage("recall"):
         recalled = recall(request.query, request.history, request.represented, request.release)
-    return _finished(request, recalled, None, times)
+    return _finished(request, recalled, None, trace)
 
 
-def _candidates(request: _Request, ranker: Ranker, times: StageTimes) -> tuple[Recalled, RankInput | None]:
+def _candidates(request: _Request, ranker: Ranker, trace: Trace) -> tuple[Recalled, RankInput | None]:
     """Recalls and makes the ranker's features; in a worker thread."""
-    with _clock(times, "recall_s"):
+    with trace.stage("recall"):
         recalled = recall(request.query, request.history, request.represented, request.release)
-    with _clock(times, "rank_s"):
+    with trace.stage("rank"):
         return recalled, rank_input(ranker, request.history, request.represented, recalled)
 
 
 def _finished(
-    request: _Request, recalled: Recalled, given: tuple[RankInput, Ranking] | None, times: StageTimes
+    request: _Request, recalled: Recalled, given: tuple[RankInput, Ranking] | None, trace: Trace
 ) -> list[RankedItem]:
     """Orders, explains and details; in a worker thread."""
     query, release = request.query, request.release
-    with _clock(times, "rank_s"):
+    with trace.stage("rank"):
         best = _best(request, recalled, given)
         candidates = with_fill(best, recalled, query.k)
         items = _items(candidates, request.represented, release, {} if given is None else given[1].probabilities)
-    with _clock(times, "explain_s"):
+    with trace.stage("explain"):
         if query.explain:
             items = _explained(
                 items, explain(candidates, _closeness(items, candidates, request, recalled), recalled.matched_terms)
@@ -177,7 +175,7 @@ def _finished(
 
 def _best(request: _Request, recalled: Recalled, given: tuple[RankInput, Ranking] | None) -> list[Candidate]:
     """Orders what was recalled; goods that suit the caller's comments move up."""
-    k, said, aspects = request.query.k, request.history.aspects, request.release.trained.aspects
+    k, said, aspects = request.query.k, request.history.aspects, request.release.data.aspects
     count = k if said is None else k + SPARE_COUNT
     best = _blended(request, recalled, count) if given is None else ranked(*given, count)
     return best[:k] if said is None or aspects is None else by_aspects(best, said, aspects, k)
@@ -205,7 +203,7 @@ def _items(
     cosines = similarities(represented, [candidate.row for candidate in candidates], release)
     return [
         RankedItem(
-            id=release.items.ids[candidate.row],
+            id=release.data.items.ids[candidate.row],
             rank=place + 1,
             score=candidate.score,
             similarity=cosines[place],
@@ -239,7 +237,7 @@ def _closeness(
 
 def _aspect(candidate: Candidate, request: _Request) -> str:
     """Returns what reviews praise the item for and the caller's comments care about; empty where there is nothing."""
-    aspects = request.release.trained.aspects
+    aspects = request.release.data.aspects
     if aspects is None or request.history.aspects is None:
         return ""
     return strongest_shared_aspect(request.history.aspects, aspects[candidate.row]) or ""
@@ -252,7 +250,7 @@ def _resemblance(candidate: Candidate, nearest: tuple[int, float] | None, releas
         return None
     if nearest is None:
         return Resemblance("", scores[0], scores[0])
-    return Resemblance(release.items.ids[nearest[0]], nearest[1], scores[0])
+    return Resemblance(release.data.items.ids[nearest[0]], nearest[1], scores[0])
 
 
 def _explained(items: Sequence[RankedItem], explanations: Sequence[Explanation]) -> list[RankedItem]:
@@ -263,7 +261,7 @@ def _detailed(
     items: Sequence[RankedItem], candidates: Sequence[Candidate], mask: ItemMask, release: LiveRelease
 ) -> list[RankedItem]:
     return [
-        replace(item, item=_masked(release.items.item(candidate.row), mask))
+        replace(item, item=_masked(release.data.items.item(candidate.row), mask))
         for item, candidate in zip(items, candidates, strict=True)
     ]
 
@@ -278,13 +276,3 @@ def _masked(item: Item, mask: ItemMask) -> Item:
         available=item.available and "available" in mask.fields,
         attributes={name: value for name, value in item.attributes.items() if everything or name in mask.attributes},
     )
-
-
-@contextmanager
-def _clock(times: StageTimes, stage: str) -> Iterator[None]:
-    """Adds the block's duration to a stage."""
-    started_s = time.perf_counter()
-    try:
-        yield
-    finally:
-        setattr(times, stage, getattr(times, stage) + time.perf_counter() - started_s)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 SHORTEST_BUCKET_TOKEN_COUNT = 16
+ENCODER_OUTPUT = "sentence_embedding"
 
 SIGNATURE = """\
 max_batch_size: {max_batch_size}

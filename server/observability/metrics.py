@@ -8,7 +8,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from domain.recommendation import Recommendation
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_STAGES = ("parse", "represent", "tokenize", "queue", "triton", "recall", "rank", "rank_triton", "explain")
 _LAG_PERIOD_S = 0.1
 
 
@@ -46,8 +45,8 @@ class Metrics:
 
     def recommended(self, answer: Recommendation) -> None:
         """Counts an answer: its stages, its degradations, what fell short."""
-        for stage in _STAGES:
-            self._stage_seconds.labels(stage).observe(getattr(answer.stage_times, f"{stage}_s"))
+        for stage, seconds in answer.stage_times.by_stage().items():
+            self._stage_seconds.labels(stage).observe(seconds)
         for degradation in answer.degradations:
             self._degradations.labels(degradation.reason.value).inc()
         self._shortfall.inc(answer.shortfall_count)
@@ -57,9 +56,9 @@ class Metrics:
         self._failed_entries.inc()
         self._log.error("internal error in a batch entry", exc_info=error)
 
-    def batch_sent(self, row_count: int, real_token_count: int, padded_token_count: int) -> None:
+    def batch_sent(self, text_count: int, real_token_count: int, padded_token_count: int) -> None:
         """Counts a batch to Triton."""
-        self._batch_rows.observe(row_count)
+        self._batch_rows.observe(text_count)
         self._tokens.labels("real").inc(real_token_count)
         self._tokens.labels("padding").inc(padded_token_count - real_token_count)
 

@@ -1,4 +1,4 @@
-"""Stands around every handler: deadline, request id, parsing, errors to statuses, metrics and the access log."""
+"""Interceptor of every call: deadline, request id, parsing, errors to statuses, metrics and the access log."""
 
 import asyncio
 import re
@@ -62,7 +62,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self._observer = observer
         self._log = structlog.get_logger("call")
         self._under_way = 0
-        self._turning_away = False
+        self._draining = False
 
     async def drain(self, longest_s: float) -> None:
         """Answers UNAVAILABLE to every call that comes from now on; returns once those under way are answered.
@@ -73,7 +73,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         Args:
             longest_s: the most to wait for calls under way, in seconds.
         """
-        self._turning_away = True
+        self._draining = True
         loop = asyncio.get_running_loop()
         end_s = loop.time() + longest_s
         quiet_s = 0.0
@@ -86,23 +86,23 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
         details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler:
-        """Returns the handler, guarded where it is ours."""
+        """Returns the handler, intercepted where it is ours."""
         handler = await continuation(details)
         if handler is None or handler.unary_unary is None or not details.method.startswith(_OURS):
             return handler
-        # No deserializer: bytes that are no message must not surface as UNKNOWN, so they are parsed inside the guard.
+        # No deserializer: bytes that are not a message must not surface as UNKNOWN, so `_answer` parses them.
         return grpc.unary_unary_rpc_method_handler(
-            self._guarded(handler, details.method), None, handler.response_serializer
+            self._intercepted(handler, details.method), None, handler.response_serializer
         )
 
-    def _guarded(
+    def _intercepted(
         self, handler: grpc.RpcMethodHandler, method: str
     ) -> Callable[[bytes, grpc.aio.ServicerContext], Awaitable[Any]]:
         async def serve(raw: bytes, context: grpc.aio.ServicerContext) -> Any:  # noqa: ANN401 -- any reply message
-            started_s = time.perf_counter()
+            started_s = time.monotonic()
             request_id = _request_id(context)
             outcome = "OK"
-            if self._turning_away:
+            if self._draining:
                 self._observer.call_ended(method, grpc.StatusCode.UNAVAILABLE.name, 0.0)
                 await context.abort(grpc.StatusCode.UNAVAILABLE, _STOPPING)
             self._under_way += 1
@@ -125,7 +125,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 await _abort(context, status, request_id)
             finally:
                 self._under_way -= 1
-                seconds = time.perf_counter() - started_s
+                seconds = time.monotonic() - started_s
                 self._observer.call_ended(method, outcome, seconds)
                 self._log.info("call", method=method, request_id=request_id, code=outcome, ms=round(seconds * 1e3, 2))
 

@@ -6,13 +6,14 @@ from typing import Protocol
 
 import grpc
 
-from domain.recommendation import Recommendation, RecommendQuery, StageTimes
+from domain.recommendation import Recommendation, RecommendQuery
 from server.recommender import Recommender
 from server.release.live_release import LiveRelease
 from server.rpc.call import current_call
 from server.rpc.parse import RequestLimits, parse_batch, parse_recommend
 from server.rpc.reply import entry_error, recommend_reply
 from server.rpc.status import INTERNAL, status_of
+from server.trace import Trace
 from shortlist.v1 import recommender_pb2 as pb
 from shortlist.v1 import recommender_pb2_grpc as pb_grpc
 
@@ -56,8 +57,9 @@ class RecommendServicer(pb_grpc.RecommenderServiceServicer):
         call = current_call.get()
         release = self._recommender.live()
         query = await self._parse(request, release)
-        times = StageTimes(parse_s=time.perf_counter() - since_s)
-        answer = await self._recommender.recommend(query, call.deadline, times)
+        trace = Trace()
+        trace.record("parse", since_s, time.monotonic())
+        answer = await self._recommender.recommend(query, call.deadline, trace)
         self._observer.recommended(answer)
         if len(answer.items) <= _INLINE_ITEMS:
             return recommend_reply(answer, call)
@@ -76,7 +78,7 @@ class RecommendServicer(pb_grpc.RecommenderServiceServicer):
 
     async def _entry(self, request: pb.RecommendRequest) -> pb.BatchRecommendEntry:
         try:
-            return pb.BatchRecommendEntry(response=await self._recommend(request, time.perf_counter()))
+            return pb.BatchRecommendEntry(response=await self._recommend(request, time.monotonic()))
         except Exception as error:  # one entry's error never fails the others
             status = status_of(error)
             if status is None:

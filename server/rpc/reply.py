@@ -43,7 +43,7 @@ def entry_error(status: CallStatus) -> pb.EntryError:
 def stage_times(times: domain.StageTimes, call: Call) -> pb.StageTimes:
     """Builds the stage times; the total is taken now."""
     return pb.StageTimes(
-        total_ms=(time.perf_counter() - call.started_s) * 1e3,
+        total_ms=(time.monotonic() - call.started_s) * 1e3,
         parse_ms=times.parse_s * 1e3,
         represent_ms=times.represent_s * 1e3,
         tokenize_ms=times.tokenize_s * 1e3,

@@ -71,7 +71,7 @@ def read_history(query: RecommendQuery, release: LiveRelease) -> History:
             either what is popular.
     """
     events = in_order(query.events) + tuple(Event(item_id, EventKind.LIKE) for item_id in query.item_ids)
-    rows = {event.item_id: release.items.row_of(event.item_id) for event in events}
+    rows = {event.item_id: release.data.items.row_of(event.item_id) for event in events}
     known = {item_id: row for item_id, row in rows.items() if row is not None}
     unknown = tuple(dict.fromkeys(e.item_id for e in events if e.item_id not in known and not e.item_title))
     speaking = [event for event in events if event.kind is not EventKind.DISLIKE]
@@ -86,11 +86,11 @@ def read_history(query: RecommendQuery, release: LiveRelease) -> History:
         told=history_text(told, titles, release.manifest.template),
         told_titles="\n".join(dict.fromkeys(title for title in titles.values() if title)),
         unknown_item_ids=unknown,
-        comments=() if release.trained.aspects is None else comments_of(events),
+        comments=() if release.data.aspects is None else comments_of(events),
         past=None if query.tell_history else _past(speaking, known),
         read_as_text=query.tell_history,
     )
-    if not (query.text or history.rows or history.told or release.trained.popularity is not None):
+    if not (query.text or history.rows or history.told or release.data.popularity is not None):
         raise NothingToGoOn(
             FieldViolation(
                 "events" if query.events else "item_ids",
@@ -119,5 +119,5 @@ def _title(event: Event, known: Mapping[str, int], release: LiveRelease) -> str:
     """The catalogue's title, or its text where it has none; for other items, the caller's title."""
     if event.item_id not in known:
         return event.item_title
-    item = release.items.item(known[event.item_id])
+    item = release.data.items.item(known[event.item_id])
     return item.title or item.text

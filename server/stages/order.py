@@ -26,7 +26,7 @@ def blended_candidates(
 
     None where nothing was learned of the sources that recalled something: then no source counts more than another.
     """
-    told, blend = recalled.told, release.trained.blend
+    told, blend = recalled.told, release.data.blend
     weights = _weights(history, release) if told is None or blend.told is None else blend.told.weights
     lists = tuple(found for found in recalled.lists if len(found.rows))
     if weights.get(Source.POPULAR, 0.0) > 0 and len(recalled.popular.rows):
@@ -45,7 +45,7 @@ def blended_candidates(
 
 
 def _weights(history: History, release: LiveRelease) -> Mapping[str, float]:
-    return release.trained.blend.weights_for(len(history.past_rows))
+    return release.data.blend.weights_for(len(history.past_rows))
 
 
 def _blended(history: History, represented: Represented, release: LiveRelease, rows: np.ndarray) -> np.ndarray | None:
@@ -59,19 +59,16 @@ def _sources(
     history: History, represented: Represented, release: LiveRelease, rows: np.ndarray
 ) -> Iterator[tuple[str, Callable[[], SourceScores]]]:
     """Yields what can judge these rows, int64[C]; standardised over the catalogue, as in training."""
-    trained = release.trained
+    trained = release.data
     for query in represented.queries:
         if query.source is Source.SEMANTIC_HISTORY:
             yield (
                 query.source,
-                partial(SourceScores.of_vectors, release.index.vectors, query.vector, release.unreadable, rows),
+                partial(SourceScores.of_vectors, release.data.index.vectors, query.vector, release.unreadable, rows),
             )
-    if trained.tower is not None and represented.user_embedding is not None:
-        tower = trained.tower
-        yield (
-            Source.USER_TOWER,
-            partial(SourceScores.of_vectors, tower.item_vectors, represented.user_embedding, tower.silent, rows),
-        )
+    vectors, silent, user = trained.tower_vectors, trained.tower_silent, represented.user_embedding
+    if vectors is not None and silent is not None and user is not None:
+        yield Source.USER_TOWER, partial(SourceScores.of_vectors, vectors, user, silent, rows)
     if trained.neighbours is not None:
         yield Source.COLLABORATIVE, partial(_of_table, trained.neighbours, history.past_rows, rows)
     if trained.item_transitions is not None:

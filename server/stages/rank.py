@@ -11,7 +11,7 @@ from core.ranking.tower_input import event_buckets
 from core.vectors import top_rows
 from domain.recommendation import Source
 from server.deadline import Deadline
-from server.release.trained_parts import Ranker
+from server.models.ranker import Ranker
 from server.stages.history import History
 from server.stages.recall import Recalled
 from server.stages.represent import Represented
@@ -55,7 +55,7 @@ def rank_input(ranker: Ranker, history: History, represented: Represented, recal
     lists = (*recalled.lists, RecalledList(popular.source, popular.rows[:depth], popular.scores[:depth]))
     if history.past is None or not any(len(found.rows) for found in lists):
         return None
-    most = ranker.model.loaded.entry.max_length
+    most = ranker.most_candidates
     # The sources that training took candidates from; what the others found too still stands in the provenance.
     asked = [found for found in lists if found.source in _POOL_SOURCES and len(found.rows)]
     rows, _ = best_rows(asked or [found for found in lists if len(found.rows)], most)
@@ -75,7 +75,7 @@ async def ask_ranker(ranker: Ranker, given: RankInput, deadline: Deadline) -> Ra
     Raises:
         ModelUnavailable, DeadlineExceeded: as `ServedModel.ask`.
     """
-    logits = (await ranker.model.ask({"features": given.features}, deadline))[0, : len(given.rows)]
+    logits = (await ranker.logits(given.features, deadline))[0, : len(given.rows)]
     probabilities = ranker.scaling.probabilities(logits).tolist()
     return Ranking(logits, dict(zip(given.rows.tolist(), probabilities, strict=True)))
 

@@ -10,8 +10,8 @@ from core.ranking.fusion import Candidate, RecalledList, SourceView, fuse
 from core.retrieval.proxy_history import ProxyHistory
 from core.vectors import exact_search
 from domain.recommendation import RecommendQuery, Source
+from server.release.data import ReleaseData
 from server.release.live_release import LiveRelease
-from server.release.trained_parts import UserTower
 from server.stages.history import History
 from server.stages.represent import Represented
 from server.stages.told import read_proxy_history
@@ -61,18 +61,18 @@ def recall(query: RecommendQuery, history: History, represented: Represented, re
     lists = []
     for source, search in searches:
         # The ranker has learned from candidates of that depth.
-        depth = query.k if single else max(wide, release.trained.blend.list_lengths.get(source, 0))
+        depth = query.k if single else max(wide, release.data.blend.list_lengths.get(source, 0))
         lists.append(RecalledList(source, *search(depth, blocked)))
     matched: dict[int, tuple[str, ...]] = {}
     if represented.lexical_text:
-        matches = release.lexical.search(represented.lexical_text, query.k if single else wide, blocked)
+        matches = release.data.lexical.search(represented.lexical_text, query.k if single else wide, blocked)
         lists.append(RecalledList(Source.LEXICAL, matches.rows, matches.scores))
         matched = dict(zip(matches.rows.tolist(), matches.matched_terms, strict=True))
     fill = release.unreadable & ~blocked if represented.queries else np.zeros_like(blocked)
     # Where a ranker judges each candidate, no source needs to be cut off for its precision. The thresholds of whole
     # histories say nothing of what a few stand-ins' neighbours sum up to.
-    judged = told is not None or (release.trained.ranker is not None and history.past is not None)
-    strong, weak = _divided(lists, {} if judged else release.trained.thresholds)
+    judged = told is not None or (release.ranker is not None and history.past is not None)
+    strong, weak = _divided(lists, {} if judged else release.data.thresholds)
     return Recalled(strong, matched, weak, _popular(release, query.k, blocked), np.flatnonzero(fill), told)
 
 
@@ -82,11 +82,10 @@ _Searches = list[tuple[Source, Callable[[int, np.ndarray], tuple[np.ndarray, np.
 
 def _searches(history: History, represented: Represented, release: LiveRelease) -> _Searches:
     """Returns what to ask for candidates, by source."""
-    trained, past_rows = release.trained, history.past_rows
+    trained, past_rows = release.data, history.past_rows
     searches: _Searches = [(one.source, partial(_nearest, release, one.vector)) for one in represented.queries]
-    tower = trained.tower
-    if tower is not None and represented.user_embedding is not None:
-        searches.append((Source.USER_TOWER, partial(_nearest_of_tower, tower, represented.user_embedding)))
+    if trained.tower_vectors is not None and represented.user_embedding is not None:
+        searches.append((Source.USER_TOWER, partial(_nearest_of_tower, trained, represented.user_embedding)))
     if len(past_rows) and trained.neighbours is not None:
         searches.append((Source.COLLABORATIVE, partial(trained.neighbours.search, past_rows)))
     if history.past is not None and trained.item_transitions is not None:
@@ -96,7 +95,7 @@ def _searches(history: History, represented: Represented, release: LiveRelease) 
 
 def _told_searches(told: ProxyHistory, release: LiveRelease) -> _Searches:
     """Returns what is asked besides for a history that is only told: the stand-ins' neighbours, where they count."""
-    neighbours, blend = release.trained.neighbours, release.trained.blend.told
+    neighbours, blend = release.data.neighbours, release.data.blend.told
     if neighbours is None or blend is None or not blend.weights.get(Source.COLLABORATIVE):
         return []
     return [(Source.COLLABORATIVE, partial(neighbours.search, told.rows, shares=told.shares))]
@@ -108,13 +107,14 @@ def last_rows(history: History) -> np.ndarray:
 
 
 def _nearest(release: LiveRelease, query: np.ndarray, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return release.index.search(query, count, blocked | release.unreadable)
+    return release.data.index.search(query, count, blocked | release.unreadable)
 
 
 def _nearest_of_tower(
-    tower: UserTower, user: np.ndarray, count: int, blocked: np.ndarray
+    data: ReleaseData, user: np.ndarray, count: int, blocked: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    return exact_search(tower.item_vectors, user, count, blocked | tower.silent)
+    assert data.tower_vectors is not None and data.tower_silent is not None
+    return exact_search(data.tower_vectors, user, count, blocked | data.tower_silent)
 
 
 def with_fill(candidates: list[Candidate], recalled: Recalled, count: int) -> list[Candidate]:
@@ -152,10 +152,10 @@ def _candidates_of(found: RecalledList) -> list[Candidate]:
 
 def _popular(release: LiveRelease, count: int, blocked: np.ndarray) -> RecalledList:
     """As many as are asked for, and as many again, since some of them may be in the list already."""
-    popularity = release.trained.popularity
+    popularity = release.data.popularity
     if popularity is None:
         return RecalledList(Source.POPULAR, np.empty(0, np.int64), np.empty(0, np.float32))
-    depth = release.trained.blend.list_lengths.get(Source.POPULAR, 0)
+    depth = release.data.blend.list_lengths.get(Source.POPULAR, 0)
     return RecalledList(Source.POPULAR, *popularity.search(max(2 * count, depth), blocked))
 
 
@@ -175,11 +175,11 @@ def _divided(
 
 def _blocked(query: RecommendQuery, history: History, release: LiveRelease) -> np.ndarray:
     """Returns bool[n]: unavailable, excluded, seen, or failing a condition."""
-    blocked = release.items.unavailable.copy()
-    blocked[release.items.rows_of(query.exclude_item_ids)] = True
+    blocked = release.data.items.unavailable.copy()
+    blocked[release.data.items.rows_of(query.exclude_item_ids)] = True
     blocked[list(history.disliked_rows if query.include_seen else history.seen_rows)] = True
     if query.conditions:
-        blocked |= release.items.blocked_by(query.conditions)
+        blocked |= release.data.items.blocked_by(query.conditions)
     return blocked
 
 
@@ -187,7 +187,7 @@ def nearest_of_history(history: History, rows: Sequence[int], release: LiveRelea
     """Returns for each row the history's row that it resembles most, and the cosine; None without such rows."""
     if not history.rows or not rows:
         return [None] * len(rows)
-    cosines = release.index.vectors[list(rows)] @ release.index.vectors[list(history.rows)].T
+    cosines = release.data.index.vectors[list(rows)] @ release.data.index.vectors[list(history.rows)].T
     best = np.argmax(cosines, axis=1)
     return [(history.rows[place], float(row[place])) for row, place in zip(cosines, best, strict=True)]
 
@@ -200,7 +200,7 @@ def chosen_with(
     Of a history that is only told, the item among those that stand in for it. None for candidates that collaborative
     recall did not find.
     """
-    neighbours = release.trained.neighbours
+    neighbours = release.data.neighbours
     rows = [
         candidate.row
         for candidate in candidates
@@ -208,10 +208,10 @@ def chosen_with(
     ]
     if neighbours is None or not rows:
         return [None] * len(candidates)
-    vectors = release.index.vectors
+    vectors = release.data.index.vectors
     asked, shares = (history.past_rows, None) if told is None else (told.rows, told.shares)
     partners = {
-        row: (release.items.ids[other], float(vectors[row] @ vectors[other]))
+        row: (release.data.items.ids[other], float(vectors[row] @ vectors[other]))
         for row, other in zip(rows, neighbours.strongest_of(asked, np.asarray(rows), shares), strict=True)
         if other is not None
     }
@@ -222,6 +222,6 @@ def similarities(represented: Represented, rows: Sequence[int], release: LiveRel
     """Returns the cosine of each row to the request's first query; None where it would say nothing."""
     if not represented.queries:
         return [None] * len(rows)
-    cosines = release.index.vectors[list(rows)] @ represented.queries[0].vector
+    cosines = release.data.index.vectors[list(rows)] @ represented.queries[0].vector
     unreadable = release.unreadable[list(rows)]
     return [None if blank else float(cosine) for cosine, blank in zip(cosines, unreadable, strict=True)]

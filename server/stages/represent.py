@@ -13,10 +13,11 @@ from core.text.tokenize import TokenizedText
 from core.vectors import history_query
 from domain.errors import DeadlineExceeded, EncoderUnavailable, ModelUnavailable
 from domain.prompts import TextRole
-from domain.recommendation import Degradation, DegradationReason, RecommendQuery, Source, StageTimes
+from domain.recommendation import Degradation, DegradationReason, RecommendQuery, Source
 from server.deadline import Deadline
 from server.release.live_release import LiveRelease
 from server.stages.history import History
+from server.trace import Trace
 
 # Kept back from the encoder's time, so that a late encoder still leaves time to answer by shared words.
 _FALLBACK_SHARE = 0.2
@@ -84,7 +85,6 @@ class _Embedded:
 
     vector: np.ndarray | None = None
     failed: bool = False
-    triton_s: float = 0.0
 
 
 async def represent(  # noqa: PLR0913 -- each is a fact of one call
@@ -92,7 +92,7 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
     history: History,
     release: LiveRelease,
     deadline: Deadline,
-    times: StageTimes,
+    trace: Trace,
     *,
     unreadable_limit: float,
 ) -> Represented:
@@ -107,16 +107,15 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
         (Source.SEMANTIC_HISTORY, history.told, history.told_titles),
     ]
     texts = [entry for entry in texts if entry[1]]
-    tokenized = await release.encoder.tokenize([text for _, text, _ in texts], times, TextRole.QUERY)
+    tokenized = await release.encoder.tokenize([text for _, text, _ in texts], trace, TextRole.QUERY)
     said = [_Utterance(*entry, tokens) for entry, tokens in zip(texts, tokenized, strict=True)]
     understood = [one for one in said if one.tokenized.unreadable_share <= unreadable_limit]
-    if release.trained.tower is None or history.past is None:
-        encoded, embedded = await _encode(understood, release, deadline, times), _Embedded()
+    if release.user_tower is None or history.past is None:
+        encoded, embedded = await _encode(understood, release, deadline, trace), _Embedded()
     else:
         encoded, embedded = await asyncio.gather(
-            _encode(understood, release, deadline, times), _embed(history, release, deadline)
+            _encode(understood, release, deadline, trace), _embed(history, release, deadline, trace)
         )
-        times.triton_s = max(times.triton_s, embedded.triton_s)
     left = [one for one in said if one.source not in encoded.vectors]
     return Represented(
         queries=_queries(encoded.vectors, history, release),
@@ -128,17 +127,16 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
     )
 
 
-async def _embed(history: History, release: LiveRelease, deadline: Deadline) -> _Embedded:
-    tower, past = release.trained.tower, history.past
+async def _embed(history: History, release: LiveRelease, deadline: Deadline, trace: Trace) -> _Embedded:
+    tower, past = release.user_tower, history.past
     assert tower is not None and past is not None
-    loop = asyncio.get_running_loop()
     reserve_s = min(_FALLBACK_MOST_S, _FALLBACK_SHARE * deadline.remaining_s()) + _TOWER_RESERVE_S
-    started_s = loop.time()
     try:
-        vector = await tower.embed(past, deadline.earlier_by(reserve_s))
+        with trace.stage("triton"):
+            vector = await tower.embed(past, deadline.earlier_by(reserve_s))
     except (ModelUnavailable, DeadlineExceeded):
         return _Embedded(failed=True)
-    return _Embedded(vector, triton_s=loop.time() - started_s)
+    return _Embedded(vector)
 
 
 _NO_TOWER = Degradation(
@@ -147,15 +145,13 @@ _NO_TOWER = Degradation(
 )
 
 
-async def _encode(
-    utterances: list[_Utterance], release: LiveRelease, deadline: Deadline, times: StageTimes
-) -> _Encoded:
+async def _encode(utterances: list[_Utterance], release: LiveRelease, deadline: Deadline, trace: Trace) -> _Encoded:
     if not utterances:
         return _Encoded({}, None)
     reserve_s = min(_FALLBACK_MOST_S, _FALLBACK_SHARE * deadline.remaining_s())
     try:
         vectors = await release.encoder.encode(
-            [one.tokenized for one in utterances], deadline.earlier_by(reserve_s), times
+            [one.tokenized for one in utterances], deadline.earlier_by(reserve_s), trace
         )
     except EncoderUnavailable as error:
         return _by_student(utterances, release, error)
@@ -168,7 +164,7 @@ async def _encode(
 
 def _by_student(utterances: list[_Utterance], release: LiveRelease, error: EncoderUnavailable) -> _Encoded:
     """What the encoder's student makes of the texts: a look-up of microseconds that needs no Triton."""
-    student = release.trained.student
+    student = release.data.student
     if student is None:
         return _Encoded({}, error)
     read = {one.source: student.vector(one.text) for one in utterances}
@@ -185,10 +181,10 @@ def _queries(encoded: dict[Source, np.ndarray], history: History, release: LiveR
     if told is not None and not history.rows:
         queries.append(VectorQuery(Source.SEMANTIC_HISTORY, told))
     elif history.rows:
-        vectors = release.index.vectors[list(history.rows)]
+        vectors = release.data.index.vectors[list(history.rows)]
         if told is not None:
             vectors = np.concatenate([vectors, told[np.newaxis]])
-        vector = history_query(vectors, release.mean)
+        vector = history_query(vectors, release.data.mean)
         if vector is not None:
             queries.append(VectorQuery(Source.SEMANTIC_HISTORY, vector))
     return tuple(queries)

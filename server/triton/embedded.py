@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain.errors import DeadlineExceeded, EncoderUnavailable, TritonNotUsable
+from domain.errors import DeadlineExceeded, ModelUnavailable, TritonNotUsable
 from server.triton import launcher, ports
 from server.triton.child import TritonChild, start_child
 from server.triton.client import TritonClient
@@ -209,7 +209,7 @@ class EmbeddedTriton:
     async def _answering_id(client: TritonClient) -> str | None:
         try:
             return await client.server_id()
-        except (EncoderUnavailable, DeadlineExceeded):
+        except (ModelUnavailable, DeadlineExceeded):
             return None
 
     async def _supervise(self) -> None:

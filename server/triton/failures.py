@@ -5,7 +5,7 @@ import grpc.aio
 
 from domain.errors import (
     DeadlineExceeded,
-    EncoderUnavailable,
+    ModelUnavailable,
     ReleaseRejected,
     ShortlistError,
     TritonNotUsable,
@@ -66,7 +66,7 @@ def of_call(error: grpc.aio.AioRpcError, address: str, what: str) -> ShortlistEr
         return DeadlineExceeded(f"Triton did not answer in time: {what}")
     # So does a full queue; that Triton goes on.
     gone = code == grpc.StatusCode.UNAVAILABLE and "maximum queue size" not in details
-    kind = TritonUnresponsive if gone or _process_lost(details) else EncoderUnavailable
+    kind = TritonUnresponsive if gone or _process_lost(details) else ModelUnavailable
     return kind(f"Triton at {address} cannot answer for {what} ({code.name}): {details}")
 
 

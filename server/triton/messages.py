@@ -8,12 +8,8 @@ from google.protobuf import json_format, text_format
 from numpy.typing import NDArray
 from tritonclient.grpc import model_config_pb2, service_pb2
 
-from domain.errors import EncoderUnavailable, ModelUnavailable, ReleaseRejected
+from domain.errors import ModelUnavailable, ReleaseRejected
 
-ENCODER_MODEL = "encoder"
-UNIT_NORM_TOLERANCE = 1e-3
-
-_OUTPUT = "sentence_embedding"
 _DATATYPES = {np.dtype(np.int64): "INT64", np.dtype(np.float32): "FP32"}
 
 
@@ -60,18 +56,6 @@ def tensor_request(model: str, version: int, inputs: Mapping[str, NDArray[Any]],
     return request
 
 
-def infer_request(input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], version: int) -> Any:  # noqa: ANN401
-    """Returns the encoder's request for one batch, int64 [B, L] both.
-
-    Raises:
-        ValueError: another dtype or shape.
-    """
-    for name, array in (("input_ids", input_ids), ("attention_mask", attention_mask)):
-        if array.dtype != np.int64 or array.ndim != 2 or array.size == 0 or array.shape != input_ids.shape:
-            raise ValueError(f"{name} is {array.dtype} {list(array.shape)}; expected int64 [B, L], both of one shape")
-    return tensor_request(ENCODER_MODEL, version, {"input_ids": input_ids, "attention_mask": attention_mask}, _OUTPUT)
-
-
 def read_matrix(response: Any, row_count: int, output: str) -> NDArray[np.float32]:  # noqa: ANN401
     """Returns the one output of an answer, float32 [row_count, d], read-only and finite.
 
@@ -92,19 +76,3 @@ def read_matrix(response: Any, row_count: int, output: str) -> NDArray[np.float3
     if not np.isfinite(matrix).all():
         raise ModelUnavailable("Triton answered numbers that are NaN or infinity")
     return matrix
-
-
-def read_vectors(response: Any, row_count: int) -> NDArray[np.float32]:  # noqa: ANN401 - a generated message
-    """Returns the vectors of an answer, float32 [row_count, d], read-only and unit.
-
-    Raises:
-        EncoderUnavailable: the answer is no such array.
-    """
-    try:
-        vectors = read_matrix(response, row_count, _OUTPUT)
-    except ModelUnavailable as error:
-        raise EncoderUnavailable(str(error)) from error
-    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    if np.abs(norms - 1).max() > UNIT_NORM_TOLERANCE:
-        raise EncoderUnavailable(f"Triton answered vectors of length {norms.min():.4g} to {norms.max():.4g}, not 1")
-    return vectors

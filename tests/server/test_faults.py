@@ -139,11 +139,14 @@ class TestReleaseIsRefused:
         (release / name).write_bytes(content)
         assert f"{name} was changed" in self.refused(release, model_repository, tmp_path)
 
-    def test_newer_schema(self, releases: Path, model_repository: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("version", [3, 99])
+    def test_another_schema(self, releases: Path, model_repository: Path, tmp_path: Path, version: int) -> None:
         release = damaged_copy(releases, tmp_path)
         manifest = json.loads((release / "manifest.json").read_text())
-        (release / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 99}))
-        assert "schema version 99" in self.refused(release, model_repository, tmp_path)
+        (release / "manifest.json").write_text(json.dumps({**manifest, "schema_version": version}))
+        refused = self.refused(release, model_repository, tmp_path)
+        assert f"schema version {version}" in refused
+        assert "build the release again" in refused
 
     def test_no_such_release(self, model_repository: Path, tmp_path: Path) -> None:
         assert "release build" in self.refused(tmp_path / "nowhere", model_repository, tmp_path)

@@ -17,12 +17,13 @@ from core.vectors import history_query
 from domain.errors import NothingToGoOn, ReleaseRejected
 from domain.event import Event, EventKind
 from domain.prompts import TextRole
-from domain.recommendation import DegradationReason, RecommendQuery, Source, StageTimes
+from domain.recommendation import DegradationReason, RecommendQuery, Source
 from server.deadline import Deadline
-from server.models.encoder_variant import EncoderChoice
+from server.models.encoder_variant import EncoderVariant
 from server.observability.metrics import Metrics
 from server.recommender import Recommender
-from server.release.live_release import ReleaseLoader
+from server.release.loader import ModelLoader, ReleaseLoader
+from server.trace import Trace
 from tests.support.torch_triton import TorchTriton
 from tests.support.trained import COUNT
 from training.collaborative.neighbours import NeighbourTable as TrainedTable
@@ -48,18 +49,19 @@ class Served:
         self.recommender = Recommender(lambda: self.release, searchers, 0.3)
 
     async def ask(self, deadline_s=10.0, **query):
-        return await self.recommender.recommend(RecommendQuery(**query), Deadline.after(deadline_s), StageTimes())
+        return await self.recommender.recommend(RecommendQuery(**query), Deadline.after(deadline_s), Trace())
 
     def without(self, **parts):
-        """The same release, but for these parts."""
-        self.release = replace(self.release, trained=replace(self.release.trained, **parts))
+        """The same release, but for these models and these parts of its data."""
+        models = {name: parts.pop(name) for name in ("user_tower", "ranker") if name in parts}
+        self.release = replace(self.release, data=replace(self.release.data, **parts), **models)
 
 
 @pytest.fixture
 async def served(workshop, trained_release, tmp_path):
     triton = TorchTriton(workshop.model, trained_release.path / "models/encoder.onnx", np.arange(COUNT))
     with ThreadPoolExecutor(2) as workers:
-        loader = ReleaseLoader(triton, tmp_path / "models", workers, Metrics(), 0.3, shared=False)
+        loader = ReleaseLoader(ModelLoader(triton, tmp_path / "models", workers, shared=False), Metrics(), 0.3)
         release = await loader.load(trained_release)
         yield Served(release, triton, workers)
         await release.encoder.batcher.aclose()
@@ -96,7 +98,7 @@ async def test_a_text_alone_is_answered_as_without_trained_parts(served):
     assert served.triton.asked[before:] == ["encoder"]
     assert sources(answer) == {Source.SEMANTIC_TEXT}
     assert {item.match_probability for item in answer.items} == {None}
-    served.without(neighbours=None, item_transitions=None, popularity=None, tower=None, ranker=None)
+    served.without(neighbours=None, item_transitions=None, popularity=None, user_tower=None, ranker=None)
     assert (await served.ask(text="word3 word21")).items == answer.items
 
 
@@ -112,10 +114,10 @@ class TestBlendedWithoutARanker:
 
     async def test_the_order_is_that_of_training(self, served):
         weights = {"semantic_history": 1.0, "collaborative": 0.4, "popular": -0.2}
-        served.without(ranker=None, tower=None, blend=Blend(weights))
+        served.without(ranker=None, user_tower=None, blend=Blend(weights))
         answer = await served.ask(events=HISTORY, k=20)
-        index, trained = served.release.index, served.release.trained
-        query = history_query(index.vectors[[3, 20, 31]], served.release.mean)
+        index, trained = served.release.data.index, served.release.data
+        query = history_query(index.vectors[[3, 20, 31]], served.release.data.mean)
         chosen = trained.neighbours.sums(np.array([3, 20, 31]))
         scores = {
             "semantic_history": index.vectors @ query,
@@ -132,13 +134,13 @@ class TestBlendedWithoutARanker:
         assert Source.COLLABORATIVE in sources(answer)
 
     async def test_one_source_can_have_the_whole_say(self, served):
-        served.without(ranker=None, tower=None, blend=Blend({"next_item": 1.0}))
+        served.without(ranker=None, user_tower=None, blend=Blend({"next_item": 1.0}))
         answer = await served.ask(events=HISTORY, k=3)
         assert {item.id for item in answer.items} == {"item-04", "item-21", "item-32"}
 
     async def test_a_short_history_has_weights_of_its_own(self, served):
         short = ShortBlend({"collaborative": 1.0}, len(HISTORY))
-        served.without(ranker=None, tower=None, blend=Blend({"collaborative": 1.0}))
+        served.without(ranker=None, user_tower=None, blend=Blend({"collaborative": 1.0}))
         expected = (await served.ask(events=HISTORY)).items
         for blend, same in ((Blend({"next_item": 1.0}, short=short), True), (Blend({"next_item": 1.0}), False)):
             served.without(blend=blend)
@@ -160,7 +162,7 @@ class TestBlendedWithoutARanker:
         assert answer.items[0].score <= 2 / 61
 
     async def test_without_the_source_that_counts_all_count_alike(self, served):
-        served.without(ranker=None, tower=None, blend=Blend({"user_tower": 1.0}))
+        served.without(ranker=None, user_tower=None, blend=Blend({"user_tower": 1.0}))
         answer = await served.ask(events=HISTORY)
         served.without(blend=Blend())
         assert (await served.ask(events=HISTORY)).items == answer.items
@@ -181,8 +183,8 @@ class TestToldAlone:
 
     async def offline(self, served, blend):
         """The row that `shortlist evaluate` shows, over the parts of this release, by the release's own encoder."""
-        trained, index = served.release.trained, served.release.index
-        facts = replace(ItemFacts(COUNT), vectors=index.vectors, mean=served.release.mean)
+        trained, index = served.release.data, served.release.data.index
+        facts = replace(ItemFacts(COUNT), vectors=index.vectors, mean=served.release.data.mean)
         tables = tuple(TrainedTable(one.rows, one.weights) for one in (trained.neighbours, trained.item_transitions))
         recall = Recall.of(facts, tables, Popularity(trained.popularity.log_prior), None, LIST_LENGTHS)
         query = await vector_of(served, TOLD_TEXT)
@@ -216,7 +218,7 @@ class TestToldAlone:
 
     async def test_every_source_recalls_and_says_why(self, told):
         query = await vector_of(told, TOLD_TEXT)
-        near = {f"item-{row:02}" for row in np.argsort(-(told.release.index.vectors @ query))[:4]}
+        near = {f"item-{row:02}" for row in np.argsort(-(told.release.data.index.vectors @ query))[:4]}
         answer = await told.ask(events=TOLD, k=COUNT, explain=True)
         assert sources(answer) >= {Source.SEMANTIC_HISTORY, Source.COLLABORATIVE, Source.POPULAR}
         for item in answer.items:
@@ -268,13 +270,13 @@ class TestToldAlone:
 async def vector_of(served, text):
     """What the encoder makes of a told history."""
     encoder = served.release.encoder
-    tokens = await encoder.tokenize([text], StageTimes(), TextRole.QUERY)
-    return (await encoder.encode(tokens, Deadline.after(10), StageTimes()))[0]
+    tokens = await encoder.tokenize([text], Trace(), TextRole.QUERY)
+    return (await encoder.encode(tokens, Deadline.after(10), Trace()))[0]
 
 
 async def test_the_ranker_judges_as_many_popular_items_as_in_training(served):
     for count in (3, 1):
-        served.without(ranker=replace(served.release.trained.ranker, popular_count=count))
+        served.without(ranker=replace(served.release.ranker, popular_count=count))
         answer = await served.ask(events=HISTORY, k=COUNT - len(HISTORY))
         found = [item.id for item in answer.items for view in item.provenance if view.source == Source.POPULAR]
         assert sorted(found) == ["item-00", "item-01", "item-02"][:count]
@@ -303,7 +305,7 @@ async def test_a_caller_of_whom_nothing_is_known_gets_what_is_popular(served, ev
 
 async def test_a_threshold_keeps_weak_candidates_behind_what_is_popular(served):
     served.without(
-        neighbours=None, item_transitions=None, tower=None, ranker=None, thresholds={"semantic_history": 2.0}
+        neighbours=None, item_transitions=None, user_tower=None, ranker=None, thresholds={"semantic_history": 2.0}
     )
     answer = await served.ask(events=HISTORY, k=COUNT)
     found = [item.provenance[0].source for item in answer.items]
@@ -343,8 +345,8 @@ class TestDegraded:
         assert sources(answer) == {Source.SEMANTIC_TEXT}
         assert reasons(answer) == [REASONS.ENCODER_UNAVAILABLE]
         assert "student" in answer.degradations[0].detail
-        expected = served.release.trained.student.vector("word3 word21")
-        best = int(np.argmax(served.release.index.vectors @ expected))
+        expected = served.release.data.student.vector("word3 word21")
+        best = int(np.argmax(served.release.data.index.vectors @ expected))
         assert answer.items[0].id == f"item-{best:02}"
 
     async def test_without_student_and_shared_words_what_is_popular_is_better_than_an_error(self, served):
@@ -366,9 +368,9 @@ class TestDegraded:
         assert REASONS.USER_TOWER_UNAVAILABLE in reasons(answer)
         assert len(answer.items) == 10
 
-    async def test_a_model_that_is_held_is_not_asked(self, served):
-        for model in served.release.trained.models():
-            model.hold(RuntimeError("another model"))
+    async def test_a_suspended_model_is_not_asked(self, served):
+        for model in served.release.trained_models():
+            model.suspend(RuntimeError("another model"))
         before = len(served.triton.asked)
         answer = await served.ask(events=HISTORY)
         assert served.triton.asked[before:] == []
@@ -386,7 +388,7 @@ class TestDegraded:
 
 
 async def test_a_triton_with_other_weights_is_noticed(served):
-    (tower, ranker) = served.release.trained.models()
+    (tower, ranker) = served.release.trained_models()
     assert await tower.probe(5) is None
     assert await ranker.probe(5) is None
     with_others = served.triton.networks["ranker"]
@@ -422,7 +424,7 @@ async def test_a_plan_is_served_only_where_it_lies_beside_the_encoder(workshop, 
 
 async def load_with(triton, folder, repository, name):
     with ThreadPoolExecutor(2) as workers:
-        choice = EncoderChoice(name)
-        loader = ReleaseLoader(triton, repository, workers, Metrics(), 0.3, shared=False, choice=choice)
+        models = ModelLoader(triton, repository, workers, shared=False)
+        loader = ReleaseLoader(models, Metrics(), 0.3, EncoderVariant(name))
         release = await loader.load(folder)
         await release.encoder.batcher.aclose()
