@@ -261,15 +261,11 @@ def _compared_with(manifest: "Manifest") -> str:
 
 def _learned_rows(manifest: "Manifest") -> list[tuple[str, str]]:
     """Says which parts were trained, their thresholds, and the figures they were accepted with."""
+    from core.retrieval.registry import TABLE_SOURCES
     from domain import release_folder as layout
 
-    tables = {
-        layout.NEIGHBOURS: "neighbours",
-        layout.ITEM_TRANSITIONS: "followers",
-        layout.POPULARITY: "popularity",
-        layout.ASPECTS: "aspects",
-    }
-    names = [title for name, title in tables.items() if name in manifest.files]
+    files = {source.file: name.replace("_", " ") for name, source in TABLE_SOURCES.items()}
+    names = [title for file, title in {**files, layout.ASPECTS: "aspects"}.items() if file in manifest.files]
     names += ["student"] if any(name.startswith(f"{layout.STUDENT}/") for name in manifest.files) else []
     rows = [("tables", ", ".join(names))] if names else []
     for name, model in manifest.models.items():

@@ -1,5 +1,6 @@
 """A recommendation asked for and answered, free of protobuf."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
@@ -141,9 +142,15 @@ class RecommendQuery:
 
 @dataclass(frozen=True)
 class SourceRank:
-    """One source's view of an item: its place there, from 1, and its score there."""
+    """One source's view of an item.
 
-    source: Source
+    Attributes:
+        source: name of the source, a value of `Source` for all that the contract names.
+        rank: its place there, from 1.
+        score: its score there.
+    """
+
+    source: str
     rank: int
     score: float
 
@@ -214,7 +221,18 @@ class StageTimes:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The answer to a RecommendQuery."""
+    """The answer to a RecommendQuery.
+
+    Attributes:
+        items: best first.
+        release_id: what answered.
+        stage_times: where the time went.
+        degradations: in what ways it is worse than a full answer.
+        shortfall_count: items fewer than asked for.
+        unknown_token_share: of the request's texts, 0 to 1.
+        unknown_item_ids: ids that the catalogue does not have and that carry no title.
+        recalled_counts: candidates by recall source.
+    """
 
     items: tuple[RankedItem, ...]
     release_id: str
@@ -222,4 +240,5 @@ class Recommendation:
     degradations: tuple[Degradation, ...] = ()
     shortfall_count: int = 0
     unknown_token_share: float = 0.0
-    unknown_item_ids: tuple[str, ...] = field(default=())
+    unknown_item_ids: tuple[str, ...] = ()
+    recalled_counts: Mapping[str, int] = field(default_factory=dict)

@@ -7,15 +7,18 @@ from domain.errors import TrainingRefused
 from training.distillation.student_encoder import StudentEncoderSettings
 from training.encoder.train import EncoderSettings
 from training.ranking.sources import RecallSettings
+from training.ranking.thresholds import ThresholdSettings
 from training.reviews.profiles import ReviewProfileSettings
 from training.run.dataset import TrainingData
 from training.run.runner import Step
 from training.run.search import SearchSpace, Span, search_settings
 from training.run.steps.aspects import AspectsStep
+from training.run.steps.blend import BlendStep, BlendStepSettings
 from training.run.steps.collaborative import CollaborativeStep
 from training.run.steps.encoder import EncoderStep
-from training.run.steps.ranking import RankingSettings, RankingStep
+from training.run.steps.ranker import RankerStep, RankingSettings
 from training.run.steps.students import StudentEncoderStep, StudentSettings, StudentStep
+from training.run.steps.thresholds import ThresholdsStep
 from training.run.steps.user_tower import UserTowerStep, earlier_tower
 from training.run.warm_start import ENCODER, USER_TOWER, check_encoder
 from training.sequence.user_tower.settings import UserTowerSettings
@@ -29,7 +32,9 @@ _STEPS: Mapping[str, tuple[type["DataclassInstance"], Any]] = {
     "encoder": (EncoderSettings, EncoderStep),
     "collaborative": (RecallSettings, CollaborativeStep),
     "user_tower": (UserTowerSettings, UserTowerStep),
-    "ranker": (RankingSettings, RankingStep),
+    "blend": (BlendStepSettings, BlendStep),
+    "thresholds": (ThresholdSettings, ThresholdsStep),
+    "ranker": (RankingSettings, RankerStep),
     "student": (StudentSettings, StudentStep),
     "student_encoder": (StudentEncoderSettings, StudentEncoderStep),
 }

@@ -3,14 +3,17 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
+from core.retrieval.source import SourceQuery, SourceScores
 from core.retrieval.term_weights import weigh_terms
+from core.scaling import Population
 from core.vectors import top_rows
 from domain.item import Item
+from domain.recommendation import Source
 
 # A run of letters and digits; scripts that are written without spaces are split further.
 _WORD = re.compile(r"[^\W_]+")
@@ -46,21 +49,6 @@ def terms(text: str) -> list[str]:
         if end < len(word):
             found.append(word[end:])
     return found
-
-
-@dataclass(frozen=True)
-class LexicalMatches:
-    """What lexical recall found.
-
-    Attributes:
-        rows: int64[k], best first.
-        scores: float32[k], BM25.
-        matched_terms: for each row, the query's terms that the item holds, heaviest first.
-    """
-
-    rows: np.ndarray
-    scores: np.ndarray
-    matched_terms: tuple[tuple[str, ...], ...]
 
 
 class LexicalIndex:
@@ -111,7 +99,15 @@ class LexicalIndex:
             vocabulary = blob.split("\n") if blob else []
             return cls(vocabulary, arrays["indptr"], arrays["rows"], arrays["weights"], int(arrays["item_count"]))
 
-    def search(self, text: str, count: int, blocked: np.ndarray | None = None) -> LexicalMatches:
+    def scores(self, text: str) -> np.ndarray:
+        """Returns float32[n], BM25; 0 for items that share no term with the text."""
+        scores = np.zeros(self._item_count, dtype=np.float32)
+        for _, number in self._known(text):
+            entries = slice(self._indptr[number], self._indptr[number + 1])
+            scores[self._rows[entries]] += self._weights[entries]
+        return scores
+
+    def search(self, text: str, count: int, blocked: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Returns the items that share terms with the text.
 
         Args:
@@ -120,18 +116,21 @@ class LexicalIndex:
             blocked: bool[n], rows that must not be returned.
 
         Returns:
-            At most `count` rows with a positive score.
+            rows int64[k] and scores float32[k], best first, k <= count, all scores above 0.
         """
-        known = [(term, self._term_ids[term]) for term in dict.fromkeys(terms(text)) if term in self._term_ids]
-        scores = np.zeros(self._item_count, dtype=np.float32)
-        for _, number in known:
-            entries = slice(self._indptr[number], self._indptr[number + 1])
-            scores[self._rows[entries]] += self._weights[entries]
+        scores = self.scores(text)
         if blocked is not None:
             scores[blocked] = 0.0
         candidates = np.flatnonzero(scores > 0.0)
-        rows, best = top_rows(scores[candidates], candidates, count)
-        return LexicalMatches(rows, best, tuple(self._matched(known, int(row)) for row in rows))
+        return top_rows(scores[candidates], candidates, count)
+
+    def matched_terms(self, text: str, rows: Sequence[int]) -> list[tuple[str, ...]]:
+        """Returns for each row the terms of the text that the item holds, heaviest first."""
+        known = self._known(text)
+        return [self._matched(known, row) for row in rows]
+
+    def _known(self, text: str) -> list[tuple[str, int]]:
+        return [(term, self._term_ids[term]) for term in dict.fromkeys(terms(text)) if term in self._term_ids]
 
     def _matched(self, known: Sequence[tuple[str, int]], row: int) -> tuple[str, ...]:
         weighted = []
@@ -141,3 +140,26 @@ class LexicalIndex:
             if place < end and self._rows[place] == row:
                 weighted.append((-float(self._weights[place]), term))
         return tuple(term for _, term in sorted(weighted))
+
+
+class LexicalSource:
+    """Items that share words with the text."""
+
+    name: ClassVar[str] = Source.LEXICAL.value
+    reason: ClassVar[str] = "it shares words with the text"
+
+    def __init__(self, index: LexicalIndex) -> None:
+        self.index = index
+
+    def can_answer(self, query: SourceQuery) -> bool:
+        """Whether there are words to match."""
+        return bool(query.lexical_text)
+
+    def search(self, query: SourceQuery, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `RecallSource.search`; scores are BM25, above 0."""
+        return self.index.search(query.lexical_text, count, blocked)
+
+    def scores(self, query: SourceQuery, rows: np.ndarray, population: Population) -> SourceScores:
+        """See `RecallSource.scores`."""
+        scores = self.index.scores(query.lexical_text)
+        return SourceScores.of_catalogue(np.where(scores > 0, scores, -np.inf), rows, population)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from core.ranking.blend import Blend
-from core.retrieval.item_neighbours import NeighbourTable, PopularItems
+from core.retrieval.registry import TABLE_SOURCES
+from core.retrieval.source import TableSource
 from domain.errors import ModelNotUsable
 from domain.recommendation import Source
 from export.parts.quality import Quality, read_quality
@@ -18,14 +19,12 @@ QUALITY = "quality.json"
 THRESHOLDS = "thresholds.json"
 ASPECTS = "aspects.json"
 ITEMS = "collaborative/items.json"
-NEIGHBOURS = "collaborative/neighbours.npz"
-ITEM_TRANSITIONS = "collaborative/item_transitions.npz"
-POPULARITY = "collaborative/popularity.npy"
+COLLABORATIVE = "collaborative"
 ENCODER = "encoder"
 STUDENT = "student"
 USER_TOWER = "user_tower"
 RANKER = "ranker"
-BLEND = "ranker/hybrid.json"
+BLEND = "blend.json"
 _UNFINISHED = ".unfinished-*"
 
 _Read = TypeVar("_Read")
@@ -54,9 +53,7 @@ class ModelFolder:
     data: Mapping[str, object]
     quality: Quality | None
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    neighbours: NeighbourTable | None = None
-    item_transitions: NeighbourTable | None = None
-    popularity: PopularItems | None = None
+    tables: Mapping[str, TableSource] = field(default_factory=dict)
     blend: Blend | None = None
 
     def has(self, part: str) -> bool:
@@ -84,8 +81,13 @@ def open_model_folder(path: Path) -> ModelFolder:
         raise ModelNotUsable(
             f"{path}: training was interrupted in the step {step}; give the same `shortlist train` again"
         )
-    tables = any((path / name).exists() for name in (NEIGHBOURS, POPULARITY, USER_TOWER, RANKER))
-    item_ids = _item_ids(path / ITEMS) if tables else ()
+    tables = {
+        name: _read(path / COLLABORATIVE / source.file, source.load)
+        for name, source in TABLE_SOURCES.items()
+        if (path / COLLABORATIVE / source.file).exists()
+    }
+    by_row = tables or any((path / name).exists() for name in (USER_TOWER, RANKER))
+    item_ids = _item_ids(path / ITEMS) if by_row else ()
     folder = ModelFolder(
         path=path,
         item_ids=item_ids,
@@ -93,27 +95,25 @@ def open_model_folder(path: Path) -> ModelFolder:
         data=_json(path / DATA) if (path / DATA).exists() else {},
         quality=read_quality(path / QUALITY) if (path / QUALITY).exists() else None,
         thresholds=_thresholds(path / THRESHOLDS),
-        neighbours=_read(path / NEIGHBOURS, NeighbourTable.load),
-        item_transitions=_read(path / ITEM_TRANSITIONS, NeighbourTable.load),
-        popularity=_read(path / POPULARITY, PopularItems.load),
-        blend=_read(path / BLEND, Blend.load),
+        tables=tables,
+        blend=_read(path / BLEND, Blend.load) if (path / BLEND).exists() else None,
     )
-    named = (
-        (NEIGHBOURS, folder.neighbours),
-        (ITEM_TRANSITIONS, folder.item_transitions),
-        (POPULARITY, folder.popularity),
-    )
-    for name, table in named:
-        if table is not None and len(table) != len(item_ids):
+    for table in tables.values():
+        if len(table) != len(item_ids):
             raise ModelNotUsable(
-                f"{path / name} is about {len(table)} items, {ITEMS} names {len(item_ids)}; train again"
+                f"{path / COLLABORATIVE / table.file} is about {len(table)} items, {ITEMS} names {len(item_ids)}; "
+                "train again"
             )
-    blend = Blend() if folder.blend is None else folder.blend
-    more = [part.weights for part in (blend.told, blend.short) if part is not None]
-    odd = {*blend.weights, *(name for weights in more for name in weights)} - set(Source)
-    if odd:
-        raise ModelNotUsable(f"{path / BLEND} names {', '.join(sorted(odd))}, which is no recall source; train again")
+    unknown = (Blend() if folder.blend is None else folder.blend).source_names() - _source_names()
+    if unknown:
+        raise ModelNotUsable(
+            f"{path / BLEND} names {', '.join(sorted(unknown))}, which is not a recall source; train again"
+        )
     return folder
+
+
+def _source_names() -> set[str]:
+    return {*Source, *TABLE_SOURCES}
 
 
 def _item_ids(path: Path) -> tuple[str, ...]:
@@ -133,16 +133,16 @@ def _thresholds(path: Path) -> dict[str, float]:
     found = {}
     for name, value in _json(path).items():
         alpha = value.get("alpha") if isinstance(value, dict) else value
-        if name not in set(Source) or (alpha is not None and not isinstance(alpha, int | float)):
-            raise ModelNotUsable(f"{path}: {name} must be one of {', '.join(Source)} with a number; train again")
+        if name not in _source_names() or (alpha is not None and not isinstance(alpha, int | float)):
+            raise ModelNotUsable(
+                f"{path}: {name} must be one of {', '.join(sorted(_source_names()))} with a number; train again"
+            )
         if alpha is not None:
             found[name] = float(alpha)
     return found
 
 
-def _read(path: Path, load: Callable[[Path], _Read]) -> _Read | None:
-    if not path.exists():
-        return None
+def _read(path: Path, load: Callable[[Path], _Read]) -> _Read:
     try:
         return load(path)
     except (OSError, ValueError, KeyError, EOFError) as error:

@@ -40,14 +40,12 @@ class Ranker:
         scaling: of its features and logits.
         facts: item data that the features are made from.
         most_candidates: the largest number of candidates in one request.
-        popular_count: number of the most popular items that it orders besides what the sources recalled.
     """
 
     model: ServedModel
     scaling: RankScaling
     facts: ItemFacts
     most_candidates: int
-    popular_count: int
 
     async def logits(self, features: np.ndarray, deadline: Deadline) -> np.ndarray:
         """Returns float32[1, W], one logit for each candidate of float32[1, W, F] scaled features.

@@ -24,12 +24,12 @@ class UserTower:
     content: np.ndarray
     max_length: int
 
-    async def embed(self, past: EventSequence, deadline: Deadline) -> np.ndarray:
+    async def embed(self, events: EventSequence, deadline: Deadline) -> np.ndarray:
         """Returns a user's vector, float32[e], unit.
 
         Raises:
             ModelUnavailable, DeadlineExceeded: as `ServedModel.ask`.
         """
-        inputs = tower_input([past], self.content, self.max_length)
+        inputs = tower_input([events], self.content, self.max_length)
         embeddings = await self.model.ask(inputs, deadline)
         return np.asarray(embeddings[0])

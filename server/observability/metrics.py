@@ -22,6 +22,7 @@ class Metrics:
         self._stage_seconds = self._histogram("stage_seconds", "Duration of one stage of Recommend.", "stage")
         self._degradations = self._counter("degradations", "Replies that were worse than full ones.", "reason")
         self._shortfall = self._counter("shortfall_items", "Items asked for but not to be had.")
+        self._recalled = self._counter("recalled_candidates", "Candidates by recall source.", "source")
         self._failed_entries = self._counter("failed_entries", "Entries of batches that failed inside the gateway.")
         self._batch_rows = Histogram(
             "shortlist_batch_rows", "Texts in one batch.", buckets=(1, 2, 4, 8, 16, 32), registry=self.registry
@@ -50,6 +51,8 @@ class Metrics:
         for degradation in answer.degradations:
             self._degradations.labels(degradation.reason.value).inc()
         self._shortfall.inc(answer.shortfall_count)
+        for source, count in answer.recalled_counts.items():
+            self._recalled.labels(source).inc(count)
 
     def entry_failed(self, error: Exception) -> None:
         """Counts and logs an entry of a batch that failed inside the gateway."""

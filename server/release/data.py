@@ -17,8 +17,9 @@ from core.ranking.blend import Blend
 from core.ranking.features import FEATURE_NAMES, FeatureScaler
 from core.ranking.item_facts import ItemFacts
 from core.retrieval.hnsw_index import VectorIndex
-from core.retrieval.item_neighbours import NeighbourTable, PopularItems
 from core.retrieval.lexical import LexicalIndex
+from core.retrieval.registry import TABLE_SOURCES
+from core.retrieval.source import TableSource
 from core.text.static_encoder import StaticEncoder
 from core.text.tokenize import TextTokenizer
 from core.vectors import check_unit
@@ -48,14 +49,11 @@ class ReleaseData:
         mean: float32[d], mean vector of the catalogue.
         unreadable_share: float32[n], share of each item's text that the encoder cannot read, 0 to 1.
         canaries: batches whose answers are known, by model, the encoder among them.
-        neighbours: items chosen by the same people; None where not trained, as for all below.
-        item_transitions: items that often come next.
-        popularity: prior probability of each item.
+        tables: recall sources that were fitted in training, by name; what was not trained is absent, or None below.
         aspects: float32[n, A], review scores by aspect, in the order of `core.aspects.extract.ASPECTS`.
         ranked_aspects: float32[n, A], the subset of `aspects` with enough reviews for the ranker.
         student: static encoder for texts while Triton's encoder is unavailable.
         tower_vectors: float32[n, e], item side of the user tower: unit, or zeros for items that it does not know.
-        tower_silent: bool[n], the items with zeros there.
         rank_scaling: scaling of the ranker's features and logits.
         item_facts: item data that the ranker's features are made from.
         blend: weights and list lengths of the sources.
@@ -70,14 +68,11 @@ class ReleaseData:
     mean: np.ndarray
     unreadable_share: np.ndarray
     canaries: Mapping[str, tuple[Canary, ...]]
-    neighbours: NeighbourTable | None = None
-    item_transitions: NeighbourTable | None = None
-    popularity: PopularItems | None = None
+    tables: Mapping[str, TableSource] = field(default_factory=dict)
     aspects: np.ndarray | None = None
     ranked_aspects: np.ndarray | None = None
     student: StaticEncoder | None = None
     tower_vectors: np.ndarray | None = None
-    tower_silent: np.ndarray | None = None
     rank_scaling: RankScaling | None = None
     item_facts: ItemFacts | None = None
     blend: Blend = field(default_factory=Blend)
@@ -155,28 +150,20 @@ def _with_trained_parts(folder: ReleaseFolder, data: ReleaseData) -> ReleaseData
         return read(path / name) if name in manifest.files else None
 
     tables = {
-        layout.NEIGHBOURS: load(layout.NEIGHBOURS, NeighbourTable.load),
-        layout.ITEM_TRANSITIONS: load(layout.ITEM_TRANSITIONS, NeighbourTable.load),
+        name: source.load(path / source.file) for name, source in TABLE_SOURCES.items() if source.file in manifest.files
     }
-    popularity = load(layout.POPULARITY, PopularItems.load)
-    lengths = {name: len(table) for name, table in tables.items() if table is not None}
-    if popularity is not None:
-        lengths[layout.POPULARITY] = len(popularity)
-    unfit = [name for name, length in lengths.items() if length != manifest.item_count]
+    unfit = [table.file for table in tables.values() if len(table) != manifest.item_count]
     if unfit:
         raise ValueError(f"{', '.join(unfit)}: not about {manifest.item_count} items")
     aspects = load(layout.ASPECTS, AspectTable.load)
     tower_vectors = _tower_vectors(folder) if "user_tower" in manifest.models else None
     return dataclasses.replace(
         data,
-        neighbours=tables[layout.NEIGHBOURS],
-        item_transitions=tables[layout.ITEM_TRANSITIONS],
-        popularity=popularity,
+        tables=tables,
         aspects=None if aspects is None else aspects.matrix(data.items.ids),
         ranked_aspects=None if aspects is None else aspects.often_said(data.items.ids),
         student=_student(folder),
         tower_vectors=tower_vectors,
-        tower_silent=None if tower_vectors is None else np.asarray(~tower_vectors.any(axis=1)),
         rank_scaling=_rank_scaling(folder) if "ranker" in manifest.models else None,
         blend=load(layout.BLEND, Blend.load) or Blend(),
     )
@@ -216,16 +203,10 @@ def _rank_scaling(folder: ReleaseFolder) -> RankScaling:
 
 def _item_facts(items: Sequence[Item], data: ReleaseData) -> ItemFacts:
     """Returns the facts of the items that were read, with what was trained of them."""
-    neighbours, transitions = data.neighbours, data.item_transitions
     return dataclasses.replace(
-        ItemFacts.of_items(items),
+        ItemFacts.of_items(items).with_tables(data.tables),
         vectors=data.index.vectors,
         mean=data.mean,
         tower_vectors=data.tower_vectors,
-        neighbour_rows=None if neighbours is None else neighbours.rows,
-        neighbour_weights=None if neighbours is None else neighbours.weights,
-        transition_rows=None if transitions is None else transitions.rows,
-        transition_weights=None if transitions is None else transitions.weights,
         aspects=data.ranked_aspects,
-        log_popularity=None if data.popularity is None else data.popularity.log_prior,
     )

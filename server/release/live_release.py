@@ -1,11 +1,16 @@
 """The release that serves: data in memory, models on Triton."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
-import numpy as np
-
+from core.ranking.blend import Blend
+from core.retrieval.source import RecallSource, RecallSources
+from core.text.static_encoder import StaticEncoder
 from domain.manifest import Manifest
+from domain.text import TextTemplate
+from server.catalogue.aspects import ItemAspects
+from server.catalogue.catalogue import Catalogue
 from server.models.ranker import Ranker
 from server.models.served_model import ServedModel
 from server.models.text_encoder import TextEncoder
@@ -19,15 +24,19 @@ class LiveRelease:
 
     Attributes:
         data: read from its files.
-        unreadable: bool[n], items whose text the encoder cannot read: their vectors carry no meaning, so only shared
+        catalogue: its items. The vectors of items whose text the encoder cannot read carry no meaning: only shared
             words find them.
+        sources: its recall sources.
+        fill: the items that the encoder cannot read, for the end of a list that would be too short.
         encoder: text to vectors.
         user_tower: history to vector; None where not trained.
         ranker: features to logits; None where not trained.
     """
 
     data: ReleaseData
-    unreadable: np.ndarray
+    catalogue: Catalogue
+    sources: RecallSources
+    fill: RecallSource
     encoder: TextEncoder
     user_tower: UserTower | None = None
     ranker: Ranker | None = None
@@ -36,6 +45,36 @@ class LiveRelease:
     def manifest(self) -> Manifest:
         """The release's description."""
         return self.data.manifest
+
+    @property
+    def release_id(self) -> str:
+        """Its id."""
+        return self.data.manifest.release_id
+
+    @property
+    def template(self) -> TextTemplate:
+        """How items and histories become text."""
+        return self.data.manifest.template
+
+    @property
+    def student(self) -> StaticEncoder | None:
+        """Static encoder for texts while the encoder is unavailable."""
+        return self.data.student
+
+    @cached_property
+    def aspects(self) -> ItemAspects | None:
+        """Review scores of items by aspect."""
+        return None if self.data.aspects is None else ItemAspects(self.data.aspects)
+
+    @property
+    def blend(self) -> Blend:
+        """Weights and list lengths of the sources."""
+        return self.data.blend
+
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """Least score of a candidate in a source, by its name."""
+        return self.data.thresholds
 
     def models(self) -> Iterator[ServedModel]:
         """Yields every model on Triton, the encoder first."""

@@ -6,14 +6,16 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.retrieval.fill import FillSource
+from core.retrieval.vector_store import VectorStore
 from core.triton.model_config import length_buckets
 from core.triton.model_repository import install_model
 from domain import release_folder as layout
 from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected, TritonUnresponsive
 from domain.manifest import EncoderEntry
 from domain.prompts import Prompts
-from domain.recommendation import Source
 from domain.release_folder import ReleaseFolder
+from server.catalogue.catalogue import ReleaseCatalogue
 from server.models.batcher import BatchLimits, BatchObserver
 from server.models.encoder_variant import EncoderVariant
 from server.models.model_server import ModelServer
@@ -27,6 +29,7 @@ from server.release.canaries import CanaryFile
 from server.release.data import ReleaseData, read_release
 from server.release.live_release import LiveRelease
 from server.release.model_specs import encoder_spec, trained_model_spec
+from server.release.sources import release_sources
 
 _LOAD_TIMEOUT_S = 120.0
 _CALL_TIMEOUT_S = 30.0
@@ -179,9 +182,13 @@ class ReleaseLoader:
         }
         # Each thread makes its own tokenizer on first use, which takes tens of milliseconds; the loop's is made here.
         data.tokenizer.tokenize(("warm",))
+        content = VectorStore(data.index.vectors, data.unreadable_share > self.unreadable_limit, data.index)
+        sources = await asyncio.get_running_loop().run_in_executor(self.models.workers, release_sources, data, content)
         return LiveRelease(
             data=data,
-            unreadable=data.unreadable_share > self.unreadable_limit,
+            catalogue=ReleaseCatalogue(data.items, content, data.mean),
+            sources=sources,
+            fill=FillSource(content.silent),
             encoder=self._text_encoder(encoder, data),
             user_tower=_user_tower(served["user_tower"], data) if "user_tower" in served else None,
             ranker=_ranker(served["ranker"], data) if "ranker" in served else None,
@@ -206,5 +213,4 @@ def _ranker(model: ServedModel, data: ReleaseData) -> Ranker:
         data.rank_scaling,
         data.item_facts,
         most_candidates=data.manifest.models["ranker"].max_length,
-        popular_count=data.blend.list_lengths.get(Source.POPULAR, 0),
     )

@@ -8,11 +8,11 @@ import grpc
 
 from domain.recommendation import Recommendation, RecommendQuery
 from server.recommender import Recommender
-from server.release.live_release import LiveRelease
 from server.rpc.call import current_call
 from server.rpc.parse import RequestLimits, parse_batch, parse_recommend
 from server.rpc.reply import entry_error, recommend_reply
 from server.rpc.status import INTERNAL, status_of
+from server.stages.release import ServingRelease
 from server.trace import Trace
 from shortlist.v1 import recommender_pb2 as pb
 from shortlist.v1 import recommender_pb2_grpc as pb_grpc
@@ -67,9 +67,9 @@ class RecommendServicer(pb_grpc.RecommenderServiceServicer):
             self._recommender.searchers, recommend_reply, answer, call
         )
 
-    async def _parse(self, request: pb.RecommendRequest, release: LiveRelease) -> RecommendQuery:
+    async def _parse(self, request: pb.RecommendRequest, release: ServingRelease) -> RecommendQuery:
         """Checks a request; a large one in a worker thread."""
-        attribute_types = release.manifest.attribute_types
+        attribute_types = release.catalogue.attribute_types
         if request.ByteSize() <= _INLINE_BYTES:
             return parse_recommend(request, self._limits, attribute_types)
         return await asyncio.get_running_loop().run_in_executor(

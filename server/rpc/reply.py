@@ -12,6 +12,9 @@ from server.rpc.status import CallStatus
 from shortlist.v1 import item_pb2
 from shortlist.v1 import recommender_pb2 as pb
 
+# A source that the contract has no value for is RECALL_SOURCE_UNSPECIFIED.
+_SOURCES = {source.value: f"RECALL_SOURCE_{source.name}" for source in domain.Source}
+
 
 def recommend_reply(answer: domain.Recommendation, call: Call) -> pb.RecommendResponse:
     """Builds the reply to one Recommend."""
@@ -63,7 +66,7 @@ def _item(ranked: domain.RankedItem) -> pb.RecommendedItem:
         score=ranked.score,
         similarity=ranked.similarity,
         provenance=[
-            pb.Provenance(source=f"RECALL_SOURCE_{view.source.name}", rank=view.rank, score=view.score)
+            pb.Provenance(source=_SOURCES.get(view.source), rank=view.rank, score=view.score)
             for view in ranked.provenance
         ],
         explanation=_explanation(ranked.explanation),

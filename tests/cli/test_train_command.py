@@ -34,8 +34,8 @@ TINY = (
     "ranker.examples.folds=2",
     "ranker.ranker.epochs=2",
     "ranker.ranker.members=1",
-    "ranker.told.nearest=[5]",
-    "ranker.told.temperatures=[0.3]",
+    "blend.proxy.nearest=[5]",
+    "blend.proxy.temperatures=[0.3]",
 )
 
 
@@ -77,10 +77,10 @@ def test_a_run_trains_every_part_resumes_and_is_judged(interactions, encoder, tm
     assert set(quality["metrics"]) == {name for name, step in run["steps"].items() if step["accepted"]}
     assert json.loads((out / "data.json").read_text())["user_count"] > 50
     assert (out / "plots" / "curves.png").is_file()
-    told = Blend.load(out / "ranker/hybrid.json").told
-    assert told is not None
-    assert (told.nearest, told.temperature) == (5, 0.3)
-    assert told.weights
+    proxy = Blend.load(out / "blend.json").proxy
+    assert proxy is not None
+    assert (proxy.nearest, proxy.temperature) == (5, 0.3)
+    assert proxy.weights
     capsys.readouterr()
 
     assert _train(interactions, encoder, out, "--protocol", "next-item") == 0

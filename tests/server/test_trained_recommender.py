@@ -26,11 +26,9 @@ from server.release.loader import ModelLoader, ReleaseLoader
 from server.trace import Trace
 from tests.support.torch_triton import TorchTriton
 from tests.support.trained import COUNT
-from training.collaborative.neighbours import NeighbourTable as TrainedTable
-from training.collaborative.popularity import Popularity
-from training.evaluation.pipeline_rows import HybridReader
-from training.ranking.blend import Hybrid, z_scores
-from training.ranking.sources import Recall
+from training.evaluation.pipeline_rows import BlendReader
+from training.ranking.blend import BlendScorer
+from training.ranking.sources import FittedSources
 
 HISTORY = (
     Event("item-03", EventKind.BUY, 1_700_000_000.0),
@@ -51,10 +49,14 @@ class Served:
     async def ask(self, deadline_s=10.0, **query):
         return await self.recommender.recommend(RecommendQuery(**query), Deadline.after(deadline_s), Trace())
 
-    def without(self, **parts):
-        """The same release, but for these models and these parts of its data."""
+    def without(self, *names, **parts):
+        """The same release, but without these sources, and with other models and other parts of its data."""
+        kept = tuple(source for source in self.release.sources if source.name not in names)
         models = {name: parts.pop(name) for name in ("user_tower", "ranker") if name in parts}
-        self.release = replace(self.release, data=replace(self.release.data, **parts), **models)
+        if models.get("user_tower", self) is None:
+            kept = tuple(source for source in kept if source.name != "user_tower")
+        sources = replace(self.release.sources, sources=kept)
+        self.release = replace(self.release, data=replace(self.release.data, **parts), sources=sources, **models)
 
 
 @pytest.fixture
@@ -98,7 +100,7 @@ async def test_a_text_alone_is_answered_as_without_trained_parts(served):
     assert served.triton.asked[before:] == ["encoder"]
     assert sources(answer) == {Source.SEMANTIC_TEXT}
     assert {item.match_probability for item in answer.items} == {None}
-    served.without(neighbours=None, item_transitions=None, popularity=None, user_tower=None, ranker=None)
+    served.without("collaborative", "next_item", "popular", user_tower=None, ranker=None)
     assert (await served.ask(text="word3 word21")).items == answer.items
 
 
@@ -116,17 +118,18 @@ class TestBlendedWithoutARanker:
         weights = {"semantic_history": 1.0, "collaborative": 0.4, "popular": -0.2}
         served.without(ranker=None, user_tower=None, blend=Blend(weights))
         answer = await served.ask(events=HISTORY, k=20)
-        index, trained = served.release.data.index, served.release.data
-        query = history_query(index.vectors[[3, 20, 31]], served.release.data.mean)
-        chosen = trained.neighbours.sums(np.array([3, 20, 31]))
-        scores = {
-            "semantic_history": index.vectors @ query,
-            "collaborative": np.where(chosen > 0, chosen, -np.inf),
-            "popular": trained.popularity.log_prior,
-        }
-        expected = sum(
-            weight * z_scores(scores[name][None], np.ones(COUNT, bool))[0] for name, weight in weights.items()
-        )
+        data = served.release.data
+        table, prior = data.tables["collaborative"].table, data.tables["popular"].log_prior
+        together = np.zeros(COUNT)
+        for row in (3, 20, 31):
+            np.add.at(together, table.rows[row][table.rows[row] >= 0], table.weights[row][table.rows[row] >= 0])
+        cosines = data.index.vectors @ history_query(data.index.vectors[[3, 20, 31]], data.mean)
+        chosen = prior > prior.min()
+        expected = weights["semantic_history"] * (cosines - cosines[chosen].mean()) / cosines[chosen].std()
+        expected += weights["popular"] * (prior - prior[chosen].mean()) / prior[chosen].std()
+        some = together[chosen & (together > 0)]
+        filled = np.where(together > 0, together, some.min())
+        expected += weights["collaborative"] * (filled - some.mean()) / some.std()
         expected[[3, 20, 31]] = -np.inf
         best = np.argsort(-expected, kind="stable")[:20]
         assert [item.id for item in answer.items] == [f"item-{row:02}" for row in best]
@@ -178,17 +181,16 @@ class TestToldAlone:
 
     @pytest.fixture
     def told(self, served):
-        served.without(blend=Blend({"collaborative": 1.0}, told=TOLD_BLEND))
+        served.without(blend=Blend({"collaborative": 1.0}, proxy=TOLD_BLEND))
         return served
 
     async def offline(self, served, blend):
         """The row that `shortlist evaluate` shows, over the parts of this release, by the release's own encoder."""
-        trained, index = served.release.data, served.release.data.index
-        facts = replace(ItemFacts(COUNT), vectors=index.vectors, mean=served.release.data.mean)
-        tables = tuple(TrainedTable(one.rows, one.weights) for one in (trained.neighbours, trained.item_transitions))
-        recall = Recall.of(facts, tables, Popularity(trained.popularity.log_prior), None, LIST_LENGTHS)
+        data = served.release.data
+        facts = replace(ItemFacts(COUNT), vectors=data.index.vectors, mean=data.mean)
+        fitted = FittedSources.of(facts, data.tables, None, LIST_LENGTHS)
         query = await vector_of(served, TOLD_TEXT)
-        reader = HybridReader(Hybrid(recall, {}, np.ones(COUNT, bool), blend), lambda texts: query[None])
+        reader = BlendReader(BlendScorer(fitted, Blend(proxy=blend)), lambda texts: query[None])
         return reader.text_scores([TOLD_TEXT])[0]
 
     async def test_what_is_served_is_what_was_judged(self, told):
@@ -229,7 +231,7 @@ class TestToldAlone:
             assert item.explanation.because_of_item_id == ""
 
     async def test_a_source_without_weight_is_not_asked(self, told):
-        told.without(blend=Blend(told=replace(TOLD_BLEND, weights={"semantic_history": 1.0})))
+        told.without(blend=Blend(proxy=replace(TOLD_BLEND, weights={"semantic_history": 1.0})))
         assert sources(await told.ask(events=TOLD, k=5)) == {Source.SEMANTIC_HISTORY}
 
     async def test_what_is_excluded_stands_in_but_does_not_come_back(self, told):
@@ -276,7 +278,8 @@ async def vector_of(served, text):
 
 async def test_the_ranker_judges_as_many_popular_items_as_in_training(served):
     for count in (3, 1):
-        served.without(ranker=replace(served.release.ranker, popular_count=count))
+        lengths = {**served.release.blend.list_lengths, "popular": count}
+        served.without(blend=replace(served.release.blend, list_lengths=lengths))
         answer = await served.ask(events=HISTORY, k=COUNT - len(HISTORY))
         found = [item.id for item in answer.items for view in item.provenance if view.source == Source.POPULAR]
         assert sorted(found) == ["item-00", "item-01", "item-02"][:count]
@@ -298,15 +301,13 @@ async def test_a_caller_of_whom_nothing_is_known_gets_what_is_popular(served, ev
     assert sources(answer) == {Source.POPULAR}
     assert [item.score for item in answer.items] == sorted((item.score for item in answer.items), reverse=True)
     assert answer.items[0].explanation.text == "It was chosen by many."
-    served.without(popularity=None)
+    served.without("popular")
     with pytest.raises(NothingToGoOn):
         await served.ask(events=events)
 
 
 async def test_a_threshold_keeps_weak_candidates_behind_what_is_popular(served):
-    served.without(
-        neighbours=None, item_transitions=None, user_tower=None, ranker=None, thresholds={"semantic_history": 2.0}
-    )
+    served.without("collaborative", "next_item", user_tower=None, ranker=None, thresholds={"semantic_history": 2.0})
     answer = await served.ask(events=HISTORY, k=COUNT)
     found = [item.provenance[0].source for item in answer.items]
     popular = found.count(Source.POPULAR)
@@ -314,7 +315,7 @@ async def test_a_threshold_keeps_weak_candidates_behind_what_is_popular(served):
     assert found == [Source.POPULAR] * popular + [Source.SEMANTIC_HISTORY] * (len(found) - popular)
     assert 0 < popular < len(found) == COUNT - 3
     served.without(thresholds={})
-    assert (await served.ask(events=HISTORY, k=5)).items[0].provenance[0].source is Source.SEMANTIC_HISTORY
+    assert (await served.ask(events=HISTORY, k=5)).items[0].provenance[0].source == Source.SEMANTIC_HISTORY
 
 
 class TestDegraded:

@@ -8,8 +8,8 @@ from scipy.linalg import lapack
 from scipy.sparse import csr_array, vstack
 
 from core.events import EventSequence
+from core.retrieval.item_neighbours import NeighbourTable
 from domain.progress import Progress
-from training.collaborative.neighbours import NeighbourTable
 from training.splits.split import EvalSet, interaction_matrix, met_matrix
 from training.splits.validation import best_on_scale
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from core.events import EventSequence
+from core.retrieval.item_neighbours import NeighbourTable
 from domain.progress import Progress
 from training.splits.split import EvalSet, interaction_matrix
 from training.splits.validation import best_setting
@@ -47,32 +47,21 @@ class UserNeighboursSettings:
     )
 
 
-class NeighbourTable:
-    """The strongest neighbours of each item: score(j) = sum over the history's items i of weight(i, j)."""
+class NeighbourScorer:
+    """A neighbour table as a method of its own: it scores many histories at once."""
 
-    def __init__(self, rows: np.ndarray, weights: np.ndarray) -> None:
-        """Takes int32[n, K] neighbours by item, -1 for none, strongest first, and float32[n, K] weights."""
-        self.rows = rows
-        self.weights = weights
+    def __init__(self, table: NeighbourTable) -> None:
+        """Takes each item's neighbours, strongest first."""
+        self.table = table
+        rows, weights = table.rows, table.weights
         kept = rows >= 0
         ends = np.concatenate(([0], np.cumsum(kept.sum(axis=1))))
         self._matrix = csr_array((weights[kept], rows[kept], ends), shape=(len(rows), len(rows)))
 
     def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n]; 0 for items that are nobody's neighbour."""
-        chosen = interaction_matrix(histories, len(self.rows))
+        chosen = interaction_matrix(histories, len(self.table))
         return np.asarray((chosen @ self._matrix).toarray(), np.float32)
-
-    def save(self, folder: Path, name: str = "neighbours") -> None:
-        """Writes `NAME.npz` with `rows` and `weights`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / f"{name}.npz", rows=self.rows, weights=self.weights)
-
-    @classmethod
-    def load(cls, folder: Path, name: str = "neighbours") -> "NeighbourTable":
-        """Reads what `save` wrote."""
-        with np.load(folder / f"{name}.npz", allow_pickle=False) as arrays:
-            return cls(arrays["rows"], arrays["weights"])
 
 
 class UserNeighbours:
@@ -146,7 +135,11 @@ def choose_item_neighbours(
     """Returns the settings with the best validation NDCG@100 among `settings.tried`."""
     settings = settings or ItemNeighboursSettings()
     tried = [replace(settings, count=count, shrinkage=shrinkage) for count, shrinkage in settings.tried]
-    return best_setting(tried, lambda one: fit_item_neighbours(histories, item_count, one), validation, progress)
+
+    def build(candidate: ItemNeighboursSettings) -> NeighbourScorer:
+        return NeighbourScorer(fit_item_neighbours(histories, item_count, candidate))
+
+    return best_setting(tried, build, validation, progress)
 
 
 def choose_user_neighbours(

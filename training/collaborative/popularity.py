@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -22,8 +21,8 @@ class PopularitySettings:
     half_life_s: float = 0.0
 
 
-class Popularity:
-    """P(i), the same for everybody. As a Scorer it is the row that every model has to beat."""
+class PopularityScorer:
+    """P(i), the same for everybody: the method that every model has to beat."""
 
     def __init__(self, log_prior: np.ndarray) -> None:
         """Takes float32[n], log P(i); exp of it sums to 1."""
@@ -33,20 +32,10 @@ class Popularity:
         """Returns float32[B, n]: log P(i) for each history alike."""
         return np.tile(self.log_prior, (len(histories), 1))
 
-    def save(self, folder: Path) -> None:
-        """Writes `popularity.npy`: float32[n], log P(i)."""
-        folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / "popularity.npy", self.log_prior)
-
-    @classmethod
-    def load(cls, folder: Path) -> "Popularity":
-        """Reads what `save` wrote."""
-        return cls(np.load(folder / "popularity.npy", allow_pickle=False))
-
 
 def fit_popularity(
     histories: Sequence[EventSequence], item_count: int, settings: PopularitySettings | None = None
-) -> Popularity:
+) -> PopularityScorer:
     """Counts users by item, each user once, adds the smoothing and normalises: P(i) = (c_i + s) / sum_j (c_j + s).
 
     With a half-life an event of age a counts 2^(-a / half-life); where a user met an item several times, the latest.
@@ -60,4 +49,4 @@ def fit_popularity(
             counts += weights
         else:
             counts[np.unique(history.rows)] += 1
-    return Popularity(np.log(counts / counts.sum()).astype(np.float32))
+    return PopularityScorer(np.log(counts / counts.sum()).astype(np.float32))

@@ -7,7 +7,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from core.events import EventSequence
-from training.collaborative.neighbours import NeighbourTable, strongest_neighbours
+from core.retrieval.item_neighbours import NeighbourTable
+from training.collaborative.neighbours import strongest_neighbours
 
 
 @dataclass(frozen=True)

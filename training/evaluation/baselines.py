@@ -148,10 +148,11 @@ def _popularity(split: Split, _: _Chosen) -> Scorer:
 
 
 def _item_knn(split: Split, warm: _Chosen) -> Scorer:
-    from training.collaborative.neighbours import choose_item_neighbours, fit_item_neighbours
+    from training.collaborative.neighbours import NeighbourScorer, choose_item_neighbours, fit_item_neighbours
 
     count = len(split.item_ids)
-    return fit_item_neighbours(split.train, count, warm and choose_item_neighbours(warm[0], count, warm[1]))
+    settings = warm and choose_item_neighbours(warm[0], count, warm[1])
+    return NeighbourScorer(fit_item_neighbours(split.train, count, settings))
 
 
 def _user_knn(split: Split, warm: _Chosen) -> Scorer:

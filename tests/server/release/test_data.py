@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from core.ranking.item_facts import ItemFacts
-from core.retrieval.item_neighbours import NeighbourTable, PopularItems
+from core.retrieval.collaborative import CollaborativeSource
+from core.retrieval.item_neighbours import NeighbourTable
+from core.retrieval.popular import PopularSource
+from core.retrieval.registry import TABLE_SOURCES
 from domain import release_folder as layout
 from domain.errors import ReleaseRejected
 from domain.release_folder import ReleaseFolder
@@ -38,9 +41,8 @@ def read(folder):
 def test_all_that_was_trained_is_there(data):
     assert list(data.items.ids) == item_ids()
     assert data.index.vectors.shape == (COUNT, WIDTH)
-    assert len(data.neighbours) == len(data.item_transitions) == len(data.popularity) == COUNT
+    assert {name: len(table) for name, table in data.tables.items()} == dict.fromkeys(TABLE_SOURCES, COUNT)
     assert data.student.dimension == WIDTH
-    np.testing.assert_array_equal(data.tower_silent, ~data.tower_vectors.any(axis=1))
     assert data.rank_scaling.slope == pytest.approx(0.7)
     assert data.thresholds == data.manifest.thresholds
 
@@ -51,10 +53,10 @@ def test_the_rankers_facts_are_those_of_the_items(data):
     np.testing.assert_array_equal(facts.categories, expected.categories)
     np.testing.assert_array_equal(facts.log_price, expected.log_price)
     assert facts.vectors is data.index.vectors
-    assert facts.neighbour_rows is data.neighbours.rows
-    assert facts.transition_rows is data.item_transitions.rows
+    assert facts.neighbour_rows is data.tables["collaborative"].table.rows
+    assert facts.transition_rows is data.tables["next_item"].table.rows
     assert facts.tower_vectors is data.tower_vectors
-    assert facts.log_popularity is data.popularity.log_prior
+    assert facts.log_popularity is data.tables["popular"].log_prior
 
 
 def test_a_release_without_a_ranker_keeps_no_facts(trained_release):
@@ -92,12 +94,12 @@ def test_the_encoders_canaries_are_the_first_text_alone_and_then_all_in_full_bat
 
 
 def other_count(path):
-    np.save(path / layout.POPULARITY, PopularItems(np.zeros(COUNT - 1, np.float32)).log_prior)
+    np.save(path / PopularSource.file, PopularSource(np.zeros(COUNT - 1, np.float32)).log_prior)
 
 
 def other_table(path):
     rows = np.full((COUNT + 1, 2), -1, np.int32)
-    NeighbourTable(rows, np.zeros(rows.shape, np.float32)).save(path / layout.NEIGHBOURS)
+    NeighbourTable(rows, np.zeros(rows.shape, np.float32)).save(path / CollaborativeSource.file)
 
 
 def other_vectors(path):

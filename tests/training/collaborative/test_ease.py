@@ -5,6 +5,7 @@ import pytest
 
 from tests.support.histories import history, part, random_histories
 from training.collaborative.ease import EaseSettings, choose_ease, ease_weights, fit_ease, inverse_gram
+from training.collaborative.neighbours import NeighbourScorer
 from training.splits.split import interaction_matrix, met_matrix
 from training.splits.validation import validation_ndcg
 
@@ -39,7 +40,7 @@ def test_table_keeps_the_strongest_weights():
     model = fit_ease(random_histories(30, 8, 4), 9, EaseSettings(regularisation=5.0))
     full = model.table(100)
     asked = [history(0, 2), history(5)]
-    assert np.allclose(full.scores(asked)[:, :8], model.scores(asked)[:, :8], atol=1e-6)
+    assert np.allclose(NeighbourScorer(full).scores(asked)[:, :8], model.scores(asked)[:, :8], atol=1e-6)
     two = model.table(2)
     strongest = np.sort(np.abs(model.weights[3]))[::-1][:2]
     assert np.allclose(np.abs(two.weights[3]), strongest)

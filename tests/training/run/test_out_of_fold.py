@@ -22,9 +22,10 @@ from training.run.item_facts import item_facts
 from training.run.load import DataRequest, load_data
 from training.run.out_of_fold import TEXT_MAP, MapRecipe, out_of_fold_vectors
 from training.run.runner import run_steps
+from training.run.steps.blend import BlendStep, BlendStepSettings
 from training.run.steps.collaborative import CollaborativeStep
 from training.run.steps.encoder import EncoderStep
-from training.run.steps.ranking import RankingSettings, RankingStep
+from training.run.steps.ranker import RankerStep, RankingSettings
 
 ITEMS, USERS = 120, 60
 MAP = EncoderSettings(
@@ -93,11 +94,16 @@ def test_texts_of_items_that_stand_for_new_ones_are_not_read(data):
 
 
 def test_what_the_encoder_knows_of_those_asked_does_not_flatter_the_ranker(data):
-    steps = (EncoderStep(MAP), CollaborativeStep(RecallSettings(ease=EaseSettings(tried=(10.0,)))), RankingStep(QUICK))
+    steps = (
+        EncoderStep(MAP),
+        CollaborativeStep(RecallSettings(ease=EaseSettings(tried=(10.0,)))),
+        BlendStep(BlendStepSettings()),
+        RankerStep(QUICK),
+    )
     honest = run(data, *steps)["ranker"].figures
     # A map fitted to everybody, as earlier versions asked with.
     (data.out / TEXT_MAP).unlink()
-    flattered = RankingStep(QUICK).make(data, data.out / "again").figures
+    flattered = RankerStep(QUICK).make(data, data.out / "again").figures
     assert honest["held_out_ndcg_at_100"] < flattered["held_out_ndcg_at_100"] - 0.02
 
 

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
+from training.collaborative.neighbours import NeighbourScorer
 from training.collaborative.popularity import fit_popularity
-from training.ranking.folder import COLLABORATIVE, save_chosen, save_recall
-from training.ranking.sources import RecallRecipe, RecallSettings, choose_recall, fit_recall
+from training.ranking.folder import COLLABORATIVE, save_chosen, save_sources
+from training.ranking.sources import RecallRecipe, RecallSettings, choose_recall, fit_sources
 from training.run.dataset import TrainingData
 from training.run.folder import StepRecord
 from training.run.item_facts import item_facts
@@ -36,15 +37,15 @@ class CollaborativeStep:
         recipe = RecallRecipe(item_facts(data), self._settings)
         chosen = choose_recall(warm.train, warm.validation, recipe, data.progress)
         recipe = replace(recipe, settings=chosen)
-        recall = fit_recall(warm.train, recipe)
+        fitted = fit_sources(warm.train, recipe)
         prior = fit_popularity(warm.train, data.item_count, chosen.popularity)
         figures = {
-            "ndcg_at_100": validation_ndcg(recall.collaborative, warm.validation),
+            "ndcg_at_100": validation_ndcg(NeighbourScorer(fitted.neighbours), warm.validation),
             "popularity_ndcg_at_100": validation_ndcg(prior, warm.validation),
         }
         if warm is not data.split:
-            recall = fit_recall(data.split.train, recipe)
-        save_recall(recall, data.split.item_ids, work / COLLABORATIVE)
+            fitted = fit_sources(data.split.train, recipe)
+        save_sources(fitted, data.split.item_ids, work / COLLABORATIVE)
         save_chosen(chosen, work / COLLABORATIVE)
         accepted = figures["ndcg_at_100"] > figures["popularity_ndcg_at_100"]
         ease = chosen.ease
