@@ -33,8 +33,10 @@ demo: setup  ## sample catalogue -> release -> Triton -> gateway -> ranked items
 serve: setup  ## gateway and Triton over the current release, until Ctrl-C
 	$(BIN)/shortlist up
 
-test: setup  ## all tests
-	$(BIN)/python -m pytest
+# Two workers beside two Tritons fill two cores. WORKERS=0 runs the tests in one process.
+WORKERS ?= 2
+test: setup  ## all tests, in WORKERS=2 processes
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 lint: setup  ## ruff, mypy, import directions
 	$(BIN)/ruff check .

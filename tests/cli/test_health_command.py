@@ -7,12 +7,14 @@ from tests.support.running import RunningGateway, shortlist, start_gateway
 
 
 @pytest.mark.triton
+@pytest.mark.xdist_group("gateway")
 def test_a_gateway_that_serves(gateway: RunningGateway) -> None:
     done = shortlist("health", "--address", gateway.address)
     assert (done.returncode, done.stdout) == (0, "SERVING\n")
 
 
 @pytest.mark.triton
+@pytest.mark.xdist_group("gateway")
 def test_a_service_that_does_not(gateway: RunningGateway) -> None:
     done = shortlist("health", "--address", gateway.address, "--service", "shortlist.v1.EventService")
     assert (done.returncode, done.stdout) == (1, "NOT_SERVING\n")

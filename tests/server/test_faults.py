@@ -207,6 +207,7 @@ class TestTls:
             running.stop()
 
 
+@pytest.mark.xdist_group("gateway")
 def test_second_release_is_built_and_served(gateway: RunningGateway, model_repository: Path, tmp_path: Path) -> None:
     """Another catalogue, the same encoder: the model version is shared, the answers are the new catalogue's."""
     items = tmp_path / "mine.csv"

@@ -19,7 +19,7 @@ from shortlist.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from shortlist.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.running import ROOT, RunningGateway
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.xdist_group("gateway")]
 
 ITEMS = [json.loads(line) for line in (ROOT / "sample" / "items.jsonl").read_text().splitlines()]
 AVAILABLE = {item["id"] for item in ITEMS if item.get("available", True)}

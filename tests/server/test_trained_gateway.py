@@ -25,7 +25,7 @@ from tests.support.running import RunningGateway, start_gateway
 from tests.support.torch_triton import TorchTriton
 from tests.support.trained import COUNT
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.xdist_group("workshop")]
 
 BOUGHT = ("item-03", "item-20", "item-31")
 

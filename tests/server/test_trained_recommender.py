@@ -31,6 +31,8 @@ from training.evaluation.pipeline_rows import HybridReader
 from training.ranking.blend import Hybrid, z_scores
 from training.ranking.sources import Recall
 
+pytestmark = pytest.mark.xdist_group("workshop")
+
 HISTORY = (
     Event("item-03", EventKind.BUY, 1_700_000_000.0),
     Event("item-20", EventKind.VIEW, 1_700_100_000.0),
