@@ -84,8 +84,8 @@ class Certificate:
     key: Path
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Certificate:
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -101,12 +101,26 @@ def certificate(tmp_path: Path) -> Certificate:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    files = Certificate(tmp_path / "server.pem", tmp_path / "server.key")
+    folder = tmp_path_factory.mktemp("certificate")
+    files = Certificate(folder / "server.pem", folder / "server.key")
     files.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
     files.key.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return files
+
+
+@pytest.fixture(scope="session")
+def tls_gateway(
+    releases: Path, model_repository: Path, certificate: Certificate, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningGateway]:
+    """A gateway over the sample release that takes calls over TLS alone, as localhost."""
+    running = start_gateway(
+        tmp_path_factory.mktemp("tls"), "--releases", str(releases), "--model-repository", str(model_repository),
+        "--tls-certificate", str(certificate.certificate), "--tls-key", str(certificate.key),
+    )  # fmt: skip
+    yield running
+    assert running.stop() == 0, running.text()
 
 
 @pytest.fixture(scope="session")

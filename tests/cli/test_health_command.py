@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import Certificate
-from tests.support.running import RunningGateway, shortlist, start_gateway
+from tests.support.running import RunningGateway, shortlist
 
 
 @pytest.mark.triton
@@ -27,14 +27,8 @@ def test_nobody_there() -> None:
 
 
 @pytest.mark.triton
-def test_over_tls_under_a_name_of_the_certificate(releases, model_repository, certificate: Certificate, tmp_path):
-    running = start_gateway(
-        tmp_path, "--releases", str(releases), "--model-repository", str(model_repository),
-        "--tls-certificate", str(certificate.certificate), "--tls-key", str(certificate.key),
-    )  # fmt: skip
-    try:
-        flags = ("--address", running.address, "--tls-ca", str(certificate.certificate))
-        assert shortlist("health", *flags).returncode == 1, "the certificate is not for an address"
-        assert shortlist("health", *flags, "--tls-name", "localhost").returncode == 0
-    finally:
-        assert running.stop() == 0
+@pytest.mark.xdist_group("gateway")
+def test_over_tls_under_a_name_of_the_certificate(tls_gateway: RunningGateway, certificate: Certificate) -> None:
+    flags = ("--address", tls_gateway.address, "--tls-ca", str(certificate.certificate))
+    assert shortlist("health", *flags).returncode == 1, "the certificate is not for an address"
+    assert shortlist("health", *flags, "--tls-name", "localhost").returncode == 0

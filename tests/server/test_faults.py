@@ -14,7 +14,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shortlist import Client, DegradationReason, Event, EventKind, HealthStatus, ShortlistCallError, Unavailable
+from shortlist import (
+    Client,
+    DegradationReason,
+    Event,
+    EventKind,
+    HealthStatus,
+    ShortlistCallError,
+    Tls,
+    Unavailable,
+)
+from tests.conftest import Certificate
 from tests.support.running import RunningGateway, shortlist, start_gateway
 
 pytestmark = pytest.mark.triton
@@ -187,24 +197,14 @@ class TestAddresses:
 
 
 class TestTls:
-    def test_served_and_called_over_tls(
-        self, releases: Path, model_repository: Path, tmp_path: Path, certificate
-    ) -> None:
-        from shortlist import Tls
-
-        running = start_gateway(
-            tmp_path, "--releases", str(releases), "--model-repository", str(model_repository),
-            "--tls-certificate", str(certificate.certificate), "--tls-key", str(certificate.key),
-        )  # fmt: skip
-        try:
-            port = running.address.rsplit(":", 1)[1]
-            tls = Tls(root_certificates=certificate.certificate.read_bytes())
-            with Client(f"localhost:{port}", tls=tls, deadline_s=5) as client:
-                assert len(client.recommend("tea").items) == 10
-            with Client(running.address, deadline_s=2, retry=None) as plain, pytest.raises(Unavailable):
-                plain.recommend("tea")
-        finally:
-            running.stop()
+    @pytest.mark.xdist_group("gateway")
+    def test_served_and_called_over_tls(self, tls_gateway: RunningGateway, certificate: Certificate) -> None:
+        port = tls_gateway.address.rsplit(":", 1)[1]
+        tls = Tls(root_certificates=certificate.certificate.read_bytes())
+        with Client(f"localhost:{port}", tls=tls, deadline_s=5) as client:
+            assert len(client.recommend("tea").items) == 10
+        with Client(tls_gateway.address, deadline_s=2, retry=None) as plain, pytest.raises(Unavailable):
+            plain.recommend("tea")
 
 
 @pytest.mark.xdist_group("gateway")
