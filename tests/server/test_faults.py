@@ -7,7 +7,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from shortlist import (
     Unavailable,
 )
 from tests.conftest import Certificate
-from tests.support.running import RunningGateway, shortlist, start_gateway
+from tests.support.running import RunningGateway, shortlist, start_gateway, until
 
 pytestmark = pytest.mark.triton
 
@@ -38,15 +37,6 @@ def children(gateway: RunningGateway) -> list[psutil.Process]:
 
 def child(gateway: RunningGateway, name: str) -> psutil.Process:
     return next(one for one in children(gateway) if name in " ".join(one.cmdline()[:1]) or name in one.name())
-
-
-def until(holds, seconds: float, what: str) -> float:
-    """Waits until something holds; returns how long it took."""
-    started = time.monotonic()
-    while not holds():
-        assert time.monotonic() - started < seconds, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
-    return time.monotonic() - started
 
 
 @pytest.fixture

@@ -20,8 +20,7 @@ from server.recommender import Recommender
 from server.release.live_release import ReleaseLoader
 from shortlist import Client, DegradationReason, Event, EventKind, RecallSource, ShortlistCallError
 from tests.conftest import TRITON_ENV
-from tests.server.test_faults import until
-from tests.support.running import RunningGateway, start_gateway
+from tests.support.running import RunningGateway, start_gateway, until
 from tests.support.torch_triton import TorchTriton
 from tests.support.trained import COUNT
 
