@@ -14,7 +14,6 @@ from networks.user_tower import UserTowerNetwork, UserTowerShape
 from networks.user_tower_ensemble import UserTowerGroup
 from training.sequence.user_tower.ensemble import UserTower
 from training.sequence.user_tower.settings import UserTowerSettings
-from training.splits.split import History
 
 
 def make_tower(folder, content_dimension, members=1):
@@ -57,7 +56,7 @@ def served_as_trained(session, network, content_dimension):
     pasts = [EventSequence(one, one % 3, np.arange(len(one), 0, -1, np.float32) * 3600) for one in rows]
     (found,) = session.run(["user_embedding"], tower_input(pasts, content, 4))
     tower = UserTower(network, torch.from_numpy(content) if content_dimension else None, UserTowerSettings())
-    expected = tower.user_vectors([History(past.rows, past.kind, past.age_s) for past in pasts])
+    expected = tower.user_vectors([EventSequence(past.rows, past.kind, past.age_s) for past in pasts])
     return np.abs(found - expected).max() < 1e-5
 
 
