@@ -21,12 +21,11 @@ from server.release.loader import ModelLoader, ReleaseLoader
 from server.trace import Trace
 from shortlist import Client, DegradationReason, Event, EventKind, RecallSource, ShortlistCallError
 from tests.conftest import TRITON_ENV
-from tests.server.test_faults import until
-from tests.support.running import RunningGateway, start_gateway
+from tests.support.running import RunningGateway, start_gateway, until
 from tests.support.torch_triton import TorchTriton
 from tests.support.trained import COUNT
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.xdist_group("workshop")]
 
 BOUGHT = ("item-03", "item-20", "item-31")
 

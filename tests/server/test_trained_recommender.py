@@ -30,6 +30,8 @@ from training.evaluation.pipeline_rows import BlendReader
 from training.ranking.blend import BlendScorer
 from training.ranking.sources import FittedSources
 
+pytestmark = pytest.mark.xdist_group("workshop")
+
 HISTORY = (
     Event("item-03", EventKind.BUY, 1_700_000_000.0),
     Event("item-20", EventKind.VIEW, 1_700_100_000.0),

@@ -22,6 +22,8 @@ from export.release.build import build_release
 from tests.support.small_model import write_model
 from tests.support.trained import COUNT, WIDTH, item_ids
 
+pytestmark = pytest.mark.xdist_group("workshop")
+
 
 class Said(Silence):
     """Keeps what was said."""

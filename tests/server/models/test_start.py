@@ -18,7 +18,7 @@ from server.triton.client import TritonClient
 from server.triton.embedded import EmbeddedTriton, EmbeddedTritonSettings
 from tests.support.running import ROOT
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.xdist_group("workshop")]
 
 
 class HarmedTriton(TritonClient):
