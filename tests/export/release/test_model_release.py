@@ -11,6 +11,7 @@ from core.ranking.features import FEATURE_NAMES
 from core.retrieval.collaborative import CollaborativeSource
 from core.retrieval.item_neighbours import NeighbourTable
 from core.retrieval.popular import PopularSource
+from core.retrieval.source import SourceQuery
 from core.scaling import POPULATION
 from domain import release_folder as layout
 from domain.errors import ModelNotUsable, ReleaseRejected
@@ -134,7 +135,7 @@ def test_tables_move_to_the_rows_of_the_release(workshop, tmp_path):
     assert (table.rows[10] == -1).all()
     assert (table.rows[12, :2].tolist(), table.rows[12, 2]) == ([11, 10], -1)
     prior = PopularSource.load(release.path / PopularSource.file)
-    assert prior.search(3, np.zeros(COUNT, bool))[0].tolist() == [59, 58, 57]
+    assert prior.search(SourceQuery(), 3, np.zeros(COUNT, bool))[0].tolist() == [59, 58, 57]
 
 
 class TestRefused:
