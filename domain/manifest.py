@@ -45,7 +45,7 @@ class EncoderEntry:
             float32.
         family: its architecture in the words of transformers, for example "bert".
         pooling: how token vectors become one: "mean", "cls" or "last".
-        query_prompt: put before what users say and were told to do; empty for none.
+        query_prompt: put before users' texts and histories; empty for none.
         passage_prompt: put before the items' texts; empty for none.
         precision: of the served file: "float32", "float16" or "int8".
     """
@@ -86,7 +86,7 @@ class GraphEntry:
 
 @dataclass(frozen=True)
 class TextEntry:
-    """What the tokenizer made of the items' texts.
+    """Counts of the items' texts as the tokenizer reads them.
 
     Attributes:
         unknown_token_share: share of all item tokens that the vocabulary does not know.
@@ -132,7 +132,7 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A release, described.
+    """Description of a release.
 
     Attributes:
         schema_version: of this manifest; a program refuses every other than its own.
@@ -141,18 +141,18 @@ class Manifest:
         item_count: number of items, rows of `vectors.npy` and labels of the graph.
         available_count: items that may be recommended.
         dimension: length of a vector.
-        encoder: what made the vectors.
+        encoder: the encoder of the vectors.
         graph: the index over them.
-        text: what the tokenizer made of the items.
-        template: how texts are made.
+        text: the items' texts as the tokenizer reads them.
+        template: makes an item's text.
         attribute_types: type of every attribute.
         files: digest and size of every file but this one, by path inside the release.
-        quality: figures the release was accepted with.
+        quality: metrics that the release was accepted with.
         parents: ids of releases this one was made from.
         built_with: versions of the libraries that made it.
         models: trained models besides the encoder, by the names `user_tower` and `ranker`.
         thresholds: least score of a candidate in a recall source (alpha), by the source's name.
-        quality_protocol: by which protocol `quality` was measured; empty where it was not.
+        quality_protocol: protocol by which `quality` was measured; empty where it was not.
     """
 
     schema_version: int

@@ -10,7 +10,7 @@ from domain.prompts import TextRole
 
 
 class Source(StrEnum):
-    """Where a candidate comes from."""
+    """Source of a candidate."""
 
     SEMANTIC_TEXT = "semantic_text"
     SEMANTIC_HISTORY = "semantic_history"
@@ -87,7 +87,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class ItemMask:
-    """Which details of an item a caller wants.
+    """The details of an item that a caller wants.
 
     Attributes:
         fields: of `title`, `text`, `available`, `attributes`.
@@ -157,7 +157,7 @@ class SourceRank:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why an item is here.
+    """Explanation of an item.
 
     Attributes:
         text: one English sentence.

@@ -46,7 +46,7 @@ class ReleaseFolder:
 
     Attributes:
         path: the folder.
-        manifest: what it says of itself; `verify` checks that the files agree.
+        manifest: its description; `verify` checks that the files agree.
     """
 
     path: Path
@@ -113,7 +113,7 @@ def _verify_files(release: ReleaseFolder, names: Iterable[str]) -> None:
     for name in names:
         entry, path = release.manifest.files[name], release.path / name
         if "\0" in name or not path.resolve().is_relative_to(release.path):
-            raise ReleaseRejected(f"{release.path}: the manifest names {name}, which is no path inside the release")
+            raise ReleaseRejected(f"{release.path}: the manifest names {name}, which is not a path inside the release")
         try:
             size, digest = path.stat().st_size, sha256_of(path)
         except OSError as error:

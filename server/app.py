@@ -45,14 +45,14 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class Gateway:
-    """One gateway: listens at once, serves when its release is verified, compared and warm."""
+    """A gateway: it listens at once, and serves when its release is verified, compared and warm."""
 
     def __init__(self, settings: Settings, on_step: Callable[[str], None] = lambda _: None) -> None:
-        """Remembers; `open` starts.
+        """Keeps the settings; `open` starts.
 
         Args:
             settings: checked. `triton` None starts the embedded Triton.
-            on_step: told what happens during start.
+            on_step: receives a line for each step of the start.
         """
         self._settings = settings
         self._on_step = on_step
@@ -236,7 +236,7 @@ class Gateway:
         self._metrics.model_up(model, up=up)
 
     async def _encoder_state(self, model: str, *, up: bool) -> None:
-        """Recommend goes on without the encoder, degraded; Embed cannot."""
+        """Reports Embed as not serving without the encoder; Recommend goes on, degraded."""
         self._metrics.encoder_up(up)
         await self._health.set(EMBEDDING, _SERVING if up else _NOT_SERVING)
 

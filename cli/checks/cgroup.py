@@ -1,4 +1,4 @@
-"""What a container, or systemd, allows this process: control groups of both versions."""
+"""Limits of a container, or of systemd, on this process: control groups of both versions."""
 
 from pathlib import Path
 

@@ -35,7 +35,7 @@ class ItemTable:
             collected: every item is appended to it, in the order of the file; None keeps none in memory.
 
         Raises:
-            ReleaseRejected: there are no items, a line is none, or an attribute's type is not the manifest's.
+            ReleaseRejected: there are no items, a line is not an item, or an attribute's type is not the manifest's.
         """
         self.attribute_types = attribute_types
         self._timestamps = frozenset(name for name, kind in attribute_types.items() if kind is AttributeType.TIMESTAMP)

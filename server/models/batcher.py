@@ -1,4 +1,4 @@
-"""Joins texts of many callers into batches for Triton: by length bucket, earliest deadline first, without waiting.
+"""Batcher of texts of many callers for Triton: by length bucket, earliest deadline first, without waiting.
 
     encode(texts) -> heap of its length bucket -> (a slot is free) -> batch -> Triton -> each caller's future
 
@@ -27,15 +27,15 @@ class EncodeBatch(Protocol):
 
 
 class BatchObserver(Protocol):
-    """Where batches are counted."""
+    """Counter of batches."""
 
     def batch_sent(self, text_count: int, real_token_count: int, padded_token_count: int) -> None:
-        """Called once for each batch."""
+        """Counts one batch."""
 
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """How batches are made.
+    """Limits of batches and of the queue.
 
     Attributes:
         buckets: padded lengths in tokens, ascending.
@@ -81,7 +81,7 @@ class _Waiting:
 
 
 class Batcher:
-    """Batches texts for one model version. Belongs to one event loop."""
+    """The queue in front of one encoder on Triton. Belongs to one event loop."""
 
     def __init__(self, encode: EncodeBatch, limits: BatchLimits, observer: BatchObserver) -> None:
         self._encode = encode
@@ -219,7 +219,7 @@ class Batcher:
             for text in batch:
                 _fail(text, EncoderUnavailable("the gateway is stopping"))
             raise
-        except Exception as error:  # every caller must hear of it, or it would wait for its deadline
+        except Exception as error:  # every caller must get it, or would wait for its deadline
             for text in batch:
                 _fail(text, error)
             return
@@ -233,14 +233,14 @@ def _end_with_callers(call: "asyncio.Task[None]", batch: Sequence[_Waiting]) -> 
     """Cancels a call once nobody waits for it any more: a stuck one must not keep its slot."""
     waiting = len(batch)
 
-    def one_is_done(_: "asyncio.Future[EncodedText]") -> None:
+    def text_done(_: "asyncio.Future[EncodedText]") -> None:
         nonlocal waiting
         waiting -= 1
         if not waiting:
             call.cancel()
 
     for text in batch:
-        text.answer.add_done_callback(one_is_done)
+        text.answer.add_done_callback(text_done)
 
 
 def _fail(text: _Waiting, error: Exception) -> None:

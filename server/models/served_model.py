@@ -1,4 +1,4 @@
-"""One version of one model on Triton: asked with arrays, recognised by canaries, with a limit on waiting calls."""
+"""One version of one model on Triton: arrays in and out, canaries to recognise it, a limit on waiting calls."""
 
 from collections.abc import Mapping
 

@@ -17,7 +17,7 @@ _RESTART_TIMEOUT_S = 30.0
 
 
 class Start(Protocol):
-    """Has Triton load a model and asks it."""
+    """One attempt: Triton loads a model and is asked with it."""
 
     def __call__(self, *, afresh: bool) -> Awaitable[None]:
         """Starts it; `afresh` unloads it first, since loading what counts as loaded does nothing."""

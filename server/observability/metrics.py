@@ -1,4 +1,4 @@
-"""What the gateway counts, for Prometheus. No user, item or text in any label."""
+"""The gateway's metrics for Prometheus. No user, item or text in any label."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ _LAG_PERIOD_S = 0.1
 
 
 class Metrics:
-    """Observes calls, recommendations, batches and the event loop. One registry a gateway."""
+    """Metrics of calls, recommendations, batches, models and the event loop. One registry a gateway."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -66,16 +66,16 @@ class Metrics:
         self._tokens.labels("padding").inc(padded_token_count - real_token_count)
 
     def release_live(self, release_id: str) -> None:
-        """Names the live release."""
+        """Records the live release's id."""
         self._release.clear()
         self._release.labels(release_id).set(1)
 
     def encoder_up(self, up: bool) -> None:
-        """Says whether the encoder answers."""
+        """Records whether the encoder answers."""
         self._encoder_up.set(up)
 
     def model_up(self, model: str, *, up: bool) -> None:
-        """Says whether a trained model answers."""
+        """Records whether a trained model answers."""
         self._model_up.labels(model).set(up)
 
     def triton_restarted(self) -> None:

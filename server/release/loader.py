@@ -1,4 +1,4 @@
-"""Loads a release: verify, read, load its models into Triton, compare canaries, warm up. Only then may it serve."""
+"""Loader of releases: verify, read, load the models into Triton, compare canaries, warm up. Only then may one serve."""
 
 import asyncio
 from collections.abc import Callable
@@ -37,7 +37,7 @@ _CALL_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True)
 class ModelLoader:
-    """Loads models into Triton.
+    """Loader of models into Triton.
 
     Attributes:
         triton: where models run.
@@ -57,7 +57,7 @@ class ModelLoader:
         Raises:
             ReleaseRejected: Triton refuses it, or answers its canaries differently.
             TritonNotUsable: Triton is not there or not under explicit control.
-            TritonUnresponsive: it went away, or the model's process stood still, at each of three attempts.
+            TritonUnresponsive: it ended, or the model's process stood still, at each of three attempts.
             StorageError: the model repository cannot be written.
         """
         run = asyncio.get_running_loop().run_in_executor
@@ -146,7 +146,7 @@ async def _warm_up(model: ServedModel) -> None:
 
 @dataclass(frozen=True)
 class ReleaseLoader:
-    """Loads releases.
+    """Loader of releases.
 
     Attributes:
         models: loads their models.

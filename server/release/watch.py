@@ -22,7 +22,7 @@ class ModelListener(Protocol):
     """Receiver of a model's state."""
 
     async def __call__(self, model: str, *, up: bool) -> None:
-        """Called at the start and at each change, with the model's name."""
+        """Receives the model's name and state, at the start and at each change."""
 
 
 class Gate(Protocol):
@@ -37,7 +37,7 @@ class Gate(Protocol):
 
 @dataclass(frozen=True)
 class ModelWatch:
-    """Watches one model of the live release.
+    """Watch over one model of the live release.
 
     Attributes:
         loader: loads the model again.

@@ -17,7 +17,7 @@ from shortlist.v1 import embedding_pb2_grpc as pb_grpc
 
 
 class EmbedServicer(pb_grpc.EmbeddingServiceServicer):
-    """Serves Embed."""
+    """Servicer of Embed."""
 
     def __init__(self, live: Callable[[], LiveRelease], limits: RequestLimits) -> None:
         self._live = live

@@ -20,21 +20,21 @@ from server.rpc.status import DETAILS_KEY, INTERNAL, CallStatus, MalformedMessag
 _OURS = "/shortlist.v1."
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _STOPPING = "the gateway is stopping; try another replica"
-# A caller who was just answered comes again within this time, and shall hear that rather than grpc's own end.
+# A caller who was just answered comes again within this time, and gets that answer rather than grpc's own end.
 _QUIET_S = 0.1
 _POLL_S = 0.02
 
 
 class CallObserver(Protocol):
-    """Where calls are counted."""
+    """Counter of calls."""
 
     def call_ended(self, method: str, code: str, seconds: float) -> None:
-        """Called once for each call."""
+        """Counts one call."""
 
 
 @dataclass(frozen=True)
 class DeadlineLimits:
-    """What becomes of a caller's deadline.
+    """Limits on callers' deadlines.
 
     Attributes:
         default_s: for a call without one.
@@ -46,16 +46,16 @@ class DeadlineLimits:
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Wraps the unary handlers of `shortlist.v1`; health and reflection pass untouched."""
+    """Interceptor of the unary handlers of `shortlist.v1`; health and reflection pass untouched."""
 
     def __init__(self, limits: DeadlineLimits, max_reply_bytes: int, observer: CallObserver) -> None:
-        """Remembers.
+        """Keeps the limits.
 
         Args:
-            limits: what becomes of callers' deadlines.
+            limits: on callers' deadlines.
             max_reply_bytes: a larger reply is refused here, with a reason. Not above what the server may send: grpc
                 itself refuses without one, after the call was counted as answered.
-            observer: where calls are counted.
+            observer: counts calls.
         """
         self._limits = limits
         self._max_reply_bytes = max_reply_bytes
@@ -159,7 +159,7 @@ async def _answer(handler: grpc.RpcMethodHandler, raw: bytes, context: grpc.aio.
     try:
         request = handler.request_deserializer(raw)
     except DecodeError as error:
-        raise MalformedMessage("the bytes are no message of this method's request type") from error
+        raise MalformedMessage("the bytes are not a message of this method's request type") from error
     try:
         async with asyncio.timeout_at(call.deadline.at_s):
             return await handler.unary_unary(request, context)

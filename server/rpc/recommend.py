@@ -24,17 +24,17 @@ _INLINE_BYTES = 16_384
 
 
 class RecommendObserver(Protocol):
-    """Where answers are counted."""
+    """Counter of answers."""
 
     def recommended(self, answer: Recommendation) -> None:
-        """Called once for each answer."""
+        """Counts one answer."""
 
     def entry_failed(self, error: Exception) -> None:
-        """Called for each entry of a batch that failed for no reason of its caller."""
+        """Counts an entry of a batch that failed for no reason of its caller."""
 
 
 class RecommendServicer(pb_grpc.RecommenderServiceServicer):
-    """Serves Recommend and BatchRecommend."""
+    """Servicer of Recommend and BatchRecommend."""
 
     def __init__(self, recommender: Recommender, limits: RequestLimits, observer: RecommendObserver) -> None:
         self._recommender = recommender
@@ -50,7 +50,7 @@ class RecommendServicer(pb_grpc.RecommenderServiceServicer):
         self, request: pb.BatchRecommendRequest, context: grpc.aio.ServicerContext
     ) -> pb.BatchRecommendResponse:
         parse_batch(request, self._limits)
-        entries = await asyncio.gather(*(self._entry(one) for one in request.requests))
+        entries = await asyncio.gather(*(self._entry(entry) for entry in request.requests))
         return pb.BatchRecommendResponse(entries=entries)
 
     async def _recommend(self, request: pb.RecommendRequest, since_s: float) -> pb.RecommendResponse:
@@ -79,7 +79,7 @@ class RecommendServicer(pb_grpc.RecommenderServiceServicer):
     async def _entry(self, request: pb.RecommendRequest) -> pb.BatchRecommendEntry:
         try:
             return pb.BatchRecommendEntry(response=await self._recommend(request, time.monotonic()))
-        except Exception as error:  # one entry's error never fails the others
+        except Exception as error:  # an entry's error never fails the others
             status = status_of(error)
             if status is None:
                 self._observer.entry_failed(error)

@@ -22,8 +22,8 @@ def recommend_reply(answer: domain.Recommendation, call: Call) -> pb.RecommendRe
         items=[_item(item) for item in answer.items],
         release_id=answer.release_id,
         degradations=[
-            pb.Degradation(reason=f"DEGRADATION_REASON_{one.reason.name}", detail=one.detail)
-            for one in answer.degradations
+            pb.Degradation(reason=f"DEGRADATION_REASON_{degradation.reason.name}", detail=degradation.detail)
+            for degradation in answer.degradations
         ],
         shortfall_count=answer.shortfall_count,
         unknown_token_share=answer.unknown_token_share,

@@ -36,7 +36,7 @@ class TritonClient:
     """One channel to one Triton. Use it from one event loop, any number of calls at once."""
 
     def __init__(self, address: str, key: AccessKey | None = None) -> None:
-        """Remembers the address; `open` connects.
+        """Keeps the address; `open` connects.
 
         Args:
             address: HOST:PORT of Triton's gRPC endpoint.
@@ -51,7 +51,7 @@ class TritonClient:
 
     @property
     def address(self) -> str:
-        """HOST:PORT of the Triton asked."""
+        """HOST:PORT of the Triton that is called."""
         return self._address
 
     async def open(self) -> None:
@@ -73,7 +73,7 @@ class TritonClient:
         await self.aclose()
 
     async def is_live(self) -> bool:
-        """Whether a Triton answers and takes calls, whatever models it has."""
+        """Returns whether a Triton answers and takes calls, with any models or none."""
         try:
             answer = await self._call("ServerReady", service_pb2.ServerReadyRequest(), _PROBE_TIMEOUT_S)
         except grpc.RpcError:
@@ -81,7 +81,7 @@ class TritonClient:
         return bool(answer.ready)
 
     async def server_id(self) -> str:
-        """The server's own name, as given with its --id.
+        """Returns the server's own name, the value of its --id.
 
         Raises:
             ModelUnavailable: no answer.
@@ -120,7 +120,7 @@ class TritonClient:
             timeout_s: for loading and warming up, in seconds.
 
         Raises:
-            ReleaseRejected: Triton refuses, with Triton's reason; or `config_text` is no configuration.
+            ReleaseRejected: Triton refuses, with Triton's reason; or `config_text` is not a configuration.
             TritonNotUsable: no Triton is there, or it was started without explicit model control.
             TritonUnresponsive: the model's process died or stood still.
             DeadlineExceeded: not ready in time; Triton may go on loading.
@@ -159,7 +159,7 @@ class TritonClient:
                 raise failures.of_load(error, self._address, f"unload {model}", timeout_s) from error
 
     async def ready_versions(self, model: str) -> tuple[int, ...]:
-        """The versions of a model that Triton serves now, ascending; none where it has no such model.
+        """Returns the versions of a model that Triton serves now, ascending; none where it has no such model.
 
         Raises:
             TritonNotUsable: no Triton is there.
@@ -173,7 +173,7 @@ class TritonClient:
         return tuple(sorted(int(entry.version) for entry in index.models if entry.name == model and entry.version))
 
     async def model_ready(self, model: str, version: int) -> bool:
-        """Whether Triton says that this version can be asked; False too where no Triton answers.
+        """Returns whether Triton says that this version can be asked; False too where no Triton answers.
 
         It still says so after the model's Python stub died: only `infer` tells, and `unload`, then `load`, repairs it.
         """
@@ -202,7 +202,7 @@ class TritonClient:
         Raises:
             DeadlineExceeded: no answer in time.
             ModelUnavailable: Triton cannot answer now, or answers something else.
-            TritonUnresponsive: Triton went away, or the model's process died or stood still.
+            TritonUnresponsive: Triton ended, or the model's process died or stood still.
         """
         request = messages.tensor_request(model, version, inputs, output)
         row_count = len(next(iter(inputs.values())))
@@ -236,7 +236,7 @@ class TritonClient:
                 pause_s = min(2 * pause_s, _POLL_LONGEST_S)
 
     async def _unavailable_reason(self, model: str, version: int) -> str | None:
-        """Why Triton will not serve it, or None while it may still come."""
+        """Returns why Triton will not serve it, or None while it may still come."""
         try:
             index = await self._call("RepositoryIndex", service_pb2.RepositoryIndexRequest(), _PROBE_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:

@@ -17,16 +17,16 @@ def load_config(model: str, config_text: str, versions: Sequence[int]) -> str:
     """Returns the configuration that a load brings along: config.pbtxt as JSON, with exactly these versions.
 
     Raises:
-        ReleaseRejected: the text is no Triton model configuration.
-        ValueError: no version is given.
+        ReleaseRejected: the text is not a Triton model configuration.
+        ValueError: `versions` is empty.
     """
     if not versions:
-        raise ValueError("no version given to load")
+        raise ValueError("no version to load")
     config = model_config_pb2.ModelConfig()
     try:
         text_format.Parse(config_text, config)
     except text_format.ParseError as error:
-        raise ReleaseRejected(f"the config.pbtxt of {model} is no Triton model configuration: {error}") from error
+        raise ReleaseRejected(f"the config.pbtxt of {model} is not a Triton model configuration: {error}") from error
     config.name = model
     config.version_policy.specific.versions[:] = list(versions)
     return json_format.MessageToJson(config, preserving_proto_field_name=True, indent=None)
@@ -60,11 +60,11 @@ def read_matrix(response: Any, row_count: int, output: str) -> NDArray[np.float3
     """Returns the one output of an answer, float32 [row_count, d], read-only and finite.
 
     Raises:
-        ModelUnavailable: the answer is no such array.
+        ModelUnavailable: the answer is another array.
     """
     outputs = list(response.outputs)
-    if [found.name for found in outputs] != [output] or len(response.raw_output_contents) != 1:
-        raise ModelUnavailable(f"Triton answered {[found.name for found in outputs]}, expected [{output!r}]")
+    if [tensor.name for tensor in outputs] != [output] or len(response.raw_output_contents) != 1:
+        raise ModelUnavailable(f"Triton answered {[tensor.name for tensor in outputs]}, expected [{output!r}]")
     answer, content = outputs[0], response.raw_output_contents[0]
     shape = list(answer.shape)
     if answer.datatype != "FP32" or len(shape) != 2 or shape[0] != row_count or shape[1] < 1:

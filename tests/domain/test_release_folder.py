@@ -92,7 +92,7 @@ def test_a_manifest_that_names_a_path_outside_the_release_is_refused(tmp_path, n
     (tmp_path / "outside").write_bytes(b"x")
     folder = make(tmp_path, extra_files=(name,))
     (folder / "link").symlink_to(tmp_path / "outside")
-    with pytest.raises(ReleaseRejected, match="no path inside the release"):
+    with pytest.raises(ReleaseRejected, match="not a path inside the release"):
         verify(open_release(folder))
 
 

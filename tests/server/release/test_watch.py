@@ -102,7 +102,7 @@ async def watched(request, tmp_path):
 
 
 async def until(holds):
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(15):  # a traceback in the log takes its time on a busy machine
         while not holds():
             await asyncio.sleep(0.005)
 
@@ -170,7 +170,7 @@ async def test_an_unavailable_model_is_suspended_and_a_slow_one_is_not(watched):
 
 
 async def test_an_unforeseen_failure_does_not_end_the_watch(watched):
-    watched.triton.errors = [ValueError("unforeseen")] * 3
+    watched.triton.errors = [ValueError("unforeseen")]
     await until(lambda: not watched.triton.errors)
     watched.triton.answer = EncoderUnavailable("gone")
     await until(lambda: watched.states == [True, False])

@@ -148,7 +148,7 @@ async def test_a_server_that_is_no_triton(client):
 
 
 async def test_a_configuration_that_does_not_parse_is_refused(client):
-    with pytest.raises(ReleaseRejected, match="no Triton model configuration"):
+    with pytest.raises(ReleaseRejected, match="not a Triton model configuration"):
         await client.load("encoder", "name: encoder nonsense", [1], timeout_s=1)
     with pytest.raises(ValueError, match="no version"):
         await client.load("encoder", encoder_config(), [], timeout_s=1)
