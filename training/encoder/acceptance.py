@@ -18,6 +18,7 @@ from training.encoder.folder import prompts_of
 from training.encoder.pairs import PairSource
 from training.encoder.text_projection import ItemTexts, MapShape, ProjectionChoice, TextMapFit
 from training.encoder.trainer import TuningRun
+from training.processes import process_count
 
 _BATCH_SIZE = 64
 _HELD_SHARE = 0.1
@@ -125,7 +126,10 @@ def tune_base(
         _figures(ground, fold, tuning.choice),
         _figures(ground.with_vectors(vectors), fold, tuning.choice),
     )
-    progress.step(f"fine-tuned {tuned.steps} steps in {tuned.seconds:.0f} s: {verdict.after}; before: {verdict.before}")
+    together = f" with {process_count()} processes" if process_count() > 1 else ""
+    progress.step(
+        f"fine-tuned {tuned.steps} steps in {tuned.seconds:.0f} s{together}: {verdict.after}; before: {verdict.before}"
+    )
     return verdict
 
 

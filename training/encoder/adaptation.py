@@ -20,9 +20,8 @@ from sentence_transformers.sentence_transformer.losses import (
 )
 
 from domain.errors import NothingToLearnFrom
-from training.encoder.early_stopping import TuningWatch
 from training.encoder.folder import base_modules, prompts_of, rebuilt
-from training.encoder.trainer import FineTuneData, TuningRun, pace_of, run_trainer, trainer_arguments
+from training.encoder.trainer import FineTuneData, TuningRun, run_trainer
 
 _HELD_SHARE = 0.1
 _MOST_HELD = 500
@@ -112,13 +111,13 @@ def adapt(model: SentenceTransformer, texts: Sequence[str], settings: Adaptation
     adapted = rebuilt(model, base_modules(copy.deepcopy(model)))
     adapted.max_seq_length = settings.max_tokens
     before = halves_found(adapted, held)
-    watch = TuningWatch(adapted, lambda candidate: halves_found(candidate, held), pace_of(settings), run.progress)
-    arguments = trainer_arguments(settings, run, {"prompts": prompts_of(model).passage or None})
-    run_trainer(adapted, FineTuneData(_examples(rest, settings, generator), _loss(adapted, settings)), arguments, watch)
-    better = watch.best > before
+    options = {"prompts": prompts_of(model).passage or None}
+    data = FineTuneData(_examples(rest, settings, generator), _loss(adapted, settings), options)
+    after = run_trainer(adapted, data, lambda candidate: halves_found(candidate, held), settings, run).score
+    better = after > before
     result = adapted if better else rebuilt(model, base_modules(model))
     result.max_seq_length = model.max_seq_length
-    return Adapted(result.eval(), before, watch.best, better)
+    return Adapted(result.eval(), before, after, better)
 
 
 def halves_found(model: SentenceTransformer, texts: Sequence[str]) -> float:

@@ -23,10 +23,10 @@ from sentence_transformers.util import all_gather, all_gather_with_grad, get_ran
 from torch import Tensor
 
 from domain.errors import NothingToLearnFrom
-from training.encoder.early_stopping import TuningWatch
 from training.encoder.folder import base_modules, rebuilt
 from training.encoder.pairs import Pairs, PairSettings, PairSource, draw_pairs
-from training.encoder.trainer import FineTuneData, TuningRun, pace_of, run_trainer, trainer_arguments
+from training.encoder.trainer import FineTuneData, TuningRun, run_trainer
+from training.processes import process_count
 from training.processor import native_bfloat16, without_dropout
 
 
@@ -134,7 +134,7 @@ def fine_tune(
     settings: ContrastiveSettings,
     run: TuningRun,
 ) -> FineTuned:
-    """Trains a copy of the encoder's base; blocking. Under `torchrun` every process calls it alike.
+    """Trains a copy of the encoder's base; blocking. Under `torchrun` the first process calls it, the others take part.
 
     Args:
         model: whose transformer and pooling are the start; it stays as it is.
@@ -147,7 +147,7 @@ def fine_tune(
         NothingToLearnFrom: no user has two items with text.
     """
     started = time.monotonic()
-    batch = settings.batch_size * settings.accumulation
+    batch = settings.batch_size * settings.accumulation * process_count()
     settings = dataclasses.replace(
         settings, steps=min(settings.steps, -(-settings.passes * source.consumed.nnz // batch))
     )
@@ -162,16 +162,15 @@ def fine_tune(
     pairs = draw_pairs(source, settings.steps * batch, settings.pairs, run.seed)
     if not pairs.anchors:
         raise NothingToLearnFrom("no user has two items with a text, so there is no pair to fine-tune an encoder on")
-    watch = TuningWatch(tuned, judge, pace_of(settings), run.progress)
-    more = {"gradient_accumulation_steps": settings.accumulation, "dataloader_drop_last": True}
+    options = {"gradient_accumulation_steps": settings.accumulation, "dataloader_drop_last": True}
     rate = settings.lora_learning_rate if use_lora else settings.learning_rate
-    arguments = trainer_arguments(dataclasses.replace(settings, learning_rate=rate), run, more)
-    exercise = FineTuneData(_dataset(pairs), CoConsumptionLoss(tuned, pairs, source.consumed, settings))
-    state = run_trainer(tuned, exercise, arguments, watch)
+    loss = CoConsumptionLoss(tuned, pairs, source.consumed, settings)
+    data = FineTuneData(_dataset(pairs), loss, options)
+    result = run_trainer(tuned, data, judge, dataclasses.replace(settings, learning_rate=rate), run)
     if use_lora:
         tuned[0].model = tuned[0].model.merge_and_unload()
     tuned.max_seq_length = model.max_seq_length
-    return FineTuned(tuned.eval(), watch.best, state.global_step, time.monotonic() - started)
+    return FineTuned(tuned.eval(), result.score, result.steps, time.monotonic() - started)
 
 
 class CoConsumptionLoss(CachedLossMixin, torch.nn.Module):

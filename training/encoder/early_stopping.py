@@ -4,17 +4,15 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
-import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from domain.progress import Progress
+from training.processes import agreed
 from training.processor import attention_for_reading
 
-_T = TypeVar("_T")
 _WARM_UP = 0.1
 
 
@@ -79,7 +77,7 @@ class TuningWatch(TrainerCallback):
         if due or self._elapsed - self._judged > max(pace.seconds_between, 2 * self._judging):
             self._ask(state)
         over = self._elapsed > pace.max_seconds
-        if _agreed(over or self._in_vain >= pace.patience):
+        if over or self._in_vain >= pace.patience:
             control.should_training_stop = True
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object) -> None:
@@ -96,10 +94,7 @@ class TuningWatch(TrainerCallback):
 
     def _ask(self, state: TrainerState) -> None:
         began = self._agreed_time()
-        self._model.eval()
-        with attention_for_reading():
-            score = self._judge(self._model)
-        self._model.train()
+        score = agreed(self._score)
         self._observer.metric("encoder/validation_ndcg_at_100", state.global_step, score)
         self._observer.step(f"fine-tuning, step {state.global_step}: NDCG@100 {score:.4f}")
         self._in_vain += 1
@@ -109,14 +104,13 @@ class TuningWatch(TrainerCallback):
         self._judged, self._judged_step = self._agreed_time(), state.global_step
         self._judging = self._judged - began
 
+    def _score(self) -> float:
+        self._model.eval()
+        with attention_for_reading():
+            score = self._judge(self._model)
+        self._model.train()
+        return score
+
     def _agreed_time(self) -> float:
-        return _agreed(time.monotonic() - self._started)
-
-
-def _agreed(answer: _T) -> _T:
-    """The first process's answer, for all: clocks differ, and one that stops alone leaves the others waiting."""
-    if not (torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1):
-        return answer
-    shared = [answer]
-    torch.distributed.broadcast_object_list(shared, src=0)
-    return shared[0]
+        """Clocks differ, and a process that stops alone leaves the others waiting."""
+        return agreed(lambda: time.monotonic() - self._started)

@@ -1,7 +1,8 @@
 """What every fine-tuning of an encoder has in common: the library's trainer, at this program's pace."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,10 +14,11 @@ from sentence_transformers import (
     SentenceTransformerTrainingArguments,
 )
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import PrinterCallback, TrainerState
+from transformers import PrinterCallback
 
-from domain.progress import Progress
+from domain.progress import Progress, SilentProgress
 from training.encoder.early_stopping import TuningPace, TuningWatch
+from training.processes import process_count, share
 from training.processor import attention_for_learning, native_bfloat16
 
 
@@ -57,39 +59,85 @@ class TuningRun:
 
 @dataclass(frozen=True)
 class FineTuneData:
-    """What is trained on.
+    """Training examples and the loss over them.
 
     Attributes:
         examples: a column a tower, and maybe labels.
-        loss: over them.
+        loss: over them; holds the model.
+        options: of the library's trainer, beyond those that every fine-tuning has.
     """
 
     examples: Dataset
     loss: torch.nn.Module
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TuningResult:
+    """Result of a fine-tuning.
+
+    Attributes:
+        score: the highest score on validation.
+        steps: that were made.
+    """
+
+    score: float
+    steps: int
 
 
 def run_trainer(
     model: SentenceTransformer,
-    exercise: FineTuneData,
-    arguments: SentenceTransformerTrainingArguments,
-    watch: TuningWatch,
-) -> TrainerState:
-    """Trains the model in place, from the last checkpoint where there is one, and leaves its best state in it."""
-    trainer = _PacedTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=exercise.examples,
-        loss=exercise.loss,
-        callbacks=[watch],
-    )
+    data: FineTuneData,
+    evaluate: Callable[[SentenceTransformer], float],
+    settings: TuningSettings,
+    run: TuningRun,
+) -> TuningResult:
+    """Trains the model in place, from the last checkpoint where there is one, and leaves its best state in it.
+
+    The other processes of a `torchrun` take part; they compute gradients only, evaluation is the first one's.
+
+    Args:
+        model: to be trained.
+        data: what it is trained on.
+        evaluate: returns the score on validation; higher is better.
+        settings: of the fine-tuning.
+        run: folder of checkpoints, seed and progress.
+    """
+    if process_count() > 1:
+        device = model.device
+        data.loss.cpu()  # another process would restore the tensors on this one's GPU
+        share(partial(_take_part, model.cpu(), data, settings, run.checkpoint, run.seed))
+        data.loss.to(device)
+        model.to(device)
+    return _train(model, data, evaluate, settings, run)
+
+
+def _take_part(
+    model: SentenceTransformer, data: FineTuneData, settings: TuningSettings, checkpoint: Path, seed: int
+) -> SentenceTransformer:
+    """Trains beside the first process; returns the model in the state that the first one has, too."""
+    _train(model, data, lambda _: 0.0, settings, TuningRun(checkpoint, seed, SilentProgress()))
+    return model
+
+
+def _train(
+    model: SentenceTransformer,
+    data: FineTuneData,
+    evaluate: Callable[[SentenceTransformer], float],
+    settings: TuningSettings,
+    run: TuningRun,
+) -> TuningResult:
+    watch = TuningWatch(model, evaluate, pace_of(settings), run.progress)
+    arguments = trainer_arguments(settings, run, data.options)
+    trainer = _PacedTrainer(model=model, args=arguments, train_dataset=data.examples, loss=data.loss, callbacks=[watch])
     trainer.watch = watch
-    trainer.remove_callback(PrinterCallback)  # the observer tells what people want to hear
-    last = last_checkpoint(Path(arguments.output_dir))
+    trainer.remove_callback(PrinterCallback)  # `progress` prints what people want to read
+    last = last_checkpoint(run.checkpoint)
     with attention_for_learning():
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     watch.finish(trainer.state)
     trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)  # it would go on in bfloat16
-    return trainer.state
+    return TuningResult(watch.best, trainer.state.global_step)
 
 
 class _PacedTrainer(SentenceTransformerTrainer):
