@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from training.fit import Resume
 from training.run.dataset import BaseEncoder, TrainingData
 from training.run.load import DataRequest, load_data
-from training.sequence.figures import scorer_figures
-from training.sequence.fit import Resume
 from training.sequence.gpt2 import Gpt2Settings, train_gpt2_baseline
+from training.sequence.metrics import scorer_metrics
 from training.sequence.sasrec import SasrecSettings, train_sasrec
 from training.sequence.user_tower.ensemble import train_user_tower
 from training.sequence.user_tower.settings import UserTowerSettings
@@ -57,7 +57,7 @@ def main() -> int:
     line = f"{args.data.name} {args.model} seed {args.seed}: validation {model.validation}"
     if not args.validation_only:
         part = training_data.split.tests[0]
-        line += f", test ({len(part.cases):,} users) {scorer_figures(model, part)}"
+        line += f", test ({len(part.cases):,} users) {scorer_metrics(model, part)}"
     sys.stdout.write(f"{line}, {time.monotonic() - started:.0f} s\n")
     return 0
 

@@ -198,14 +198,14 @@ def _softmax_mf(split: Split, _: int, progress: Progress) -> Scorer:
 
 
 def _sasrec(split: Split, seed: int, progress: Progress) -> Scorer:
-    from training.sequence.fit import Resume
+    from training.fit import Resume
     from training.sequence.sasrec import SasrecSettings, train_sasrec
 
     return train_sasrec(split, SasrecSettings(), Resume(seed, "", None), progress)
 
 
 def _gpt2(split: Split, seed: int, progress: Progress) -> Scorer:
-    from training.sequence.fit import Resume
+    from training.fit import Resume
     from training.sequence.gpt2 import Gpt2Settings, train_gpt2_baseline
 
     return train_gpt2_baseline(split, Gpt2Settings(), Resume(seed, "", None), progress)

@@ -66,6 +66,18 @@ def validation_ndcg(scorer: Scorer, part: EvalSet) -> float:
     return float(np.concatenate(found).mean())
 
 
+def ndcg_validation(build: Callable[[], Scorer], part: EvalSet | None) -> Callable[[], dict[str, float]] | None:
+    """Returns the validation of a model while it trains, by NDCG@100; None without validation cases.
+
+    Args:
+        build: returns a scorer with the present weights.
+        part: validation cases.
+    """
+    if part is None or not part.cases:
+        return None
+    return lambda: {"ndcg_at_100": validation_ndcg(build(), part)}
+
+
 def _differing(setting: object, tried: Sequence[object]) -> str:
     """Says what sets one of these settings apart from the others, for example `ease.regularisation 30`."""
     plain = [_flat("", one) for one in tried]

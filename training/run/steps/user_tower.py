@@ -11,10 +11,10 @@ from domain.errors import ModelNotUsable
 from training.collaborative.popularity import fit_popularity
 from training.encoder.item_vectors import item_vectors
 from training.encoder.semantic import SemanticScorer
+from training.fit import Resume
 from training.run.dataset import TrainingData
 from training.run.folder import StepRecord, digest, write_json
 from training.run.item_facts import item_facts
-from training.sequence.fit import Resume
 from training.sequence.user_tower.ensemble import UserTower, train_user_tower
 from training.sequence.user_tower.settings import UserTowerSettings
 from training.sequence.user_tower.warm_start import EarlierTower, carry_over, open_tower

@@ -14,8 +14,8 @@ from domain.errors import ModelNotUsable, NothingToLearnFrom
 from domain.progress import Progress
 from networks.storage import load_user_tower, read_settings, save_user_tower
 from networks.user_tower_ensemble import UserTowerGroup, unit_states
-from training.sequence.figures import RankingFigures, ranking_figures
-from training.sequence.fit import Resume
+from training.fit import Resume
+from training.sequence.metrics import RankingMetrics, ranking_metrics
 from training.sequence.packing import event_table, pack, sliding_windows
 from training.sequence.user_tower.loss import packed_states, places, targeted
 from training.sequence.user_tower.member import TrainingSet, chunks, last_states, train_member
@@ -37,7 +37,7 @@ class UserTower:
     network: UserTowerGroup
     content: Tensor | None
     settings: UserTowerSettings
-    validation: RankingFigures | None = None
+    validation: RankingMetrics | None = None
 
     @torch.no_grad()
     def user_vectors(self, histories: Sequence[EventSequence]) -> np.ndarray:
@@ -113,7 +113,7 @@ class UserTower:
             network,
             None if content is None else torch.from_numpy(np.ascontiguousarray(content, np.float32)),
             UserTowerSettings(**training | {"members": len(network.members)}),
-            None if figures is None else RankingFigures(**figures),
+            None if figures is None else RankingMetrics(**figures),
         )
 
     def _states(self, histories: Sequence[EventSequence]) -> Tensor:
@@ -149,7 +149,7 @@ def train_user_tower(
     with torch.no_grad():
         items = network.items(lesson.content, torch.arange(len(split.item_ids)))
         states = tower._states([case.history for case in split.validation.cases])
-    figures = ranking_figures(states, items, split.validation)
+    figures = ranking_metrics(states, items, split.validation)
     if len(members) > 1:
         progress.step(
             f"user_tower: {len(members)} members, validation R@10 {figures.recall:.4f}, NDCG@10 {figures.ndcg:.4f}"

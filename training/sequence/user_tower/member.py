@@ -11,8 +11,8 @@ from core.events import EventSequence
 from domain.event import EventKind
 from domain.progress import Progress
 from networks.user_tower import ITEM_DEVIATION, TowerDropout, UserTowerNetwork, UserTowerShape
-from training.sequence.figures import RankingFigures, ranking_figures
-from training.sequence.fit import FitPlan, Resume, TrainableModel, fit
+from training.fit import FitPlan, Metrics, Resume, TrainableModel, fit, gradient_steps
+from training.sequence.metrics import ranking_metrics
 from training.sequence.packing import (
     EventTable,
     event_table,
@@ -87,26 +87,21 @@ def train_member(lesson: TrainingSet, place: int, resume: Resume, progress: Prog
     loss = TowerLoss(network, lesson.content, plan, lesson.counts)
     average = weight_average(network, settings.averaging)
 
-    def train_epoch(rng: np.random.Generator) -> float:
-        losses = []
+    def losses(rng: np.random.Generator) -> Iterator[Tensor]:
         windows = sliding_windows(lesson.table, settings.length + 1, rng)
         for batch in training_batches(lesson.table, windows, slots=settings.batch, length=settings.length, rng=rng):
-            found = loss(batch, rng)
-            optimizer.zero_grad()
-            found.backward()
-            optimizer.step()
-            average.update_parameters(network)
-            losses.append(found.item())
-        return float(np.mean(losses))
+            yield loss(batch, rng)
+
+    def train_epoch(rng: np.random.Generator) -> float:
+        return gradient_steps(optimizer, losses(rng), lambda: average.update_parameters(network))
 
     @torch.no_grad()
-    def validate() -> RankingFigures:
+    def validate() -> Metrics:
         items = average.module.items(lesson.content, torch.arange(len(split.item_ids)))
         histories = [case.history for case in split.validation.cases]
-        figures: RankingFigures = ranking_figures(
-            last_states(average.module, lesson.content, histories), items, split.validation
-        )
-        return figures
+        states = last_states(average.module, lesson.content, histories)
+        metrics: Metrics = ranking_metrics(states, items, split.validation).by_name()
+        return metrics
 
     name = f"user_tower_{place + 1}" if place else "user_tower"
     epochs = FitPlan(name, settings.epochs, settings.patience)

@@ -14,7 +14,7 @@ from networks.storage import for_catalogue, save_network
 from networks.user_tower_ensemble import UserTowerGroup
 from networks.user_tower_state import TowerEvent, UserTowerState, step
 from tests.support.sequences import ITEM_COUNT, Recorder, history, ring_split, ring_vectors
-from training.sequence.fit import Resume
+from training.fit import Resume
 from training.sequence.user_tower.ensemble import UserTower, train_user_tower
 from training.sequence.user_tower.member import last_states
 from training.sequence.user_tower.settings import UserTowerSettings

@@ -8,7 +8,7 @@ import torch
 
 from domain.errors import ModelNotUsable
 from tests.support.sequences import ITEM_COUNT, Recorder, history, ring_split, ring_vectors
-from training.sequence.fit import Resume
+from training.fit import Resume
 from training.sequence.user_tower.ensemble import train_user_tower
 from training.sequence.user_tower.settings import UserTowerSettings
 from training.sequence.user_tower.warm_start import carry_over, open_tower
