@@ -25,8 +25,9 @@ from core.retrieval.int8_vectors import Int8Vectors
 from datafiles.items import read_items
 from export.encoder.source import EncoderSource, resolve_encoder
 from training.distillation.fragments import cut_fragments
-from training.distillation.layer_student import LayerStudentSettings
-from training.distillation.static_student import StaticStudentSettings, train_static_student
+from training.distillation.layer_training import LayerStudentSettings
+from training.distillation.static_fit import StaticStudentSettings
+from training.distillation.static_student import train_static_student
 from training.distillation.student_encoder import StudentEncoderSettings, StudentInputs, train_student_encoder
 from training.encoder.folder import base_modules, load_encoder
 from training.encoder.item_vectors import item_vectors

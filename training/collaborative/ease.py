@@ -79,7 +79,7 @@ def fit_ease(
         item_count: n.
         settings: of the ridge.
         side: float32[n, d], for example centred content vectors; each row is brought to unit length.
-        side_weight: what a unit of likeness in it counts, in users who like both.
+        side_weight: what a unit of similarity in it counts, in users who like both.
 
     Raises:
         ValueError: no history holds an item, or lambda is not above 0.
@@ -95,7 +95,7 @@ def fit_ease(
 
 
 def _side_rows(side: np.ndarray, weight: float) -> np.ndarray:
-    """Returns float32[d, m], whose inner products are the likenesses of float32[m, d] times the weight."""
+    """Returns float32[d, m], whose inner products are the similarities of float32[m, d] times the weight."""
     lengths = np.linalg.norm(side, axis=1, keepdims=True)
     scaled = np.sqrt(weight) * side / np.maximum(lengths, 1e-9)
     return np.ascontiguousarray(scaled.T, dtype=np.float32)

@@ -19,7 +19,7 @@ class ItemNeighboursSettings:
 
     Attributes:
         count: neighbours kept by item.
-        shrinkage: added to the norms' product, so that few common users make little likeness.
+        shrinkage: added to the norms' product, so that few common users make little similarity.
         tried: (count, shrinkage) pairs that `choose_item_neighbours` compares.
     """
 
@@ -74,15 +74,15 @@ class UserNeighbours:
         self._settings = settings
 
     def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
-        """Returns float32[B, n]: the neighbours' likenesses summed by item."""
+        """Returns float32[B, n]: the neighbours' similarities summed by item."""
         chosen = interaction_matrix(histories, self._matrix.shape[1])
         scale = np.outer(np.sqrt(chosen.sum(axis=1)), self._norms) + self._settings.shrinkage
-        likeness = (chosen @ self._matrix.T).toarray() / np.maximum(scale, 1e-9)
+        similarity = (chosen @ self._matrix.T).toarray() / np.maximum(scale, 1e-9)
         count = self._settings.count
-        if count < likeness.shape[1]:
-            edge = np.partition(likeness, -count, axis=1)[:, -count]
-            likeness[likeness < edge[:, None]] = 0
-        return np.asarray((csr_array(likeness) @ self._matrix).toarray(), np.float32)
+        if count < similarity.shape[1]:
+            edge = np.partition(similarity, -count, axis=1)[:, -count]
+            similarity[similarity < edge[:, None]] = 0
+        return np.asarray((csr_array(similarity) @ self._matrix).toarray(), np.float32)
 
 
 def fit_item_neighbours(

@@ -1,4 +1,4 @@
-"""Parts of texts, so that a student learns short texts and half-told items too: what queries look like."""
+"""Fragments of texts as further training texts, so that a student also learns texts as short as queries."""
 
 import re
 from collections.abc import Sequence
@@ -52,8 +52,8 @@ def cut_fragments(texts: Sequence[str], per_text: float, seed: int) -> Fragments
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """Texts to distil from.
+class TextSample:
+    """Texts that a student is distilled from.
 
     Attributes:
         texts: whole texts, distinct, then fragments.
@@ -66,10 +66,10 @@ class TrainingData:
     held: np.ndarray
 
 
-def sample_material(
+def sample_texts(
     texts: Sequence[str], fragments_per_text: float, most_texts: int, held_out: float, seed: int
-) -> TrainingData:
-    """Draws what a student learns from, at most `most_texts` in all, and which share of it is held out.
+) -> TextSample:
+    """Draws texts and fragments, at most `most_texts` in all, and the share of them that is held out.
 
     Raises:
         EncoderNotUsable: no text has anything in it.
@@ -83,7 +83,7 @@ def sample_material(
     kept = np.sort(rng.permutation(len(pieces.texts))[: most_texts - len(distinct)])
     sources = np.concatenate([np.arange(len(distinct)), pieces.source[kept]])
     held = sources < round(held_out * len(distinct))
-    return TrainingData(distinct + [pieces.texts[place] for place in kept], len(distinct), held)
+    return TextSample(distinct + [pieces.texts[place] for place in kept], len(distinct), held)
 
 
 def text_parts(text: str) -> list[str]:

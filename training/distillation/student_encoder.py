@@ -16,8 +16,8 @@ from core.text.tokenize import TextTokenizer
 from domain.errors import StorageError
 from domain.progress import Progress
 from domain.prompts import TextRole
-from training.distillation.layer_student import LayerStudentResult, LayerStudentSettings, train_layer_student
-from training.distillation.layer_training import encode_tokens
+from training.distillation.layer_student import LayerStudentResult, train_layer_student
+from training.distillation.layer_training import LayerStudentSettings, encode_tokens
 from training.distillation.teacher_vectors import Encode
 from training.encoder.contrastive import ContrastiveSettings
 from training.encoder.folder import base_modules, load_encoder, prompts_of, rebuilt, tokenizer_file

@@ -1,7 +1,7 @@
 """Item vectors by a text map fitted to some histories alone, so that others can be asked without having been seen.
 
 The map above the encoder learns where a text's readers have their other choices. Asked about a history that it was
-fitted to, it knows the answers: a ranker trained on such questions trusts likeness far more than new people bear out.
+fitted to, it knows the answers: a ranker trained on such questions trusts similarity far more than new people bear out.
 """
 
 import json

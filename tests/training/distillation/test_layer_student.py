@@ -9,8 +9,8 @@ from domain.errors import EncoderNotUsable
 from domain.progress import SilentProgress
 from export.encoder.source import resolve_encoder
 from tests.support.small_encoder import WORDS, write_encoder
-from training.distillation.layer_student import LayerStudentSettings, train_layer_student
-from training.distillation.layer_training import encode_tokens
+from training.distillation.layer_student import train_layer_student
+from training.distillation.layer_training import LayerStudentSettings, encode_tokens
 from training.encoder.folder import load_encoder
 
 SETTINGS = LayerStudentSettings(

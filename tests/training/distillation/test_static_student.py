@@ -8,8 +8,9 @@ from core.text.static_encoder import StaticEncoder, StaticTable
 from domain.errors import EncoderNotUsable, ReleaseRejected
 from domain.progress import SilentProgress
 from tests.support.small_encoder import WORDS, write_encoder
-from training.distillation.static_fit import make_bags, solve_ridge
-from training.distillation.static_student import StaticStudentSettings, train_static_student
+from training.distillation.static_fit import StaticStudentSettings, solve_ridge
+from training.distillation.static_student import train_static_student
+from training.distillation.token_bags import make_bags
 
 
 @pytest.fixture(scope="module")

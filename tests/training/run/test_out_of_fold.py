@@ -77,12 +77,12 @@ def test_fitted_to_everybody_it_is_the_encoder_and_to_others_it_knows_nothing_of
     again = item_vectors(data.texts, data.out / "encoder", 64, data.out / "empty", SilentProgress())
     np.testing.assert_allclose(item_facts(data).vectors, again, atol=1e-4)
 
-    def own_likeness(vectors):
+    def own_similarity(vectors):
         """Mean cosine of items that one user chose together."""
         chosen = vectors[train[0].rows]
         return float(((chosen @ chosen.T).sum() - len(chosen)) / (len(chosen) * (len(chosen) - 1)))
 
-    assert own_likeness(content(train[1:])) < own_likeness(content(train)) - 0.05
+    assert own_similarity(content(train[1:])) < own_similarity(content(train)) - 0.05
 
 
 def test_texts_of_items_that_stand_for_new_ones_are_not_read(data):

@@ -8,7 +8,8 @@ import numpy as np
 
 from core.events import EventSequence
 from domain.prompts import TextRole, read_prompts
-from training.distillation.static_student import StaticStudentSettings, train_static_student
+from training.distillation.static_fit import StaticStudentSettings
+from training.distillation.static_student import train_static_student
 from training.distillation.student_encoder import (
     StudentEncoderSettings,
     StudentInputs,

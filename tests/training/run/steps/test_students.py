@@ -10,8 +10,8 @@ import pytest
 from core.text.static_encoder import StaticEncoder
 from domain.progress import SilentProgress
 from tests.support.small_encoder import WORDS, write_encoder
-from training.distillation.layer_student import LayerStudentSettings
-from training.distillation.static_student import StaticStudentSettings
+from training.distillation.layer_training import LayerStudentSettings
+from training.distillation.static_fit import StaticStudentSettings
 from training.distillation.student_encoder import StudentEncoderSettings, encoder_of
 from training.encoder.contrastive import ContrastiveSettings
 from training.encoder.folder import load_encoder
