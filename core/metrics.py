@@ -72,13 +72,6 @@ class ReliabilityCurve:
     happened: np.ndarray
     count: np.ndarray
 
-    @property
-    def expected_error(self) -> float:
-        """The mean distance between told and happened, weighted by count."""
-        filled = self.count > 0
-        gaps = np.abs(self.told[filled] - self.happened[filled])
-        return float(np.average(gaps, weights=self.count[filled])) if filled.any() else float("nan")
-
 
 @dataclass(frozen=True)
 class ThresholdCurve:

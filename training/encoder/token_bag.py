@@ -16,7 +16,6 @@ from sklearn.utils.extmath import randomized_svd
 from tokenizers import Tokenizer
 from torch import Tensor
 
-_NO_TOKEN = 0
 # A token of one text says nothing about any other.
 _FEWEST_TEXTS = 2
 _CHUNK = 2_048

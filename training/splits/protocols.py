@@ -20,6 +20,7 @@ _VALIDATION_SHARE = 0.1
 _SOURCE_SHARE = 0.8
 _FEWEST_EVENTS = 5
 _FEWEST_SEQUENCE_EVENTS = 3
+_DRAWS = 5
 
 Candidates = Literal["catalogue", "test-items"]
 
@@ -50,21 +51,20 @@ def items_with_text(items: Sequence[Item] | None, item_count: int) -> np.ndarray
     return texts if texts.any() else np.array([bool(item.title.strip()) for item in items])
 
 
-def cold_items(
-    positives: Positives, has_text: np.ndarray, seed: int = DEFAULT_SEED, min_events: int = _FEWEST_EVENTS
-) -> Split:
-    """A fifth of the items with text and a choice is never trained on; they alone are candidates.
+def cold_items(positives: Positives, has_text: np.ndarray, seed: int = DEFAULT_SEED) -> Split:
+    """Holds out a fifth of the items with text and a choice; they alone are candidates.
+
+    Users with fewer than five choices are left out.
 
     Args:
         positives: what users chose.
         has_text: bool[n], items that may be drawn.
         seed: of the draw; ids are sorted as strings first.
-        min_events: users with fewer choices are left out.
 
     Raises:
         NothingToLearnFrom: too few users or items.
     """
-    users = list(positives.users(min_events))
+    users = list(positives.users(_FEWEST_EVENTS))
     chosen = _rows_chosen(user.rows for _, user in users)
     ids = np.array(sorted(positives.item_ids[row] for row in chosen[has_text[chosen]]))
     row_of = {item_id: row for row, item_id in enumerate(positives.item_ids)}
@@ -87,17 +87,17 @@ def cold_items(
     return _checked("cold-items", positives, train, parts[0], parts[1:])
 
 
-def warm_users(
-    positives: Positives, seed: int = DEFAULT_SEED, draws: int = 5, min_events: int = _FEWEST_EVENTS
-) -> Split:
-    """A fifth of the users is never trained on; of each a random 80 % is known and the rest to be found, `draws` times.
+def warm_users(positives: Positives, seed: int = DEFAULT_SEED) -> Split:
+    """Holds out a fifth of the users; of each a random 80 % is known and the rest is the target, drawn five times.
+
+    Users with fewer than five choices are left out.
 
     Raises:
         NothingToLearnFrom: too few users or items.
     """
-    users = dict(positives.users(min_events))
+    users = dict(positives.users(_FEWEST_EVENTS))
     rng = np.random.default_rng(seed)
-    test, validation = _drawn(rng, np.array(sorted(users)), f"users with at least {min_events} choices")
+    test, validation = _drawn(rng, np.array(sorted(users)), f"users with at least {_FEWEST_EVENTS} choices")
     held_out = {*test, *validation}
     train = [user.whole() for user_id, user in users.items() if user_id not in held_out]
     known = _known(positives, train)
@@ -106,11 +106,11 @@ def warm_users(
         return EvalSet(tuple(_random_case(rng, user_id, users[user_id]) for user_id in sorted(user_ids)), known)
 
     validation_part = drawn(validation)
-    return _checked("warm-users", positives, train, validation_part, tuple(drawn(test) for _ in range(draws)))
+    return _checked("warm-users", positives, train, validation_part, tuple(drawn(test) for _ in range(_DRAWS)))
 
 
-def next_item(positives: Positives, min_events: int = _FEWEST_SEQUENCE_EVENTS) -> Split:
-    """The last item is the test and the last but one the validation, which is known at test time.
+def next_item(positives: Positives) -> Split:
+    """Takes the last item as the test and the last but one as the validation, which is known at test time.
 
     A case is left out where its item occurs in no history that is known by then, the validation items being known at
     test time; those that do occur are the candidates.
@@ -122,7 +122,7 @@ def next_item(positives: Positives, min_events: int = _FEWEST_SEQUENCE_EVENTS) -
         raise NothingToLearnFrom(
             "every interaction has the same timestamp, so nothing came last; use another protocol, or give a position"
         )
-    users = list(positives.users(min_events))
+    users = list(positives.users(_FEWEST_SEQUENCE_EVENTS))
     train = [user.history(slice(-2)) for _, user in users]
     parts = []
     for place in (-2, -1):

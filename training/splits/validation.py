@@ -22,8 +22,8 @@ _A_TIE = 0.01
 _Setting = TypeVar("_Setting")
 
 
-def ndcg_by_case(scores: np.ndarray, part: EvalSet, depth: int = DEPTH) -> np.ndarray:
-    """Returns float64[cases], binary NDCG with log2 discount, the ideal cut at `depth`.
+def ndcg_by_case(scores: np.ndarray, part: EvalSet) -> np.ndarray:
+    """Returns float64[cases], binary NDCG@100 with log2 discount, the ideal cut at 100.
 
     Rows that are no candidates, and the case's own history, what is hidden of it too, are left out; equal scores are
     ordered by row.
@@ -31,18 +31,17 @@ def ndcg_by_case(scores: np.ndarray, part: EvalSet, depth: int = DEPTH) -> np.nd
     Args:
         scores: float32[cases, n].
         part: whose targets count.
-        depth: how many places are looked at.
     """
-    discount = 1 / np.log2(np.arange(depth) + 2)
+    discount = 1 / np.log2(np.arange(DEPTH) + 2)
     ideal = np.cumsum(discount)
     found = np.zeros(len(part.cases))
     for place, (row, case) in enumerate(zip(scores, part.cases, strict=True)):
         allowed = np.where(part.candidates, row, -np.inf)
         allowed[case.history.rows] = -np.inf
         allowed[case.hidden] = -np.inf
-        top = top_places(allowed, depth)
+        top = top_places(allowed, DEPTH)
         hits = np.isin(top, case.targets)
-        found[place] = discount[: len(top)][hits].sum() / ideal[min(len(case.targets), depth) - 1]
+        found[place] = discount[: len(top)][hits].sum() / ideal[min(len(case.targets), DEPTH) - 1]
     return found
 
 
