@@ -1,9 +1,9 @@
-"""Figures of the trained encoder on new items, against the zero-shot row, and what text search keeps.
+"""Figures of the trained encoder on new items, against the zero-shot method, and what text search keeps.
 
     python -m bench.cold_items [--data-sets NAME ...] [--seeds N ...] [--no-bag]
 
 Everything is chosen on training and validation; the test part is looked at once a seed. Ends with 1 if the goal (1.2 x
-the zero-shot row) is missed anywhere.
+the zero-shot method) is missed anywhere.
 """
 
 import argparse
@@ -68,8 +68,8 @@ def _measure(data: TrainingData, name: str, settings: EncoderSettings) -> bool:
     inputs = EncoderInputs(texts, vectors, base.folder, base.max_tokens, data.split)
     result = train_encoder(inputs, settings, data.seed, data.progress)
     seconds = time.monotonic() - started
-    rows = {ZERO_SHOT: SemanticScorer.of(vectors), _TRAINED: SemanticScorer.of(result.vectors)}
-    table = evaluate(rows, name, data.split.tests, EvaluationContext.of(data.split), data.progress)
+    methods = {ZERO_SHOT: SemanticScorer.of(vectors), _TRAINED: SemanticScorer.of(result.vectors)}
+    table = evaluate(methods, name, data.split.tests, EvaluationContext.of(data.split), data.progress)
     sys.stdout.write(f"{name}, seed {data.seed}: {result.choice}; trained in {seconds:.0f} s\n")
     reached = bool(result.accepted)
     for metric in _METRICS:
@@ -94,10 +94,10 @@ def _found_by_a_part(
     """Text search must not pay for the map: one sentence of an item's text is asked for among all items."""
     generator = np.random.default_rng(data.seed)
     able = []
-    for row, text in enumerate(texts):
+    for method, text in enumerate(texts):
         parts = [part for part in text.split(". ") if len(part.split()) >= _FEWEST_WORDS]
         if parts and len(text.split(". ")) > 1:
-            able.append((row, parts[generator.integers(len(parts))]))
+            able.append((method, parts[generator.integers(len(parts))]))
     if not able:
         return "no item has a text of several parts"
     chosen = [able[place] for place in generator.permutation(len(able))[:_SEARCHES]]
@@ -106,7 +106,7 @@ def _found_by_a_part(
     for name, (vectors, model) in encoders.items():
         queries = encode_texts(model or load_encoder(data.encoder.folder), [part for _, part in chosen])
         scores = queries @ vectors.T
-        own = scores[np.arange(len(chosen)), [row for row, _ in chosen]]
+        own = scores[np.arange(len(chosen)), [method for method, _ in chosen]]
         told.append(f"{name} {float(((scores > own[:, None]).sum(axis=1) < 10).mean()):.3f}")
     return ", ".join(told) + f" ({len(chosen)} parts)"
 
