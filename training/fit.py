@@ -146,7 +146,7 @@ def _read(model: TrainableModel, plan: FitPlan, resume: Resume, progress: Progre
     model.optimizer.load_state_dict(saved["optimizer"])
     if model.average is not None:
         model.average.load_state_dict(saved["average"])
-    progress.step(f"{plan.name}: goes on after epoch {saved['epoch']}")
+    progress.step(f"{plan.name}: continues after epoch {saved['epoch']}")
     return _FitState(saved["best"], saved["best_epoch"], saved["best_network"], saved["epoch"])
 
 

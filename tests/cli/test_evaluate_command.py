@@ -88,7 +88,7 @@ def test_a_split_of_ones_own_and_a_test_item_in_training(tmp_path, capsys):
         (["--interactions", "x.csv", "--protocol", "next-item", "--candidates", "test-items"], "its own candidates"),
         (["--interactions", "{file}", "--protocol", "next-item", "--methods", "best"], "no method best"),
         (["--interactions", "{file}", "--protocol", "next-item", "--report", "{file}/none/r.html"], "no folder"),
-        (["--interactions", "{file}", "--protocol", "next-item", "--model", "{file}"], "no model folder"),
+        (["--interactions", "{file}", "--protocol", "next-item", "--model", "{file}"], "not a model folder"),
     ],
 )
 def test_what_cannot_be_judged_is_said_at_once(tmp_path, capsys, words, message):

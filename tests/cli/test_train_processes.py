@@ -16,13 +16,13 @@ SETTINGS = (
     "encoder.folds=1",
     "encoder.whitening=[0.5]",
     "encoder.bag_gain=[0.0]",
-    "encoder.taste_gain=[0.0]",
-    "encoder.taste_width=4",
+    "encoder.latent_gain=[0.0]",
+    "encoder.latent_width=4",
     "encoder.contrastive.mode=full",
     "encoder.contrastive.steps=2",
     "encoder.contrastive.batch_size=4",
     "encoder.contrastive.mini_batch_size=2",
-    "encoder.contrastive.judgements=1",
+    "encoder.contrastive.validations=1",
 )
 
 
@@ -63,7 +63,7 @@ def test_two_processes_train_one_model_folder_and_are_refused_as_one(data, tmp_p
     assert "with 2 processes" in told
     run = json.loads((out / "run.json").read_text())
     assert set(run["steps"]) == {"encoder", "collaborative"}
-    assert 0 < run["steps"]["encoder"]["figures"]["held_ndcg_at_100"] <= 1
+    assert 0 < run["steps"]["encoder"]["metrics"]["held_ndcg_at_100"] <= 1
 
     status, told, errors = train(data, out, "--only", "encoder", "--protocol", "warm-users")
     assert status == 1

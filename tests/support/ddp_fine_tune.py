@@ -33,7 +33,7 @@ def fine_tuned(folder: Path, out: Path) -> SentenceTransformer:
     texts, groups = texts_and_groups(40)
     vectors = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
     source = PairSource(texts, texts, vectors, interaction_matrix(cold_split(groups, users=12).train, 40))
-    settings = ContrastiveSettings("full", steps=2, batch_size=4, mini_batch_size=2, max_tokens=16, judgements=1)
+    settings = ContrastiveSettings("full", steps=2, batch_size=4, mini_batch_size=2, max_tokens=16, validations=1)
     run = TuningRun(out / "run", 0, SilentProgress())
     return fine_tune(load_encoder(folder), source, lambda _: 0.5, settings, run).model
 

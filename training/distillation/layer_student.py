@@ -1,7 +1,7 @@
 """Distils an encoder into one with fewer of its layers: the same folder layout, so that export takes it unchanged.
 
-The kept layers start as the teacher's; then gradient steps on whole texts and fragments pull the student's vectors, and
-its ranking of neighbours, towards the teacher's. Word vectors stay the teacher's.
+The kept layers are initialised from the teacher's; gradient steps on whole texts and fragments then bring the student's
+vectors, and its ranking of neighbours, closer to the teacher's. Word vectors stay the teacher's.
 """
 
 import copy
@@ -67,8 +67,8 @@ def train_layer_student(  # noqa: PLR0913 - the orchestrator's shape
         folder: the student is written here, complete or not at all; what was there is replaced.
         settings: None for the defaults.
         seed: of fragments, held-out share, order.
-        progress: told of steps and figures.
-        checkpoint: file from which a killed training goes on; None keeps none.
+        progress: hears of steps and metrics.
+        checkpoint: file from which a killed training continues; None keeps none.
         cache: folder that keeps the teacher's vectors; None keeps none.
 
     Raises:
@@ -84,7 +84,7 @@ def train_layer_student(  # noqa: PLR0913 - the orchestrator's shape
     kept = choose_layers(teacher, data, settings)
     student = with_layers(teacher, kept)
     del teacher
-    progress.step(f"layer student: begins as the teacher's layers {', '.join(map(str, kept))}")
+    progress.step(f"layer student: initialised from the teacher's layers {', '.join(map(str, kept))}")
     run = LayerRun(student, data, settings, seed, progress, checkpoint)
     start, final = run.train()
     _save(student, tokenizer_path, folder)
@@ -96,10 +96,10 @@ def train_layer_student(  # noqa: PLR0913 - the orchestrator's shape
 def choose_layers(
     teacher: SentenceTransformer, data: LayerTrainingSet, settings: LayerStudentSettings
 ) -> tuple[int, ...]:
-    """Returns which layers are kept: those asked for, else what is left after leaving out one after the other.
+    """Returns the layers to keep: those in the settings, else chosen by dropping one after the other.
 
-    Each time goes the layer without which a sample of texts stays nearest to the teacher's vectors. Measured on
-    all-MiniLM-L6-v2, three of six: 0, 4 and 5 have cosine .67 before any training where every second layer has .46.
+    Each time the layer is dropped without which a sample of texts stays nearest to the teacher's vectors. Measured on
+    all-MiniLM-L6-v2, three of six: layers 0, 4 and 5 have cosine .67 before any training, every second layer .46.
 
     Raises:
         EncoderNotUsable: there are no such layers.
@@ -133,7 +133,7 @@ def _check_layers(count: int, settings: LayerStudentSettings) -> None:
 
 
 def with_layers(teacher: SentenceTransformer, kept: Sequence[int]) -> SentenceTransformer:
-    """Returns a copy of the encoder with only these of its layers."""
+    """Returns a copy of the encoder with these layers only."""
     student = copy.deepcopy(teacher)
     layers = _layers(student)
     remaining = [layers[number] for number in kept]
@@ -155,11 +155,11 @@ def _layers(model: SentenceTransformer) -> torch.nn.ModuleList:
     inner = _transformer(model)
     for path in ("encoder.layer", "transformer.layer", "layers"):
         try:
-            found = inner.get_submodule(path)
+            layers_found = inner.get_submodule(path)
         except AttributeError:
             continue
-        if isinstance(found, torch.nn.ModuleList):
-            return found
+        if isinstance(layers_found, torch.nn.ModuleList):
+            return layers_found
     raise EncoderNotUsable(
         f"{type(inner).__name__} has no list of layers known here; supported: BERT and its relatives, for example "
         "RoBERTa, MPNet, DistilBERT, ModernBERT"
@@ -185,7 +185,7 @@ def _training_set(  # noqa: PLR0913, PLR0917 - one caller
         return encode_tokens(teacher, read(some), _ENCODE_TOKENS)
 
     targets = teacher_vectors(encode, sample.texts, cache, progress)
-    return LayerTrainingSet(read(sample.texts), targets, sample.held)
+    return LayerTrainingSet(read(sample.texts), targets, sample.held_out)
 
 
 def _save(student: SentenceTransformer, tokenizer_path: Path, folder: Path) -> None:
@@ -193,7 +193,7 @@ def _save(student: SentenceTransformer, tokenizer_path: Path, folder: Path) -> N
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
         student.float().save(str(unfinished), create_model_card=False)
-        # The teacher's own file, byte for byte: what a library writes anew may cut or pad otherwise.
+        # The teacher's own file, byte for byte: a file that a library writes may cut or pad otherwise.
         written = sorted(unfinished.glob("tokenizer.json")) or sorted(unfinished.glob("*/tokenizer.json"))
         shutil.copyfile(tokenizer_path, written[0])
         shutil.rmtree(folder, ignore_errors=True)

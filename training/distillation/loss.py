@@ -61,5 +61,5 @@ def distillation_loss(
     if ranking_weight <= 0:
         return away
     wanted = torch.log_softmax(teacher @ bank.T / temperature, dim=1)
-    found = torch.log_softmax(student @ bank.T / temperature, dim=1)
-    return away + ranking_weight * functional.kl_div(found, wanted, reduction="batchmean", log_target=True)
+    student_log = torch.log_softmax(student @ bank.T / temperature, dim=1)
+    return away + ranking_weight * functional.kl_div(student_log, wanted, reduction="batchmean", log_target=True)

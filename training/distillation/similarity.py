@@ -34,8 +34,8 @@ def measure_similarity(student: np.ndarray, teacher: np.ndarray) -> TeacherSimil
     k = min(_NEIGHBOURS, count - 1)
     if not k:
         return TeacherSimilarity(cosine, float("nan"), count)
-    wanted, found = _nearest(teacher, teacher, k), _nearest(student, teacher, k)
-    shared = [len(np.intersect1d(a, b, assume_unique=True)) for a, b in zip(wanted, found, strict=True)]
+    wanted, retrieved = _nearest(teacher, teacher, k), _nearest(student, teacher, k)
+    shared = [len(np.intersect1d(a, b, assume_unique=True)) for a, b in zip(wanted, retrieved, strict=True)]
     return TeacherSimilarity(cosine, float(np.mean(shared)) / k, count)
 
 

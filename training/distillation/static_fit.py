@@ -23,12 +23,12 @@ class StaticStudentSettings:
         max_tokens: longer texts are cut.
         fragments_per_text: pieces cut from each text, to learn from beside the whole.
         most_texts: whole texts and fragments in all; more are left out at random.
-        most_prior_tokens: tokens whose start is asked of the teacher: those of the texts first, then by number.
+        most_prior_tokens: tokens that the teacher encodes by themselves: those of the texts first, then by number.
         rarity: a of w_t = a / (a + share of token t), after Arora et al. 2017; frequent tokens count less.
         length_power: p of `core.text.static_encoder`.
-        ridge: how strongly a token keeps to its start.
+        ridge: weight of a token's start against the texts.
         solver_steps: most steps of the regression's solver.
-        held_out: share of the texts that figures are measured on, with their fragments.
+        held_out: share of the texts that metrics are measured on, with their fragments.
         epochs: most passes of the ranking stage; 0 leaves it out.
         patience: passes without a better held-out figure before it stops.
         rate: of the ranking stage's Adam.
@@ -84,13 +84,13 @@ class StaticTrainingSet:
     Attributes:
         bags: of all texts.
         targets: float32[n, d], the teacher's vectors.
-        held: bool[n], left out of training at first, to measure on.
+        held_out: bool[n], left out of training at first, to measure on.
         whole_count: whole texts among them; the rest are fragments.
     """
 
     bags: Bags
     targets: np.ndarray
-    held: np.ndarray
+    held_out: np.ndarray
     whole_count: int
 
 
@@ -113,10 +113,10 @@ def fit_table(
     Returns:
         The table, float32[u + 1, d], and its similarity to the teacher on held-out texts.
     """
-    used, held = np.flatnonzero(~data.held), np.flatnonzero(data.held)
+    used, held_out = np.flatnonzero(~data.held_out), np.flatnonzero(data.held_out)
 
     def similarity(table: np.ndarray) -> TeacherSimilarity:
-        return measure_similarity(embed_bags(data.bags.take(held), table), data.targets[held])
+        return measure_similarity(embed_bags(data.bags.take(held_out), table), data.targets[held_out])
 
     prior = similarity(start)
     bags, targets = data.bags.take(used), data.targets[used]
@@ -124,7 +124,7 @@ def fit_table(
     ridge = best = similarity(table)
     progress.step(f"static student: held-out cosine {prior.cosine:.4f} -> {ridge.cosine:.4f} by regression")
     fit, kept = RankingFit(bags, targets, table, settings), 0
-    for epoch in range(1, settings.epochs + 1 if len(held) else 1):
+    for epoch in range(1, settings.epochs + 1 if len(held_out) else 1):
         loss = fit.run_epoch(rng)
         now = similarity(fit.table)
         progress.metric("static_student/loss", epoch, loss)
@@ -133,13 +133,13 @@ def fit_table(
             best, kept, table = now, epoch, fit.table
         elif epoch - kept >= settings.patience:
             break
-    if len(held):
+    if len(held_out):
         table = solve_ridge(data.bags, data.targets, start, settings.ridge, settings.solver_steps)
         fit = RankingFit(data.bags, data.targets, table, settings)
         for _ in range(kept):
             fit.run_epoch(rng)
         table = fit.table
-    fragment_count = len(data.held) - data.whole_count
+    fragment_count = len(data.held_out) - data.whole_count
     result = StaticStudentResult(prior, ridge, best, kept, data.whole_count, fragment_count)
     return table, result
 
@@ -147,7 +147,7 @@ def fit_table(
 def solve_ridge(bags: Bags, targets: np.ndarray, start: np.ndarray, ridge: float, most_steps: int) -> np.ndarray:
     """Returns argmin_E |X E - Y|^2 + ridge |E - start|^2, by conjugate gradients with a diagonal preconditioner.
 
-    Where texts say little about a token, it keeps its start. The constant is all but free.
+    A token that occurs in few texts stays near its start. The constant is hardly penalised.
 
     Args:
         bags: X.
@@ -179,7 +179,7 @@ def solve_ridge(bags: Bags, targets: np.ndarray, start: np.ndarray, ridge: float
 
 
 class RankingFit:
-    """Token vectors moved by gradient steps, from where the regression left them."""
+    """Gradient steps on token vectors, starting from the regression."""
 
     def __init__(self, bags: Bags, targets: np.ndarray, table: np.ndarray, settings: StaticStudentSettings) -> None:
         """Takes X, the teacher's vectors float32[n, d], and the table float32[u + 1, d] to begin from."""
@@ -190,7 +190,7 @@ class RankingFit:
 
     @property
     def table(self) -> np.ndarray:
-        """float32[u + 1, d], as it stands."""
+        """float32[u + 1, d], the present table."""
         return np.array(self._table.detach().numpy())
 
     def run_epoch(self, rng: np.random.Generator) -> float:

@@ -1,8 +1,8 @@
-"""Distils an encoder into a table of token vectors: `core.text.static_encoder`, which answers in microseconds.
+"""Distils an encoder into a table of token vectors: `core.text.static_encoder`, which encodes in microseconds.
 
-Teacher's vectors of single tokens are the start (as in model2vec); a ridge regression on texts and fragments of them
-moves every token that the texts tell something about; then gradient steps on the ranking of neighbours, while texts
-held out get better.
+The table starts with the teacher's vectors of single tokens (as in model2vec); a ridge regression on texts and their
+fragments moves the tokens that occur in them; then gradient steps on the ranking of neighbours follow, as long as
+held-out texts improve.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ _MARKERS = ("##", "▁", "Ġ", "</w>")  # how vocabularies mark the insides or t
 
 
 class StaticStudent:
-    """A distilled table with its tokenizer and figures."""
+    """A distilled table with its tokenizer and metrics."""
 
     def __init__(self, table: StaticTable, tokenizer_path: Path, max_tokens: int, result: StaticStudentResult) -> None:
         self.table = table
@@ -45,7 +45,7 @@ class StaticStudent:
         Raises:
             StorageError: it can't be written.
         """
-        settings = {"max_tokens": self._max_tokens, "figures": dataclasses.asdict(self.result)}
+        settings = {"max_tokens": self._max_tokens, "metrics": dataclasses.asdict(self.result)}
         try:
             write_static_student(folder, self.table, json.loads(json.dumps(settings).replace("NaN", "null")))
             shutil.copyfile(self._tokenizer_path, folder / TOKENIZER_FILE)
@@ -53,7 +53,7 @@ class StaticStudent:
             raise StorageError(f"{folder} can't be written: {error.strerror}; free some space") from error
 
 
-def train_static_student(  # noqa: PLR0913 - the orchestrator's shape, one place
+def train_static_student(  # noqa: PLR0913 - one caller
     teacher_encode: Encode,
     tokenizer_path: Path,
     texts: Sequence[str],
@@ -68,11 +68,11 @@ def train_static_student(  # noqa: PLR0913 - the orchestrator's shape, one place
     Args:
         teacher_encode: texts to float32[n, d].
         tokenizer_path: tokenizer.json of the student: the teacher's, or another.
-        texts: what will be searched or asked for; item texts as a rule.
+        texts: texts like those to be encoded; usually the items'.
         settings: None for the defaults.
         seed: of fragments, the held-out share and the order of steps.
-        progress: told of steps and figures.
-        cache: folder that keeps the teacher's answers, so that a killed run goes on; None keeps none.
+        progress: hears of steps and metrics.
+        cache: folder of the teacher's vectors, from which a killed run continues; None keeps none.
 
     Raises:
         EncoderNotUsable: the teacher or the tokenizer can't be used, or no text has a known token.
@@ -83,15 +83,15 @@ def train_static_student(  # noqa: PLR0913 - the orchestrator's shape, one place
     rng = np.random.default_rng(seed)
     sample = sample_texts(texts, settings.fragments_per_text, settings.most_texts, settings.held_out, seed)
     token_ids = [tokenized.ids for tokenized in tokenizer.tokenize(sample.texts)]
-    weights = _weights(Tokenizer.from_file(str(tokenizer_path)), token_ids, ~sample.held, settings.rarity)
+    weights = _weights(Tokenizer.from_file(str(tokenizer_path)), token_ids, ~sample.held_out, settings.rarity)
     targets = teacher_vectors(teacher_encode, sample.texts, cache, progress)
     bags = make_bags(token_ids, weights, settings.length_power)
     if not len(bags.tokens):
         raise EncoderNotUsable(f"no text has a token that {tokenizer_path} knows; expected texts in its language")
-    data = StaticTrainingSet(bags, targets, sample.held, sample.whole_count)
+    data = StaticTrainingSet(bags, targets, sample.held_out, sample.whole_count)
     prior = _prior(teacher_encode, tokenizer_path, bags.tokens, weights, settings, cache, progress)
-    weights[~prior.any(axis=1) & ~np.isin(np.arange(len(weights)), bags.tokens)] = 0  # never asked, never seen
-    start = np.vstack([prior[bags.tokens], targets[~data.held].mean(axis=0)])
+    weights[~prior.any(axis=1) & ~np.isin(np.arange(len(weights)), bags.tokens)] = 0  # neither encoded nor seen
+    start = np.vstack([prior[bags.tokens], targets[~data.held_out].mean(axis=0)])
     table, result = fit_table(data, start, settings, rng, progress)
     vectors = prior
     vectors[bags.tokens] = table[:-1]
@@ -124,22 +124,22 @@ def _prior(  # noqa: PLR0913, PLR0917 - one caller
     cache: Path | None,
     progress: Progress,
 ) -> np.ndarray:
-    """float32[v, d]: the teacher's vector of each token told as a text, less their mean; zeros for those not asked."""
+    """float32[v, d]: the teacher's vector of each token's text, less their mean; zeros for tokens not encoded."""
     tokenizer = Tokenizer.from_file(str(tokenizer_path))
     rest = np.setdiff1d(np.flatnonzero(weights > 0), seen)
-    asked = np.concatenate([seen, rest])[: settings.most_prior_tokens]
-    told = {int(number): _told(tokenizer, int(number)) for number in asked}
-    distinct = sorted({text for text in told.values() if text})
+    encoded = np.concatenate([seen, rest])[: settings.most_prior_tokens]
+    texts_of = {int(number): _token_text(tokenizer, int(number)) for number in encoded}
+    distinct = sorted({text for text in texts_of.values() if text})
     vectors = teacher_vectors(encode, distinct, cache, progress) if distinct else encode(["a"])[:0]
     place = {text: number for number, text in enumerate(distinct)}
-    known = [number for number, text in told.items() if text]
+    known = [number for number, text in texts_of.items() if text]
     prior = np.zeros((len(weights), vectors.shape[1]), np.float32)
-    prior[known] = vectors[[place[told[number]] for number in known]]
+    prior[known] = vectors[[place[texts_of[number]] for number in known]]
     prior[known] -= prior[known].mean(axis=0) if known else 0
     return prior
 
 
-def _told(tokenizer: Tokenizer, number: int) -> str:
+def _token_text(tokenizer: Tokenizer, number: int) -> str:
     text = tokenizer.decode([number], skip_special_tokens=False)
     for marker in _MARKERS:
         text = text.replace(marker, "")

@@ -1,4 +1,4 @@
-"""What every fine-tuning of an encoder has in common: the library's trainer, at this program's pace."""
+"""Trainer of every fine-tuning of an encoder: the library's, with early stopping and a time budget."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,39 +17,39 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback
 
 from domain.progress import Progress, SilentProgress
-from training.encoder.early_stopping import TuningPace, TuningWatch
+from training.encoder.early_stopping import EarlyStopping, ValidationPace
 from training.processes import process_count, share
 from training.processor import attention_for_learning, native_bfloat16
 
 
 @dataclass(frozen=True, match_args=False)  # read-only members, in any order
 class TuningSettings(Protocol):
-    """What fine-tunings have in common."""
+    """Settings that every fine-tuning has."""
 
     steps: int
     batch_size: int
     learning_rate: float
     weight_decay: float
-    judgements: int
+    validations: int
     max_seconds: float
     patience: int
 
 
-def pace_of(settings: TuningSettings) -> TuningPace:
-    """Returns when the judge is asked, evenly over steps and time, and when training ends."""
-    between = max(1, settings.steps // settings.judgements)
-    between_s = settings.max_seconds / settings.judgements
-    return TuningPace(settings.steps, between, between_s, settings.max_seconds, settings.patience)
+def pace_of(settings: TuningSettings) -> ValidationPace:
+    """Returns validations spread evenly over steps and time, and the end of training."""
+    between = max(1, settings.steps // settings.validations)
+    between_s = settings.max_seconds / settings.validations
+    return ValidationPace(settings.steps, between, between_s, settings.max_seconds, settings.patience)
 
 
 @dataclass(frozen=True)
 class TuningRun:
-    """Where a fine-tuning happens.
+    """Checkpoint, seed and progress of a fine-tuning.
 
     Attributes:
         checkpoint: folder of its checkpoints; an interrupted run goes on from the last one there.
         seed: of pairs, their order and dropout.
-        progress: hears of losses and judgements.
+        progress: hears of losses and validations.
     """
 
     checkpoint: Path
@@ -127,23 +127,25 @@ def _train(
     settings: TuningSettings,
     run: TuningRun,
 ) -> TuningResult:
-    watch = TuningWatch(model, evaluate, pace_of(settings), run.progress)
+    stopping = EarlyStopping(model, evaluate, pace_of(settings), run.progress)
     arguments = trainer_arguments(settings, run, data.options)
-    trainer = _PacedTrainer(model=model, args=arguments, train_dataset=data.examples, loss=data.loss, callbacks=[watch])
-    trainer.watch = watch
+    trainer = _PacedTrainer(
+        model=model, args=arguments, train_dataset=data.examples, loss=data.loss, callbacks=[stopping]
+    )
+    trainer.stopping = stopping
     trainer.remove_callback(PrinterCallback)  # `progress` prints what people want to read
     last = last_checkpoint(run.checkpoint)
     with attention_for_learning():
         trainer.train(resume_from_checkpoint=str(last) if last else None)
-    watch.finish(trainer.state)
+    stopping.finish(trainer.state)
     trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)  # it would go on in bfloat16
-    return TuningResult(watch.best, trainer.state.global_step)
+    return TuningResult(stopping.best, trainer.state.global_step)
 
 
 class _PacedTrainer(SentenceTransformerTrainer):
-    """The library's trainer; its learning rate follows the watch, which knows the time."""
+    """The library's trainer with a learning rate that follows steps and time."""
 
-    watch: TuningWatch
+    stopping: EarlyStopping
     lr_scheduler: LambdaLR | None
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
@@ -152,14 +154,14 @@ class _PacedTrainer(SentenceTransformerTrainer):
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LambdaLR:
         """Called by the trainer."""
         if self.lr_scheduler is None:
-            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, self.watch.rate)
+            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, self.stopping.rate)
         return self.lr_scheduler
 
 
 def trainer_arguments(
     settings: TuningSettings, run: TuningRun, more: Mapping[str, Any]
 ) -> SentenceTransformerTrainingArguments:
-    """Returns what every fine-tuning here tells the library's trainer; `more` is its own."""
+    """Returns the trainer's arguments that every fine-tuning has, and `more` of its own."""
     on_gpu = torch.cuda.is_available()
     return SentenceTransformerTrainingArguments(
         output_dir=str(run.checkpoint),
@@ -170,7 +172,7 @@ def trainer_arguments(
         bf16=torch.cuda.is_bf16_supported() if on_gpu else native_bfloat16(),
         use_cpu=not on_gpu,
         seed=run.seed,
-        save_steps=max(1, settings.steps // (2 * settings.judgements)),
+        save_steps=max(1, settings.steps // (2 * settings.validations)),
         save_total_limit=1,
         logging_steps=max(1, settings.steps // 50),
         report_to="none",
@@ -181,6 +183,6 @@ def trainer_arguments(
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Returns the latest that was written to its end (the state comes last); None without one."""
+    """Returns the latest complete checkpoint (its state is written last); None without one."""
     complete: Sequence[Path] = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
     return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)

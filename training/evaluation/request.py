@@ -9,11 +9,11 @@ from domain.item import Item
 from training.interactions.positives import Positives, read_positives
 from training.interactions.table import read_interactions
 from training.run.folder import digest
-from training.splits.protocols import Candidates, given, read_given, split_by
+from training.splits.protocols import Candidates, own_split, read_own_split, split_by
 from training.splits.short_histories import read_reviews
 from training.splits.split import Split
 
-GIVEN = "given"
+OWN_SPLIT = "own split"
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,11 @@ def load_evaluation(request: EvaluationRequest) -> EvaluationData:
     ids = None if items is None else tuple(item.id for item in items)
     if request.train is not None and request.test is not None:
         train, test = read_interactions(request.train), read_interactions(request.test)
-        positives, held = read_given(train, test, ids, request.positive_rating)
-        split = given(positives, held, request.candidates, request.seed)
+        positives, held_out = read_own_split(train, test, ids, request.positive_rating)
+        split = own_split(positives, held_out, request.candidates, request.seed)
         reviews = read_reviews(train, split.item_ids)
-        files, protocol = {"training file": request.train, "test file": request.test}, GIVEN
-        left_out = positives.unknown_count + held.unknown_count
+        files, protocol = {"training file": request.train, "test file": request.test}, OWN_SPLIT
+        left_out = positives.unknown_count + held_out.unknown_count
     else:
         assert interactions_file is not None and protocol is not None  # as checked
         interactions = read_interactions(interactions_file)
@@ -110,7 +110,9 @@ def load_evaluation(request: EvaluationRequest) -> EvaluationData:
 
 def _identity(request: EvaluationRequest, protocol: str, interactions: Path) -> dict[str, object]:
     """Returns what identifies the split; a split of files divided by somebody has neither protocol nor seed."""
-    own: dict[str, object] = {"protocol": None} if protocol == GIVEN else {"protocol": protocol, "seed": request.seed}
+    own: dict[str, object] = (
+        {"protocol": None} if protocol == OWN_SPLIT else {"protocol": protocol, "seed": request.seed}
+    )
     return {
         **own,
         "positive_rating": request.positive_rating,

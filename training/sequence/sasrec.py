@@ -70,7 +70,7 @@ class _Block(nn.Module):
         self.wide, self.narrow = nn.Linear(width, width), nn.Linear(width, width)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Returns the next layer's [R, L, d]; mask: float32[R, 1, L, L + 1], the last for a sequence's padding."""
+        """Returns the next layer's [R, L, d]; mask: float32[R, 1, L, L + 1], the last column for padding."""
         normal = self.query_norm(x)
         seen = F.pad(x, (0, 0, 0, 1))
         query, key, value = (
@@ -135,7 +135,7 @@ class _Network(nn.Module):
 
 
 def train_sasrec(split: Split, settings: SasrecSettings, resume: Resume, progress: Progress) -> SequenceScorer:
-    """Trains until validation has not improved for `patience` epochs, and keeps the best epoch.
+    """Trains until validation has not improved for `patience` epochs; the best epoch is kept.
 
     Raises:
         NothingToLearnFrom: no history of two events, or no validation case.
@@ -160,7 +160,7 @@ def train_sasrec(split: Split, settings: SasrecSettings, resume: Resume, progres
 
 
 def _sampled_softmax(states: Tensor, target: Tensor, items: Tensor, negatives: int) -> Tensor:
-    """Softmax of the target against uniform negatives, without correction as published; accidental hits don't count."""
+    """Returns the softmax loss against uniform negatives, uncorrected as published; accidental hits don't count."""
     states, target = states.reshape(-1, _GROUP, states.shape[-1]), target.reshape(-1, _GROUP)
     filled = (target >= 0).any(1)
     states, target = states[filled], target[filled]

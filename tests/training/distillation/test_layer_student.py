@@ -84,7 +84,7 @@ def test_a_killed_training_goes_on_to_the_same_student(teacher, tmp_path):
     resumed = train_layer_student(
         teacher, texts, tmp_path / "resumed", settings, progress=progress, checkpoint=checkpoint
     )
-    assert any("goes on after step" in line for line in progress.told)
+    assert any("continues after step" in line for line in progress.told)
     assert resumed.step_count == straight.step_count
     assert resumed.final == straight.final
     assert all(

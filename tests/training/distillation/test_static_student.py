@@ -61,8 +61,8 @@ def test_what_is_saved_encodes_the_same(tokenizer_path, tmp_path):
     loaded = StaticEncoder.load(tmp_path / "student")
     assert np.array_equal(loaded.encode(texts), student.encoder().encode(texts))
     assert loaded.dimension == 16
-    figures = json.loads((tmp_path / "student" / "student.json").read_text())["figures"]
-    assert figures["final"]["cosine"] == student.result.final.cosine
+    metrics = json.loads((tmp_path / "student" / "student.json").read_text())["metrics"]
+    assert metrics["final"]["cosine"] == student.result.final.cosine
 
 
 def test_the_same_seed_gives_the_same_table(tokenizer_path):

@@ -172,7 +172,7 @@ def test_a_killed_training_goes_on_to_the_same_result(tmp_path, settings):
         trained(split, ring_vectors(), settings=settings, path=path, progress=Recorder(stop_after=5))
     progress = Recorder()
     resumed = trained(split, ring_vectors(), settings=settings, path=path, progress=progress)
-    assert progress.steps[0] == "user_tower: goes on after epoch 5"
+    assert progress.steps[0] == "user_tower: continues after epoch 5"
     assert np.array_equal(resumed.scores([history([1, 2])]), whole.scores([history([1, 2])]))
 
 
