@@ -128,7 +128,9 @@ class RunFolder:
             raw = json.loads(path.read_text(encoding="utf-8"))
             self.steps = {name: StepRecord(**record) for name, record in raw.pop("steps").items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise TrainingRefused(f"{path} is damaged ({error}); remove {self.path} and train again") from error
+            raise TrainingRefused(
+                f"{path} is damaged, or of another version ({error}); remove {self.path} and train again"
+            ) from error
         self.facts = raw
 
 

@@ -14,9 +14,9 @@ from training.interactions.table import Interactions, read_interactions
 from training.splits.protocols import (
     cold_items,
     everything,
-    own_split,
     items_with_text,
     next_item,
+    own_split,
     read_own_split,
     split_by,
     warm_users,
