@@ -30,7 +30,7 @@ from server.trace import Trace
 from shortlist.v1 import recommender_pb2 as pb
 from tests.support.torch_triton import TorchTriton
 from tests.support.trained import COUNT, item_ids, make_workshop
-from training.evaluation.trained import HYBRID, ModelInputs, trained_rows
+from training.evaluation.trained import HYBRID, ModelInputs, trained_methods
 from training.ranking.sources import RecallSettings
 from training.run.folder import RunFolder
 from training.run.load import DataRequest, load_data
@@ -122,7 +122,7 @@ def test_it_is_fitted_blended_and_evaluated(trained) -> None:
     blend = Blend.load(model / "blend.json")
     assert blend.weights[RemainderSource.name] > 0
     inputs = ModelInputs(data.split, None, None, None, lambda *_: None, lambda *_: None)
-    method = trained_rows(model, inputs)[HYBRID]
+    method = trained_methods(model, inputs)[HYBRID]
     without = replace(method, blend=replace(blend, weights=dict(blend.weights) | {RemainderSource.name: 0}, short=None))
     test = data.split.tests[0]
     assert validation_ndcg(method, test) > validation_ndcg(without, test)

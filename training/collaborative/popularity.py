@@ -1,4 +1,4 @@
-"""The popularity prior P(i): how often an item is chosen before anything is known of the user."""
+"""Popularity prior P(i): the probability of an item without knowledge of the user."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from core.events import EventSequence
 
 @dataclass(frozen=True)
 class PopularitySettings:
-    """How counts become a prior.
+    """Settings of the prior.
 
     Attributes:
-        smoothing: pseudo-users that every item gets; above 0, so that log P(i) is finite for items nobody touched.
+        smoothing: pseudo-users that every item gets; above 0, so that log P(i) is finite for all items.
         half_life_s: an event this old counts half; 0 counts all alike.
     """
 
@@ -22,7 +22,7 @@ class PopularitySettings:
 
 
 class PopularityScorer:
-    """P(i), the same for everybody: the method that every model has to beat."""
+    """Scorer by P(i), the same for every user; the baseline that every model has to beat."""
 
     def __init__(self, log_prior: np.ndarray) -> None:
         """Takes float32[n], log P(i); exp of it sums to 1."""

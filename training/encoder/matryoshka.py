@@ -1,4 +1,4 @@
-"""Vectors whose first components are the ones that count: a linear head for any encoder, fitted without training.
+"""Matryoshka head: a linear head, fitted without training, that puts the important components first.
 
 The components are the principal ones of the catalogue's vectors, by falling variance. Each is divided by
 variance^(s/2): with s = 0 the head is a rotation and nothing changes at full width; with s = 1 all components count
@@ -20,7 +20,7 @@ _SMALLEST_VARIANCE = 1e-4
 
 @dataclass(frozen=True)
 class MatryoshkaSettings:
-    """How the head is fitted.
+    """Settings of the head.
 
     Attributes:
         softening: s, 0 to 1.

@@ -86,7 +86,7 @@ def check_same_split(model: Path, wanted: Mapping[str, object]) -> None:
         )
 
 
-def trained_rows(model: Path, inputs: ModelInputs) -> dict[str, Scorer]:
+def trained_methods(model: Path, inputs: ModelInputs) -> dict[str, Scorer]:
     """Loads the parts of a model folder that stand as rows of their own.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Keeps what training tells: a line for people, TensorBoard files, and a picture of the curves."""
+"""Log of a training run: lines for people, TensorBoard files, and a picture of the curves."""
 
 import csv
 from collections import defaultdict
@@ -11,11 +11,11 @@ CURVES_PICTURE = "plots/curves.png"
 
 
 class RunLog:
-    """An Observer that writes `tensorboard/` and `plots/curves.csv` as figures come in, and draws them at the end."""
+    """Progress that writes `tensorboard/` and `plots/curves.csv` as metrics come in, and draws them at the end."""
 
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, print_line: Callable[[str], None]) -> None:
         self._folder = folder
-        self._say = say
+        self._print_line = print_line
         self._writer = None
         self._curves: dict[str, list[tuple[int, float]]] = defaultdict(list)
 
@@ -40,8 +40,8 @@ class RunLog:
             draw_curves(self._curves, self._folder / CURVES_PICTURE)
 
     def step(self, message: str) -> None:
-        """Tells people."""
-        self._say(message)
+        """Prints the message."""
+        self._print_line(message)
 
     def metric(self, name: str, step: int, value: float) -> None:
         """Adds a point to a curve."""

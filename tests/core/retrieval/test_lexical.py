@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.retrieval.lexical import LexicalIndex, lexical_text, terms
-from core.retrieval.term_weights import weigh_terms
+from core.retrieval.lexical import LexicalIndex, lexical_text, terms, weigh_terms
 from domain.item import Item
 
 
@@ -139,16 +138,14 @@ def test_a_repeated_query_term_counts_once():
 
 
 def test_documents_beyond_one_batch_are_weighed_like_any_other():
-    documents = [" ".join(f"w{(n * k) % 17}" for k in range(n % 7)) for n in range(250)]
-    whole = weigh_terms(terms(document) for document in documents)
-    parts = weigh_terms((terms(document) for document in documents), at_once=13)
-    assert (parts.vocabulary, parts.document_count) == (whole.vocabulary, 250)
-    for name in ("indptr", "rows", "weights"):
-        assert np.array_equal(getattr(parts, name), getattr(whole, name))
-    start, end = whole.indptr[3:5]
-    term = whole.vocabulary[3]
-    told = [weight(documents, term, row) for row in whole.rows[start:end]]
-    assert whole.weights[start:end] == pytest.approx(told, rel=1e-6)
+    documents = [" ".join(f"w{(n * k) % 17}" for k in range(n % 3)) for n in range(100_200)]
+    documents[99_990:100_010] = ["rare w1 rare"] * 20  # on both sides of a batch's end
+    weighed = weigh_terms(terms(document) for document in documents)
+    assert weighed.document_count == len(documents)
+    term = weighed.vocabulary.index("rare")
+    start, end = weighed.indptr[term : term + 2]
+    assert weighed.rows[start:end].tolist() == list(range(99_990, 100_010))
+    assert weighed.weights[start:end] == pytest.approx([weight(documents, "rare", 99_990)] * 20, rel=1e-6)
 
 
 def test_no_document_and_no_term():

@@ -57,10 +57,10 @@ def test_lambda_is_chosen_on_validation():
     histories = random_histories(60, 12, 5)
     validation = part(12, ((0, 3), (6, 1)), ((1, 4), (7, 2)), ((2, 5), (8, 10)))
     tried = (0.01, 1.0, 30.0)
-    figures = [validation_ndcg(fit_ease(histories, 12, EaseSettings(one)), validation) for one in tried]
+    metrics = [validation_ndcg(fit_ease(histories, 12, EaseSettings(one)), validation) for one in tried]
     chosen = choose_ease(histories, 12, validation, EaseSettings(tried=tried))
-    assert chosen.regularisation == tried[int(np.argmax(figures))]
-    assert len(set(figures)) > 1
+    assert chosen.regularisation == tried[int(np.argmax(metrics))]
+    assert len(set(metrics)) > 1
 
 
 def test_one_user_one_item_and_nothing():

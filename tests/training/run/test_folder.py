@@ -9,7 +9,7 @@ from training.run.folder import RunFolder, StepRecord, digest, read_run
 def _write(text, name="part.txt"):
     def make(work):
         (work / name).write_text(text)
-        return StepRecord(0, "", figures={"loss": 1.0})
+        return StepRecord(0, "", metrics={"loss": 1.0})
 
     return make
 
@@ -20,7 +20,7 @@ def test_a_finished_step_is_not_run_again(tmp_path):
     with RunFolder(tmp_path / "m").open() as run:
         record = run.step("one", "k", _write("second"), ("part.txt",))
     assert (tmp_path / "m/part.txt").read_text() == "first"
-    assert record.figures == {"loss": 1.0}
+    assert record.metrics == {"loss": 1.0}
 
 
 def test_a_step_with_another_key_runs_again_and_leaves_nothing_of_the_old(tmp_path):
@@ -75,7 +75,7 @@ def test_two_processes_do_not_write_one_folder(tmp_path):
 
 def test_somebody_elses_folder_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("x")
-    with pytest.raises(TrainingRefused, match="something else"), RunFolder(tmp_path).open():
+    with pytest.raises(TrainingRefused, match="other files"), RunFolder(tmp_path).open():
         pass
 
 
@@ -91,7 +91,7 @@ def test_a_full_disk_says_what_to_do(tmp_path):
 
 
 def test_a_damaged_or_missing_record_is_refused(tmp_path):
-    with pytest.raises(TrainingRefused, match="no model folder"):
+    with pytest.raises(TrainingRefused, match="not a model folder"):
         read_run(tmp_path)
     (tmp_path / "run.json").write_text(json.dumps({"steps": {"one": {"nonsense": 1}}}))
     with pytest.raises(TrainingRefused, match="damaged"), RunFolder(tmp_path).open():

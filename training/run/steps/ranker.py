@@ -91,4 +91,4 @@ def _standing(model: Path) -> float:
     """Returns the validation NDCG@100 that the ranker has to beat: the blend's, or that of the best source alone."""
     steps = read_run(model)["steps"]
     assert isinstance(steps, dict)
-    return max(float(value) for value in steps["blend"]["figures"].values())
+    return max(float(value) for value in steps["blend"]["metrics"].values())

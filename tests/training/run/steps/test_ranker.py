@@ -59,10 +59,10 @@ def test_a_run_leaves_a_pipeline_that_recommends(tmp_path, request_for):
         run_steps(steps, loaded.data, run, (), lambda line: None)
         record = run.steps["ranker"]
     data = loaded.data
-    assert set(run.steps["blend"].figures) == {"hybrid_ndcg_at_100", "source_ndcg_at_100"}
+    assert set(run.steps["blend"].metrics) == {"hybrid_ndcg_at_100", "source_ndcg_at_100"}
     # Nothing speaks for new items without texts: no ranker, and that is said.
     ranked = {"ndcg_at_100", "held_out_ndcg_at_100", "held_out_hybrid_ndcg_at_100"}
-    assert set(record.figures) == (set() if request_for.protocol == "cold-items" else ranked)
+    assert set(record.metrics) == (set() if request_for.protocol == "cold-items" else ranked)
     assert any("no ranker" in note for note in record.notes) == (request_for.protocol == "cold-items")
     assert with_chosen(RecallSettings(), out / "collaborative").ease.regularisation in (1.0, 10.0)
     assert "collaborative" in json.loads((out / "thresholds.json").read_text())
