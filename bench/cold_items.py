@@ -1,9 +1,9 @@
-"""Figures of the trained encoder on new items, against the zero-shot row, and what text search keeps.
+"""Metrics of the trained encoder on new items against the zero-shot method, and recall of text search.
 
     python -m bench.cold_items [--data-sets NAME ...] [--seeds N ...] [--no-bag]
 
 Everything is chosen on training and validation; the test part is looked at once a seed. Ends with 1 if the goal (1.2 x
-the zero-shot row) is missed anywhere.
+the zero-shot method) is missed anywhere.
 """
 
 import argparse
@@ -48,11 +48,11 @@ def main() -> int:
     reached = True
     for name in args.data_sets:
         for seed in args.seeds:
-            reached &= _measure(_material(_DATA / name, seed, args.cache), name, settings)
+            reached &= _measure(_load(_DATA / name, seed, args.cache), name, settings)
     return 0 if reached else 1
 
 
-def _material(folder: Path, seed: int, cache: Path) -> TrainingData:
+def _load(folder: Path, seed: int, cache: Path) -> TrainingData:
     from export.encoder.source import resolve_encoder
 
     source = resolve_encoder(None)
@@ -68,8 +68,8 @@ def _measure(data: TrainingData, name: str, settings: EncoderSettings) -> bool:
     inputs = EncoderInputs(texts, vectors, base.folder, base.max_tokens, data.split)
     result = train_encoder(inputs, settings, data.seed, data.progress)
     seconds = time.monotonic() - started
-    rows = {ZERO_SHOT: SemanticScorer.of(vectors), _TRAINED: SemanticScorer.of(result.vectors)}
-    table = evaluate(rows, name, data.split.tests, EvaluationContext.of(data.split), data.progress)
+    methods = {ZERO_SHOT: SemanticScorer.of(vectors), _TRAINED: SemanticScorer.of(result.vectors)}
+    table = evaluate(methods, name, data.split.tests, EvaluationContext.of(data.split), data.progress)
     sys.stdout.write(f"{name}, seed {data.seed}: {result.choice}; trained in {seconds:.0f} s\n")
     reached = bool(result.accepted)
     for metric in _METRICS:
@@ -80,8 +80,8 @@ def _measure(data: TrainingData, name: str, settings: EncoderSettings) -> bool:
             f"  ratio {ratio.point:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]\n"
         )
         reached &= ratio.low > 1 and (ratio.point >= _GOAL or metric == "recall@50")
-    found = _found_by_a_part(texts, {"base": (vectors, None), "trained": (result.vectors, result.model)}, data)
-    sys.stdout.write("  an item found by one part of its text, recall@10: " + found + "\n")
+    line = _found_by_a_part(texts, {"base": (vectors, None), "trained": (result.vectors, result.model)}, data)
+    sys.stdout.write("  an item found by one part of its text, recall@10: " + line + "\n")
     sys.stdout.flush()
     return bool(reached)
 
@@ -91,24 +91,24 @@ def _found_by_a_part(
     encoders: dict[str, tuple[NDArray[np.float32], SentenceTransformer | None]],
     data: TrainingData,
 ) -> str:
-    """Text search must not pay for the map: one sentence of an item's text is asked for among all items."""
+    """Returns recall@10 of text search, which the projection must not harm: one sentence of an item finds the item."""
     generator = np.random.default_rng(data.seed)
     able = []
-    for row, text in enumerate(texts):
+    for method, text in enumerate(texts):
         parts = [part for part in text.split(". ") if len(part.split()) >= _FEWEST_WORDS]
         if parts and len(text.split(". ")) > 1:
-            able.append((row, parts[generator.integers(len(parts))]))
+            able.append((method, parts[generator.integers(len(parts))]))
     if not able:
         return "no item has a text of several parts"
     chosen = [able[place] for place in generator.permutation(len(able))[:_SEARCHES]]
-    told = []
+    lines = []
     assert data.encoder is not None
     for name, (vectors, model) in encoders.items():
         queries = encode_texts(model or load_encoder(data.encoder.folder), [part for _, part in chosen])
         scores = queries @ vectors.T
-        own = scores[np.arange(len(chosen)), [row for row, _ in chosen]]
-        told.append(f"{name} {float(((scores > own[:, None]).sum(axis=1) < 10).mean()):.3f}")
-    return ", ".join(told) + f" ({len(chosen)} parts)"
+        own = scores[np.arange(len(chosen)), [method for method, _ in chosen]]
+        lines.append(f"{name} {float(((scores > own[:, None]).sum(axis=1) < 10).mean()):.3f}")
+    return ", ".join(lines) + f" ({len(chosen)} parts)"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How fast encoders are beside one another: the same texts, one thread, rounds interleaved."""
+"""Speed of encoders side by side: the same texts, one thread, interleaved rounds."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -35,15 +35,15 @@ class Speed:
     highest: float
 
 
-def onnx_encode(source: EncoderSource, cache: Path, say: Callable[[str], None]) -> Encode:
+def onnx_encode(source: EncoderSource, cache: Path, report: Callable[[str], None]) -> Encode:
     """Returns the encoder as ONNX Runtime runs it on one thread: text in, batches of like lengths, vectors out."""
     return file_encode(
-        source, prepare_encoder(source, cache, max_batch_size=_MAX_BATCH_SIZE, progress=LineProgress(say)).onnx.path
+        source, prepare_encoder(source, cache, max_batch_size=_MAX_BATCH_SIZE, progress=LineProgress(report)).onnx.path
     )
 
 
 def file_encode(source: EncoderSource, file: Path) -> Encode:
-    """Returns the same of an encoder's ONNX file."""
+    """Returns an encoder's ONNX file as ONNX Runtime runs it on one thread."""
     session, tokenizer = open_session(file), TextTokenizer(source.tokenizer_file, source.max_tokens)
 
     def encode(texts: Sequence[str]) -> np.ndarray:
@@ -53,9 +53,9 @@ def file_encode(source: EncoderSource, file: Path) -> Encode:
 
 
 def compare_speed(encoders: Mapping[str, Encode], texts: Sequence[str], rounds: int) -> dict[str, Speed]:
-    """Times every encoder in every round; the first of them is what the others are compared with.
+    """Times every encoder in every round; the first one is the reference of the others.
 
-    An encoder that is done quickly repeats the texts, so that no round is shorter than the clock can tell.
+    A fast encoder repeats the texts, so that no round is too short for the clock.
     """
     rates: dict[str, list[float]] = {name: [] for name in encoders}
     repeats = {name: _repeats(encode, texts) for name, encode in encoders.items()}
@@ -67,10 +67,10 @@ def compare_speed(encoders: Mapping[str, Encode], texts: Sequence[str], rounds: 
             rates[name].append(repeats[name] * len(texts) / (time.perf_counter() - began))
     first = np.asarray(next(iter(rates.values())))
     speeds = {}
-    for name, found in rates.items():
-        ratios = np.asarray(found) / first
+    for name, measured in rates.items():
+        ratios = np.asarray(measured) / first
         speeds[name] = Speed(
-            float(np.median(found)), float(np.median(ratios)), float(ratios.min()), float(ratios.max())
+            float(np.median(measured)), float(np.median(ratios)), float(ratios.min()), float(ratios.max())
         )
     return speeds
 

@@ -1,9 +1,9 @@
-"""Every encoder family in every precision: gates, size, speed, and whether Triton retrieves in torch's order.
+"""Matrix of encoder families and precisions: gates, size, speed, and the order of retrieval in Triton and torch.
 
     python -m bench.export_matrix [--families A,B] [--out docs/export-matrix.md]
 
-MiniLM is the real one. The others have random weights in MiniLM's size (384 wide, 6 layers): their cosines say that the
-numbers are carried over, not that anything is understood, and their speeds are those of such a network.
+MiniLM is the trained one. The others have random weights in MiniLM's size (384 wide, 6 layers): their cosines test the
+conversion, not the quality of the vectors, and their speeds are those of a network of this size.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from sentence_transformers import SentenceTransformer
 
 from bench.encoder_speed import Speed, compare_speed, file_encode
 from core.text.tokenize import TextTokenizer, pad
-from core.triton.model_config import encoder_config
+from core.triton.model_config import ENCODER_OUTPUT, encoder_config
 from core.triton.model_repository import install_model
 from domain.errors import ShortlistError
 from domain.manifest import FLOAT32, PRECISIONS
@@ -47,13 +47,13 @@ _ROUNDS = 5
 
 @dataclass(frozen=True)
 class Retrieved:
-    """What came back through Triton, beside torch.
+    """Retrieval through Triton compared with torch.
 
     Attributes:
         difference: the largest between components of an item's vector alone and in a batch of other lengths.
         recall: mean share of torch's nearest ten that are found.
         in_order: queries whose nearest ten are in torch's order.
-        queries: how many were asked.
+        queries: number of queries.
     """
 
     difference: float
@@ -83,24 +83,24 @@ class Cell:
     retrieved: Retrieved
 
     def line(self) -> str:
-        """The cell as a line of a Markdown table."""
-        onnx, speed, found = self.prepared.onnx, self.speed, self.retrieved
-        figures = (
+        """Returns the cell as a line of a Markdown table."""
+        onnx, speed, retrieved = self.prepared.onnx, self.speed, self.retrieved
+        values = (
             f"{self.prepared.worst_cosine:.7f}",
-            f"{found.difference:.0e}",
+            f"{retrieved.difference:.0e}",
             f"{onnx.size_bytes / 1e6:.1f}",
             f"{onnx.seconds:.0f}",
             f"{speed.rate:.0f}",
             f"{speed.ratio:.2f} ({speed.lowest:.2f}-{speed.highest:.2f})",
-            f"{found.recall:.3f}",
-            f"{found.in_order} of {found.queries}",
+            f"{retrieved.recall:.3f}",
+            f"{retrieved.in_order} of {retrieved.queries}",
         )
-        return f"| {self.name} | {self.precision} | {self.pooling} | {' | '.join(figures)} |"
+        return f"| {self.name} | {self.precision} | {self.pooling} | {' | '.join(values)} |"
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """An encoder that can't be had in a precision."""
+    """A refusal of an encoder in a precision."""
 
     name: str
     precision: str
@@ -108,7 +108,7 @@ class Refusal:
     reason: str
 
     def line(self) -> str:
-        """The refusal as a line of the same table."""
+        """Returns the refusal as a line of the same table."""
         return f"| {self.name} | {self.precision} | {self.pooling} | refused: {self.reason} | | | | | | | |"
 
 
@@ -120,7 +120,7 @@ HEAD = """\
 
 @dataclass(frozen=True)
 class Subject:
-    """An encoder, and torch's own answer."""
+    """An encoder with its torch model as the reference."""
 
     name: str
     source: EncoderSource
@@ -129,7 +129,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Texts:
-    """What is encoded: items are searched, queries ask, and short ones are timed."""
+    """Texts of items and queries; the queries are also timed."""
 
     items: tuple[str, ...]
     queries: tuple[str, ...]
@@ -149,10 +149,10 @@ def main() -> int:
 
 
 def write_table(cells: Sequence[Cell | Refusal], page: Path) -> None:
-    """Writes the table to the end of a page, in place of the one there; the words before it stay."""
-    told = page.read_text(encoding="utf-8") if page.is_file() else "# Families and precisions\n\n"
+    """Replaces the table at the end of a page; the text before it stays."""
+    page_text = page.read_text(encoding="utf-8") if page.is_file() else "# Families and precisions\n\n"
     table = "\n".join(cell.line() for cell in cells) + "\n"
-    page.write_text(told.split(HEAD, maxsplit=1)[0] + HEAD + table, encoding="utf-8")
+    page.write_text(page_text.split(HEAD, maxsplit=1)[0] + HEAD + table, encoding="utf-8")
 
 
 def _holds(cell: Cell | Refusal) -> bool:
@@ -172,13 +172,15 @@ async def _measure(names: Sequence[str], scratch: Path, cache: Path) -> list[Cel
         for name in names:
             subject, texts = _subject(name, scratch), _texts(real=name == REAL)
             made = _prepared(subject, texts, cache, cells)
-            files = {precision: file_encode(subject.source, one.onnx.path) for precision, one in made.items()}
+            files = {precision: file_encode(subject.source, prepared.onnx.path) for precision, prepared in made.items()}
             speeds = compare_speed(files, texts.queries, _ROUNDS)
             truth = _vectors(subject.oracle, texts)
             for precision, prepared in made.items():
                 served = await _Served.of(client, repository, subject.source, prepared)
-                found = await served.retrieve(texts, truth)
-                cells.append(Cell(subject.name, precision, subject.source.pooling, prepared, speeds[precision], found))
+                retrieved = await served.retrieve(texts, truth)
+                cells.append(
+                    Cell(subject.name, precision, subject.source.pooling, prepared, speeds[precision], retrieved)
+                )
             sys.stdout.write("\n".join(cell.line() for cell in cells if cell.name == subject.name) + "\n")
             sys.stdout.flush()
     return cells
@@ -202,10 +204,13 @@ def _texts(*, real: bool) -> Texts:
     # Words that the small vocabularies have, as many as in the real texts.
     rng = np.random.default_rng(7)
 
-    def told(count: int) -> str:
+    def random_words(count: int) -> str:
         return " ".join(f"word{word}" for word in rng.integers(0, 60, count))
 
-    return Texts(tuple(told(5 + row % 20) for row in range(len(sample))), tuple(told(len(q.split())) for q in queries))
+    return Texts(
+        tuple(random_words(5 + row % 20) for row in range(len(sample))),
+        tuple(random_words(len(q.split())) for q in queries),
+    )
 
 
 def _prepared(subject: Subject, texts: Texts, cache: Path, cells: list[Cell | Refusal]) -> dict[str, PreparedEncoder]:
@@ -214,20 +219,24 @@ def _prepared(subject: Subject, texts: Texts, cache: Path, cells: list[Cell | Re
         precision = Precision(name, texts.items)
         try:
             made[name] = prepare_encoder(
-                subject.source, cache, max_batch_size=_MAX_BATCH_SIZE, progress=LineProgress(_say), precision=precision
+                subject.source,
+                cache,
+                max_batch_size=_MAX_BATCH_SIZE,
+                progress=LineProgress(_print),
+                precision=precision,
             )
         except ShortlistError as error:
             cells.append(Refusal(subject.name, name, subject.source.pooling, str(error)))
     return made
 
 
-def _say(step: str) -> None:
+def _print(step: str) -> None:
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {step}\n")
 
 
 @dataclass(frozen=True)
 class _Served:
-    """A version in Triton."""
+    """A model version in Triton."""
 
     client: TritonClient
     version: int
@@ -251,20 +260,21 @@ class _Served:
         queries = np.concatenate([await self._encode([query]) for query in texts.queries])
         shares, in_order = [], 0
         for right, scores in zip(truth[1] @ truth[0].T, queries @ items.T, strict=True):
-            nearest, wanted = (np.argsort(-one, kind="stable")[:_DEPTH] for one in (scores, right))
+            nearest, wanted = (np.argsort(-values, kind="stable")[:_DEPTH] for values in (scores, right))
             shares.append(len(set(nearest) & set(wanted)) / _DEPTH)
             # Items that torch holds for equal may change places.
             in_order += bool(np.abs(right[nearest] - right[wanted]).max() <= _SAME)
         return Retrieved(float(np.abs(items - alone).max()), float(np.mean(shares)), in_order, len(texts.queries))
 
     async def _encode(self, texts: Sequence[str]) -> np.ndarray:
-        rows = [one.ids for one in self.tokenizer.tokenize(texts)]
-        arrays = pad(rows, max(len(row) for row in rows), self.source.pad_token_id)
-        return await self.client.encode(*arrays, version=self.version, timeout_s=60.0)
+        token_ids = [tokenized.ids for tokenized in self.tokenizer.tokenize(texts)]
+        input_ids, attention_mask = pad(token_ids, max(len(ids) for ids in token_ids), self.source.pad_token_id)
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        return await self.client.infer("encoder", self.version, inputs, output=ENCODER_OUTPUT, timeout_s=60.0)
 
 
 def _vectors(oracle: SentenceTransformer, texts: Texts) -> tuple[np.ndarray, np.ndarray]:
-    """Torch's of items and queries, float32[n, d] each."""
+    """Returns torch's vectors of items and queries, float32[n, d] each."""
     items, queries = (
         np.asarray(oracle.encode(list(some), normalize_embeddings=True, show_progress_bar=False))
         for some in (texts.items, texts.queries)

@@ -1,8 +1,8 @@
-"""Figures of the main job: build, start, exactness of the answers, the gateway's own share of the time.
+"""Measurements of the main job: build, start, exactness of the results, the gateway's own time.
 
     python -m bench.main_job [--items FILE] [--releases DIR]
 
-Prints one line a figure with the goal beside it, and ends with 1 if a goal was missed, with 2 if there is nothing to
+Prints one line a measurement with its goal, and ends with 1 if a goal was missed, with 2 if there is nothing to
 measure.
 """
 
@@ -31,8 +31,8 @@ _TIMED_CALLS = 400
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One measured figure and its goal."""
+class Measurement:
+    """A measured value and its goal."""
 
     name: str
     value: float
@@ -42,11 +42,11 @@ class Figure:
 
     @property
     def reached(self) -> bool:
-        """Whether the goal was reached."""
+        """True if the goal was reached."""
         return (self.most is None or self.value <= self.most) and (self.least is None or self.value >= self.least)
 
     def line(self) -> str:
-        """The figure as one line."""
+        """Returns the measurement as one line."""
         goal = f"<= {self.most:g}" if self.most is not None else f">= {self.least:g}" if self.least is not None else ""
         return f"{self.name:44} {self.value:10.4g} {self.unit:6} {goal:10} {'' if self.reached else 'MISSED'}"
 
@@ -61,28 +61,33 @@ def main() -> int:
         parser.error(
             f"no item file {args.items}; give --items FILE, or --releases DIR of a release that is built already"
         )
-    figures: list[Figure] = []
+    measurements: list[Measurement] = []
     with tempfile.TemporaryDirectory() as scratch:
         releases = args.releases or Path(scratch) / "releases"
         if args.releases is None:
-            figures += _build(args.items, releases)
+            measurements += _build(args.items, releases)
         release = find_release(releases, None)
-        figures.append(Figure("HNSW recall@10, 500 item vectors", release.manifest.graph.recall_at_10, "", least=0.99))
-        figures += _serve(releases, Path(scratch))
-    sys.stdout.write("\n".join(figure.line() for figure in figures) + "\n")
-    return 0 if all(figure.reached for figure in figures) else 1
+        measurements.append(
+            Measurement("HNSW recall@10, 500 item vectors", release.manifest.graph.recall_at_10, "", least=0.99)
+        )
+        measurements += _serve(releases, Path(scratch))
+    sys.stdout.write("\n".join(measurement.line() for measurement in measurements) + "\n")
+    return 0 if all(measurement.reached for measurement in measurements) else 1
 
 
-def _build(items: Path, releases: Path) -> list[Figure]:
+def _build(items: Path, releases: Path) -> list[Measurement]:
     started = time.monotonic()
     command = [sys.executable, "-m", "cli.main", "release", "build", "--items", str(items), "--out", str(releases)]
     subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.DEVNULL)
     seconds = time.monotonic() - started
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    return [Figure("release build", seconds, "s", most=360), Figure("peak memory", peak / 1e9, "GB", most=2.0)]
+    return [
+        Measurement("release build", seconds, "s", most=360),
+        Measurement("peak memory", peak / 1e9, "GB", most=2.0),
+    ]
 
 
-def _serve(releases: Path, scratch: Path) -> list[Figure]:
+def _serve(releases: Path, scratch: Path) -> list[Measurement]:
     command = [sys.executable, "-m", "cli.main", "up", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]
     command += ["--releases", str(releases), "--state", str(scratch / "state"), "--log-level", "error"]
     command += ["--model-repository", str(scratch / "models")]
@@ -93,7 +98,7 @@ def _serve(releases: Path, scratch: Path) -> list[Figure]:
             seconds = time.monotonic() - started
             with Client(address, deadline_s=10) as client:
                 return [
-                    Figure("shortlist up to SERVING", seconds, "s", most=15),
+                    Measurement("shortlist up to SERVING", seconds, "s", most=15),
                     *_exactness(client, releases),
                     *_own_share(client),
                 ]
@@ -104,29 +109,31 @@ def _serve(releases: Path, scratch: Path) -> list[Figure]:
 def _address(gateway: "subprocess.Popen[str]") -> str:
     assert gateway.stdout is not None
     for line in gateway.stdout:
-        found = re.match(r"SERVING on (\S+),", line)
-        if found:
-            return found[1]
+        match = re.match(r"SERVING on (\S+),", line)
+        if match:
+            return match[1]
     raise RuntimeError("the gateway ended before it was SERVING")
 
 
-def _exactness(client: Client, releases: Path) -> list[Figure]:
-    """Compares the answers with an exact search over the release's vectors; the queries' vectors come by Embed."""
+def _exactness(client: Client, releases: Path) -> list[Measurement]:
+    """Compares results with an exact search over the release's vectors; the queries' vectors come from Embed."""
     release = find_release(releases, None)
     vectors = np.load(release.path / VECTORS)
     items = ItemTable(release.path / "items.jsonl", release.manifest.attribute_types)
     queries = (_ROOT / "bench" / "queries.txt").read_text().splitlines()
     embedded = client.embed(queries).embeddings
     shares = []
-    for text, one in zip(queries, embedded, strict=True):
-        rows, _ = exact_search(vectors, np.array(one.vector, dtype=np.float32), 10, items.unavailable)
+    for text, embedding in zip(queries, embedded, strict=True):
+        rows, _ = exact_search(vectors, np.array(embedding.vector, dtype=np.float32), 10, items.unavailable)
         exact = {items.ids[row] for row in rows}
         shares.append(len(exact & {item.id for item in client.recommend(text, k=10).items}) / len(exact))
-    return [Figure(f"recall@10 of {len(queries)} queries against exact search", float(np.mean(shares)), "", least=1.0)]
+    return [
+        Measurement(f"recall@10 of {len(queries)} queries against exact search", float(np.mean(shares)), "", least=1.0)
+    ]
 
 
-def _own_share(client: Client) -> list[Figure]:
-    """One caller, one call after the other: total minus the Triton call, and the whole as the caller sees it."""
+def _own_share(client: Client) -> list[Measurement]:
+    """Measures calls one after the other: total without the Triton call, and the whole as the caller sees it."""
     queries = (_ROOT / "bench" / "queries.txt").read_text().splitlines()
     own, triton, seen = [], [], []
     for number in range(_TIMED_CALLS):
@@ -136,10 +143,10 @@ def _own_share(client: Client) -> list[Figure]:
         own.append(times.total_ms - times.triton_ms)
         triton.append(times.triton_ms)
     return [
-        Figure("gateway's own time, p50", statistics.median(own), "ms", most=3.0),
-        Figure("gateway's own time, p99", float(np.quantile(own, 0.99)), "ms"),
-        Figure("Triton call, p50", statistics.median(triton), "ms"),
-        Figure("whole call seen by the client, p50", statistics.median(seen), "ms"),
+        Measurement("gateway's own time, p50", statistics.median(own), "ms", most=3.0),
+        Measurement("gateway's own time, p99", float(np.quantile(own, 0.99)), "ms"),
+        Measurement("Triton call, p50", statistics.median(triton), "ms"),
+        Measurement("whole call seen by the client, p50", statistics.median(seen), "ms"),
     ]
 
 

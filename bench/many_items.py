@@ -1,4 +1,4 @@
-"""Item files of any size, made of a real catalogue by recombination: to see what reading, checking and building take.
+"""Item files of any size, recombined from a real catalogue, to measure reading, checking and building.
 
     python -m bench.many_items --from items.jsonl --count 10000000 --out many.parquet
 
@@ -32,25 +32,25 @@ _SCHEMA = pa.schema(
 )
 
 
-def rows(titles: list[str], count: int) -> Iterator[dict[str, object]]:
+def records(titles: list[str], count: int) -> Iterator[dict[str, object]]:
     """Yields items; the seed is fixed."""
     draw = random.Random(7)
     words = [title.split() for title in titles]
     for number in range(count):
-        left, right = draw.choice(words), draw.choice(words)
-        title = " ".join((*left[: len(left) // 2 + 1], *right[len(right) // 2 :]))
+        first, second = draw.choice(words), draw.choice(words)
+        title = " ".join((*first[: len(first) // 2 + 1], *second[len(second) // 2 :]))
         yield {
             "id": f"item-{number:08}",
             "title": title,
             "price": round(draw.lognormvariate(2, 1), 2),
             "year": draw.randint(1990, 2026),
-            "tags": [left[0], right[-1]],
+            "tags": [first[0], second[-1]],
             "seen": draw.randint(1_500_000_000, 1_790_000_000),
         }
 
 
 def write(path: Path, made: Iterator[dict[str, object]]) -> None:
-    """Writes .jsonl, .csv or .parquet, some thousand rows at a time."""
+    """Writes .jsonl, .csv or .parquet, some thousand records at a time."""
     from domain.timestamp import Timestamp
 
     if path.suffix == ".parquet":
@@ -61,15 +61,15 @@ def write(path: Path, made: Iterator[dict[str, object]]) -> None:
     with path.open("w", encoding="utf-8") as stream:
         if path.suffix == ".csv":
             stream.write("id,title,price,year,tags[],seen\n")
-        for row in made:
-            row["seen"] = Timestamp.of(int(str(row["seen"])), 0).text
+        for record in made:
+            record["seen"] = Timestamp.of(int(str(record["seen"])), 0).text
             if path.suffix == ".csv":
-                tags = row["tags"]
+                tags = record["tags"]
                 assert isinstance(tags, list)
-                cells = [*list(row.values())[:4], "|".join(tags), row["seen"]]
+                cells = [*list(record.values())[:4], "|".join(tags), record["seen"]]
                 stream.write(",".join('"' + str(cell).replace('"', '""') + '"' for cell in cells) + "\n")
             else:
-                stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+                stream.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def main() -> None:
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".jsonl, .csv or .parquet")
     args = parser.parse_args()
     titles = [item.title for item in read_items(args.source).items if len(item.title.split()) > 1]
-    write(args.out, rows(titles, args.count))
+    write(args.out, records(titles, args.count))
     sys.stdout.write(f"{args.out}: {args.count:,} items, {args.out.stat().st_size / 1e6:,.0f} MB\n")
 
 

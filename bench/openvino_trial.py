@@ -1,8 +1,8 @@
-"""OpenVINO beside ONNX Runtime: the same files, the same rows and cores, in turns.
+"""OpenVINO beside ONNX Runtime: the same files, the same texts and cores, in turns.
 
     PYTHONPATH=. .venv-triton/bin/python -m bench.openvino_trial MODEL.onnx ... [--threads 1] [--bfloat16]
 
-It runs in Triton's environment, where both are. Prints, for each shape of a call, rows a second over ONNX Runtime's
+It runs in Triton's environment, where both are. Prints, for each shape of a call, texts a second over ONNX Runtime's
 with the first file (median of interleaved rounds, lowest and highest) and the lowest cosine to its vectors.
 """
 
@@ -36,10 +36,10 @@ def main() -> int:
         runs[f"openvino {file}"] = _openvino(file, args.threads, "f32")
     if args.bfloat16:
         runs[f"openvino bfloat16 {args.models[0]}"] = _openvino(args.models[0], args.threads, "bf16")
-    for tokens, rows in _SHAPES:
-        ids = np.random.default_rng(0).integers(1, 1000, (rows, tokens))
+    for tokens, texts in _SHAPES:
+        ids = np.random.default_rng(0).integers(1, 1000, (texts, tokens))
         feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-        _compare(f"{tokens} tokens x {rows}", runs, feed)
+        _compare(f"{tokens} tokens x {texts}", runs, feed)
     return 0
 
 
@@ -53,8 +53,8 @@ def _compare(title: str, runs: dict[str, Run], feed: dict[str, Any]) -> None:
     for place, name in enumerate(runs):
         ratios = rates[:, place] / rates[:, 0]
         cosine = float((vectors[name] * first).sum(axis=1).min())
-        told = f"{np.median(ratios):5.2f} [{ratios.min():.2f}, {ratios.max():.2f}]  cosine {cosine:.6f}"
-        sys.stdout.write(f"{title:16} {told}  {name}\n")
+        ratio = f"{np.median(ratios):5.2f} [{ratios.min():.2f}, {ratios.max():.2f}]  cosine {cosine:.6f}"
+        sys.stdout.write(f"{title:16} {ratio}  {name}\n")
     sys.stdout.flush()
 
 

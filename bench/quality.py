@@ -1,4 +1,4 @@
-"""All quality tables again, from raw files: trains a model for every protocol, judges it, and prints the goals' rows.
+"""All quality tables, from raw files: trains and evaluates a model for every protocol and prints the headline metrics.
 
 python -m bench.quality [--data DIR] [--out DIR] [--only movielens-small:cold-items,...] [--seed N]
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 from training.evaluation.baselines import SASREC, USUAL
 from training.evaluation.bootstrap import Resampled
-from training.evaluation.per_user import pooled, read_user_figures
+from training.evaluation.per_user import pooled, read_user_metrics
 from training.evaluation.trained import RANKED, TRAINED
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -23,7 +23,7 @@ SETS = ("movielens-small", "online-retail", "amazon-beauty-sequences")
 # Those by which the whole pipeline is compared with SASRec, pooled.
 TEXT_SETS = SETS[:2]
 PROTOCOLS = ("cold-items", "warm-users", "next-item")
-# The figures by which each protocol is told.
+# The headline metrics of each protocol.
 HEADLINES: Mapping[str, tuple[str, ...]] = {
     "cold-items": ("recall@20", "recall@50", "ndcg@100"),
     "warm-users": ("recall@20", "ndcg@100"),
@@ -45,7 +45,7 @@ class Task:
 
 
 def main() -> int:
-    """Runs what was asked for; returns 0, or 1 where a run failed."""
+    """Runs the tables asked for; returns 0, or 1 where a run failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA, metavar="DIR")
     parser.add_argument("--out", type=Path, default=Path("var/quality"), metavar="DIR")
@@ -62,8 +62,8 @@ def main() -> int:
     for task in tasks:
         path = _json(args.out, task)
         if path.is_file():
-            _say("\n".join(table_lines(task, json.loads(path.read_text(encoding="utf-8")))))
-    _say("\n".join(pooled_lines([_users(args.out, task) for task in tasks if task.data in TEXT_SETS], args.seed)))
+            _print("\n".join(table_lines(task, json.loads(path.read_text(encoding="utf-8")))))
+    _print("\n".join(pooled_lines([_users(args.out, task) for task in tasks if task.data in TEXT_SETS], args.seed)))
     if failed:
         sys.stderr.write(f"failed: {', '.join(failed)}\n")
     return 1 if failed else 0
@@ -82,25 +82,25 @@ def _run(task: Task, data: Path, out: Path, seed: int) -> bool:
         files += ["--items", str(data / "items.jsonl")]
     split = ["--protocol", task.protocol, "--seed", str(seed)]
     json_file = _json(out, task)
-    told = ["--json", str(json_file), "--report", str(json_file.with_suffix(".html"))]
-    told += ["--by-user", str(_users(out, task))]
+    output = ["--json", str(json_file), "--report", str(json_file.with_suffix(".html"))]
+    output += ["--by-user", str(_users(out, task))]
     if task.protocol == "next-item":
-        told += ["--rows", ",".join((*USUAL, SASREC, *TRAINED)).replace(" ", "").replace("semantic,", "semantic-")]
-    # What smaller encoders keep is told by new items; elsewhere they would only take time.
+        output += ["--methods", ",".join((*USUAL, SASREC, *TRAINED)).replace(" ", "").replace("semantic,", "semantic-")]
+    # Students are compared with their teacher on new items only; elsewhere they would only take time.
     steps = [] if task.protocol == "cold-items" else ["--skip", "student,student_encoder"]
     for words in (
         ["train", *files, *split, *steps, "--out", str(model)],
-        ["evaluate", *files, *split, "--model", str(model), *told],
+        ["evaluate", *files, *split, "--model", str(model), *output],
     ):
         started_s = time.monotonic()
-        _say(f"== shortlist {' '.join(words)}")
+        _print(f"== shortlist {' '.join(words)}")
         if subprocess.run([sys.executable, "-m", "cli.main", *words], check=False).returncode:
             return False
-        _say(f"== {time.monotonic() - started_s:.0f} s")
+        _print(f"== {time.monotonic() - started_s:.0f} s")
     return True
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
@@ -118,38 +118,38 @@ def pooled_lines(files: Sequence[Path], seed: int) -> Sequence[str]:
     there = [path for path in files if path.is_file() and "next-item" in path.name]
     lines = []
     for metric in HEADLINES["next-item"] if there else ():
-        parts = [read_user_figures(path, metric) for path in there]
-        if not all(row in part for part in parts for row in (RANKED, SASREC)):
+        parts = [read_user_metrics(path, metric) for path in there]
+        if not all(method in part for part in parts for method in (RANKED, SASREC)):
             return [f"not pooled: {RANKED} or {SASREC} is missing in {', '.join(map(str, there))}"]
-        found = pooled(parts, (RANKED, SASREC))
-        ratio = Resampled(found, seed).ratio(0, 1)
-        told = _told({"point": ratio.point, "low": ratio.low, "high": ratio.high})
-        lines.append(f"{metric}, {RANKED} over {SASREC}, {len(found):,} users of {len(parts)} sets: {told}")
+        values = pooled(parts, (RANKED, SASREC))
+        ratio = Resampled(values, seed).ratio(0, 1)
+        words = _with_interval({"point": ratio.point, "low": ratio.low, "high": ratio.high})
+        lines.append(f"{metric}, {RANKED} over {SASREC}, {len(values):,} users of {len(parts)} sets: {words}")
     return lines
 
 
 def table_lines(task: Task, report: Mapping[str, Any]) -> Sequence[str]:
-    """Returns a Markdown table of one evaluation: figures with 95 % intervals, and the ratio to the reference row."""
+    """Returns a Markdown table of one evaluation: means with 95 % intervals, and the ratio to the reference method."""
     metrics = HEADLINES[task.protocol]
     reference = report["reference"]
     lines = [
         "",
         f"### {task.data}, {task.protocol}",
         "",
-        f"| row | {' | '.join(metrics)} | {metrics[0]} over {reference} |",
+        f"| method | {' | '.join(metrics)} | {metrics[0]} over {reference} |",
         f"|---|{'---|' * (len(metrics) + 1)}",
     ]
-    for name, row in report["table"]["rows"].items():
-        if row is None:
+    for name, method in report["table"]["methods"].items():
+        if method is None:
             lines.append(f"| {name} |{' - |' * (len(metrics) + 1)}")
             continue
-        cells = [_told(row["metrics"][metric]) for metric in metrics]
+        cells = [_with_interval(method["metrics"][metric]) for metric in metrics]
         ratio = report["ratios_to_reference"].get(name, {}).get(metrics[0])
-        lines.append(f"| {name} | {' | '.join(cells)} | {_told(ratio) if ratio else ''} |")
+        lines.append(f"| {name} | {' | '.join(cells)} | {_with_interval(ratio) if ratio else ''} |")
     return lines
 
 
-def _told(interval: Mapping[str, float]) -> str:
+def _with_interval(interval: Mapping[str, float]) -> str:
     return f"{interval['point']:.4f} ({interval['low']:.4f}-{interval['high']:.4f})"
 
 

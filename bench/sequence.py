@@ -1,9 +1,9 @@
-"""Figures of the sequence models on the next-item protocol: R@10 and NDCG@10 of the test part, with seconds.
+"""Metrics of the sequence models on the next-item protocol: R@10 and NDCG@10 of the test part, with seconds.
 
     python -m bench.sequence --data DIR --model sasrec|tower|gpt2 [--seed N] [--set NAME=VALUE ...] [--validation-only]
 
-DIR holds interactions.csv.gz and, where items have texts, items.jsonl. The test part is looked at once, after training.
-A killed run goes on where it was if --checkpoint is given.
+DIR holds interactions.csv.gz and, where items have texts, items.jsonl. The test part is evaluated once, after training.
+A killed run continues from its --checkpoint.
 """
 
 import argparse
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from domain.progress import LineProgress
+from training.fit import Resume
 from training.run.dataset import BaseEncoder, TrainingData
 from training.run.load import DataRequest, load_data
-from training.sequence.figures import scorer_figures
-from training.sequence.fit import Resume
 from training.sequence.gpt2 import Gpt2Settings, train_gpt2_baseline
+from training.sequence.metrics import scorer_metrics
 from training.sequence.sasrec import SasrecSettings, train_sasrec
 from training.sequence.user_tower.ensemble import train_user_tower
 from training.sequence.user_tower.settings import UserTowerSettings
@@ -35,7 +35,7 @@ class _Printer(LineProgress):
         super().__init__(partial(print, flush=True))
 
     def metric(self, name: str, step: int, value: float) -> None:
-        """Prints the point."""
+        """Prints the value."""
         self.step(f"{name} {step} {value:.5f}")
 
 
@@ -47,9 +47,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="of the model's settings")
     parser.add_argument("--checkpoint", type=Path)
-    parser.add_argument("--validation-only", action="store_true", help="leave the test part alone")
+    parser.add_argument("--validation-only", action="store_true", help="do not evaluate the test part")
     args = parser.parse_args()
-    training_data = _material(args.data)
+    training_data = _load(args.data)
     settings = _settings(_SETTINGS[args.model](), args.set)
     started = time.monotonic()
     resume = Resume(args.seed, f"{training_data.key} {args.seed} {settings}", args.checkpoint)
@@ -57,7 +57,7 @@ def main() -> int:
     line = f"{args.data.name} {args.model} seed {args.seed}: validation {model.validation}"
     if not args.validation_only:
         part = training_data.split.tests[0]
-        line += f", test ({len(part.cases):,} users) {scorer_figures(model, part)}"
+        line += f", test ({len(part.cases):,} users) {scorer_metrics(model, part)}"
     sys.stdout.write(f"{line}, {time.monotonic() - started:.0f} s\n")
     return 0
 
@@ -74,7 +74,7 @@ def _settings(settings: Any, changes: list[str]) -> Any:  # noqa: ANN401
     return dataclasses.replace(settings, **{name: type(getattr(settings, name))(value) for name, value in pairs})
 
 
-def _material(folder: Path) -> TrainingData:
+def _load(folder: Path) -> TrainingData:
     from export.encoder.source import resolve_encoder
 
     items, cache = folder / "items.jsonl", _ROOT / ".cache/item_vectors"

@@ -1,8 +1,8 @@
-"""What smaller encoders lose on cold items, and how much faster they are.
+"""Loss of smaller encoders on cold items, and their speed.
 
     python -m bench.students --items FILE --interactions FILE [--encoder NAME] [--only static,layers]
 
-Prints a line a row: recall@20 and NDCG@100 on the test part of the cold-items protocol (items, split and seed as in
+Prints a line a method: recall@20 and NDCG@100 on the test part of the cold-items protocol (items, split and seed as in
 `shortlist evaluate`), the share of the teacher's that is kept with its paired 95 % interval, and texts a second over
 the teacher's in ONNX Runtime on one thread. "all": items and histories by the student; "query": the student's histories
 search the teacher's items. Students learn from item texts alone, never from interactions; --unseen keeps the texts of
@@ -25,8 +25,9 @@ from datafiles.items import read_items
 from domain.progress import LineProgress
 from export.encoder.source import EncoderSource, resolve_encoder
 from training.distillation.fragments import cut_fragments
-from training.distillation.layer_student import LayerStudentSettings
-from training.distillation.static_student import StaticStudentSettings, train_static_student
+from training.distillation.layer_training import LayerStudentSettings
+from training.distillation.static_fit import StaticStudentSettings
+from training.distillation.static_student import train_static_student
 from training.distillation.student_encoder import StudentEncoderSettings, StudentInputs, train_student_encoder
 from training.encoder.folder import base_modules, load_encoder
 from training.encoder.item_vectors import item_vectors
@@ -46,7 +47,7 @@ _SPEED_ROUNDS = 7
 
 @dataclass(frozen=True)
 class Bench:
-    """What every row is measured with."""
+    """Data that every method is measured with."""
 
     split: Split
     part: EvalSet
@@ -56,18 +57,18 @@ class Bench:
     cache: Path
     seed: int
 
-    def row(self, name: str, queries: np.ndarray, items: np.ndarray, note: str = "") -> dict[str, object]:
-        """Measures vectors against the teacher's, and prints the row."""
-        own = _figures(self, queries, items)
-        resampled = Resampled(np.concatenate([own, _figures(self, self.teacher, self.teacher)], axis=1), self.seed)
+    def method(self, name: str, queries: np.ndarray, items: np.ndarray, note: str = "") -> dict[str, object]:
+        """Measures vectors against the teacher's, and prints the result."""
+        own = _metrics(self, queries, items)
+        resampled = Resampled(np.concatenate([own, _metrics(self, self.teacher, self.teacher)], axis=1), self.seed)
         recall, ndcg = (resampled.ratio(place, place + 2) for place in (0, 1))
         means = resampled.means
-        _say(
+        _print(
             f"{name:42} R@20 {means[0]:.4f} keeps {recall.point:.3f} [{recall.low:.3f}, {recall.high:.3f}]   "
             f"N@100 {means[1]:.4f} keeps {ndcg.point:.3f} [{ndcg.low:.3f}, {ndcg.high:.3f}]   {note}"
         )
         return {
-            "row": name,
+            "method": name,
             "recall_at_20": float(means[0]),
             "ndcg_at_100": float(means[1]),
             "recall_kept": dataclasses.asdict(recall),
@@ -80,15 +81,15 @@ def main() -> int:
     """Measures and prints."""
     arguments = _arguments()
     bench, learned_from = _prepare(arguments)
-    rows = [bench.row(f"teacher, {bench.source.name}", bench.teacher, bench.teacher)]
+    results = [bench.method(f"teacher, {bench.source.name}", bench.teacher, bench.teacher)]
     measured: dict[str, Callable[[], list[dict[str, object]]]] = {
         "static": lambda: _static(bench, learned_from),
         "layers": lambda: _layers(bench, learned_from, arguments.minutes),
     }
     for name in arguments.only.split(","):
-        rows += measured[name]()
+        results += measured[name]()
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        arguments.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
@@ -103,7 +104,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--validation", action="store_true", help="measure on the validation part instead")
     parser.add_argument("--cache", type=Path, default=Path("var/students"))
     parser.add_argument("--seed", type=int, default=42)
-    parser.add_argument("--json", type=Path, help="write the rows there too")
+    parser.add_argument("--json", type=Path, help="write the results there too")
     arguments = parser.parse_args()
     unknown = set(arguments.only.split(",")) - set(_PARTS)
     if unknown:
@@ -112,14 +113,14 @@ def _arguments() -> argparse.Namespace:
 
 
 def _prepare(arguments: argparse.Namespace) -> tuple[Bench, np.ndarray]:
-    """Returns what rows are measured with, and the rows whose texts students may learn from."""
+    """Returns the data of the measurement, and the items whose texts students may be trained on."""
     catalogue = read_items(arguments.items)
     texts = list(item_texts(catalogue.items))
     positives = read_positives(read_interactions(arguments.interactions), [item.id for item in catalogue.items])
     split = cold_items(positives, items_with_text(catalogue.items, len(texts)), arguments.seed)
     source = resolve_encoder(arguments.encoder)
     vectors = item_vectors(
-        texts, source.root, source.max_tokens, arguments.cache, LineProgress(lambda line: _say(f"    {line}"))
+        texts, source.root, source.max_tokens, arguments.cache, LineProgress(lambda line: _print(f"    {line}"))
     )
     part = split.validation if arguments.validation else split.tests[0]
     hidden = split.validation.candidates | split.tests[0].candidates
@@ -129,28 +130,28 @@ def _prepare(arguments: argparse.Namespace) -> tuple[Bench, np.ndarray]:
 
 def _static(bench: Bench, learned_from: np.ndarray) -> list[dict[str, object]]:
     student = train_static_student(
-        onnx_encode(bench.source, bench.cache / "onnx", _say),
+        onnx_encode(bench.source, bench.cache / "onnx", _print),
         bench.source.tokenizer_file,
         [bench.texts[row] for row in learned_from],
         StaticStudentSettings(max_tokens=bench.source.max_tokens),
         bench.seed,
-        progress=LineProgress(lambda line: _say(f"    {line}")),
+        progress=LineProgress(lambda line: _print(f"    {line}")),
         cache=bench.cache / "static",
     )
     encoder = student.encoder()
     vectors, final = encoder.encode(bench.texts), student.result.final
     note = f"held-out cosine {final.cosine:.3f}, overlap@10 {final.overlap_at_10:.3f}"
-    rows = [
-        bench.row("static student, all", vectors, vectors, note),
-        bench.row("static student, query", vectors, bench.teacher, note),
+    results = [
+        bench.method("static student, all", vectors, vectors, note),
+        bench.method("static student, query", vectors, bench.teacher, note),
     ]
-    return rows + _speed(bench, "static student", encoder.encode)
+    return results + _speed(bench, "static student", encoder.encode)
 
 
 def _layers(bench: Bench, learned_from: np.ndarray, minutes: float) -> list[dict[str, object]]:
     model = load_encoder(bench.source.root)
     has_map = len(model) > len(base_modules(model))
-    schooling = StudentInputs(
+    inputs = StudentInputs(
         bench.source.root,
         bench.texts,
         [bench.texts[row] for row in learned_from],
@@ -160,52 +161,54 @@ def _layers(bench: Bench, learned_from: np.ndarray, minutes: float) -> list[dict
     )
     settings = StudentEncoderSettings(layers=LayerStudentSettings(time_budget_s=60 * minutes))
     student = train_student_encoder(
-        schooling, bench.cache / "layer_student", settings, bench.seed, LineProgress(lambda line: _say(f"    {line}"))
+        inputs, bench.cache / "layer_student", settings, bench.seed, LineProgress(lambda line: _print(f"    {line}"))
     )
     result = student.layers
     source = resolve_encoder(str(result.folder))
-    encode = onnx_encode(source, bench.cache / "onnx", _say)
+    encode = onnx_encode(source, bench.cache / "onnx", _print)
     vectors = encode(bench.texts)
     note = (
         f"layers {result.layers}, held-out cosine {result.final.cosine:.3f}, overlap@10 "
-        f"{result.final.overlap_at_10:.3f}, {result.step_count} steps in {result.seconds:.0f} s {student.map}"
+        f"{result.final.overlap_at_10:.3f}, {result.step_count} steps in {result.seconds:.0f} s {student.projection}"
     )
-    rows = [
-        bench.row("layer student, all", vectors, vectors, note),
-        bench.row("layer student, query", vectors, bench.teacher, note),
+    results = [
+        bench.method("layer student, all", vectors, vectors, note),
+        bench.method("layer student, query", vectors, bench.teacher, note),
     ]
-    return rows + _speed(bench, "layer student", encode)
+    return results + _speed(bench, "layer student", encode)
 
 
 def _speed(bench: Bench, name: str, encode: Encode) -> list[dict[str, object]]:
     rng = np.random.default_rng(bench.seed)
-    told = [text for text in bench.texts if text.strip()]
-    whole = [told[place] for place in rng.permutation(len(told))[:_SPEED_TEXTS]]
-    teacher = onnx_encode(bench.source, bench.cache / "onnx", _say)
-    rows = []
+    filled = [text for text in bench.texts if text.strip()]
+    whole = [filled[place] for place in rng.permutation(len(filled))[:_SPEED_TEXTS]]
+    teacher = onnx_encode(bench.source, bench.cache / "onnx", _print)
+    results = []
     for kind, texts in (("item texts", whole), ("short queries", list(_queries(whole, bench.seed)))):
         speeds = compare_speed({"teacher": teacher, name: encode}, texts, _SPEED_ROUNDS)
         speed: Speed = speeds[name]
-        _say(
+        _print(
             f"{f'{name}, {kind}':42} {speed.rate:10.0f} texts/s, {speed.ratio:.1f} x the teacher's "
             f"{speeds['teacher'].rate:.0f} [{speed.lowest:.1f}, {speed.highest:.1f}]"
         )
-        rows.append({"row": f"{name}, {kind}", **dataclasses.asdict(speed), "teacher_rate": speeds["teacher"].rate})
-    return rows
+        results.append(
+            {"method": f"{name}, {kind}", **dataclasses.asdict(speed), "teacher_rate": speeds["teacher"].rate}
+        )
+    return results
 
 
 def _queries(texts: Sequence[str], seed: int) -> Sequence[str]:
-    """One piece of each text that is no longer than a query: the first 40 characters, up to a word's end."""
+    """Returns fragments of the texts of at most 40 characters, as short as queries."""
     pieces = cut_fragments(texts, 3, seed).texts
     short = [piece for piece in pieces if len(piece) <= 40]
     return short[:_SPEED_TEXTS] or list(texts)
 
 
-def _figures(bench: Bench, queries: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """float64[cases, 2]: recall@20 and NDCG@100 of histories told in `queries`, searching `items`."""
+def _metrics(bench: Bench, queries: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """Returns float64[cases, 2]: recall@20 and NDCG@100 of histories by `queries`, searching `items`."""
     cases = bench.part.cases
-    asked = SemanticScorer.of(queries).queries([case.history for case in cases])
-    scores = np.where(items.any(axis=1), asked @ items.T, -np.inf)
+    vectors = SemanticScorer.of(queries).queries([case.history for case in cases])
+    scores = np.where(items.any(axis=1), vectors @ items.T, -np.inf)
     allowed = np.tile(bench.part.candidates, (len(cases), 1))
     for place, case in enumerate(cases):
         allowed[place, case.history.rows] = False
@@ -213,7 +216,7 @@ def _figures(bench: Bench, queries: np.ndarray, items: np.ndarray) -> np.ndarray
     return np.stack([ranking.recall(20), ranking.ndcg(100)], axis=1)
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""`shortlist evaluate`: baselines and a trained model evaluated on the same cases."""
+"""`shortlist evaluate`: baselines and a trained model on the same cases."""
 
 import argparse
 from pathlib import Path
@@ -9,66 +9,66 @@ if TYPE_CHECKING:
     from training.run.dataset import BaseEncoder
 
 _LOG_WIDTH = 120
-HELP = "judge baselines, and a trained model, by a protocol or by a split of one's own"
+HELP = "evaluate baselines and a trained model by a protocol, or by a split of your own"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares what `shortlist evaluate` takes."""
-    wanted = parser.add_argument_group("what to judge by")
-    wanted.add_argument("--items", type=Path, metavar="FILE", help="as in `shortlist release build`; none: ids alone")
-    wanted.add_argument(
-        "--interactions", type=Path, metavar="FILE", help=".csv, .csv.gz, .jsonl, .jsonl.gz or .parquet"
-    )
-    wanted.add_argument("--protocol", choices=("cold-items", "warm-users", "next-item"), help="how to divide them")
-    wanted.add_argument("--seed", type=int, default=42, help="of the division (%(default)s)")
-    wanted.add_argument(
-        "--train-interactions", type=Path, metavar="FILE", help="a division of one's own: what is known"
-    )
-    wanted.add_argument("--test-interactions", type=Path, metavar="FILE", help="and what is to be found")
-    wanted.add_argument(
+    data = parser.add_argument_group("data")
+    data.add_argument("--items", type=Path, metavar="FILE", help="as in `shortlist release build`; none: ids alone")
+    data.add_argument("--interactions", type=Path, metavar="FILE", help=".csv, .csv.gz, .jsonl, .jsonl.gz or .parquet")
+    data.add_argument("--protocol", choices=("cold-items", "warm-users", "next-item"), help="how to divide them")
+    data.add_argument("--seed", type=int, default=42, help="of the division (%(default)s)")
+    data.add_argument("--train-interactions", type=Path, metavar="FILE", help="a split of your own: what is known")
+    data.add_argument("--test-interactions", type=Path, metavar="FILE", help="a split of your own: the targets")
+    data.add_argument(
         "--candidates",
         choices=("catalogue", "test-items"),
         default="catalogue",
-        help="of a division of one's own: what may be recommended (%(default)s)",
+        help="of a split of your own: items that may be recommended (%(default)s)",
     )
-    wanted.add_argument(
+    data.add_argument(
         "--positive-rating", type=float, metavar="R", help="least rating that counts (default: 80 %% of the highest)"
     )
-    rows = parser.add_argument_group("what to judge")
-    rows.add_argument("--model", type=Path, metavar="DIR", help="a model folder of `shortlist train` with this split")
-    rows.add_argument("--rows", metavar="A,B", help="only these rows, for example popularity,ease,semantic-zero-shot")
-    rows.add_argument("--untuned", action="store_true", help="baselines with their default settings")
-    rows.add_argument("--encoder", metavar="NAME|DIR", help="of the zero-shot row (default: all-MiniLM-L6-v2)")
-    rows.add_argument(
+    methods = parser.add_argument_group("methods")
+    methods.add_argument(
+        "--model", type=Path, metavar="DIR", help="a model folder of `shortlist train` with this split"
+    )
+    methods.add_argument(
+        "--methods", metavar="A,B", help="only these methods, for example popularity,ease,semantic-zero-shot"
+    )
+    methods.add_argument("--untuned", action="store_true", help="baselines with their default settings")
+    methods.add_argument("--encoder", metavar="NAME|DIR", help="of the zero-shot method (default: all-MiniLM-L6-v2)")
+    methods.add_argument(
         "--cache",
         type=Path,
         default=Path(".cache/vectors"),
         metavar="DIR",
         help="item vectors of earlier runs (%(default)s)",
     )
-    output = parser.add_argument_group("where to tell it")
-    output.add_argument("--json", type=Path, metavar="FILE", help="write all figures and curves there")
+    output = parser.add_argument_group("output")
+    output.add_argument("--json", type=Path, metavar="FILE", help="write all metrics and curves there")
     output.add_argument(
-        "--by-user", type=Path, metavar="FILE.csv", help="write each user's figures there (.csv or .csv.gz)"
+        "--by-user", type=Path, metavar="FILE.csv", help="write each user's metrics there (.csv or .csv.gz)"
     )
     output.add_argument("--report", type=Path, metavar="FILE.html", help="write a page with plots there")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluates, prints the tables and writes the files; returns 0."""
+    """Evaluates, prints the tables, writes the files that were asked for; returns 0."""
     from rich.console import Console
 
     from cli.progress import ConsoleProgress
     from domain.errors import StorageError
     from training.evaluation.report import evaluation_to_json, terminal_report
     from training.evaluation.request import EvaluationRequest, load_evaluation
-    from training.evaluation.run import judge
+    from training.evaluation.run import run_evaluation
     from training.run.folder import write_json
 
     console = Console()
     if not console.is_terminal:
         console = Console(width=_LOG_WIDTH)
-    wanted = EvaluationRequest(
+    request = EvaluationRequest(
         args.items,
         args.interactions,
         args.protocol,
@@ -81,17 +81,16 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.json, args.by_user, args.report):
         if path is not None and not path.absolute().parent.is_dir():
             raise StorageError(f"{path} could not be written: there is no folder {path.parent}; make it first")
-    question = load_evaluation(wanted)
-    report = judge(question, _plan(args), ConsoleProgress(console, style="dim"))
+    report = run_evaluation(load_evaluation(request), _plan(args), ConsoleProgress(console, style="dim"))
     console.print()
     console.print(terminal_report(report, console.width))
     try:
         if args.json is not None:
             write_json(args.json, evaluation_to_json(report))
         if args.by_user is not None:
-            from training.evaluation.per_user import write_user_figures
+            from training.evaluation.per_user import write_user_metrics
 
-            write_user_figures(report, args.by_user)
+            write_user_metrics(report, args.by_user)
         if args.report is not None:
             from training.evaluation.html import write_page
 
@@ -108,7 +107,7 @@ def _plan(args: argparse.Namespace) -> "EvaluationPlan":
     from training.evaluation.run import EvaluationPlan
 
     return EvaluationPlan(
-        args.model, args.rows, lambda: _base_encoder(args.encoder), args.cache, args.seed, not args.untuned
+        args.model, args.methods, lambda: _base_encoder(args.encoder), args.cache, args.seed, not args.untuned
     )
 
 

@@ -149,7 +149,7 @@ def _list(args: argparse.Namespace) -> int:
     from rich.markup import escape
     from rich.table import Table
 
-    from domain.release_folder import current_release_id, list_releases
+    from domain.release_folder import current_release_id, list_releases, refused_releases
 
     current = current_release_id(args.out)
     table = Table("", "id", "created", "items", "encoder", "recall@10", box=None)
@@ -169,6 +169,8 @@ def _list(args: argparse.Namespace) -> int:
         console.print(table)
     else:
         console.print(f"no releases in {args.out}; make one with `shortlist release build --items FILE`", markup=False)
+    for problem in refused_releases(args.out).values():
+        console.print(f"not usable: {problem}", markup=False)
     return 0
 
 
@@ -192,9 +194,12 @@ def _show(args: argparse.Namespace) -> int:
 def _promote(args: argparse.Namespace) -> int:
     """Makes a release the current one; a gateway that starts from now on serves it."""
     from domain.errors import NoRelease
-    from domain.release_folder import list_releases, promote
+    from domain.release_folder import list_releases, promote, refused_releases
 
     if args.release not in {release.manifest.release_id for release in list_releases(args.out)}:
+        problem = refused_releases(args.out).get(args.release)
+        if problem is not None:
+            raise problem
         raise NoRelease(f'no release "{args.release}" in {args.out}; `shortlist release list` shows what is there')
     promote(args.out, args.release)
     print(f"{args.release} is current")
@@ -263,15 +268,11 @@ def _compared_with(manifest: "Manifest") -> str:
 
 def _learned_rows(manifest: "Manifest") -> list[tuple[str, str]]:
     """Says which parts were trained, their thresholds, and the figures they were accepted with."""
+    from core.retrieval.registry import TABLE_SOURCES
     from domain import release_folder as layout
 
-    tables = {
-        layout.NEIGHBOURS: "neighbours",
-        layout.ITEM_TRANSITIONS: "followers",
-        layout.POPULARITY: "popularity",
-        layout.ASPECTS: "aspects",
-    }
-    names = [title for name, title in tables.items() if name in manifest.files]
+    files = {source.file: name.replace("_", " ") for name, source in TABLE_SOURCES.items()}
+    names = [title for file, title in {**files, layout.ASPECTS: "aspects"}.items() if file in manifest.files]
     names += ["student"] if any(name.startswith(f"{layout.STUDENT}/") for name in manifest.files) else []
     rows = [("tables", ", ".join(names))] if names else []
     for name, model in manifest.models.items():

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from domain.release_folder import ReleaseFolder
     from training.run.dataset import BaseEncoder
 
-HELP = "learn from interactions: encoder, user tower, collaborative models, ranker"
+HELP = "train on interactions: encoder, user tower, collaborative models, ranker"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--protocol",
         choices=("cold-items", "warm-users", "next-item"),
-        help="hold this protocol's test part out, to judge the model with `shortlist evaluate --protocol` "
+        help="hold this protocol's test part out, to evaluate the model with `shortlist evaluate --protocol` "
         "(default: train on everything but a small validation part)",
     )
     data.add_argument("--seed", type=int, default=42, help="of the split and of every training (%(default)s)")
@@ -37,41 +37,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="R",
         help="ratings from here on are positive (default: 80 %% of the highest)",
     )
-    how = parser.add_argument_group("how")
-    how.add_argument("--preset", default="default", metavar="NAME|FILE", help="settings of every part (%(default)s)")
-    how.add_argument("--set", action="append", default=[], metavar="PART.SETTING=VALUE", help="changes one setting")
-    which = how.add_mutually_exclusive_group()
+    training = parser.add_argument_group("training")
+    training.add_argument(
+        "--preset", default="default", metavar="NAME|FILE", help="settings of every part (%(default)s)"
+    )
+    training.add_argument(
+        "--set", action="append", default=[], metavar="PART.SETTING=VALUE", help="changes one setting"
+    )
+    which = training.add_mutually_exclusive_group()
     which.add_argument("--only", metavar="A,B", help="run these steps alone")
     which.add_argument("--skip", metavar="A,B", help="run all steps but these")
-    how.add_argument("--encoder", metavar="NAME|DIR", help="text encoder to start from (default: all-MiniLM-L6-v2)")
-    how.add_argument(
+    training.add_argument(
+        "--encoder", metavar="NAME|DIR", help="text encoder to start from (default: all-MiniLM-L6-v2)"
+    )
+    training.add_argument(
         "--from",
         dest="warm_from",
         type=Path,
         metavar="DIR",
         help="start encoder and user tower from those of this model folder, or of a release built from one",
     )
-    how.add_argument(
+    training.add_argument(
         "--against",
         metavar="RELEASE",
         help="the release to be replaced, a folder or an id in releases/: both are evaluated on the validation part, "
         "and `shortlist release build` refuses the model where it is worse (default: the release of --from)",
     )
-    how.add_argument(
+    training.add_argument(
         "--cache",
         type=Path,
         default=Path(".cache/vectors"),
         metavar="DIR",
         help="item vectors of earlier runs (%(default)s)",
     )
-    how.add_argument(
+    training.add_argument(
         "--search", type=int, default=0, metavar="N", help="try N settings of each part of --only and keep the best"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains, or goes on with a run that was interrupted; returns 0."""
-    return _learn(args) if args.interactions is not None else _adapt(args)
+    """Trains, or goes on with a run that was interrupted; returns 0. Under `torchrun` the first process does that."""
+    from training.processes import joined, tasks
+
+    with joined() as first:
+        if first:
+            return _learn(args) if args.interactions is not None else _adapt(args)
+        _quiet_libraries()
+        for task in tasks():
+            task()
+    return 0
 
 
 def _adapt(args: argparse.Namespace) -> int:
@@ -96,13 +110,13 @@ def _adapt(args: argparse.Namespace) -> int:
     check_words(args.items, flags)
     settings = read_preset(args.preset, args.set, {**SECTIONS, NAME: AdaptationSettings})[NAME]
     assert isinstance(settings, AdaptationSettings)
-    with RunFolder(args.out).open() as folder, RunLog(args.out, _say) as log:
+    with RunFolder(args.out).open() as folder, RunLog(args.out, _print) as log:
         summary = adapt_run(args.items, _base_encoder(args.encoder), folder, settings, (args.seed, log))
         data = {"items_sha256": digest(args.items), "seed": args.seed}
         write_json(args.out / "quality.json", quality_of(summary, NAME, data))
     record = summary.steps[NAME]
-    metrics = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in record.figures.items())
-    _say(f"{args.out}: {'kept the encoder' if record.accepted else 'kept nothing'}; {metrics}")
+    metrics = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in record.metrics.items())
+    _print(f"{args.out}: {'kept the encoder' if record.accepted else 'kept nothing'}; {metrics}")
     return 0
 
 
@@ -111,22 +125,22 @@ def _learn(args: argparse.Namespace) -> int:
     import dataclasses
 
     from domain.errors import TrainingRefused
-    from training.recipe import SECTIONS, check_start, searched, steps_of
+    from training.recipe import SECTIONS, check_warm_start, searched, steps_of
     from training.run.folder import RunFolder, write_json
     from training.run.load import DataRequest, load_data
     from training.run.log import RunLog
     from training.run.preset import read_preset, settings_to_json
     from training.run.runner import quality_of, run_steps, without
-    from training.run.warm_start import open_start, split_identity
+    from training.run.warm_start import open_warm_start, split_identity
 
     settings = read_preset(args.preset, args.set, SECTIONS)
     only = _names(args.only)
-    without(steps_of(settings), _names(args.skip))  # a wrong name is told before the data is read
+    without(steps_of(settings), _names(args.skip))  # a wrong name is refused before the data is read
     request = DataRequest(args.items, args.interactions, args.protocol, args.seed, args.positive_rating)
-    start = open_start(args.warm_from, args.out, only) if args.warm_from else None
+    start = open_warm_start(args.warm_from, args.out, only) if args.warm_from else None
     replaced = _replaced_release(args)
-    with RunFolder(args.out).open() as folder, RunLog(args.out, _say) as log:
-        _say("data")
+    with RunFolder(args.out).open() as folder, RunLog(args.out, _print) as log:
+        _print("data")
         loaded = load_data(request, lambda: _base_encoder(args.encoder), args.out, args.cache, log)
         if folder.facts and folder.facts.get("data_key") != loaded.data.key:
             raise TrainingRefused(
@@ -141,8 +155,8 @@ def _learn(args: argparse.Namespace) -> int:
         }
         if start is not None:
             start = start.compared_with(split)
-            training_data = dataclasses.replace(training_data, start=start)
-            check_start(settings, only, training_data)
+            training_data = dataclasses.replace(training_data, warm_start=start)
+            check_warm_start(settings, only, training_data)
             facts["from"] = start.facts()
         folder.facts = {**facts, "settings": settings_to_json(settings)}
         folder.write()
@@ -151,19 +165,19 @@ def _learn(args: argparse.Namespace) -> int:
             folder.facts["settings"] = settings_to_json(settings)
             folder.write()
         steps = without(steps_of(settings), _names(args.skip))
-        summary = run_steps(steps, training_data, folder, only, _say)
+        summary = run_steps(steps, training_data, folder, only, _print)
         measured = split_identity(split)
-        if start is not None and not start.same_split:  # its validation figures may flatter
+        if start is not None and not start.same_split:  # its validation metrics may be too high
             measured |= {"started_from": "other data"}
         quality = quality_of(summary, request.protocol, measured)
         if replaced is not None:
             from training.evaluation.against_release import compare_with_release
 
-            _say("comparison with the release")
+            _print("comparison with the release")
             quality["against"] = compare_with_release(training_data, split, replaced)
         write_json(args.out / "quality.json", quality)
     kept = [name for name, record in summary.steps.items() if record.accepted]
-    _say(f"{args.out}: kept {', '.join(kept) or 'nothing'}")
+    _print(f"{args.out}: kept {', '.join(kept) or 'nothing'}")
     return 0
 
 
@@ -200,5 +214,5 @@ def _quiet_libraries() -> None:
     logging.disable_progress_bar()
 
 
-def _say(message: str) -> None:
+def _print(message: str) -> None:
     print(message, flush=True)

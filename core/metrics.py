@@ -64,18 +64,11 @@ class Ranking:
 
 @dataclass(frozen=True)
 class ReliabilityCurve:
-    """Mean prediction against frequency in bins of equal width: float64[bins], NaN for an empty bin, int64 counts."""
+    """Predicted against observed probabilities by bins of equal width: float64[bins], NaN if empty; int64 counts."""
 
-    told: np.ndarray
-    happened: np.ndarray
+    predicted: np.ndarray
+    observed: np.ndarray
     count: np.ndarray
-
-    @property
-    def expected_error(self) -> float:
-        """The mean distance between told and happened, weighted by count."""
-        filled = self.count > 0
-        gaps = np.abs(self.told[filled] - self.happened[filled])
-        return float(np.average(gaps, weights=self.count[filled])) if filled.any() else float("nan")
 
 
 @dataclass(frozen=True)
@@ -215,18 +208,18 @@ def novelty(top: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return mean
 
 
-def brier(told: np.ndarray, happened: np.ndarray) -> float:
+def brier(predicted: np.ndarray, happened: np.ndarray) -> float:
     """Returns the mean squared distance between float[m] probabilities and bool[m] outcomes (Brier 1950)."""
-    return float(np.mean((told.astype(np.float64) - happened) ** 2)) if len(told) else float("nan")
+    return float(np.mean((predicted.astype(np.float64) - happened) ** 2)) if len(predicted) else float("nan")
 
 
-def reliability(told: np.ndarray, happened: np.ndarray, bin_count: int = 10) -> ReliabilityCurve:
+def reliability(predicted: np.ndarray, happened: np.ndarray, bin_count: int = 10) -> ReliabilityCurve:
     """Sorts float[m] probabilities into bins of equal width and compares them with bool[m] outcomes."""
-    bins = np.minimum((told * bin_count).astype(np.int64), bin_count - 1)
+    bins = np.minimum((predicted * bin_count).astype(np.int64), bin_count - 1)
     count = np.bincount(bins, minlength=bin_count)
     with np.errstate(invalid="ignore"):
-        mean_told = np.bincount(bins, told, minlength=bin_count) / count
-        return ReliabilityCurve(mean_told, np.bincount(bins, happened, minlength=bin_count) / count, count)
+        means = np.bincount(bins, predicted, minlength=bin_count) / count
+        return ReliabilityCurve(means, np.bincount(bins, happened, minlength=bin_count) / count, count)
 
 
 def auc(scores: np.ndarray, happened: np.ndarray) -> float:

@@ -104,7 +104,7 @@ class TritonNotUsable(ShortlistError):
     """Failure to start or reach a Triton. The message says what to do."""
 
 
-class TritonUnresponsive(EncoderUnavailable, TritonNotUsable):
+class TritonUnresponsive(ModelUnavailable, TritonNotUsable):
     """Loss of Triton, or a model's process that stopped answering; the model, loaded again, may answer."""
 
 

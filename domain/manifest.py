@@ -12,23 +12,14 @@ from domain.errors import ReleaseRejected
 from domain.item import AttributeType
 from domain.text import TextTemplate
 
-SCHEMA_VERSION = 3
+# Version 4: the folders and files of the present layout. Releases of another version are built again, never converted.
+SCHEMA_VERSION = 4
 
 # Number formats that an encoder's file is served in.
 FLOAT32 = "float32"
 FLOAT16 = "float16"
 INT8 = "int8"
 PRECISIONS = (FLOAT32, FLOAT16, INT8)
-
-# What later schema versions added, as manifests from before mean it: to the manifest, and to its encoder's entry.
-_ADDED_IN_VERSION_2: Mapping[str, object] = {"models": {}, "thresholds": {}, "quality_protocol": ""}
-_ENCODER_ADDED_IN_VERSION_3: Mapping[str, object] = {
-    "family": "bert",
-    "pooling": "mean",
-    "query_prompt": "",
-    "passage_prompt": "",
-    "precision": FLOAT32,
-}
 
 
 @dataclass(frozen=True)
@@ -60,7 +51,7 @@ class EncoderEntry:
             float32.
         family: its architecture in the words of transformers, for example "bert".
         pooling: how token vectors become one: "mean", "cls" or "last".
-        query_prompt: put before what users say and were told to do; empty for none.
+        query_prompt: put before users' texts and histories; empty for none.
         passage_prompt: put before the items' texts; empty for none.
         precision: of the served file: "float32", "float16" or "int8".
     """
@@ -101,7 +92,7 @@ class GraphEntry:
 
 @dataclass(frozen=True)
 class TextEntry:
-    """Statistics of the items' texts after tokenisation.
+    """Counts of the items' texts as the tokenizer reads them.
 
     Attributes:
         unknown_token_share: share of all item tokens that the vocabulary does not know.
@@ -147,27 +138,27 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Contents of manifest.json.
+    """Description of a release.
 
     Attributes:
-        schema_version: of this manifest; a program refuses a newer one than it knows.
+        schema_version: of this manifest; a program refuses every other than its own.
         release_id: also the name of the folder.
         created: RFC 3339, UTC.
         item_count: number of items, rows of `vectors.npy` and labels of the graph.
         available_count: items that may be recommended.
         dimension: length of a vector.
-        encoder: what made the vectors.
+        encoder: the encoder of the vectors.
         graph: the index over them.
-        text: what the tokenizer made of the items.
-        template: how texts are made.
+        text: the items' texts as the tokenizer reads them.
+        template: makes an item's text.
         attribute_types: type of every attribute.
         files: digest and size of every file but this one, by path inside the release.
-        quality: figures the release was accepted with.
+        quality: metrics that the release was accepted with.
         parents: ids of releases this one was made from.
         built_with: versions of the libraries that made it.
         models: trained models besides the encoder, by the names `user_tower` and `ranker`.
         thresholds: least score of a candidate in a recall source (alpha), by the source's name.
-        quality_protocol: by which protocol `quality` was measured; empty where it was not.
+        quality_protocol: protocol by which `quality` was measured; empty where it was not.
     """
 
     schema_version: int
@@ -199,31 +190,24 @@ def manifest_from_json(text: str) -> Manifest:
     """Reads a manifest.
 
     Raises:
-        ReleaseRejected: the text is no manifest, or one of a newer schema version.
+        ReleaseRejected: the text is not a manifest, or one of another schema version.
     """
     try:
         raw = json.loads(text)
         version = raw["schema_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ReleaseRejected(f"manifest.json is no release manifest ({error}); build the release again") from error
-    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise ReleaseRejected(f"manifest.json is not a release manifest ({error}); build the release again") from error
+    if version != SCHEMA_VERSION or not isinstance(version, int):
+        newer = isinstance(version, int) and version > SCHEMA_VERSION
+        advice = "update Shortlist, or build the release again with this one" if newer else "build the release again"
         raise ReleaseRejected(
-            f"the release has schema version {version}, this program knows up to {SCHEMA_VERSION}; update Shortlist"
+            f"the release has schema version {version}, this program reads {SCHEMA_VERSION} only; {advice}"
         )
     try:
-        manifest: Manifest = _decode(Manifest, _with_what_was_added(raw, version), "manifest")
+        manifest: Manifest = _decode(Manifest, raw, "manifest")
     except (ValueError, TypeError) as error:
         raise ReleaseRejected(f"manifest.json is damaged: {error}; build the release again") from error
     return manifest
-
-
-def _with_what_was_added(raw: dict[str, Any], version: int) -> dict[str, Any]:
-    """Returns a manifest of an earlier version as one of this version."""
-    if version < 2:
-        raw = {**_ADDED_IN_VERSION_2, **raw}
-    if version < 3 and isinstance(raw.get("encoder"), dict):
-        raw = {**raw, "encoder": {**_ENCODER_ADDED_IN_VERSION_3, **raw["encoder"]}}
-    return raw
 
 
 def _decode(kind: Any, raw: Any, where: str) -> Any:  # noqa: ANN401 -- JSON is untyped

@@ -1,6 +1,7 @@
 """Request and answer of a recommendation, free of protobuf."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from domain.event import Event
@@ -141,9 +142,15 @@ class RecommendQuery:
 
 @dataclass(frozen=True)
 class SourceRank:
-    """Provenance of an item in one source: its rank, from 1, and its score there."""
+    """Rank of an item in one source.
 
-    source: Source
+    Attributes:
+        source: name of the source, a value of `Source` for all that the contract names.
+        rank: its place there, from 1.
+        score: its score there.
+    """
+
+    source: str
     rank: int
     score: float
 
@@ -190,9 +197,12 @@ class RankedItem:
     match_probability: float | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class StageTimes:
-    """Seconds spent in each step of one request, filled in as it proceeds."""
+    """Seconds of each stage of one request.
+
+    `tokenize`, `queue` and `triton` are parts of `represent`, `rank_triton` is a part of `rank`.
+    """
 
     parse_s: float = 0.0
     represent_s: float = 0.0
@@ -204,10 +214,25 @@ class StageTimes:
     rank_triton_s: float = 0.0
     explain_s: float = 0.0
 
+    def by_stage(self) -> dict[str, float]:
+        """Returns the seconds by the stages' names."""
+        return {name.removesuffix("_s"): seconds for name, seconds in asdict(self).items()}
+
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The answer to a RecommendQuery."""
+    """The answer to a RecommendQuery.
+
+    Attributes:
+        items: best first.
+        release_id: what answered.
+        stage_times: where the time went.
+        degradations: in what ways it is worse than a full answer.
+        shortfall_count: items fewer than asked for.
+        unknown_token_share: of the request's texts, 0 to 1.
+        unknown_item_ids: ids that the catalogue does not have and that carry no title.
+        recalled_counts: candidates by recall source.
+    """
 
     items: tuple[RankedItem, ...]
     release_id: str
@@ -215,4 +240,5 @@ class Recommendation:
     degradations: tuple[Degradation, ...] = ()
     shortfall_count: int = 0
     unknown_token_share: float = 0.0
-    unknown_item_ids: tuple[str, ...] = field(default=())
+    unknown_item_ids: tuple[str, ...] = ()
+    recalled_counts: Mapping[str, int] = field(default_factory=dict)

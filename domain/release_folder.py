@@ -21,9 +21,6 @@ UNREADABLE_SHARE = "unreadable_share.npy"
 ENCODER = "models/encoder.onnx"
 CANARY = "canary.json"
 # Where a model was trained; each of them may be absent.
-NEIGHBOURS = "neighbours.npz"
-ITEM_TRANSITIONS = "item_transitions.npz"
-POPULARITY = "popularity.npy"
 USER_TOWER = "models/user_tower.onnx"
 TOWER_VECTORS = "tower_vectors.npy"
 RANKER = "models/ranker.onnx"
@@ -47,7 +44,7 @@ class ReleaseFolder:
 
     Attributes:
         path: the folder.
-        manifest: what it says of itself; `verify` checks that the files agree.
+        manifest: its description; `verify` checks that the files agree.
     """
 
     path: Path
@@ -64,7 +61,7 @@ def open_release(path: Path) -> ReleaseFolder:
 
     Raises:
         NoRelease: there is no such folder, or no manifest in it.
-        ReleaseRejected: the manifest is damaged or newer than this program.
+        ReleaseRejected: the manifest is damaged, or of another schema version than this program's.
     """
     try:
         text = (path / MANIFEST).read_text(encoding="utf-8")
@@ -105,7 +102,7 @@ def _verify_files(release: ReleaseFolder, names: Iterable[str]) -> None:
     for name in names:
         entry, path = release.manifest.files[name], release.path / name
         if "\0" in name or not path.resolve().is_relative_to(release.path):
-            raise ReleaseRejected(f"{release.path}: the manifest names {name}, which is no path inside the release")
+            raise ReleaseRejected(f"{release.path}: the manifest names {name}, which is not a path inside the release")
         try:
             size, digest = path.stat().st_size, sha256_of(path)
         except OSError as error:
@@ -144,15 +141,24 @@ def find_release(releases: Path, name: str | None) -> ReleaseFolder:
 
 def list_releases(releases: Path) -> tuple[ReleaseFolder, ...]:
     """Returns the readable releases below a folder, oldest first."""
-    readable = []
+    return tuple(entry for entry in _entries(releases).values() if isinstance(entry, ReleaseFolder))
+
+
+def refused_releases(releases: Path) -> dict[str, ReleaseRejected]:
+    """Returns why the other releases below a folder cannot be used, by their ids, oldest first."""
+    return {name: entry for name, entry in _entries(releases).items() if isinstance(entry, ReleaseRejected)}
+
+
+def _entries(releases: Path) -> dict[str, ReleaseFolder | ReleaseRejected]:
+    entries: dict[str, ReleaseFolder | ReleaseRejected] = {}
     for path in sorted(releases.glob(f"*/{MANIFEST}")):
         if path.parent.is_symlink() or path.parent.name.startswith("."):
             continue
         try:
-            readable.append(open_release(path.parent))
-        except ReleaseRejected:
-            continue
-    return tuple(readable)
+            entries[path.parent.name] = open_release(path.parent)
+        except ReleaseRejected as error:
+            entries[path.parent.name] = error
+    return entries
 
 
 def current_release_id(releases: Path) -> str | None:

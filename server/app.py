@@ -19,11 +19,11 @@ from prometheus_client import start_http_server
 from domain import release_folder
 from domain.errors import ConfigurationError, NoRelease
 from domain.release_folder import ReleaseFolder
-from server.models.encoder_variant import EncoderChoice
+from server.models.encoder_variant import EncoderVariant
 from server.observability.metrics import Metrics
 from server.recommender import Recommender
-from server.release.encoder_watch import EncoderWatch
-from server.release.live_release import LiveRelease, ReleaseLoader
+from server.release.live_release import LiveRelease
+from server.release.loader import ModelLoader, ReleaseLoader
 from server.release.watch import ModelWatch
 from server.rpc.embed import EmbedServicer
 from server.rpc.event import EventServicer
@@ -45,19 +45,19 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class Gateway:
-    """One gateway: listens at once, serves when its release is verified, compared and warm."""
+    """A gateway: it listens at once, and serves when its release is verified, compared and warm."""
 
     def __init__(self, settings: Settings, on_step: Callable[[str], None] = lambda _: None) -> None:
-        """Remembers; `open` starts.
+        """Keeps the settings; `open` starts.
 
         Args:
             settings: checked. `triton` None starts the embedded Triton.
-            on_step: told what happens during start.
+            on_step: receives a line for each step of the start.
         """
         self._settings = settings
         self._on_step = on_step
         self._metrics = Metrics()
-        self._guard = CallInterceptor(settings.deadline_limits(), settings.max_message_bytes, self._metrics)
+        self._interceptor = CallInterceptor(settings.deadline_limits(), settings.max_message_bytes, self._metrics)
         self._stack = AsyncExitStack()
         self._server: grpc.aio.Server | None = None
         self._release: LiveRelease | None = None
@@ -105,7 +105,7 @@ class Gateway:
             if self._release is not None:
                 await asyncio.sleep(self._settings.drain_s)
                 started_s = time.monotonic()
-                await self._guard.drain(grace_s)
+                await self._interceptor.drain(grace_s)
             await self._server.stop(max(0.0, started_s + grace_s - time.monotonic()))
         await self._stack.aclose()
 
@@ -118,20 +118,15 @@ class Gateway:
         self._start_metrics()
         await self._listen(searchers)
         triton = await self._start_triton()
-        loader = ReleaseLoader(
-            triton=triton,
-            repository=settings.model_repository,
-            workers=workers,
-            observer=self._metrics,
-            unreadable_limit=settings.unreadable_limit,
-            shared=settings.triton is not None,
-            choice=EncoderChoice(settings.encoder_config, settings.encoder_on_gpu),
-        )
+        models = ModelLoader(triton, settings.model_repository, workers, shared=settings.triton is not None)
+        variant = EncoderVariant(settings.encoder_config, settings.encoder_on_gpu)
+        loader = ReleaseLoader(models, self._metrics, settings.unreadable_limit, variant)
         await self._go_live(loader, folder)
         self._start_task(self._metrics.watch_loop())
-        self._start_task(EncoderWatch(triton, loader, self.live, self._encoder_state).run())
-        for model in self.live().trained.models():
-            self._start_task(ModelWatch(triton, loader.models, model, self._metrics.model_up).run())
+        encoder = self.live().encoder
+        self._start_task(ModelWatch(models, encoder.model, encoder.batcher, self._encoder_state).run())
+        for model in self.live().trained_models():
+            self._start_task(ModelWatch(models, model, model, self._model_state).run())
 
     def _start_metrics(self) -> None:
         host, port = _split(self._settings.metrics_listen)
@@ -150,7 +145,7 @@ class Gateway:
     async def _listen(self, searchers: ThreadPoolExecutor) -> None:
         settings = self._settings
         server = grpc.aio.server(
-            interceptors=[self._guard],
+            interceptors=[self._interceptor],
             options=(
                 # Without this a second gateway would share the port silently.
                 ("grpc.so_reuseport", 0),
@@ -232,14 +227,16 @@ class Gateway:
     async def _load_again(self) -> None:
         """Loads the live version into a Triton that was restarted."""
         if self._release is not None and self._loader is not None:
-            await self._loader.load_version(self._release.manifest.encoder, self._release.triton_version)
-            for model in self._release.trained.models():
-                await self._loader.models.load_again(model)
+            for model in self._release.models():
+                await self._loader.models.load(model)
         # Only now: a load that fails is tried again.
         self._metrics.triton_restarted()
 
-    async def _encoder_state(self, *, up: bool) -> None:
-        """Recommend goes on without the encoder, degraded; Embed cannot."""
+    async def _model_state(self, model: str, *, up: bool) -> None:
+        self._metrics.model_up(model, up=up)
+
+    async def _encoder_state(self, model: str, *, up: bool) -> None:
+        """Reports Embed as not serving without the encoder; Recommend goes on, degraded."""
         self._metrics.encoder_up(up)
         await self._health.set(EMBEDDING, _SERVING if up else _NOT_SERVING)
 

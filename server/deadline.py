@@ -1,4 +1,4 @@
-"""One absolute deadline for one call, taken once and passed down the whole way."""
+"""The absolute deadline of one call, taken once and passed along all the way."""
 
 import asyncio
 from dataclasses import dataclass

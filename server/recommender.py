@@ -8,39 +8,35 @@ Each step takes and returns domain values; `rpc/` turns them from and into proto
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from core.aspects.profile import strongest_shared_aspect
-from core.ranking.fusion import Candidate, fuse
+from core.ranking.fusion import Candidate
 from domain.errors import DeadlineExceeded, ModelUnavailable
 from domain.item import Item
 from domain.recommendation import (
     Degradation,
     DegradationReason,
-    Explanation,
     ItemMask,
     RankedItem,
     Recommendation,
     RecommendQuery,
-    Source,
     SourceRank,
-    StageTimes,
 )
 from server.deadline import Deadline
-from server.release.live_release import LiveRelease
-from server.release.trained_parts import Ranker
+from server.models.ranker import Ranker
 from server.stages.aspects import SPARE_COUNT, by_aspects
-from server.stages.explain import Closeness, Resemblance, explain
+from server.stages.closeness import ExplainedRequest, closeness_of, similarities
+from server.stages.explain import explain
 from server.stages.history import History, read_history
 from server.stages.order import blended_candidates
 from server.stages.rank import Ranking, RankInput, ask_ranker, rank_input, ranked
-from server.stages.recall import Recalled, chosen_with, nearest_of_history, recall, similarities, with_fill
+from server.stages.recall import Recalled, recall, with_fill
+from server.stages.release import ServingRelease
 from server.stages.represent import Represented, represent
+from server.trace import Trace
 
 # With less time left than this the reply goes out without explanations.
 _EXPLAIN_RESERVE_S = 0.005
@@ -62,12 +58,12 @@ class Recommender:
         unreadable_limit: above this share of text that the encoder cannot read, shared words are matched instead.
     """
 
-    live: Callable[[], LiveRelease]
+    live: Callable[[], ServingRelease]
     searchers: Executor
     unreadable_limit: float
 
-    async def recommend(self, query: RecommendQuery, deadline: Deadline, times: StageTimes) -> Recommendation:
-        """Returns the best items for one request; fills in `times` as it goes.
+    async def recommend(self, query: RecommendQuery, deadline: Deadline, trace: Trace) -> Recommendation:
+        """Returns the best items for one request; records its stages in `trace`.
 
         Raises:
             NoRelease, NothingToGoOn, InvalidRequest: nothing can be, or may be, recommended.
@@ -76,55 +72,51 @@ class Recommender:
         """
         release = self.live()
         history = await self._history(query, release)
-        with _clock(times, "represent_s"):
+        with trace.stage("represent"):
             represented = await represent(
-                query, history, release, deadline, times, unreadable_limit=self.unreadable_limit
+                query, history, release, deadline, trace, unreadable_limit=self.unreadable_limit
             )
         request = _Request(query, history, represented, release)
-        if release.trained.ranker is None or history.past is None:
-            in_time = deadline.remaining_s() > _EXPLAIN_RESERVE_S
-            request = replace(request, query=replace(query, explain=query.explain and in_time))
-            items = await self._in_thread(_shortlist, request, times)
-            left_out: tuple[Degradation, ...] = ()
+        if release.ranker is None or not len(history.events):
+            request, left_out = _in_time(request, deadline)
+            recalled, items = await self._in_thread(_shortlist, request, trace)
         else:
-            items, in_time, left_out = await self._ranked(request, release.trained.ranker, deadline, times)
+            recalled, candidates = await self._in_thread(_candidates, request, release.ranker, trace)
+            ranking, not_ranked = await self._ranking(candidates, release.ranker, deadline, trace)
+            request, left_out = _in_time(request, deadline)
+            left_out = not_ranked + left_out
+            items = await self._in_thread(_finished, request, recalled, ranking, trace)
         if not items and represented.encoder_error is not None:
             raise represented.encoder_error
-        if query.explain and not in_time:
-            left_out = (*left_out, _NOT_EXPLAINED)
         return Recommendation(
             items=tuple(items),
-            release_id=release.manifest.release_id,
-            stage_times=times,
+            release_id=release.release_id,
+            stage_times=trace.times(),
             degradations=represented.degradations + left_out,
             shortfall_count=query.k - len(items),
             unknown_token_share=represented.unknown_token_share,
             unknown_item_ids=history.unknown_item_ids,
+            recalled_counts={found.source: len(found.rows) for found in (*recalled.lists, recalled.popular)},
         )
 
-    async def _ranked(
-        self, request: "_Request", ranker: Ranker, deadline: Deadline, times: StageTimes
-    ) -> tuple[list[RankedItem], bool, tuple[Degradation, ...]]:
-        """Recalls, asks the ranker, finishes; also returns whether there is time to explain, and what was left out."""
-        recalled, given = await self._in_thread(_candidates, request, ranker, times)
-        ranking: Ranking | None = None
-        left_out: tuple[Degradation, ...] = ()
-        if given is not None:
-            with _clock(times, "rank_s"), _clock(times, "rank_triton_s"):
-                try:
-                    # Explanations go first: they get only what is left after the ranker.
-                    ranking = await ask_ranker(ranker, given, deadline.earlier_by(_RANK_RESERVE_S))
-                except (ModelUnavailable, DeadlineExceeded):
-                    left_out = (_NOT_RANKED,)
-        in_time = deadline.remaining_s() > _EXPLAIN_RESERVE_S
-        request = replace(request, query=replace(request.query, explain=request.query.explain and in_time))
-        ranked_input = None if given is None or ranking is None else (given, ranking)
-        return await self._in_thread(_finished, request, recalled, ranked_input, times), in_time, left_out
+    async def _ranking(
+        self, candidates: RankInput | None, ranker: Ranker, deadline: Deadline, trace: Trace
+    ) -> tuple["_Ranked | None", tuple[Degradation, ...]]:
+        """Asks the ranker where there is something to rank; also returns what was left out."""
+        if candidates is None:
+            return None, ()
+        with trace.stage("rank"), trace.stage("rank_triton"):
+            try:
+                # Explanations go first: they get only what is left after the ranker.
+                ranking = await ask_ranker(ranker, candidates, deadline.earlier_by(_RANK_RESERVE_S))
+            except (ModelUnavailable, DeadlineExceeded):
+                return None, (_NOT_RANKED,)
+        return _Ranked(candidates, ranking), ()
 
     async def _in_thread(self, work: Callable[..., _Result], *arguments: object) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self.searchers, work, *arguments)
 
-    async def _history(self, query: RecommendQuery, release: LiveRelease) -> History:
+    async def _history(self, query: RecommendQuery, release: ServingRelease) -> History:
         """Looks the history up; a long one in a worker thread."""
         if len(query.events) + len(query.item_ids) <= _INLINE_EVENTS:
             return read_history(query, release)
@@ -138,55 +130,65 @@ class _Request:
     query: RecommendQuery
     history: History
     represented: Represented
-    release: LiveRelease
+    release: ServingRelease
 
 
-def _shortlist(request: _Request, times: StageTimes) -> list[RankedItem]:
-    """Recalls, fuses, explains and details; runs in a worker thread, so that the event loop never waits."""
-    with _clock(times, "recall_s"):
+@dataclass(frozen=True)
+class _Ranked:
+    """Candidates and the ranker's answer."""
+
+    candidates: RankInput
+    ranking: Ranking
+
+
+def _in_time(request: _Request, deadline: Deadline) -> tuple[_Request, tuple[Degradation, ...]]:
+    """Leaves explanations out where there is no time for them."""
+    if not request.query.explain or deadline.remaining_s() > _EXPLAIN_RESERVE_S:
+        return request, ()
+    return replace(request, query=replace(request.query, explain=False)), (_NOT_EXPLAINED,)
+
+
+def _shortlist(request: _Request, trace: Trace) -> tuple[Recalled, list[RankedItem]]:
+    """Recalls, orders, explains and details in one go; in a worker thread, so that the event loop never waits."""
+    with trace.stage("recall"):
         recalled = recall(request.query, request.history, request.represented, request.release)
-    return _finished(request, recalled, None, times)
+    return recalled, _finished(request, recalled, None, trace)
 
 
-def _candidates(request: _Request, ranker: Ranker, times: StageTimes) -> tuple[Recalled, RankInput | None]:
-    """Recalls and makes the ranker's features; in a worker thread."""
-    with _clock(times, "recall_s"):
+def _candidates(request: _Request, ranker: Ranker, trace: Trace) -> tuple[Recalled, RankInput | None]:
+    """Recalls, and makes the ranker's features; in a worker thread."""
+    with trace.stage("recall"):
         recalled = recall(request.query, request.history, request.represented, request.release)
-    with _clock(times, "rank_s"):
-        return recalled, rank_input(ranker, request.history, request.represented, recalled)
+    with trace.stage("rank"):
+        return recalled, rank_input(ranker, request.history, recalled, request.release)
 
 
 def _finished(
-    request: _Request, recalled: Recalled, given: tuple[RankInput, Ranking] | None, times: StageTimes
+    request: _Request, recalled: Recalled, ranked_candidates: _Ranked | None, trace: Trace
 ) -> list[RankedItem]:
     """Orders, explains and details; in a worker thread."""
     query, release = request.query, request.release
-    with _clock(times, "rank_s"):
-        best = _best(request, recalled, given)
-        candidates = with_fill(best, recalled, query.k)
-        items = _items(candidates, request.represented, release, {} if given is None else given[1].probabilities)
-    with _clock(times, "explain_s"):
+    with trace.stage("rank"):
+        candidates = with_fill(_best(request, recalled, ranked_candidates), recalled, query.k)
+        probabilities = {} if ranked_candidates is None else ranked_candidates.ranking.probabilities
+        items = _items(candidates, request, probabilities)
+    with trace.stage("explain"):
         if query.explain:
-            items = _explained(
-                items, explain(candidates, _closeness(items, candidates, request, recalled), recalled.matched_terms)
-            )
+            items = _explained(items, candidates, request, recalled)
         if query.item_mask is not None:
             items = _detailed(items, candidates, query.item_mask, release)
     return items
 
 
-def _best(request: _Request, recalled: Recalled, given: tuple[RankInput, Ranking] | None) -> list[Candidate]:
+def _best(request: _Request, recalled: Recalled, ranked_candidates: _Ranked | None) -> list[Candidate]:
     """Orders what was recalled; goods that suit the caller's comments move up."""
-    k, said, aspects = request.query.k, request.history.aspects, request.release.trained.aspects
-    count = k if said is None else k + SPARE_COUNT
-    best = _blended(request, recalled, count) if given is None else ranked(*given, count)
-    return best[:k] if said is None or aspects is None else by_aspects(best, said, aspects, k)
-
-
-def _blended(request: _Request, recalled: Recalled, count: int) -> list[Candidate]:
-    """Orders what was recalled without a ranker: by the learned blend, or with every source alike."""
-    best = blended_candidates(request.history, request.represented, recalled, request.release, count)
-    return fuse(recalled.lists, count) if best is None else best
+    k, comments, aspects = request.query.k, request.history.aspects, request.release.aspects
+    count = k if comments is None else k + SPARE_COUNT
+    if ranked_candidates is None:
+        best = blended_candidates(recalled, request.release, count)
+    else:
+        best = ranked(ranked_candidates.candidates, ranked_candidates.ranking, count)
+    return best[:k] if comments is None or aspects is None else by_aspects(best, comments, aspects, k)
 
 
 _NOT_EXPLAINED = Degradation(DegradationReason.EXPLANATION_SKIPPED, "there was no time left to explain the items")
@@ -196,76 +198,39 @@ _NOT_RANKED = Degradation(
 )
 
 
-def _items(
-    candidates: Sequence[Candidate],
-    represented: Represented,
-    release: LiveRelease,
-    probabilities: Mapping[int, float],
-) -> list[RankedItem]:
-    cosines = similarities(represented, [candidate.row for candidate in candidates], release)
+def _items(candidates: Sequence[Candidate], request: _Request, probabilities: Mapping[int, float]) -> list[RankedItem]:
+    rows = [candidate.row for candidate in candidates]
+    cosines = similarities(request.represented, rows, request.release)
+    ids = request.release.catalogue.ids_of(rows)
     return [
         RankedItem(
-            id=release.items.ids[candidate.row],
-            rank=place + 1,
+            id=item_id,
+            rank=place,
             score=candidate.score,
-            similarity=cosines[place],
-            provenance=tuple(SourceRank(Source(view.source), view.rank, view.score) for view in candidate.views),
+            similarity=cosine,
+            provenance=tuple(SourceRank(view.source, view.rank, view.score) for view in candidate.views),
             match_probability=probabilities.get(candidate.row),
         )
-        for place, candidate in enumerate(candidates)
+        for place, (candidate, item_id, cosine) in enumerate(zip(candidates, ids, cosines, strict=True), start=1)
     ]
 
 
-def _closeness(
+def _explained(
     items: Sequence[RankedItem], candidates: Sequence[Candidate], request: _Request, recalled: Recalled
-) -> list[Closeness]:
-    """Returns how close each candidate is to the text, and to the history's nearest item or the told history."""
-    queries = request.represented.queries
-    # A similarity is measured against the first query, which is the text's where there is one.
-    by_text = bool(queries) and queries[0].source is Source.SEMANTIC_TEXT
-    nearest = nearest_of_history(request.history, [candidate.row for candidate in candidates], request.release)
-    partners = chosen_with(request.history, recalled.told, candidates, request.release)
-    return [
-        Closeness(
-            text=item.similarity if by_text else None,
-            history=_resemblance(candidate, found, request.release),
-            chosen_with=partner if recalled.told is None else None,
-            chosen_with_like="" if partner is None or recalled.told is None else partner[0],
-            aspect=_aspect(candidate, request),
-        )
-        for item, candidate, found, partner in zip(items, candidates, nearest, partners, strict=True)
-    ]
-
-
-def _aspect(candidate: Candidate, request: _Request) -> str:
-    """Returns what reviews praise the item for and the caller's comments care about; empty where there is nothing."""
-    aspects = request.release.trained.aspects
-    if aspects is None or request.history.aspects is None:
-        return ""
-    return strongest_shared_aspect(request.history.aspects, aspects[candidate.row]) or ""
-
-
-def _resemblance(candidate: Candidate, nearest: tuple[int, float] | None, release: LiveRelease) -> Resemblance | None:
-    """A told history has no item to name: its query is its one vector."""
-    scores = [view.score for view in candidate.views if view.source == Source.SEMANTIC_HISTORY]
-    if not scores:
-        return None
-    if nearest is None:
-        return Resemblance("", scores[0], scores[0])
-    return Resemblance(release.items.ids[nearest[0]], nearest[1], scores[0])
-
-
-def _explained(items: Sequence[RankedItem], explanations: Sequence[Explanation]) -> list[RankedItem]:
+) -> list[RankedItem]:
+    release = request.release
+    compared = ExplainedRequest(request.history, request.represented, recalled, release)
+    closeness = closeness_of(candidates, [item.similarity for item in items], compared)
+    reasons = {source.name: source.reason for source in (*release.sources, release.fill)}
+    explanations = explain(candidates, closeness, reasons)
     return [replace(item, explanation=why) for item, why in zip(items, explanations, strict=True)]
 
 
 def _detailed(
-    items: Sequence[RankedItem], candidates: Sequence[Candidate], mask: ItemMask, release: LiveRelease
+    items: Sequence[RankedItem], candidates: Sequence[Candidate], mask: ItemMask, release: ServingRelease
 ) -> list[RankedItem]:
-    return [
-        replace(item, item=_masked(release.items.item(candidate.row), mask))
-        for item, candidate in zip(items, candidates, strict=True)
-    ]
+    details = release.catalogue.items_of([candidate.row for candidate in candidates])
+    return [replace(item, item=_masked(detail, mask)) for item, detail in zip(items, details, strict=True)]
 
 
 def _masked(item: Item, mask: ItemMask) -> Item:
@@ -278,13 +243,3 @@ def _masked(item: Item, mask: ItemMask) -> Item:
         available=item.available and "available" in mask.fields,
         attributes={name: value for name, value in item.attributes.items() if everything or name in mask.attributes},
     )
-
-
-@contextmanager
-def _clock(times: StageTimes, stage: str) -> Iterator[None]:
-    """Adds the block's duration to a stage."""
-    started_s = time.perf_counter()
-    try:
-        yield
-    finally:
-        setattr(times, stage, getattr(times, stage) + time.perf_counter() - started_s)

@@ -41,7 +41,7 @@ class Settings(BaseModel):
     tls_key: Path | None = Field(None, description="PEM file with its private key")
     tls_client_ca: Path | None = Field(None, description="PEM file; callers must then show a certificate it signed")
     releases: Path = Field(Path("releases"), description="folder of releases")
-    release: str | None = Field(None, description="release folder or id; the current one where not given")
+    release: str | None = Field(None, description="release folder or id; the current one by default")
     model_repository: Path = Field(Path("model_repository"), description="folder that the gateway and Triton both see")
     triton: _Address | None = Field(None, description="gRPC address of a Triton that somebody else runs")
     triton_key_file: Path | None = Field(
@@ -71,7 +71,7 @@ class Settings(BaseModel):
         le=1,
         description="share of a text that the encoder cannot read above which shared words are matched instead",
     )
-    default_k: _Count = Field(10, description="items in a reply where k is not given")
+    default_k: _Count = Field(10, description="items in a reply to a request without k")
     max_k: _Count = Field(1_000, description="largest k")
     max_text_bytes: _Count = Field(8_192, description="longest text, bytes of UTF-8")
     max_events: _Count = Field(1_000, description="most events in a request")
@@ -94,7 +94,7 @@ class Settings(BaseModel):
 
 @dataclass(frozen=True)
 class Configuration:
-    """Settings and where each came from.
+    """Settings with the origin of each.
 
     Attributes:
         settings: the values in force.
@@ -113,7 +113,7 @@ def load_configuration(file: Path | None, environment: Mapping[str, str], flags:
     Args:
         file: a TOML file, or None.
         environment: usually `os.environ`.
-        flags: given flags by setting's name.
+        flags: values of the flags on the command line, by setting's name.
 
     Raises:
         ConfigurationError: a setting is unknown or out of its range; the message names it and its source.

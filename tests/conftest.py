@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from domain.release_folder import ReleaseFolder
 from shortlist import Client
 from tests.support.running import ROOT, RunningGateway, shortlist, start_gateway
+from tests.support.workers import made_once, make_scheduler, put_long_tests_first
 
 if TYPE_CHECKING:
     from tests.support.trained import Workshop
@@ -31,13 +32,24 @@ if TYPE_CHECKING:
 TRITON_ENV = ROOT / ".venv-triton"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    put_long_tests_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    return make_scheduler(config, log)
+
+
 @pytest.fixture(scope="session")
 def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one release of the sample catalogue, built by the command line."""
-    folder = tmp_path_factory.mktemp("releases")
-    done = shortlist("release", "build", "--items", "sample/items.jsonl", "--out", str(folder))
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    """A folder with one release of the sample catalogue, built by the command line, once in a run."""
+
+    def build(folder: Path) -> None:
+        done = shortlist("release", "build", "--items", "sample/items.jsonl", "--out", str(folder))
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return made_once(tmp_path_factory, "sample-releases", build)
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +84,8 @@ class Certificate:
     key: Path
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Certificate:
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -89,7 +101,8 @@ def certificate(tmp_path: Path) -> Certificate:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    files = Certificate(tmp_path / "server.pem", tmp_path / "server.key")
+    folder = tmp_path_factory.mktemp("certificate")
+    files = Certificate(folder / "server.pem", folder / "server.key")
     files.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
     files.key.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -98,9 +111,25 @@ def certificate(tmp_path: Path) -> Certificate:
 
 
 @pytest.fixture(scope="session")
+def tls_gateway(
+    releases: Path, model_repository: Path, certificate: Certificate, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningGateway]:
+    """A gateway over the sample release that takes calls over TLS alone, as localhost."""
+    running = start_gateway(
+        tmp_path_factory.mktemp("tls"), "--releases", str(releases), "--model-repository", str(model_repository),
+        "--tls-certificate", str(certificate.certificate), "--tls-key", str(certificate.key),
+    )  # fmt: skip
+    yield running
+    assert running.stop() == 0, running.text()
+
+
+@pytest.fixture(scope="session")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of exported encoders for all tests that are about something else: an export takes five seconds."""
-    return tmp_path_factory.mktemp("exports")
+    """A cache of exported encoders for all tests that are about something else: an export takes five seconds.
+
+    The workers share it: several processes may write to one cache.
+    """
+    return made_once(tmp_path_factory, "exports", lambda _: None)
 
 
 @pytest.fixture(scope="session")

@@ -5,15 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from core.retrieval.registry import TABLE_SOURCES
 from domain.event import EventKind
 from domain.recommendation import DegradationReason
 from domain.release_folder import (
     ASPECTS,
     CARD,
-    ITEM_TRANSITIONS,
     MANIFEST,
-    NEIGHBOURS,
-    POPULARITY,
     QUALITY,
     RANKER,
     REQUIRED,
@@ -81,7 +79,8 @@ def test_every_file_of_a_release_stands_on_the_page():
     found = set(re.findall(r"^\| `([\w./]+)`", section(page("concepts.md"), "A release"), re.MULTILINE))
     assert found == {MANIFEST, CARD, *REQUIRED}
     trained = set(re.findall(r"`([\w./]+)`", section(page("concepts.md"), "One request, top to bottom")))
-    assert trained >= {NEIGHBOURS, ITEM_TRANSITIONS, POPULARITY, USER_TOWER, TOWER_VECTORS, RANKER, SCALER, THRESHOLDS}
+    assert trained >= {source.file for source in TABLE_SOURCES.values()}
+    assert trained >= {USER_TOWER, TOWER_VECTORS, RANKER, SCALER, THRESHOLDS}
     assert trained >= {f"{STUDENT}/", ASPECTS, QUALITY}
 
 

@@ -1,4 +1,4 @@
-"""Training state on disk that a kill never leaves half written."""
+"""Checkpoints of training state, written atomically."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from domain.errors import StorageError
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Writes tensors and plain values, one of them under "key"; the file appears whole or not at all.
+    """Writes tensors and plain values, one of them under "key", atomically.
 
     Raises:
         StorageError: the disk is full or the folder can't be written; what was there before stays.
@@ -24,7 +24,7 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def read_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
-    """Returns the state, or None where there is none, it is of another training (another key), or it can't be read."""
+    """Returns the state, or None where there is none, its key is another, or it can't be read."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # whatever torch's unpickler meets in a broken file

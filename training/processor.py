@@ -1,4 +1,4 @@
-"""What this machine's processor can do, and what makes it quicker at learning."""
+"""Capabilities of this machine's processor, and settings that make training on it faster."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,13 +8,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 def native_bfloat16() -> bool:
-    """Says whether it multiplies bfloat16 itself; elsewhere that would be slower than float32."""
+    """Returns whether it multiplies bfloat16 natively; elsewhere that is slower than float32."""
     return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 @contextmanager
 def attention_for_learning() -> Iterator[None]:
-    """Attention by plain matrix products on a processor, where the fused kernel's gradient is the slower by far."""
+    """Sets attention to plain matrix products on a processor, where the fused kernel's gradient is much slower."""
     if torch.cuda.is_available():
         yield
         return
@@ -24,19 +24,19 @@ def attention_for_learning() -> Iterator[None]:
 
 @contextmanager
 def attention_for_reading() -> Iterator[None]:
-    """Within the other, where no gradient is asked for: whichever kernel is the quickest.
+    """Sets attention back to the fastest kernel, where no gradient is needed.
 
-    Not in bfloat16: a map that whitens makes its rounding large. Films' held items had .3131 so, and .3263 in float32.
+    Not in bfloat16: a projection that whitens amplifies its rounding (NDCG@100 of films .3131 instead of .3263).
     """
     with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]):
         yield
 
 
 def without_dropout(model: torch.nn.Module) -> None:
-    """Turns every dropout of a model off, in place; its configuration stays as it is."""
+    """Turns every dropout of a model off, in place; its configuration is not changed."""
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-        for name in ("attention_dropout", "dropout_prob"):  # of attention that hands it on as a number
+        for name in ("attention_dropout", "dropout_prob"):  # attention modules that pass it on as a number
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, 0.0)

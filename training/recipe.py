@@ -1,4 +1,4 @@
-"""Which steps a run has, in their order, and the settings each takes from a preset."""
+"""Steps of a run in their order, with the settings that each takes from a preset."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,15 +8,18 @@ from domain.model_folder import ENCODER, USER_TOWER
 from training.distillation.student_encoder import StudentEncoderSettings
 from training.encoder.train import EncoderSettings
 from training.ranking.sources import RecallSettings
+from training.ranking.thresholds import ThresholdSettings
 from training.reviews.profiles import ReviewProfileSettings
 from training.run.dataset import TrainingData
 from training.run.runner import Step
 from training.run.search import SearchSpace, Span, search_settings
 from training.run.steps.aspects import AspectsStep
+from training.run.steps.blend import BlendStep, BlendStepSettings
 from training.run.steps.collaborative import CollaborativeStep
 from training.run.steps.encoder import EncoderStep
-from training.run.steps.ranking import RankingSettings, RankingStep
+from training.run.steps.ranker import RankerStep, RankingSettings
 from training.run.steps.students import StudentEncoderStep, StudentSettings, StudentStep
+from training.run.steps.thresholds import ThresholdsStep
 from training.run.steps.user_tower import UserTowerStep, earlier_tower
 from training.run.warm_start import check_encoder
 from training.sequence.user_tower.settings import UserTowerSettings
@@ -30,7 +33,9 @@ _STEPS: Mapping[str, tuple[type["DataclassInstance"], Any]] = {
     "encoder": (EncoderSettings, EncoderStep),
     "collaborative": (RecallSettings, CollaborativeStep),
     "user_tower": (UserTowerSettings, UserTowerStep),
-    "ranker": (RankingSettings, RankingStep),
+    "blend": (BlendStepSettings, BlendStep),
+    "thresholds": (ThresholdSettings, ThresholdsStep),
+    "ranker": (RankingSettings, RankerStep),
     "student": (StudentSettings, StudentStep),
     "student_encoder": (StudentEncoderSettings, StudentEncoderStep),
 }
@@ -38,9 +43,9 @@ _STEPS: Mapping[str, tuple[type["DataclassInstance"], Any]] = {
 SECTIONS: Mapping[str, type["DataclassInstance"]] = {name: settings for name, (settings, _) in _STEPS.items()}
 
 
-# What `--search` tries of a part, and the figure that is to be high.
+# Settings that `--search` tries of a part, and the metric that it maximises.
 _SPACES: Mapping[str, SearchSpace] = {
-    "encoder": SearchSpace("cold_ndcg_at_100", {"shrinkage": Span(0.01, 1.0, log=True), "taste_width": Span(16, 128)}),
+    "encoder": SearchSpace("cold_ndcg_at_100", {"shrinkage": Span(0.01, 1.0, log=True), "latent_width": Span(16, 128)}),
     "user_tower": SearchSpace(
         "ndcg_at_100",
         {
@@ -64,29 +69,29 @@ _SPACES: Mapping[str, SearchSpace] = {
 def searched(
     settings: Mapping[str, "DataclassInstance"], only: Sequence[str], data: TrainingData, trials: int
 ) -> dict[str, "DataclassInstance"]:
-    """Returns the settings with those of the parts named, or of all that have something to search, at their best.
+    """Returns the settings with the best found for the parts named, or for all that can be searched.
 
     Raises:
-        TrainingRefused: a part named has nothing to search.
+        TrainingRefused: a part named cannot be searched.
     """
     unknown = sorted(set(only) - set(_SPACES))
     if unknown:
         raise TrainingRefused(f"nothing to search in {', '.join(unknown)}; parts with a search: {', '.join(_SPACES)}")
-    found = dict(settings)
+    chosen = dict(settings)
     for name in only or _SPACES:
         step = _STEPS[name][1]
         if only or not step(settings[name]).applies(data):
-            found[name] = search_settings(step, settings[name], _SPACES[name], data, trials)
-    return found
+            chosen[name] = search_settings(step, settings[name], _SPACES[name], data, trials)
+    return chosen
 
 
-def check_start(settings: Mapping[str, object], only: Sequence[str], data: TrainingData) -> None:
-    """Checks that the steps that will run can start from what the run is to start from.
+def check_warm_start(settings: Mapping[str, object], only: Sequence[str], data: TrainingData) -> None:
+    """Checks that the steps that will run fit the warm start.
 
     Raises:
         ModelNotUsable: a part is damaged or of another width.
     """
-    start = data.start
+    start = data.warm_start
     if start is None:
         return
     if start.encoder is not None and data.encoder is not None and (not only or ENCODER in only):

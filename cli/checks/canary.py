@@ -1,4 +1,4 @@
-"""Canary of `shortlist doctor`: a text, or a few numbers, through a real Triton, which checks all parts together."""
+"""A text, or a few numbers, through a real Triton: the only check that all parts together do what they should."""
 
 import asyncio
 import tempfile
@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from cli.checks.finding import Finding, fail, ok, warn
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from domain.release_folder import ReleaseFolder
+    from server.models.canary import Canary
     from server.triton.client import TritonClient
 
 _NAME = "canary"
@@ -24,24 +23,20 @@ _TINY_VECTORS = ((0.5, 0.5, 0.5, 0.5), (0.6, 0.0, 0.8, 0.0))
 
 
 @dataclass(frozen=True)
-class Canary:
-    """Input for Triton and the answer that it must give.
+class EncoderCanary:
+    """An encoder, with a batch for Triton and the expected answer.
 
     Attributes:
-        what: whose encoder, in words.
+        what: the encoder in words.
         model: its ONNX file.
         config: config.pbtxt.
-        input_ids: int64[c, L], padded.
-        attention_mask: int64[c, L].
-        vectors: float32[c, d], as known beforehand.
+        batch: padded texts, and their vectors as known beforehand.
     """
 
     what: str
     model: Path
     config: str
-    input_ids: "np.ndarray"
-    attention_mask: "np.ndarray"
-    vectors: "np.ndarray"
+    batch: "Canary"
 
 
 def check_canary(triton_env: Path, folder: "ReleaseFolder | None") -> Finding:
@@ -62,7 +57,7 @@ def check_canary(triton_env: Path, folder: "ReleaseFolder | None") -> Finding:
     except ShortlistError as error:
         return fail(_NAME, f"{error}", remedy)
     if difference:
-        return fail(_NAME, f"{canary.what} through Triton is another: {difference}", remedy)
+        return fail(_NAME, f"{canary.what} through Triton is another: it {difference}", remedy)
     took_s = time.monotonic() - started
     return ok(
         _NAME, f"{canary.what}, as expected through a real Triton: {call_ms:.1f} ms a call, {took_s:.1f} s in all"
@@ -97,10 +92,10 @@ async def _ask_external(address: str, key: "object", folder: "ReleaseFolder | No
         # Under explicit control this does nothing; otherwise Triton says that it may not be told.
         await client.unload("shortlist-doctor-asks-for-explicit-control")
         versions = await client.ready_versions("encoder")
-        words = f"Triton at {address} answers and lets models be chosen; versions of the encoder: "
-        words += ", ".join(map(str, versions)) or "none yet, a gateway loads one"
+        found = f"Triton at {address} answers and lets models be chosen; versions of the encoder: "
+        found += ", ".join(map(str, versions)) or "none yet, a gateway loads one"
         if folder is None or not versions:
-            return ok(_NAME, words)
+            return ok(_NAME, found)
         canary = _of_release(folder)
         for version in reversed(versions):
             try:
@@ -108,11 +103,11 @@ async def _ask_external(address: str, key: "object", folder: "ReleaseFolder | No
             except ShortlistError:
                 continue  # an encoder of another kind
             if not difference:
-                return ok(_NAME, f"{words}; {version} is that of {folder.manifest.release_id}, {call_ms:.1f} ms a call")
-        return warn(_NAME, f"{words}; none is that of {folder.manifest.release_id}", "a gateway over it loads it")
+                return ok(_NAME, f"{found}; {version} is that of {folder.manifest.release_id}, {call_ms:.1f} ms a call")
+        return warn(_NAME, f"{found}; none is that of {folder.manifest.release_id}", "a gateway over it loads it")
 
 
-async def _through_embedded(canary: Canary, triton_env: Path, place: Path) -> tuple[float, str]:
+async def _through_embedded(canary: EncoderCanary, triton_env: Path, place: Path) -> tuple[float, str]:
     from server.triton.client import TritonClient
     from server.triton.embedded import EmbeddedTriton, EmbeddedTritonSettings
 
@@ -133,43 +128,46 @@ async def _through_embedded(canary: Canary, triton_env: Path, place: Path) -> tu
 
 
 async def _nothing() -> None:
-    """Does nothing: a Triton that dies under the canary is not restarted; the failing call is the finding."""
+    """A Triton that dies under the canary is not mended: the next call fails, and that is the finding."""
 
 
-async def _ask(client: "TritonClient", canary: Canary, version: int) -> tuple[float, str]:
+async def _ask(client: "TritonClient", canary: EncoderCanary, version: int) -> tuple[float, str]:
     """Returns milliseconds of a call, and how the vectors differ, "" where they don't."""
-    from server.release.live_release import canary_difference
+    from core.triton.model_config import ENCODER_OUTPUT
+    from server.models.canary import vector_difference
 
-    ids, mask = canary.input_ids, canary.attention_mask
-    answer = await client.encode(ids, mask, version=version, timeout_s=_TIMEOUT_S)
+    inputs = canary.batch.inputs
+    vectors = await client.infer("encoder", version, inputs, output=ENCODER_OUTPUT, timeout_s=_TIMEOUT_S)
+    alone = {name: array[:1] for name, array in inputs.items()}
     started = time.monotonic()
-    await client.encode(ids[:1], mask[:1], version=version, timeout_s=_TIMEOUT_S)
-    return 1e3 * (time.monotonic() - started), canary_difference(answer, canary.vectors)
+    await client.infer("encoder", version, alone, output=ENCODER_OUTPUT, timeout_s=_TIMEOUT_S)
+    call_ms = 1e3 * (time.monotonic() - started)
+    return call_ms, vector_difference(vectors, canary.batch.answer)
 
 
-def _of_release(folder: "ReleaseFolder") -> Canary:
-    from core.text.tokenize import pad
+def _of_release(folder: "ReleaseFolder") -> EncoderCanary:
     from core.triton.model_config import encoder_config
-    from server.release.contents import read_canaries
+    from server.release.canaries import CanaryFile
 
-    entry, canaries = folder.manifest.encoder, read_canaries(folder)
-    rows = canaries.rows[: entry.max_batch_size]
-    return Canary(
-        f"{len(rows)} texts of release {folder.manifest.release_id}",
+    entry = folder.manifest.encoder
+    # The first batch is one text alone.
+    batch = CanaryFile.read(folder).encoder_canaries(folder)[1]
+    return EncoderCanary(
+        f"{len(batch.answer)} texts of release {folder.manifest.release_id}",
         folder.path / entry.file,
         encoder_config(entry.max_tokens, entry.max_batch_size, warm_up=False),
-        *pad(rows, max(len(row) for row in rows), entry.pad_token_id),
-        canaries.vectors[: len(rows)],
+        batch,
     )
 
 
-def _tiny() -> Canary:
+def _tiny() -> EncoderCanary:
     import numpy as np
 
     from core.triton.model_config import encoder_config
+    from server.models.canary import Canary
 
     ids = np.array(_TINY_IDS, dtype=np.int64)
-    vectors = np.array(_TINY_VECTORS, dtype=np.float32)
-    return Canary(
-        "a small model", _TINY_MODEL, encoder_config(16, warm_up=False), ids, (ids > 0).astype(np.int64), vectors
+    batch = Canary(
+        {"input_ids": ids, "attention_mask": (ids > 0).astype(np.int64)}, np.array(_TINY_VECTORS, dtype=np.float32)
     )
+    return EncoderCanary("a small model", _TINY_MODEL, encoder_config(16, warm_up=False), batch)

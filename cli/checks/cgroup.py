@@ -1,4 +1,4 @@
-"""Limits of a container or of systemd on this process, from control groups of both versions."""
+"""Limits of a container, or of systemd, on this process: control groups of both versions."""
 
 from pathlib import Path
 

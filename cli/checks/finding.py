@@ -1,4 +1,4 @@
-"""Findings of checks."""
+"""Findings of the checks."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,13 +14,13 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Result of one check.
+    """The result of one check.
 
     Attributes:
         name: what was looked at, a few words.
         level: `FAIL` where Shortlist will not run, or not run right; `WARN` where something is missing or slow.
         found: what is there, with figures.
-        remedy: what to do; empty where nothing is to be done.
+        mend: what to do; empty where nothing is to be done.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Finding:
 
 
 def ok(name: str, found: str) -> Finding:
-    """Returns a finding without anything to repair."""
+    """Returns a finding without anything to mend."""
     return Finding(name, Level.OK, found)
 
 

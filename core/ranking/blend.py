@@ -1,32 +1,38 @@
-"""How much each recall source counts, and how deep it is asked: training learns it, a release carries it.
+"""The one blend of recall sources: fitted in training, evaluated, gated, and served by these very functions.
 
-A source's scores are standardised before they are weighed, since cosines, sums of neighbours' weights and log P(i) have
-no common scale.
+    sources -> lists -> pool -> weighted sum of each source's z-scores -> order
+
+Scores are standardised over one population, `core.scaling.POPULATION`, which a release states.
 """
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from core.ranking.fusion import best_rows
+from core.retrieval.source import DEFAULT_LIST_LENGTH, RecalledList, RecallSource, RecallSources, SourceQuery
+from core.scaling import POPULATION
+from core.vectors import top_rows
+from domain.recommendation import Source
+
 # Items that each source recalls for the ranker, by the sources' names; a release carries those it was trained with.
 LIST_LENGTHS: Mapping[str, int] = {"collaborative": 200, "semantic_history": 100, "user_tower": 200, "popular": 50}
-
-_LEAST_SPREAD = 1e-9
-# Of a larger catalogue every n-th item says how scores spread: at this many the spread is known to 2 %.
-_SAMPLE_ITEMS = 4_096
+# Sources that go by the request's text; the blend orders what a history recalled.
+TEXT_SOURCES = frozenset({Source.SEMANTIC_TEXT.value, Source.LEXICAL.value})
+PRIOR = Source.POPULAR.value
 
 
 @dataclass(frozen=True)
 class ProxyBlend:
-    """How a history is answered that is only told as text, see `core.retrieval.proxy_history`.
+    """Fitted answer to a history that is only text, see `core.retrieval.proxy_history`.
 
     Attributes:
-        weights: by source name: `semantic_history` for the text's likeness, `collaborative`, `popular`.
-        nearest: how many items of the catalogue stand in for what was told, at least 1.
+        weights: by source name: `semantic_history` for similarity to the text, `collaborative`, `popular`.
+        nearest: how many items of the catalogue form the proxy history, at least 1.
         temperature: of the softmax of their cosines, above 0; the larger, the more alike they count.
     """
 
@@ -37,11 +43,11 @@ class ProxyBlend:
 
 @dataclass(frozen=True)
 class ShortBlend:
-    """What each source counts where little is known of somebody.
+    """Weights for short histories.
 
     Attributes:
         weights: by source name.
-        most_events: the longest history, in known items, that they are for; at least 1.
+        most_events: the longest history, in distinct known items, that they are for; at least 1.
     """
 
     weights: Mapping[str, float]
@@ -50,69 +56,170 @@ class ShortBlend:
 
 @dataclass(frozen=True)
 class Blend:
-    """What training chose on validation.
+    """Weights and list lengths of the sources, fitted on validation.
 
     Attributes:
-        weights: by source name; none for a source that does not count, empty where nothing was learned. That of
+        weights: by source name; none for a source that does not count, empty where nothing was fitted. That of
             `popular` is beta in log P(x | i) + beta log P(i) and may be negative.
-        list_lengths: items that each source recalls, by its name.
-        told: for histories that are only told; None where nothing was learned of them, as in earlier versions.
-        short: for histories of a few events; None where `weights` answer these too, as in earlier versions.
+        list_lengths: items that each source recalls for the ranker, by its name.
+        proxy: for histories that are only text; None where nothing was fitted for them.
+        short: for histories of a few events; None where `weights` answer these too.
     """
 
     weights: Mapping[str, float] = field(default_factory=dict)
     list_lengths: Mapping[str, int] = field(default_factory=lambda: LIST_LENGTHS)
-    told: ProxyBlend | None = None
+    proxy: ProxyBlend | None = None
     short: ShortBlend | None = None
 
-    def weights_for(self, event_count: int) -> Mapping[str, float]:
-        """Returns the weights for a history of so many known items."""
+    def weights_for(self, query: SourceQuery) -> Mapping[str, float]:
+        """Returns the weights for a query's history."""
+        if not len(query.events) and query.proxy_history is not None and self.proxy is not None:
+            return self.proxy.weights
         short = self.short
-        return self.weights if short is None or event_count > short.most_events else short.weights
+        few = short is not None and len(query.events.distinct_rows) <= short.most_events
+        return short.weights if short is not None and few else self.weights
+
+    def source_names(self) -> set[str]:
+        """Returns every source that has a weight."""
+        parts = [part.weights for part in (self.proxy, self.short) if part is not None]
+        return {name for weights in (self.weights, *parts) for name in weights}
 
     def save(self, path: Path) -> None:
         """Writes JSON."""
-        plain: dict[str, object] = {"weights": dict(self.weights), "list_lengths": dict(self.list_lengths)}
-        if self.told is not None:
-            plain["told"] = vars(self.told) | {"weights": dict(self.told.weights)}
+        plain: dict[str, object] = {
+            "population": POPULATION,
+            "weights": dict(self.weights),
+            "list_lengths": dict(self.list_lengths),
+        }
+        if self.proxy is not None:
+            plain["proxy"] = vars(self.proxy) | {"weights": dict(self.proxy.weights)}
         if self.short is not None:
             plain["short"] = vars(self.short) | {"weights": dict(self.short.weights)}
         path.write_text(json.dumps(plain, indent=1), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> "Blend":
-        """Reads what `save` wrote, or the weights alone, as earlier versions did.
+        """Reads what `save` wrote.
 
         Raises:
             OSError: it cannot be read.
-            ValueError: it says something else.
+            ValueError: it is not a blend, or one over another population.
         """
         raw = json.loads(path.read_text(encoding="utf-8"))
-        parts = raw if isinstance(raw, dict) and "weights" in raw else {"weights": raw}
-        lengths = parts.get("list_lengths", LIST_LENGTHS)
-        if not isinstance(lengths, Mapping) or not all(_is_count(one) for one in lengths.values()):
+        if not isinstance(raw, dict) or not {"population", "weights", "list_lengths"} <= raw.keys():
+            raise ValueError(f"{path.name} must hold population, weights and list_lengths")
+        if raw["population"] != POPULATION:
+            raise ValueError(f"{path.name} standardises scores over {raw['population']!r}, this program {POPULATION!r}")
+        lengths = raw["list_lengths"]
+        if not isinstance(lengths, Mapping) or not all(_is_count(length) for length in lengths.values()):
             raise ValueError(f"{path.name} must hold list_lengths by source, whole numbers above 0")
-        told, short = parts.get("told"), parts.get("short")
+        proxy, short = raw.get("proxy"), raw.get("short")
         return cls(
-            _weights(parts["weights"], path),
+            _weights(raw["weights"], path),
             dict(lengths),
-            None if told is None else _told(told, path),
+            None if proxy is None else _proxy(proxy, path),
             None if short is None else _short(short, path),
         )
 
 
+def blend_scores(
+    sources: RecallSources, query: SourceQuery, weights: Mapping[str, float], rows: np.ndarray
+) -> np.ndarray | None:
+    """Returns the weighted sum of the z-scores of every source that can answer.
+
+    Args:
+        sources: of the catalogue.
+        query: the query.
+        weights: by source name.
+        rows: int64[C], the candidates.
+
+    Returns:
+        float32[C]; None where no source with a weight can answer, or none but the prior for a history of known items.
+    """
+    answering = [source for source in sources.answering(query) if weights.get(source.name)]
+    if not answering or (len(query.events) and all(source.name == PRIOR for source in answering)):
+        return None
+    total = np.zeros(len(rows), np.float32)
+    for source in answering:
+        scores = source.scores(query, rows, sources.population)
+        total += np.float32(weights[source.name]) * scores.z_scores
+    return total
+
+
+def history_sources(sources: RecallSources, query: SourceQuery, weights: Mapping[str, float]) -> list[RecallSource]:
+    """Returns the sources that recall for the blend: those of a history, and the prior where its weight is above 0."""
+    return [
+        source
+        for source in sources.answering(query)
+        if source.name not in TEXT_SOURCES and (source.name != PRIOR or weights.get(PRIOR, 0.0) > 0)
+    ]
+
+
+def blended_list(
+    sources: RecallSources, query: SourceQuery, blend: Blend, lists: Sequence[RecalledList]
+) -> RecalledList | None:
+    """Returns the pool of a history's candidates in the order of the blend.
+
+    Args:
+        sources: of the catalogue.
+        query: the query.
+        blend: gives the weights.
+        lists: what the sources recalled; those of text sources, and a prior that does not recall, are left out.
+
+    Returns:
+        The order; None where nothing was fitted, the query has no history, or no list has a candidate.
+    """
+    weights = blend.weights_for(query)
+    pooled = {source.name for source in history_sources(sources, query, weights)}
+    pool = [recalled.rows for recalled in lists if recalled.source in pooled and len(recalled.rows)]
+    if not weights or not pool or not (len(query.events) or query.proxy_history is not None):
+        return None
+    rows = np.unique(np.concatenate(pool))
+    scores = blend_scores(sources, query, weights, rows)
+    return None if scores is None else RecalledList("history", *top_rows(scores, rows, len(rows)))
+
+
+def history_order(
+    sources: RecallSources, query: SourceQuery, blend: Blend, lists: Sequence[RecalledList]
+) -> RecalledList | None:
+    """Returns a history's candidates in the order of the blend; by reciprocal rank where the blend cannot order them.
+
+    Args:
+        sources: of the catalogue.
+        query: the query.
+        blend: gives the weights.
+        lists: what the history's sources recalled.
+
+    Returns:
+        The order; None where nothing was recalled.
+    """
+    ordered = blended_list(sources, query, blend, lists)
+    if ordered is not None:
+        return ordered
+    filled = [recalled for recalled in lists if len(recalled.rows)]
+    if len(filled) < 2:
+        return filled[0] if filled else None
+    rows, scores = best_rows(filled, sum(len(recalled.rows) for recalled in filled))
+    return RecalledList("history", rows, scores)
+
+
+def list_length(blend: Blend, name: str, least: int = DEFAULT_LIST_LENGTH) -> int:
+    """Returns how many items a source recalls: at least `least`, more where the ranker was trained on more."""
+    return max(least, blend.list_lengths.get(name, 0))
+
+
 def _weights(raw: object, path: Path) -> dict[str, float]:
-    if not isinstance(raw, dict) or not all(_is_number(one) for one in raw.values()):
+    if not isinstance(raw, dict) or not all(_is_number(weight) for weight in raw.values()):
         raise ValueError(f"{path.name} must hold weights by source, finite numbers")
-    return {name: float(one) for name, one in raw.items()}
+    return {name: float(weight) for name, weight in raw.items()}
 
 
-def _told(raw: object, path: Path) -> ProxyBlend:
+def _proxy(raw: object, path: Path) -> ProxyBlend:
     if not isinstance(raw, dict) or not {"weights", "nearest", "temperature"} <= raw.keys():
-        raise ValueError(f"{path.name}: told must hold weights, nearest and temperature")
+        raise ValueError(f"{path.name}: proxy must hold weights, nearest and temperature")
     nearest, temperature = raw["nearest"], raw["temperature"]
     if not _is_count(nearest) or not _is_number(temperature) or temperature <= 0:
-        raise ValueError(f"{path.name}: told.nearest must be a whole number and told.temperature a number, above 0")
+        raise ValueError(f"{path.name}: proxy.nearest must be a whole number and proxy.temperature a number, above 0")
     return ProxyBlend(_weights(raw["weights"], path), nearest, float(temperature))
 
 
@@ -128,77 +235,3 @@ def _is_number(value: object) -> bool:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-@dataclass(frozen=True)
-class ScoreScaler:
-    """What a source's scores are standardised by.
-
-    Attributes:
-        mean: of the scores over the catalogue, as far as the source can speak of it.
-        spread: their standard deviation.
-        least: the smallest; what the source cannot speak of counts as that.
-    """
-
-    mean: float
-    spread: float
-    least: float
-
-    @classmethod
-    def of(cls, scores: np.ndarray) -> "ScoreScaler":
-        """Takes float[m], -inf where the source cannot say."""
-        said = scores[np.isfinite(scores)].astype(np.float64)
-        return cls(float(said.mean()), float(said.std()), float(said.min())) if len(said) else cls(0.0, 0.0, 0.0)
-
-    def apply(self, scores: np.ndarray) -> np.ndarray:
-        """Returns float32[C]; zeros where the scores over the catalogue do not differ."""
-        if self.spread <= _LEAST_SPREAD:
-            return np.zeros(len(scores), np.float32)
-        filled = np.where(np.isfinite(scores), scores, self.least)
-        return ((filled - self.mean) / self.spread).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class SourceScores:
-    """What one source says of a request's candidates.
-
-    Attributes:
-        scores: float32[C], -inf where it cannot say.
-        scale: of its scores over the catalogue.
-    """
-
-    scores: np.ndarray
-    scale: ScoreScaler
-
-    @classmethod
-    def of_vectors(cls, vectors: np.ndarray, query: np.ndarray, silent: np.ndarray, rows: np.ndarray) -> "SourceScores":
-        """Compares a query with items.
-
-        Args:
-            vectors: float32[n, d], the catalogue's.
-            query: float32[d].
-            silent: bool[n], items whose vectors say nothing.
-            rows: int64[C], the candidates.
-        """
-        step = max(1, len(vectors) // _SAMPLE_ITEMS)
-        scale = ScoreScaler.of(np.where(silent[::step], -np.inf, vectors[::step] @ query))
-        return cls(np.where(silent[rows], -np.inf, vectors[rows] @ query), scale)
-
-    @classmethod
-    def of_sums(cls, sums: np.ndarray, rows: np.ndarray) -> "SourceScores":
-        """Takes float[n], sums of a table's weights, 0 where it says nothing, and the candidates, int64[C]."""
-        said = np.where(sums != 0, sums, -np.inf)
-        return cls(said[rows], ScoreScaler.of(said))
-
-
-def blended(opinions: Mapping[str, SourceScores], weights: Mapping[str, float]) -> np.ndarray:
-    """Returns float32[C], the sum of the standardised scores times the weights.
-
-    Args:
-        opinions: by source name, at least one; a source without a weight does not count.
-        weights: by source name; a source that says nothing this time is left out.
-    """
-    total = np.zeros(len(next(iter(opinions.values())).scores), np.float32)
-    for source, opinion in opinions.items():
-        total += np.float32(weights.get(source, 0.0)) * opinion.scale.apply(opinion.scores)
-    return total

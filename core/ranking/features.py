@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.aspects.profile import aspect_affinity
-from core.ranking.fusion import RecalledList
+from core.events import EventSequence
 from core.ranking.item_facts import ItemFacts
+from core.retrieval.source import RecalledList
 from core.vectors import history_query, unit
 
 # Recall lists whose ranks are features, by the names that `fuse` knows them by.
@@ -65,24 +66,16 @@ _DAY_S = 86_400.0
 
 
 @dataclass(frozen=True)
-class RankHistory:
-    """What the features need of one user, oldest event first.
+class UserSignals:
+    """What is known of a user besides the events.
 
     Attributes:
-        rows: int64[N], items by row; -1 for items that are not in the catalogue.
-        kind: int64[N], places in `list(EventKind)`.
-        age_s: float32[N], seconds before now.
-        user_embedding: float32[e], unit, what the user tower says; None without one.
-        query: float32[d], unit, a query vector that takes the place of the history's own, for example a text's.
-        aspects: float32[A], what the user's own comments say (`aspect_profile.user_aspects`); None where they say
-            nothing: then what their items are praised for counts.
+        embedding: float32[e], unit, by the user tower; None without one.
+        aspects: float32[A], aspects of the user's own comments (`aspects.profile.user_aspects`); None without any: then
+            what the history's items are praised for counts.
     """
 
-    rows: np.ndarray
-    kind: np.ndarray
-    age_s: np.ndarray
-    user_embedding: np.ndarray | None = None
-    query: np.ndarray | None = None
+    embedding: np.ndarray | None = None
     aspects: np.ndarray | None = None
 
 
@@ -115,26 +108,32 @@ class FeatureScaler:
 
 
 def rank_features(
-    history: RankHistory, candidates: np.ndarray, facts: ItemFacts, lists: Sequence[RecalledList] = ()
+    events: EventSequence,
+    candidates: np.ndarray,
+    facts: ItemFacts,
+    lists: Sequence[RecalledList] = (),
+    user: UserSignals | None = None,
 ) -> np.ndarray:
     """Returns float32[C, F], the features in the order of `FEATURE_NAMES`.
 
     Args:
-        history: what is known of the user; may be empty.
+        events: of the user; may be empty. Rows of -1 are not in the catalogue.
         candidates: int64[C], distinct rows.
         facts: what is known of the items.
         lists: what each source recalled, for the reciprocal ranks; sources not in `RANKED_SOURCES` are ignored.
+        user: what else is known of the user.
     """
-    known = history.rows >= 0
-    rows, age_s = history.rows[known], history.age_s[known]
+    user = user or UserSignals()
+    known = events.rows >= 0
+    rows, age_s = events.rows[known], events.age_s[known]
     columns = {name: np.zeros(len(candidates), np.float32) for name in FEATURE_NAMES}
-    columns |= _semantic(rows, candidates, facts, history.query)
+    columns |= _semantic(rows, candidates, facts)
     columns |= _collaborative(rows, candidates, facts)
     columns |= _following(rows, candidates, facts)
     columns |= _attributes(rows, candidates, facts)
-    columns |= _aspects(history, rows, candidates, facts)
-    if history.user_embedding is not None and facts.tower_vectors is not None:
-        columns["tower"] = facts.tower_vectors[candidates] @ history.user_embedding
+    columns |= _aspects(user, rows, candidates, facts)
+    if user.embedding is not None and facts.tower_vectors is not None:
+        columns["tower"] = facts.tower_vectors[candidates] @ user.embedding
     if facts.log_popularity is not None:
         columns["log_popularity"] = facts.log_popularity[candidates]
     columns["history_length"] += np.log1p(len(rows))
@@ -160,15 +159,13 @@ def recency_weights(count: int, half_life: float = RECENT_HALF_LIFE) -> np.ndarr
     return shares.astype(np.float32)
 
 
-def _semantic(
-    rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts, query: np.ndarray | None
-) -> dict[str, np.ndarray]:
+def _semantic(rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -> dict[str, np.ndarray]:
     if facts.vectors is None or facts.mean is None:
         return {}
     found: dict[str, np.ndarray] = {}
     vectors = facts.vectors[candidates]
     told = rows[facts.vectors[rows].any(axis=1)]
-    query = query if query is not None else history_query(facts.vectors[told], facts.mean)
+    query = history_query(facts.vectors[told], facts.mean)
     if query is not None:
         found["semantic"] = found["semantic_recent"] = vectors @ query
     if not len(told):
@@ -253,11 +250,11 @@ def _attributes(rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -> d
     return found
 
 
-def _aspects(history: RankHistory, rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -> dict[str, np.ndarray]:
+def _aspects(user: UserSignals, rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -> dict[str, np.ndarray]:
     if facts.aspects is None:
         return {}
-    if history.aspects is not None and history.aspects.any():
-        return {"aspect_affinity": aspect_affinity(history.aspects, facts.aspects[candidates])}
+    if user.aspects is not None and user.aspects.any():
+        return {"aspect_affinity": aspect_affinity(user.aspects, facts.aspects[candidates])}
     if not len(rows):
         return {}
     # What the history's items are blamed for is not what the user looks for.

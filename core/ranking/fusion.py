@@ -5,23 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.retrieval.source import RecalledList
+
 # Cormack, Clarke, Buettcher 2009: reciprocal rank fusion, k = 60.
 RANK_OFFSET = 60
-
-
-@dataclass(frozen=True)
-class RecalledList:
-    """One source's list.
-
-    Attributes:
-        source: its name.
-        rows: int64[m], best first.
-        scores: float32[m], the source's own scores.
-    """
-
-    source: str
-    rows: np.ndarray
-    scores: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,15 @@
 """What the ranker knows of items: row-aligned arrays, built alike in training and in the gateway."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from core.retrieval.collaborative import CollaborativeSource
+from core.retrieval.next_item import NextItemSource
+from core.retrieval.popular import PopularSource
+from core.retrieval.source import TableSource
 from domain.item import Item
 
 CATEGORY_LIMIT = 12
@@ -51,6 +55,20 @@ class ItemFacts:
     log_price: np.ndarray | None = None
     numbers: np.ndarray | None = None
     aspects: np.ndarray | None = None
+
+    def with_tables(self, tables: Mapping[str, TableSource]) -> "ItemFacts":
+        """Returns the facts with what the table sources hold, by source name."""
+        facts = self
+        for table in tables.values():
+            if isinstance(table, CollaborativeSource):
+                rows, weights = table.table.rows, table.table.weights
+                facts = replace(facts, neighbour_rows=rows, neighbour_weights=weights)
+            elif isinstance(table, NextItemSource):
+                rows, weights = table.table.rows, table.table.weights
+                facts = replace(facts, transition_rows=rows, transition_weights=weights)
+            elif isinstance(table, PopularSource):
+                facts = replace(facts, log_popularity=table.log_prior)
+        return facts
 
     @classmethod
     def of_items(cls, items: Sequence[Item]) -> "ItemFacts":

@@ -1,4 +1,4 @@
-"""Collaborative recall: which items were chosen by the same people, read from a table of each item's neighbours."""
+"""A table of each item's strongest neighbours, for collaborative and next-item recall."""
 
 import zipfile
 import zlib
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from core.ranking.blend import ScoreScaler
 from core.vectors import top_rows
 
 
@@ -41,13 +40,13 @@ class NeighbourTable:
         """Reads `rows` and `weights` of an `.npz`.
 
         Raises:
-            OSError, ValueError, KeyError: the file is none.
+            OSError, ValueError, KeyError: the file is damaged.
         """
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return cls(arrays["rows"], arrays["weights"].astype(np.float32))
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise ValueError(f"{path.name} is no whole .npz file") from error
+            raise ValueError(f"{path.name} is not a whole .npz file") from error
 
     def save(self, path: Path) -> None:
         """Writes what `load` reads."""
@@ -72,95 +71,52 @@ class NeighbourTable:
         return NeighbourTable(rows, kept)
 
     @cached_property
-    def lonely(self) -> np.ndarray:
+    def without_neighbours(self) -> np.ndarray:
         """bool[n], items without any neighbour."""
         return np.asarray(~(self.rows >= 0).any(axis=1))
 
-    def sums(self, history: np.ndarray, shares: np.ndarray | None = None) -> np.ndarray:
-        """Returns float64[n], the weights summed over a history's rows; 0 for nobody's neighbour.
+    def scores(self, history: np.ndarray, event_weights: np.ndarray | None = None) -> np.ndarray:
+        """Returns float64[n], the weights summed over a history's rows; -inf for items that are nobody's neighbour.
 
         Args:
             history: int64[H].
-            shares: float[H], how much each row counts; None for all alike, 1.
+            event_weights: float[H], how much each row counts; None for all alike, 1.
         """
-        near, weights = self._of(history, shares)
+        near, weights = self._of(history, event_weights)
         real = near >= 0
-        return np.bincount(near[real], weights[real], minlength=len(self.rows))
+        sums = np.bincount(near[real], weights[real], minlength=len(self.rows))
+        return np.where(sums != 0, sums, -np.inf)
 
-    def _of(self, history: np.ndarray, shares: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    def _of(self, history: np.ndarray, event_weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Returns the history's neighbours and their weights, [H x K] each."""
         weights = self.weights[history]
-        return self.rows[history].ravel(), (weights if shares is None else weights * shares[:, None]).ravel()
+        return self.rows[history].ravel(), (
+            weights if event_weights is None else weights * event_weights[:, None]
+        ).ravel()
 
     def search(
-        self, history: np.ndarray, count: int, blocked: np.ndarray, shares: np.ndarray | None = None
+        self, history: np.ndarray, event_weights: np.ndarray | None, count: int, blocked: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns the items that the history's neighbours speak for.
 
         Args:
             history: int64[H], distinct rows.
+            event_weights: see `scores`.
             count: how many, at most.
             blocked: bool[n], rows that must not be returned.
-            shares: as `sums` takes them.
 
         Returns:
             rows int64[k] and scores float32[k], best first; all scores are above 0.
         """
-        scores = self.sums(history, shares)
-        scores[blocked] = 0
-        found = np.flatnonzero(scores > 0)
-        return top_rows(scores[found].astype(np.float32), found, count)
+        scores = self.scores(history, event_weights)
+        candidates = np.flatnonzero((scores > 0) & ~blocked)
+        return top_rows(scores[candidates].astype(np.float32), candidates, count)
 
-    def strongest_of(self, history: np.ndarray, rows: np.ndarray, shares: np.ndarray | None = None) -> list[int | None]:
+    def strongest_of(self, history: np.ndarray, event_weights: np.ndarray | None, rows: np.ndarray) -> list[int | None]:
         """Returns for each row the history's row that speaks most for it; None where none does."""
-        near, weights = self._of(history, shares)
+        near, weights = self._of(history, event_weights)
         wanted = np.flatnonzero(np.isin(near, rows) & (weights > 0))
         best: dict[int, int] = {}
         for place in wanted[np.argsort(-weights[wanted], kind="stable")].tolist():
             best.setdefault(int(near[place]), int(history[place // self.rows.shape[1]]))
         return [best.get(int(row)) for row in rows]
-
-
-class PopularItems:
-    """The prior P(i), and the rows in its order. Read-only."""
-
-    def __init__(self, log_prior: np.ndarray) -> None:
-        """Takes float32[n], log P(i). Items nobody chose share the smallest value: they are not popular.
-
-        Raises:
-            ValueError: it is no such array.
-        """
-        if log_prior.ndim != 1 or not len(log_prior) or not np.isfinite(log_prior).all():
-            raise ValueError(f"the popularity prior is {log_prior.dtype}{list(log_prior.shape)}, or not finite")
-        self.log_prior = log_prior.astype(np.float32)
-        rows = np.flatnonzero(self.log_prior > self.log_prior.min())
-        self._rows, self._scores = top_rows(self.log_prior[rows], rows, len(rows))
-
-    @cached_property
-    def scale(self) -> ScoreScaler:
-        """Of log P(i) over the catalogue."""
-        return ScoreScaler.of(self.log_prior)
-
-    def __len__(self) -> int:
-        return len(self.log_prior)
-
-    @classmethod
-    def load(cls, path: Path) -> "PopularItems":
-        """Reads an `.npy`.
-
-        Raises:
-            OSError, ValueError: the file is none.
-        """
-        return cls(np.load(path, allow_pickle=False))
-
-    def remapped(self, target: np.ndarray, item_count: int) -> "PopularItems":
-        """Returns the prior of another catalogue; see `NeighbourTable.remapped`. New items count as never chosen."""
-        moved = np.full(item_count, self.log_prior.min(), np.float32)
-        known = target >= 0
-        moved[target[known]] = self.log_prior[known]
-        return PopularItems(moved)
-
-    def search(self, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the rows chosen most often that are not blocked, and their log P(i), best first."""
-        places = np.flatnonzero(~blocked[self._rows])[:count]
-        return self._rows[places], self._scores[places]

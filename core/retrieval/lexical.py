@@ -2,19 +2,25 @@
 
 import re
 import unicodedata
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from core.retrieval.term_weights import weigh_terms
+from core.retrieval.source import SourceQuery, SourceScores
+from core.scaling import Population
 from core.vectors import top_rows
 from domain.item import Item
+from domain.recommendation import Source
 
 # A run of letters and digits; scripts that are written without spaces are split further.
 _WORD = re.compile(r"[^\W_]+")
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
+_AT_ONCE = 100_000  # documents or entries; changes memory and time only
+_K1, _B = 1.5, 0.75
 _LINK = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -49,18 +55,22 @@ def terms(text: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class LexicalMatches:
-    """What lexical recall found.
+class TermWeights:
+    """A term-by-document matrix in compressed sparse columns.
 
     Attributes:
-        rows: int64[k], best first.
-        scores: float32[k], BM25.
-        matched_terms: for each row, the query's terms that the item holds, heaviest first.
+        vocabulary: the terms, in the order in which they first occur.
+        indptr: int64[t + 1], where each term's entries start.
+        rows: int32[e], the documents that hold the term, ascending.
+        weights: float32[e], BM25 weight of the term in the document.
+        document_count: number of documents.
     """
 
+    vocabulary: Sequence[str]
+    indptr: np.ndarray
     rows: np.ndarray
-    scores: np.ndarray
-    matched_terms: tuple[tuple[str, ...], ...]
+    weights: np.ndarray
+    document_count: int
 
 
 class LexicalIndex:
@@ -111,7 +121,15 @@ class LexicalIndex:
             vocabulary = blob.split("\n") if blob else []
             return cls(vocabulary, arrays["indptr"], arrays["rows"], arrays["weights"], int(arrays["item_count"]))
 
-    def search(self, text: str, count: int, blocked: np.ndarray | None = None) -> LexicalMatches:
+    def scores(self, text: str) -> np.ndarray:
+        """Returns float32[n], BM25; 0 for items that share no term with the text."""
+        scores = np.zeros(self._item_count, dtype=np.float32)
+        for _, number in self._known(text):
+            entries = slice(self._indptr[number], self._indptr[number + 1])
+            scores[self._rows[entries]] += self._weights[entries]
+        return scores
+
+    def search(self, text: str, count: int, blocked: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Returns the items that share terms with the text.
 
         Args:
@@ -120,18 +138,21 @@ class LexicalIndex:
             blocked: bool[n], rows that must not be returned.
 
         Returns:
-            At most `count` rows with a positive score.
+            rows int64[k] and scores float32[k], best first, k <= count, all scores above 0.
         """
-        known = [(term, self._term_ids[term]) for term in dict.fromkeys(terms(text)) if term in self._term_ids]
-        scores = np.zeros(self._item_count, dtype=np.float32)
-        for _, number in known:
-            entries = slice(self._indptr[number], self._indptr[number + 1])
-            scores[self._rows[entries]] += self._weights[entries]
+        scores = self.scores(text)
         if blocked is not None:
             scores[blocked] = 0.0
         candidates = np.flatnonzero(scores > 0.0)
-        rows, best = top_rows(scores[candidates], candidates, count)
-        return LexicalMatches(rows, best, tuple(self._matched(known, int(row)) for row in rows))
+        return top_rows(scores[candidates], candidates, count)
+
+    def matched_terms(self, text: str, rows: Sequence[int]) -> list[tuple[str, ...]]:
+        """Returns for each row the terms of the text that the item holds, heaviest first."""
+        known = self._known(text)
+        return [self._matched(known, row) for row in rows]
+
+    def _known(self, text: str) -> list[tuple[str, int]]:
+        return [(term, self._term_ids[term]) for term in dict.fromkeys(terms(text)) if term in self._term_ids]
 
     def _matched(self, known: Sequence[tuple[str, int]], row: int) -> tuple[str, ...]:
         weighted = []
@@ -141,3 +162,76 @@ class LexicalIndex:
             if place < end and self._rows[place] == row:
                 weighted.append((-float(self._weights[place]), term))
         return tuple(term for _, term in sorted(weighted))
+
+
+class LexicalSource:
+    """Items that share words with the text."""
+
+    name: ClassVar[str] = Source.LEXICAL.value
+    reason: ClassVar[str] = "it shares words with the text"
+
+    def __init__(self, index: LexicalIndex) -> None:
+        self.index = index
+
+    def can_answer(self, query: SourceQuery) -> bool:
+        """Whether there are words to match."""
+        return bool(query.lexical_text)
+
+    def search(self, query: SourceQuery, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `RecallSource.search`; scores are BM25, above 0."""
+        return self.index.search(query.lexical_text, count, blocked)
+
+    def scores(self, query: SourceQuery, rows: np.ndarray, population: Population) -> SourceScores:
+        """See `RecallSource.scores`."""
+        scores = self.index.scores(query.lexical_text)
+        return SourceScores.of_catalogue(np.where(scores > 0, scores, -np.inf), rows, population)
+
+
+def weigh_terms(documents: Iterable[Sequence[str]]) -> TermWeights:
+    """Weighs terms as Lucene does: idf tf / (tf + k1 (1 - b + b L / mean L)), idf = ln(1 + (n - df + .5) / (df + .5)).
+
+    Source: Kamphuis et al., Which BM25 do you mean?, ECIR 2020, the row "Lucene (accurate)".
+
+    Args:
+        documents: the terms of each, in order; may be a stream: 4 bytes a word while they are read.
+    """
+    term_ids: dict[str, int] = {}
+    occurrences, lengths = array("i"), array("i")
+    for document in documents:
+        occurrences.extend([term_ids.setdefault(term, len(term_ids)) for term in document])
+        lengths.append(len(document))
+    counts = np.frombuffer(lengths, dtype=np.int32) if lengths else np.zeros(0, np.int32)
+    rows, terms, frequencies = _counted(occurrences, counts, len(term_ids))
+    order = np.argsort(terms, kind="stable")
+    rows, terms, frequencies = rows[order], terms[order], frequencies[order]
+    del order
+    document_frequency = np.bincount(terms, minlength=len(term_ids))
+    idf = np.log1p((len(counts) - document_frequency + 0.5) / (document_frequency + 0.5))
+    mean_length = counts.sum(dtype=np.int64) / max(len(counts), 1)
+    weights = np.empty(len(rows), np.float32)
+    for start in range(0, len(rows), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        frequency = frequencies[part].astype(np.float64)
+        norm = _K1 * (1 - _B + _B * counts[rows[part]] / mean_length)
+        weights[part] = idf[terms[part]] * frequency / (frequency + norm)
+    indptr = np.concatenate(([0], np.cumsum(document_frequency))).astype(np.int64)
+    return TermWeights(list(term_ids), indptr, rows, weights, len(counts))
+
+
+def _counted(
+    occurrences: "array[int]", lengths: np.ndarray, term_count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns documents, terms and how often each term stands in the document, int32 each, by document."""
+    ids = np.frombuffer(occurrences, dtype=np.int32) if occurrences else np.zeros(0, np.int32)
+    ends = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    for first in range(0, len(lengths), _AT_ONCE):
+        last = min(first + _AT_ONCE, len(lengths))
+        documents = np.repeat(np.arange(first, last, dtype=np.int64), lengths[first:last])
+        keys, frequency = np.unique(documents * term_count + ids[ends[first] : ends[last]], return_counts=True)
+        rows, terms = np.divmod(keys, max(term_count, 1))
+        parts.append((rows.astype(np.int32), terms.astype(np.int32), frequency.astype(np.int32)))
+    if not parts:
+        return np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int32)
+    rows, terms, frequencies = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return rows, terms, frequencies

@@ -1,91 +1,59 @@
-"""Answers a history of which only a text is told: the items nearest to the text stand in for what was done.
+"""A proxy history: known items in place of a history that is only text (pseudo-relevance feedback).
 
-    text -> its vector -> the nearest items, weighed by a softmax of their cosines -> what was chosen together with them
+text -> its vector -> the nearest items, weighted by a softmax of their cosines -> what was chosen together with them
 
-How much that, the text's own likeness and the prior count is chosen on validation; a release carries it.
+How many items, how they are weighted and what each source counts is fitted on validation; a release carries it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-
-from core.ranking.blend import ProxyBlend, SourceScores, blended
-from core.retrieval.item_neighbours import NeighbourTable, PopularItems
-from domain.recommendation import Source
 
 
 @dataclass(frozen=True)
 class ProxyHistory:
-    """A text told, as the catalogue has it.
+    """Known items in place of a text.
 
     Attributes:
-        query: float32[d], unit, the text's vector.
-        rows: int64[m], the items that stand in for what was told.
-        shares: float64[m], how much each counts; they sum to 1.
+        rows: int64[m], the proxy items.
+        weights: float64[m], how much each counts; they sum to 1.
     """
 
-    query: np.ndarray
     rows: np.ndarray
-    shares: np.ndarray
+    weights: np.ndarray
 
     @classmethod
-    def of(cls, query: np.ndarray, nearest: tuple[np.ndarray, np.ndarray], blend: ProxyBlend) -> "ProxyHistory":
-        """Weighs what stands in.
+    def of(cls, nearest: tuple[np.ndarray, np.ndarray], count: int, temperature: float) -> "ProxyHistory":
+        """Weights the nearest items.
 
         Args:
-            query: float32[d], unit.
-            nearest: rows int64[m] and their cosines float32[m]; of more than `blend.nearest` the first count.
-            blend: gives the softmax's temperature.
+            nearest: rows int64[m] and their cosines float32[m], best first.
+            count: how many of them count, at least 1.
+            temperature: of the softmax of their cosines, above 0; the larger, the more alike they count.
         """
-        rows, cosines = nearest[0][: blend.nearest], nearest[1][: blend.nearest].astype(np.float64)
-        grown = np.exp((cosines - cosines.max(initial=-np.inf)) / blend.temperature)
-        return cls(query, rows, grown / grown.sum() if len(grown) else grown)
+        rows, cosines = nearest[0][:count], nearest[1][:count].astype(np.float64)
+        exponentials = np.exp((cosines - cosines.max(initial=-np.inf)) / temperature)
+        return cls(rows, exponentials / exponentials.sum() if len(exponentials) else exponentials)
 
 
-@dataclass(frozen=True)
-class Knowledge:
-    """What is known of a catalogue's n items.
+class VectorSearch(Protocol):
+    """Nearest items to a vector."""
 
-    Attributes:
-        vectors: float32[n, d], unit.
-        silent: bool[n], items whose vectors say nothing.
-        neighbours: what was chosen together; None where nothing was learned.
-        popularity: the prior; None likewise.
-    """
-
-    vectors: np.ndarray
-    silent: np.ndarray
-    neighbours: NeighbourTable | None
-    popularity: PopularItems | None
-
-    def unusable_as_proxy(self) -> np.ndarray:
-        """Returns bool[n], items that cannot stand in: found by no text, or without neighbours to speak for."""
-        return np.ones_like(self.silent) if self.neighbours is None else self.silent | self.neighbours.lonely
+    def search(self, query: np.ndarray, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns rows int64[k] and inner products float32[k], best first."""
 
 
-def proxy_scores(
-    told: ProxyHistory, knowledge: Knowledge, weights: Mapping[str, float], rows: np.ndarray
-) -> np.ndarray | None:
-    """Returns float32[C], the blend of the sources, by which told histories are both served and judged.
+def find_proxy_history(
+    vector: np.ndarray, search: VectorSearch, unusable: np.ndarray, count: int, temperature: float
+) -> ProxyHistory:
+    """Returns the items nearest to a text's vector as its proxy history, whether or not they may be recommended.
 
     Args:
-        told: what was told.
-        knowledge: of the catalogue.
-        weights: by source name, see `ProxyBlend`.
-        rows: int64[C], the candidates.
-
-    Returns:
-        None where no source with a weight can speak.
+        vector: float32[d], unit.
+        search: over the catalogue.
+        unusable: bool[n], items without neighbours to speak for.
+        count: see `ProxyHistory.of`.
+        temperature: see there.
     """
-    opinions: dict[str, SourceScores] = {}
-    if weights.get(Source.SEMANTIC_HISTORY):
-        opinions[Source.SEMANTIC_HISTORY] = SourceScores.of_vectors(
-            knowledge.vectors, told.query, knowledge.silent, rows
-        )
-    if weights.get(Source.COLLABORATIVE) and knowledge.neighbours is not None:
-        opinions[Source.COLLABORATIVE] = SourceScores.of_sums(knowledge.neighbours.sums(told.rows, told.shares), rows)
-    if weights.get(Source.POPULAR) and knowledge.popularity is not None:
-        popularity = knowledge.popularity
-        opinions[Source.POPULAR] = SourceScores(popularity.log_prior[rows], popularity.scale)
-    return blended(opinions, weights) if opinions else None
+    return ProxyHistory.of(search.search(vector, count, unusable), count, temperature)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 SHORTEST_BUCKET_TOKEN_COUNT = 16
+ENCODER_OUTPUT = "sentence_embedding"
 
 SIGNATURE = """\
 max_batch_size: {max_batch_size}
@@ -45,6 +46,14 @@ dynamic_batching {{
   # cancelled and leaves the queue.
 }}
 
+{warm_up_reason}"""
+
+_WARM_UP_ON_CPU = """\
+# Warm-up of one length is no warm-up of another: one row of every length bucket. A full batch would cost 7 s of
+# processor time at each start, and its first call is like the others without it.
+"""
+
+_WARM_UP_ON_GPU = """\
 # Warm-up of one shape is no warm-up of another: every length bucket, one row and a full batch.
 """
 
@@ -175,12 +184,17 @@ def length_buckets(max_tokens: int) -> tuple[int, ...]:
     return (*buckets, max_tokens)
 
 
-def warm_ups(max_tokens: int, max_batch_size: int) -> str:
-    """Returns a warm-up of each length bucket, with one row and with a full batch, as text of a configuration."""
+def warm_ups(max_tokens: int, *batch_sizes: int) -> str:
+    """Returns a warm-up of each length bucket with each of these numbers of rows, as text of a configuration.
+
+    On a processor one row is enough: the extra cost of a first call comes from its length, and a full batch of every
+    length takes 7 s of processor time at each start. A GPU picks its kernels by shape and runs a full batch in
+    milliseconds, so its configurations have both.
+    """
     return "".join(
         _WARMUP.format(batch_size=batch_size, token_count=token_count)
         for token_count in length_buckets(max_tokens)
-        for batch_size in sorted({1, max_batch_size})
+        for batch_size in sorted(set(batch_sizes))
     )
 
 
@@ -204,7 +218,9 @@ def encoder_config(
     """
     if max_batch_size < 1:
         raise ValueError(f"max_batch_size is {max_batch_size}; expected at least 1")
-    warm_text = warm_ups(max_tokens, max_batch_size) if warm_up else ""
+    batch_sizes = (1, max_batch_size) if on_gpu else (1,)
+    warm_text = warm_ups(max_tokens, *batch_sizes) if warm_up else ""
     kind = "KIND_GPU" if on_gpu else "KIND_CPU"
     signature = SIGNATURE.format(max_batch_size=max_batch_size)
-    return _HEAD.format(signature=signature, kind=kind) + warm_text
+    reason = _WARM_UP_ON_GPU if on_gpu else _WARM_UP_ON_CPU
+    return _HEAD.format(signature=signature, kind=kind, warm_up_reason=reason) + warm_text

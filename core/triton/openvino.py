@@ -42,7 +42,7 @@ def openvino_configs(max_tokens: int = 256, max_batch_size: int = 32, *, warm_up
     """
     if max_batch_size < 1:
         raise ValueError(f"max_batch_size is {max_batch_size}; expected at least 1")
-    tail = BATCHING + (warm_ups(max_tokens, max_batch_size) if warm_up else "")
+    tail = BATCHING + (warm_ups(max_tokens, 1) if warm_up else "")
     signature = SIGNATURE.format(max_batch_size=max_batch_size)
     return {
         name: _TEXT.format(name=name, numbers=numbers, hint=hint, signature=signature) + tail

@@ -51,8 +51,8 @@ def page(table: PrecisionTable) -> str:
     return html_page(title, body)
 
 
-def speed_plot(table: PrecisionTable, kind: str = "svg") -> bytes:
-    """Returns a picture ("svg" or "png"): speed over float32 by length, alone and in batches."""
+def speed_plot(table: PrecisionTable) -> bytes:
+    """Returns an SVG: speed over float32 by length, alone and in batches."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -83,7 +83,7 @@ def speed_plot(table: PrecisionTable, kind: str = "svg") -> bytes:
         axes[0].set_ylabel("speed, float32 = 1")
         axes[1].legend(frameon=False)
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, dpi=130, metadata={"Date": None} if kind == "svg" else None)
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from core.ranking.blend import Blend
-from core.retrieval.item_neighbours import NeighbourTable, PopularItems
+from core.retrieval.registry import TABLE_SOURCES
+from core.retrieval.source import TableSource
 from domain.errors import ModelNotUsable
 from domain.model_folder import (
+    BLEND,
+    COLLABORATIVE,
     COLLABORATIVE_ITEMS,
     DATA,
-    ITEM_TRANSITIONS,
-    NEIGHBOURS,
-    POPULARITY,
     QUALITY,
     RANKER,
     RUN,
@@ -25,8 +25,6 @@ from domain.model_folder import (
 )
 from domain.recommendation import Source
 from export.parts.quality import Quality, read_quality
-
-BLEND = "ranker/hybrid.json"
 
 _Read = TypeVar("_Read")
 
@@ -69,9 +67,7 @@ class ModelFolder:
     quality: Quality | None
     text: TrainedText | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    neighbours: NeighbourTable | None = None
-    item_transitions: NeighbourTable | None = None
-    popularity: PopularItems | None = None
+    tables: Mapping[str, TableSource] = field(default_factory=dict)
     blend: Blend | None = None
 
     def has(self, part: str) -> bool:
@@ -103,8 +99,13 @@ def open_model_folder(path: Path) -> ModelFolder:
         raise ModelNotUsable(
             f"{path}: training was interrupted in the step {step}; give the same `shortlist train` again"
         )
-    tables = any((path / name).exists() for name in (NEIGHBOURS, POPULARITY, USER_TOWER, RANKER))
-    item_ids = _item_ids(path / COLLABORATIVE_ITEMS) if tables else ()
+    tables = {
+        name: _read(path / COLLABORATIVE / source.file, source.load)
+        for name, source in TABLE_SOURCES.items()
+        if (path / COLLABORATIVE / source.file).exists()
+    }
+    by_row = tables or any((path / name).exists() for name in (USER_TOWER, RANKER))
+    item_ids = _item_ids(path / COLLABORATIVE_ITEMS) if by_row else ()
     folder = ModelFolder(
         path=path,
         item_ids=item_ids,
@@ -113,26 +114,20 @@ def open_model_folder(path: Path) -> ModelFolder:
         text=_trained_text(path / RUN, run),
         quality=read_quality(path / QUALITY) if (path / QUALITY).exists() else None,
         thresholds=_thresholds(path / THRESHOLDS),
-        neighbours=_read(path / NEIGHBOURS, NeighbourTable.load),
-        item_transitions=_read(path / ITEM_TRANSITIONS, NeighbourTable.load),
-        popularity=_read(path / POPULARITY, PopularItems.load),
-        blend=_read(path / BLEND, Blend.load),
+        tables=tables,
+        blend=_read(path / BLEND, Blend.load) if (path / BLEND).exists() else None,
     )
-    named = (
-        (NEIGHBOURS, folder.neighbours),
-        (ITEM_TRANSITIONS, folder.item_transitions),
-        (POPULARITY, folder.popularity),
-    )
-    for name, table in named:
-        if table is not None and len(table) != len(item_ids):
+    for table in tables.values():
+        if len(table) != len(item_ids):
             raise ModelNotUsable(
-                f"{path / name} is about {len(table)} items, {COLLABORATIVE_ITEMS} names {len(item_ids)}; train again"
+                f"{path / COLLABORATIVE / table.file} is about {len(table)} items, {COLLABORATIVE_ITEMS} names "
+                f"{len(item_ids)}; train again"
             )
-    blend = Blend() if folder.blend is None else folder.blend
-    more = [part.weights for part in (blend.told, blend.short) if part is not None]
-    odd = {*blend.weights, *(name for weights in more for name in weights)} - set(Source)
-    if odd:
-        raise ModelNotUsable(f"{path / BLEND} names {', '.join(sorted(odd))}, which is no recall source; train again")
+    unknown = (Blend() if folder.blend is None else folder.blend).source_names() - _source_names()
+    if unknown:
+        raise ModelNotUsable(
+            f"{path / BLEND} names {', '.join(sorted(unknown))}, which is not a recall source; train again"
+        )
     return folder
 
 
@@ -145,6 +140,10 @@ def _trained_text(path: Path, run: Mapping[str, object]) -> TrainedText | None:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or not isinstance(most, int):
         raise ModelNotUsable(f"{path}: text must hold attributes, a list of names, and max_tokens; train again")
     return TrainedText(tuple(names), most)
+
+
+def _source_names() -> set[str]:
+    return {*Source, *TABLE_SOURCES}
 
 
 def _item_ids(path: Path) -> tuple[str, ...]:
@@ -164,16 +163,16 @@ def _thresholds(path: Path) -> dict[str, float]:
     alphas = {}
     for name, value in _json(path).items():
         alpha = value.get("alpha") if isinstance(value, dict) else value
-        if name not in set(Source) or (alpha is not None and not isinstance(alpha, int | float)):
-            raise ModelNotUsable(f"{path}: {name} must be one of {', '.join(Source)} with a number; train again")
+        if name not in _source_names() or (alpha is not None and not isinstance(alpha, int | float)):
+            raise ModelNotUsable(
+                f"{path}: {name} must be one of {', '.join(sorted(_source_names()))} with a number; train again"
+            )
         if alpha is not None:
             alphas[name] = float(alpha)
     return alphas
 
 
-def _read(path: Path, load: Callable[[Path], _Read]) -> _Read | None:
-    if not path.exists():
-        return None
+def _read(path: Path, load: Callable[[Path], _Read]) -> _Read:
     try:
         return load(path)
     except (OSError, ValueError, KeyError, EOFError) as error:

@@ -141,12 +141,8 @@ def _pack_student(folder: Path, target: Target) -> None:
 
 
 def _pack_tables(model: ModelFolder, rows: np.ndarray, target: Target) -> None:
-    item_count = len(target.item_ids)
-    for name, table in ((layout.NEIGHBOURS, model.neighbours), (layout.ITEM_TRANSITIONS, model.item_transitions)):
-        if table is not None:
-            table.remapped(rows, item_count).save(target.folder / name)
-    if model.popularity is not None:
-        np.save(target.folder / layout.POPULARITY, model.popularity.remapped(rows, item_count).log_prior)
+    for table in model.tables.values():
+        table.remapped(rows, len(target.item_ids)).save(target.folder / table.file)
 
 
 def _pack_tower(model: ModelFolder, rows: np.ndarray, target: Target) -> tuple[ModelEntry, dict[str, object]]:

@@ -173,13 +173,14 @@ def encode(
     return vectors
 
 
-def recall_kept(exact: NDArray[np.float32], vectors: NDArray[np.float32], depth: int = DEPTH) -> float:
-    """Returns the mean share of each row's nearest others in `exact` that are its nearest in `vectors` too."""
-    depth = max(1, min(depth, len(exact) // 2))
-    nearest = [_nearest_others(first, depth) for first in (exact, vectors)]
-    shared = [
-        len(set(first) & set(second)) for first, second in zip(*(first.tolist() for first in nearest), strict=True)
-    ]
+def recall_kept(exact: NDArray[np.float32], vectors: NDArray[np.float32]) -> float:
+    """Returns the mean share of each row's ten nearest others in `exact` that are its nearest in `vectors` too.
+
+    Of fewer than twenty rows, the nearest half.
+    """
+    depth = max(1, min(DEPTH, len(exact) // 2))
+    exactly, nearly = (_nearest_others(table, depth).tolist() for table in (exact, vectors))
+    shared = [len(set(first) & set(second)) for first, second in zip(exactly, nearly, strict=True)]
     return float(np.mean(shared)) / depth
 
 

@@ -24,11 +24,18 @@ _TESTS_BY_TYPE = {
 class ItemTable:
     """The items of a release by row. Read-only after construction."""
 
-    def __init__(self, path: Path, attribute_types: Mapping[str, AttributeType]) -> None:
+    def __init__(
+        self, path: Path, attribute_types: Mapping[str, AttributeType], collected: list[Item] | None = None
+    ) -> None:
         """Reads `items.jsonl` of a release.
 
+        Args:
+            path: the file.
+            attribute_types: the manifest's.
+            collected: every item is appended to it, in the order of the file; None keeps none in memory.
+
         Raises:
-            ReleaseRejected: there are no items, a line is none, or an attribute's type is not the manifest's.
+            ReleaseRejected: there are no items, a line is not an item, or an attribute's type is not the manifest's.
         """
         self.attribute_types = attribute_types
         self._timestamps = frozenset(name for name, kind in attribute_types.items() if kind is AttributeType.TIMESTAMP)
@@ -39,6 +46,8 @@ class ItemTable:
         with path.open("rb") as stream:
             for row, line in enumerate(stream):
                 item = _item(path, row, line, self._timestamps)
+                if collected is not None:
+                    collected.append(item)
                 self.ids.append(item.id)
                 self._offsets.append(self._offsets[-1] + len(line))
                 available.append(item.available)

@@ -1,4 +1,4 @@
-"""How the encoder is to be served: which of its configurations, and whether a release can be served by that one."""
+"""The encoder's configuration on Triton: the named one of the settings, and its limits."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,8 @@ _AGAIN = "build it on Triton's machine with `shortlist export --tensorrt` of the
 
 
 @dataclass(frozen=True)
-class EncoderChoice:
-    """What the settings say.
+class EncoderVariant:
+    """The settings' choice among the encoder's configurations.
 
     Attributes:
         name: a configuration of `named_configs`; None for ONNX Runtime's own kernels.
@@ -25,34 +25,53 @@ class EncoderChoice:
     name: str | None = None
     on_gpu: bool = False
 
-    def config(self, entry: EncoderEntry, *, warm_up: bool) -> str:
-        """Returns the text of config.pbtxt that is sent with the load."""
-        if self.name is not None:
-            return named_configs(entry.max_tokens, entry.max_batch_size, warm_up=warm_up)[self.name]
-        return encoder_config(entry.max_tokens, entry.max_batch_size, warm_up=warm_up, on_gpu=self.on_gpu)
+    def config_of(self, entry: EncoderEntry, sha256: str) -> "EncoderConfig":
+        """Returns the configuration of a release's encoder, whose ONNX file has this digest."""
+        return EncoderConfig(self, entry, sha256)
 
-    def check(self, entry: EncoderEntry, sha256: str, version_folder: Path) -> None:
-        """Holds the choice to a release's encoder before Triton is asked; reads the whole plan where it is one.
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The configuration that one encoder is loaded with.
+
+    Attributes:
+        variant: the settings' choice.
+        entry: the encoder.
+        sha256: digest of its ONNX file.
+    """
+
+    variant: EncoderVariant
+    entry: EncoderEntry
+    sha256: str
+
+    def text(self, *, warm_up: bool) -> str:
+        """Returns the text of config.pbtxt that is sent with the load."""
+        entry, name = self.entry, self.variant.name
+        if name is not None:
+            return named_configs(entry.max_tokens, entry.max_batch_size, warm_up=warm_up)[name]
+        return encoder_config(entry.max_tokens, entry.max_batch_size, warm_up=warm_up, on_gpu=self.variant.on_gpu)
+
+    def check(self, version_folder: Path) -> None:
+        """Compares the choice with the release's encoder before Triton is asked; reads a plan to its end.
 
         Args:
-            entry: the encoder.
-            sha256: digest of its ONNX file.
-            version_folder: where Triton finds it.
+            version_folder: the version's folder in Triton's repository.
 
         Raises:
-            ReleaseRejected: it can't be served so; says what to do.
+            ReleaseRejected: it cannot be served so; says what to do.
         """
-        if self.name in ON_CPU and entry.precision == INT8:
+        name = self.variant.name
+        if name in ON_CPU and self.entry.precision == INT8:
             raise ReleaseRejected(
-                f"encoder_config {self.name} doesn't serve int8: OpenVINO rounds otherwise than ONNX Runtime, whose "
+                f"encoder_config {name} doesn't serve int8: OpenVINO rounds otherwise than ONNX Runtime, whose "
                 "vectors the release has; leave encoder_config out, or build the release in float32"
             )
-        if self.name == TENSORRT:
-            _check_plan(entry, sha256, version_folder)
+        if name == TENSORRT:
+            _check_plan(self.entry, self.sha256, version_folder)
 
     def explained(self, error: ReleaseRejected, version_folder: Path) -> ReleaseRejected:
-        """Adds to Triton's refusal what the plan was built for: one of another GPU is refused without saying so."""
-        if self.name != TENSORRT:
+        """Adds what the plan was built for to Triton's refusal, which does not name another GPU as the cause."""
+        if self.variant.name != TENSORRT:
             return error
         key = read_key(version_folder)
         if key is None:
@@ -72,11 +91,11 @@ def _check_plan(entry: EncoderEntry, sha256: str, folder: Path) -> None:
     if key is None:
         raise ReleaseRejected(f"encoder_config {TENSORRT} needs a plan, and {folder} has none: {_AGAIN}")
     profiles = length_profiles(entry.max_tokens, entry.max_batch_size)
-    for what, found, wanted in (
+    for what, built_for, wanted in (
         ("the ONNX file", key.onnx_sha256[:12], sha256[:12]),
         ("the lengths", profile_words(key.profiles), profile_words(profiles)),
     ):
-        if found != wanted:
+        if built_for != wanted:
             raise ReleaseRejected(
-                f"the plan in {folder} was built for {what} {found}, the release has {wanted}: {_AGAIN}"
+                f"the plan in {folder} was built for {what} {built_for}, the release has {wanted}: {_AGAIN}"
             )

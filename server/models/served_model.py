@@ -1,117 +1,104 @@
-"""A trained model on Triton besides the encoder: asked with arrays, watched by a canary, never allowed to pile up."""
+"""One version of one model on Triton: arrays in and out, canaries to recognise it, a limit on waiting calls."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected, ShortlistError
-from domain.manifest import ModelEntry
 from server.deadline import Deadline
+from server.models.canary import Canary
+from server.models.model_server import ModelServer
+from server.models.model_spec import ModelSpec
 
 # Beyond this many calls under way the next one is answered without the model: its queue would only grow.
 _MOST_CALLS = 64
-_SCORE_TOLERANCE = 1e-3
-
-
-class Inference(Protocol):
-    """What a model needs of Triton."""
-
-    async def infer(
-        self, model: str, version: int, inputs: Mapping[str, np.ndarray], *, output: str, timeout_s: float
-    ) -> np.ndarray:
-        """Asks for one output, float32 [B, m]."""
-
-
-@dataclass(frozen=True)
-class ModelCanary:
-    """Inputs whose answer is known.
-
-    Attributes:
-        inputs: arrays by name.
-        answer: float32[B, m], computed when the release was built.
-    """
-
-    inputs: Mapping[str, np.ndarray]
-    answer: np.ndarray
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """Which model a release has, and where it is in Triton.
-
-    Attributes:
-        entry: its manifest entry.
-        output: name of its output.
-        version: its version in Triton.
-        canary: to find out whether Triton still runs it.
-    """
-
-    entry: ModelEntry
-    output: str
-    version: int
-    canary: ModelCanary
+_UNIT_NORM_TOLERANCE = 1e-3
 
 
 class ServedModel:
-    """One version of one model. Belongs to one event loop."""
+    """A model of the live release. Belongs to one event loop.
 
-    def __init__(self, triton: Inference, loaded: LoadedModel) -> None:
-        self.loaded = loaded
+    Attributes:
+        spec: the model.
+        version: its version in Triton.
+    """
+
+    def __init__(self, triton: ModelServer, spec: ModelSpec, version: int) -> None:
+        self.spec = spec
+        self.version = version
         self._triton = triton
         self._calls = 0
-        self._held: ShortlistError | None = None
+        self._suspended: ShortlistError | None = None
 
     async def ask(self, inputs: Mapping[str, np.ndarray], deadline: Deadline) -> np.ndarray:
-        """Returns the answer, float32[B, m].
+        """Returns the answer to a request, float32[B, m].
 
         Raises:
-            ModelUnavailable: it is away, another model, or has too much to do.
+            ModelUnavailable: it is suspended, cannot be asked, or has too much to do.
             DeadlineExceeded: no answer in time.
         """
-        if self._held is not None:
-            raise ModelUnavailable(str(self._held))
+        if self._suspended is not None:
+            raise ModelUnavailable(str(self._suspended))
         if self._calls >= _MOST_CALLS:
-            raise ModelUnavailable(f"{self._calls} calls wait for the {self.loaded.entry.triton_model} already")
+            raise ModelUnavailable(f"{self._calls} calls wait for the {self.spec.name} already")
         self._calls += 1
         try:
-            return await self._infer(inputs, deadline.remaining_s())
+            return await self.infer(inputs, deadline.remaining_s())
         finally:
             self._calls -= 1
 
-    def hold(self, reason: ShortlistError) -> None:
-        """Refuses at once, for this reason, until `release`."""
-        self._held = reason
+    async def infer(self, inputs: Mapping[str, np.ndarray], timeout_s: float) -> np.ndarray:
+        """Returns the answer, float32[B, m], also while requests are suspended.
 
-    def release(self) -> None:
-        """Takes calls again."""
-        self._held = None
+        Raises:
+            ModelUnavailable: Triton cannot answer, or the answer is not what the model gives.
+            DeadlineExceeded: no answer in time.
+        """
+        spec = self.spec
+        answer = await self._triton.infer(spec.name, self.version, inputs, output=spec.output, timeout_s=timeout_s)
+        if spec.unit_output:
+            _check_unit(answer)
+        return answer
+
+    def suspend(self, reason: ShortlistError) -> None:
+        """Refuses requests at once, for this reason, until `resume`."""
+        self._suspended = reason
+
+    def resume(self) -> None:
+        """Takes requests again."""
+        self._suspended = None
 
     async def probe(self, timeout_s: float) -> ShortlistError | None:
-        """Asks with the canary; returns what went wrong, or None.
+        """Asks with the first canary; returns the error, or None.
 
-        A model that answers otherwise than when the release was built is none of this release: ReleaseRejected.
+        A model with other answers than when the release was built is another model: ReleaseRejected.
         """
-        canary = self.loaded.canary
         try:
-            found = await self._infer(canary.inputs, timeout_s)
-        except (ModelUnavailable, DeadlineExceeded) as error:
+            await self._compare(self.spec.canaries[0], timeout_s)
+        except (ModelUnavailable, DeadlineExceeded, ReleaseRejected) as error:
             return error
-        if found.shape != canary.answer.shape:
-            return self._other(f"answers {list(found.shape)}, the release has {list(canary.answer.shape)}")
-        worst = float((np.abs(found - canary.answer) / (1 + np.abs(canary.answer))).max())
-        return self._other(f"answers a canary differently (by {worst:.2e})") if not worst <= _SCORE_TOLERANCE else None
+        return None
 
-    async def _infer(self, inputs: Mapping[str, np.ndarray], timeout_s: float) -> np.ndarray:
-        loaded = self.loaded
-        return await self._triton.infer(
-            loaded.entry.triton_model, loaded.version, inputs, output=loaded.output, timeout_s=timeout_s
-        )
+    async def check(self, timeout_s: float) -> None:
+        """Asks with every canary.
 
-    def _other(self, how: str) -> ReleaseRejected:
-        name, version = self.loaded.entry.triton_model, self.loaded.version
-        return ReleaseRejected(
-            f"version {version} of {name} in Triton is not the release's: it {how}; "
-            "do Triton and the gateway see the same model repository?"
-        )
+        Raises:
+            ReleaseRejected: the answers are not those of the release.
+            ModelUnavailable, DeadlineExceeded: Triton did not answer.
+        """
+        for canary in self.spec.canaries:
+            await self._compare(canary, timeout_s)
+
+    async def _compare(self, canary: Canary, timeout_s: float) -> None:
+        difference = self.spec.difference(await self.infer(canary.inputs, timeout_s), canary.answer)
+        if difference:
+            raise ReleaseRejected(
+                f"version {self.version} in Triton is not the {self.spec.title} of release {self.spec.release_id}: "
+                f"it {difference}; do Triton and the gateway see the same model repository?"
+            )
+
+
+def _check_unit(vectors: np.ndarray) -> None:
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    if np.abs(norms - 1).max() > _UNIT_NORM_TOLERANCE:
+        raise ModelUnavailable(f"Triton answered vectors of length {norms.min():.4g} to {norms.max():.4g}, not 1")

@@ -1,4 +1,4 @@
-"""Starts a model in Triton and tries it out; where Triton stumbles meanwhile, starts it afresh.
+"""Start of a model in Triton, repeated where Triton is unresponsive.
 
 Triton calls a model's Python process unhealthy once it has stood still for a second, as one does on a machine that is
 itself made to wait; tritonserver may end when such a process answers after all. Neither says anything of the release.
@@ -10,39 +10,33 @@ from typing import Protocol
 import structlog
 
 from domain.errors import TritonUnresponsive
+from server.models.model_server import ModelServer
 
 _ATTEMPTS = 3
 _RESTART_TIMEOUT_S = 30.0
 
 
 class Start(Protocol):
-    """Has Triton load a model and asks it."""
+    """One attempt: Triton loads a model and is asked with it."""
 
     def __call__(self, *, afresh: bool) -> Awaitable[None]:
         """Starts it; `afresh` unloads it first, since loading what counts as loaded does nothing."""
 
 
-class Server(Protocol):
-    """The Triton that may have to come back first."""
-
-    async def wait_until_live(self, timeout_s: float) -> None:
-        """Returns as soon as Triton takes calls."""
-
-
-async def start_model(start: Start, server: Server, on_step: Callable[[str], None]) -> None:
+async def start_model(start: Start, server: ModelServer, on_step: Callable[[str], None]) -> None:
     """Starts a model, at most three times.
 
     Raises:
         TritonUnresponsive: each time.
         ShortlistError: whatever else `start` raises, at once.
     """
-    for left in reversed(range(_ATTEMPTS)):
+    for attempts_left in reversed(range(_ATTEMPTS)):
         try:
-            await start(afresh=left < _ATTEMPTS - 1)
+            await start(afresh=attempts_left < _ATTEMPTS - 1)
             return
         except TritonUnresponsive as error:
-            if not left:
+            if not attempts_left:
                 raise
-            structlog.get_logger("triton").warning("Triton stumbled, the model is started afresh", error=str(error))
-            on_step("Triton stumbled; starting the model afresh")
+            structlog.get_logger("triton").warning("Triton is unresponsive, the model is restarted", error=str(error))
+            on_step("Triton is unresponsive; restarting the model")
             await server.wait_until_live(_RESTART_TIMEOUT_S)

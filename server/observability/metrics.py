@@ -1,4 +1,4 @@
-"""What the gateway counts, for Prometheus. No user, item or text in any label."""
+"""The gateway's metrics for Prometheus. No user, item or text in any label."""
 
 import asyncio
 
@@ -8,12 +8,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from domain.recommendation import Recommendation
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_STAGES = ("parse", "represent", "tokenize", "queue", "triton", "recall", "rank", "rank_triton", "explain")
 _LAG_PERIOD_S = 0.1
 
 
 class Metrics:
-    """Observes calls, recommendations, batches and the event loop. One registry a gateway."""
+    """Metrics of calls, recommendations, batches, models and the event loop. One registry a gateway."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -23,6 +22,7 @@ class Metrics:
         self._stage_seconds = self._histogram("stage_seconds", "Duration of one stage of Recommend.", "stage")
         self._degradations = self._counter("degradations", "Replies that were worse than full ones.", "reason")
         self._shortfall = self._counter("shortfall_items", "Items asked for but not to be had.")
+        self._recalled = self._counter("recalled_candidates", "Candidates by recall source.", "source")
         self._failed_entries = self._counter("failed_entries", "Entries of batches that failed inside the gateway.")
         self._batch_rows = Histogram(
             "shortlist_batch_rows", "Texts in one batch.", buckets=(1, 2, 4, 8, 16, 32), registry=self.registry
@@ -46,34 +46,36 @@ class Metrics:
 
     def recommended(self, answer: Recommendation) -> None:
         """Counts an answer: its stages, its degradations, what fell short."""
-        for stage in _STAGES:
-            self._stage_seconds.labels(stage).observe(getattr(answer.stage_times, f"{stage}_s"))
+        for stage, seconds in answer.stage_times.by_stage().items():
+            self._stage_seconds.labels(stage).observe(seconds)
         for degradation in answer.degradations:
             self._degradations.labels(degradation.reason.value).inc()
         self._shortfall.inc(answer.shortfall_count)
+        for source, count in answer.recalled_counts.items():
+            self._recalled.labels(source).inc(count)
 
     def entry_failed(self, error: Exception) -> None:
         """Counts and logs an entry of a batch that failed inside the gateway."""
         self._failed_entries.inc()
         self._log.error("internal error in a batch entry", exc_info=error)
 
-    def batch_sent(self, row_count: int, real_token_count: int, padded_token_count: int) -> None:
+    def batch_sent(self, text_count: int, real_token_count: int, padded_token_count: int) -> None:
         """Counts a batch to Triton."""
-        self._batch_rows.observe(row_count)
+        self._batch_rows.observe(text_count)
         self._tokens.labels("real").inc(real_token_count)
         self._tokens.labels("padding").inc(padded_token_count - real_token_count)
 
     def release_live(self, release_id: str) -> None:
-        """Names the live release."""
+        """Records the live release's id."""
         self._release.clear()
         self._release.labels(release_id).set(1)
 
     def encoder_up(self, up: bool) -> None:
-        """Says whether the encoder answers."""
+        """Records whether the encoder answers."""
         self._encoder_up.set(up)
 
     def model_up(self, model: str, *, up: bool) -> None:
-        """Says whether a trained model answers."""
+        """Records whether a trained model answers."""
         self._model_up.labels(model).set(up)
 
     def triton_restarted(self) -> None:

@@ -1,242 +1,89 @@
-"""Brings a release to life: verify, load into Triton, compare canaries, warm up. Only then may it serve."""
+"""The release that serves: data in memory, models on Triton."""
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
-import numpy as np
-
-from core.retrieval.hnsw_index import VectorIndex
-from core.retrieval.lexical import LexicalIndex
-from core.text.tokenize import pad
-from core.triton.model_config import encoder_config, length_buckets
-from core.triton.model_repository import install_model
-from domain import release_folder as layout
-from domain.errors import DeadlineExceeded, EncoderUnavailable, ReleaseRejected, TritonUnresponsive
-from domain.manifest import EncoderEntry, Manifest
-from domain.prompts import Prompts
-from domain.release_folder import ReleaseFolder
-from server.catalogue.item_table import ItemTable
-from server.models.batcher import Batcher, BatchLimits, BatchObserver
-from server.models.encoder_variant import EncoderChoice
-from server.models.start import start_model
+from core.ranking.blend import Blend
+from core.retrieval.source import RecallSource, RecallSources
+from core.text.static_encoder import StaticEncoder
+from domain.manifest import Manifest
+from domain.text import TextTemplate
+from server.catalogue.aspects import ItemAspects
+from server.catalogue.catalogue import Catalogue
+from server.models.ranker import Ranker
+from server.models.served_model import ServedModel
 from server.models.text_encoder import TextEncoder
-from server.release.contents import Canaries, read_contents
-from server.release.loader import ModelLoader, ModelServer
-from server.release.trained_parts import TrainedParts
-
-# Same weights, same precision: other kernels and thread counts move the cosine by 1e-7.
-CANARY_COSINE = 0.9999
-
-_CALL_TIMEOUT_S = 30.0
-
-
-class Triton(ModelServer, Protocol):
-    """What a live release needs of Triton."""
-
-    async def encode(
-        self, input_ids: np.ndarray, attention_mask: np.ndarray, *, version: int, timeout_s: float
-    ) -> np.ndarray:
-        """Encodes int64[B, L] into float32[B, d]."""
-
-
-def canary_difference(found: np.ndarray, expected: np.ndarray) -> str:
-    """Says how Triton's vectors of canaries differ from the release's, both float32[c, d]; empty where they agree."""
-    if found.shape != expected.shape:
-        return f"it has width {found.shape[1]}, the release {expected.shape[1]}"
-    cosine = float((found * expected).sum(axis=1).min())
-    if not cosine >= CANARY_COSINE:
-        return f"it encodes the canary texts differently (cosine {cosine:.4f}, at least {CANARY_COSINE} expected)"
-    return ""
-
-
-def _prompts_of(entry: EncoderEntry) -> Prompts:
-    return Prompts(entry.query_prompt, entry.passage_prompt)
+from server.models.user_tower import UserTower
+from server.release.data import ReleaseData
 
 
 @dataclass(frozen=True)
 class LiveRelease:
-    """A release that serves. Everything in it is read-only.
+    """A release that serves: its data and its models on Triton. Everything in it is read-only.
 
     Attributes:
-        manifest: what it says of itself.
-        items: the catalogue by row.
-        index: vectors and graph, row = label.
-        lexical: shared words and characters.
-        mean: float32[d], the catalogue's mean vector.
-        unreadable: bool[n], items whose text the encoder cannot read: their vectors say nothing, so they are found by
-            shared words only.
-        encoder: text to vectors, on Triton.
-        triton_version: the model version that holds this release's encoder.
-        canaries: to ask Triton whether it still is the right encoder.
-        learned: what was trained besides the encoder.
+        data: read from its files.
+        catalogue: its items. The vectors of items whose text the encoder cannot read carry no meaning: only shared
+            words find them.
+        sources: its recall sources.
+        fill: the items that the encoder cannot read, for the end of a list that would be too short.
+        encoder: text to vectors.
+        user_tower: history to vector; None where not trained.
+        ranker: features to logits; None where not trained.
     """
 
-    manifest: Manifest
-    items: ItemTable
-    index: VectorIndex
-    lexical: LexicalIndex
-    mean: np.ndarray
-    unreadable: np.ndarray
+    data: ReleaseData
+    catalogue: Catalogue
+    sources: RecallSources
+    fill: RecallSource
     encoder: TextEncoder
-    triton_version: int
-    canaries: Canaries
-    trained: TrainedParts = field(default_factory=TrainedParts)
-
-
-@dataclass(frozen=True)
-class ReleaseLoader:
-    """Loads releases.
-
-    Attributes:
-        triton: where models run.
-        repository: the model repository that this process and Triton both see.
-        workers: threads for disk and hashing.
-        observer: counts batches.
-        unreadable_limit: above this share of text that the encoder cannot read, an item's vector says nothing.
-        shared: whether other gateways use the same Triton.
-        choice: how the encoder is to be served.
-    """
-
-    triton: Triton
-    repository: Path
-    workers: Executor
-    observer: BatchObserver
-    unreadable_limit: float
-    shared: bool
-    choice: EncoderChoice = field(default_factory=EncoderChoice)
-
-    async def load(self, folder: ReleaseFolder, on_step: Callable[[str], None] = lambda _: None) -> LiveRelease:
-        """Verifies a release, loads it into Triton and returns it warm.
-
-        Raises:
-            ReleaseRejected: corrupt, of another width than Triton's answers, or canaries differ.
-            TritonNotUsable: Triton is not there or not under explicit control.
-            TritonUnresponsive: it went away, or the model's process stood still, at each of three attempts.
-            StorageError: the model repository cannot be written.
-        """
-        loop = asyncio.get_running_loop()
-        on_step("verifying")
-        await loop.run_in_executor(self.workers, layout.verify, folder)
-        reading = loop.run_in_executor(self.workers, read_contents, folder)
-        entry = folder.manifest.encoder
-        version = await loop.run_in_executor(self.workers, self._install, folder)
-
-        async def start(*, afresh: bool) -> None:
-            on_step("loading the encoder into Triton")
-            await (self.reload_version(entry, version) if afresh else self._load_encoder(folder, version))
-            on_step("comparing canaries")
-            await self._compare_canaries(folder.manifest, version, (await reading).canaries)
-            on_step("warming up")
-            await self._warm_up(entry, version)
-
-        await start_model(start, self.triton, on_step)
-        contents = await reading
-        trained = await self.models.load(folder, contents, on_step)
-        # Each thread makes its own tokenizer on first use, which takes tens of milliseconds; the loop's is made here.
-        contents.tokenizer.tokenize(("warm",))
-        return LiveRelease(
-            manifest=folder.manifest,
-            items=contents.items,
-            index=contents.index,
-            lexical=contents.lexical,
-            mean=contents.mean,
-            unreadable=contents.unreadable_share > self.unreadable_limit,
-            encoder=TextEncoder(contents.tokenizer, self._batcher(entry, version), self.workers, _prompts_of(entry)),
-            triton_version=version,
-            canaries=contents.canaries,
-            trained=trained,
-        )
+    user_tower: UserTower | None = None
+    ranker: Ranker | None = None
 
     @property
-    def models(self) -> ModelLoader:
-        """Loads the trained models besides the encoder."""
-        return ModelLoader(self.triton, self.repository, self.workers, shared=self.shared)
+    def manifest(self) -> Manifest:
+        """The release's description."""
+        return self.data.manifest
 
-    async def load_version(self, entry: EncoderEntry, version: int) -> None:
-        """Has Triton load this version; also after Triton was restarted.
+    @property
+    def release_id(self) -> str:
+        """Its id."""
+        return self.data.manifest.release_id
 
-        A Triton of our own serves exactly this version. On a shared one, the versions that other gateways serve stay.
-        """
-        await self.models.load_version(entry.triton_model, version, self._config_of(entry))
+    @property
+    def template(self) -> TextTemplate:
+        """How items and histories become text."""
+        return self.data.manifest.template
 
-    async def reload_version(self, entry: EncoderEntry, version: int) -> None:
-        """Has Triton start the model afresh: loading what counts as loaded does nothing."""
-        await self.models.reload_version(entry.triton_model, version, self._config_of(entry))
+    @property
+    def student(self) -> StaticEncoder | None:
+        """Static encoder for texts while the encoder is unavailable."""
+        return self.data.student
 
-    async def check_canaries(
-        self, manifest: Manifest, version: int, canaries: Canaries, timeout_s: float = _CALL_TIMEOUT_S
-    ) -> None:
-        """Encodes the canaries through Triton: the first alone, then all in the largest batches there may be.
+    @cached_property
+    def aspects(self) -> ItemAspects | None:
+        """Review scores of items by aspect."""
+        return None if self.data.aspects is None else ItemAspects(self.data.aspects)
 
-        Raises:
-            ReleaseRejected: Triton's vectors are not those of the release.
-            EncoderUnavailable, DeadlineExceeded: Triton did not answer.
-        """
-        entry, longest = manifest.encoder, max(len(row) for row in canaries.rows)
-        cuts = range(0, len(canaries.rows), entry.max_batch_size)
-        batches = [slice(cut, cut + entry.max_batch_size) for cut in cuts]
-        for part, length in ((slice(0, 1), len(canaries.rows[0])), *((batch, longest) for batch in batches)):
-            arrays = pad(canaries.rows[part], length, entry.pad_token_id)
-            found = await self.triton.encode(*arrays, version=version, timeout_s=timeout_s)
-            difference = canary_difference(found, canaries.vectors[part])
-            if difference:
-                raise ReleaseRejected(
-                    f"version {version} in Triton is not the encoder of release {manifest.release_id}: {difference}; "
-                    "do Triton and the gateway see the same model repository?"
-                )
+    @property
+    def blend(self) -> Blend:
+        """Weights and list lengths of the sources."""
+        return self.data.blend
 
-    async def _compare_canaries(self, manifest: Manifest, version: int, canaries: Canaries) -> None:
-        try:
-            await self.check_canaries(manifest, version, canaries)
-        except TritonUnresponsive:
-            raise
-        except (EncoderUnavailable, DeadlineExceeded) as error:
-            raise ReleaseRejected(
-                f"Triton cannot encode the canary texts of release {manifest.release_id}: {error}; "
-                "do Triton and the gateway see the same model repository?"
-            ) from error
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """Least score of a candidate in a source, by its name."""
+        return self.data.thresholds
 
-    async def _warm_up(self, entry: EncoderEntry, version: int) -> None:
-        """Runs every length bucket once, whether or not Triton's own warm-up did."""
-        for bucket in length_buckets(entry.max_tokens):
-            input_ids, attention_mask = pad([np.full(bucket, entry.pad_token_id)], bucket, entry.pad_token_id)
-            try:
-                await self.triton.encode(input_ids, attention_mask, version=version, timeout_s=_CALL_TIMEOUT_S)
-            except TritonUnresponsive:
-                raise
-            except (EncoderUnavailable, DeadlineExceeded) as error:
-                raise ReleaseRejected(f"warm-up with {bucket} tokens failed: {error}") from error
+    def models(self) -> Iterator[ServedModel]:
+        """Yields every model on Triton, the encoder first."""
+        yield self.encoder.model
+        yield from self.trained_models()
 
-    def _install(self, folder: ReleaseFolder) -> int:
-        entry = folder.manifest.encoder
-        return install_model(
-            self.repository,
-            entry.triton_model,
-            folder.path / entry.file,
-            folder.manifest.files[entry.file].sha256,
-            encoder_config(),
-        )
-
-    async def _load_encoder(self, folder: ReleaseFolder, version: int) -> None:
-        entry = folder.manifest.encoder
-        place = self.repository / entry.triton_model / str(version)
-        sha256 = folder.manifest.files[entry.file].sha256
-        await asyncio.get_running_loop().run_in_executor(self.workers, self.choice.check, entry, sha256, place)
-        try:
-            await self.load_version(entry, version)
-        except ReleaseRejected as error:
-            raise self.choice.explained(error, place) from error
-
-    def _config_of(self, entry: EncoderEntry) -> Callable[[bool], str]:
-        return lambda alone: self.choice.config(entry, warm_up=alone)
-
-    def _batcher(self, entry: EncoderEntry, version: int) -> Batcher:
-        async def encode(input_ids: np.ndarray, attention_mask: np.ndarray, timeout_s: float) -> np.ndarray:
-            return await self.triton.encode(input_ids, attention_mask, version=version, timeout_s=timeout_s)
-
-        limits = BatchLimits(length_buckets(entry.max_tokens), entry.pad_token_id, entry.max_batch_size)
-        return Batcher(encode, limits, self.observer)
+    def trained_models(self) -> Iterator[ServedModel]:
+        """Yields every model on Triton besides the encoder."""
+        if self.user_tower is not None:
+            yield self.user_tower.model
+        if self.ranker is not None:
+            yield self.ranker.model

@@ -1,48 +1,43 @@
-"""Loads models into Triton: the next free version, exactly that one served, compared with its canary and warm."""
+"""Loader of releases: verify, read, load the models into Triton, compare canaries, warm up. Only then may one serve."""
 
 import asyncio
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
-import numpy as np
-
-from core.ranking.item_facts import ItemFacts
-from core.ranking.tower_input import event_buckets
-from core.triton.model_config import SIGNATURES, model_config
+from core.retrieval.fill import FillSource
+from core.retrieval.vector_store import VectorStore
+from core.triton.model_config import length_buckets
 from core.triton.model_repository import install_model
+from domain import release_folder as layout
 from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected, TritonUnresponsive
-from domain.manifest import ModelEntry
-from domain.recommendation import Source
+from domain.manifest import EncoderEntry
+from domain.prompts import Prompts
 from domain.release_folder import ReleaseFolder
-from server.models.served_model import Inference, LoadedModel, ServedModel
-from server.models.start import Server, start_model
-from server.release.contents import ReleaseContents
-from server.release.trained_parts import Ranker, TrainedParts, UserTower
+from server.catalogue.catalogue import ReleaseCatalogue
+from server.models.batcher import BatchLimits, BatchObserver
+from server.models.encoder_variant import EncoderVariant
+from server.models.model_server import ModelServer
+from server.models.model_spec import ModelSpec
+from server.models.ranker import Ranker
+from server.models.served_model import ServedModel
+from server.models.start import start_model
+from server.models.text_encoder import TextEncoder, encoder_batcher
+from server.models.user_tower import UserTower
+from server.release.canaries import CanaryFile
+from server.release.data import ReleaseData, read_release
+from server.release.live_release import LiveRelease
+from server.release.model_specs import encoder_spec, trained_model_spec
+from server.release.sources import release_sources
 
 _LOAD_TIMEOUT_S = 120.0
 _CALL_TIMEOUT_S = 30.0
 
 
-class ModelServer(Inference, Server, Protocol):
-    """What loading needs of Triton."""
-
-    async def load(self, model: str, config_text: str, versions: Sequence[int], timeout_s: float) -> None:
-        """Loads exactly these versions and waits until each is ready."""
-
-    async def unload(self, model: str) -> None:
-        """Unloads every version of a model."""
-
-    async def ready_versions(self, model: str) -> tuple[int, ...]:
-        """Returns the versions of a model that are served now."""
-
-
 @dataclass(frozen=True)
 class ModelLoader:
-    """Loads models.
+    """Loader of models into Triton.
 
     Attributes:
         triton: where models run.
@@ -56,141 +51,166 @@ class ModelLoader:
     workers: Executor
     shared: bool
 
-    async def load(
-        self, folder: ReleaseFolder, contents: ReleaseContents, on_step: Callable[[str], None]
-    ) -> TrainedParts:
-        """Loads the trained models of a release and returns them, warm, with the tables beside them.
+    async def serve(self, spec: ModelSpec, on_step: Callable[[str], None]) -> ServedModel:
+        """Installs a model, loads it, compares its canaries and warms it up.
 
         Raises:
-            ReleaseRejected: Triton refuses a model, or answers its canary differently.
-            TritonNotUsable, StorageError: as `ReleaseLoader.load`.
+            ReleaseRejected: Triton refuses it, or answers its canaries differently.
+            TritonNotUsable: Triton is not there or not under explicit control.
+            TritonUnresponsive: it ended, or the model's process stood still, at each of three attempts.
+            StorageError: the model repository cannot be written.
         """
-        served = {}
-        for name in folder.manifest.models:
-            served[name] = await self._serve(folder, name, contents, on_step)
-        trained = contents.trained
-        tower = None
-        if "user_tower" in served and trained.tower is not None:
-            silent = np.asarray(~trained.tower.any(axis=1))
-            tower = UserTower(served["user_tower"], trained.tower, silent, contents.index.vectors)
-        ranker = None
-        if "ranker" in served and trained.scaling is not None:
-            facts = await asyncio.get_running_loop().run_in_executor(self.workers, _facts, contents)
-            popular_count = trained.blend.list_lengths.get(Source.POPULAR, 0)
-            ranker = Ranker(served["ranker"], trained.scaling, facts, popular_count)
-        return TrainedParts(
-            neighbours=trained.neighbours,
-            item_transitions=trained.item_transitions,
-            popularity=trained.popularity,
-            aspects=trained.aspects,
-            student=trained.student,
-            tower=tower,
-            ranker=ranker,
-            thresholds=folder.manifest.thresholds,
-            blend=trained.blend,
-        )
-
-    async def load_again(self, model: ServedModel) -> None:
-        """Has Triton load a model that was live; also after Triton was restarted."""
-        name = model.loaded.entry.triton_model
-        await self.load_version(name, model.loaded.version, _config_of(model.loaded.entry))
-
-    async def reload(self, model: ServedModel) -> None:
-        """Has Triton start a model afresh: loading what counts as loaded does nothing."""
-        name = model.loaded.entry.triton_model
-        await self.reload_version(name, model.loaded.version, _config_of(model.loaded.entry))
-
-    async def load_version(self, model: str, version: int, config: Callable[[bool], str]) -> None:
-        """Has Triton serve this version.
-
-        A Triton of our own serves exactly this version. On a shared one, the versions that other gateways serve stay.
-
-        Args:
-            model: its name.
-            version: the version.
-            config: makes config.pbtxt, told whether the version is the only one. One configuration holds for all
-                versions: another encoder may not take this one's lengths, so where others are served Triton warms
-                nothing up, and each gateway its own version.
-        """
-        others = await self.triton.ready_versions(model) if self.shared else ()
-        await self._load(model, {version, *others}, config)
-
-    async def reload_version(self, model: str, version: int, config: Callable[[bool], str]) -> None:
-        """Unloads a model and loads it again; see `load_version`."""
-        others = await self.triton.ready_versions(model) if self.shared else ()
-        await self.triton.unload(model)
-        await self._load(model, {version, *others}, config)
-
-    async def _load(self, model: str, versions: set[int], config: Callable[[bool], str]) -> None:
-        await self.triton.load(model, config(len(versions) == 1), sorted(versions), _LOAD_TIMEOUT_S)
-
-    async def _serve(
-        self, folder: ReleaseFolder, name: str, contents: ReleaseContents, on_step: Callable[[str], None]
-    ) -> ServedModel:
-        entry = folder.manifest.models[name]
-        if name not in SIGNATURES or entry.triton_model != name:
-            raise ReleaseRejected(f"{folder.path} has a model {name} that this program doesn't know; update Shortlist")
-        version = await asyncio.get_running_loop().run_in_executor(self.workers, self._install, folder, name)
-        canary = contents.trained.canaries[name]
-        model = ServedModel(self.triton, LoadedModel(entry, SIGNATURES[name].output, version, canary))
+        run = asyncio.get_running_loop().run_in_executor
+        model = ServedModel(self.triton, spec, await run(self.workers, self._install, spec))
+        place = self._version_folder(model)
 
         async def start(*, afresh: bool) -> None:
-            on_step(f"loading the {name.replace('_', ' ')} into Triton")
-            await (self.reload(model) if afresh else self.load_again(model))
-            error = await model.probe(_CALL_TIMEOUT_S)
-            if isinstance(error, TritonUnresponsive):
-                raise error
-            if error is not None:
-                raise ReleaseRejected(f"release {folder.manifest.release_id}: {error}") from error
-            await self._warm_up(name, model)
+            on_step(f"loading the {spec.title} into Triton")
+            if afresh:
+                await self.reload(model)
+            else:
+                await run(self.workers, spec.config.check, place)
+                try:
+                    await self.load(model)
+                except ReleaseRejected as error:
+                    raise spec.config.explained(error, place) from error
+            on_step(f"comparing the canaries of the {spec.title}")
+            await self._compare_canaries(model)
+            on_step(f"warming up the {spec.title}")
+            await _warm_up(model)
 
         await start_model(start, self.triton, on_step)
         return model
 
-    def _install(self, folder: ReleaseFolder, name: str) -> int:
-        entry = folder.manifest.models[name]
-        digest = folder.manifest.files[entry.file].sha256
-        return install_model(
-            self.repository, entry.triton_model, folder.path / entry.file, digest, _config_of(entry)(True)
+    async def load(self, model: ServedModel) -> None:
+        """Has Triton serve the model's version; also after Triton was restarted.
+
+        A Triton of our own serves exactly this version. On a shared one, the versions that other gateways serve stay.
+        """
+        await self._load(model, await self._others(model))
+
+    async def reload(self, model: ServedModel) -> None:
+        """Has Triton start the model afresh: loading what counts as loaded does nothing."""
+        others = await self._others(model)
+        await self.triton.unload(model.spec.name)
+        await self._load(model, others)
+
+    async def check(self, model: ServedModel) -> None:
+        """Asks with every canary.
+
+        Raises:
+            ReleaseRejected, ModelUnavailable, DeadlineExceeded: as `ServedModel.check`.
+        """
+        await model.check(_CALL_TIMEOUT_S)
+
+    async def _others(self, model: ServedModel) -> tuple[int, ...]:
+        return await self.triton.ready_versions(model.spec.name) if self.shared else ()
+
+    async def _load(self, model: ServedModel, others: tuple[int, ...]) -> None:
+        versions = sorted({model.version, *others})
+        # One configuration holds for all versions: another encoder may not take this one's lengths, so where others
+        # are served Triton warms nothing up, and each gateway its own version.
+        config = model.spec.config.text(warm_up=len(versions) == 1)
+        await self.triton.load(model.spec.name, config, versions, _LOAD_TIMEOUT_S)
+
+    async def _compare_canaries(self, model: ServedModel) -> None:
+        try:
+            await self.check(model)
+        except TritonUnresponsive:
+            raise
+        except (ModelUnavailable, DeadlineExceeded) as error:
+            raise ReleaseRejected(
+                f"the {model.spec.title} in Triton cannot answer the canaries of release {model.spec.release_id}: "
+                f"{error}; do Triton and the gateway see the same model repository?"
+            ) from error
+
+    def _install(self, spec: ModelSpec) -> int:
+        config = spec.config.text(warm_up=True)
+        return install_model(self.repository, spec.name, spec.file, spec.sha256, config)
+
+    def _version_folder(self, model: ServedModel) -> Path:
+        return self.repository / model.spec.name / str(model.version)
+
+
+async def _warm_up(model: ServedModel) -> None:
+    """Runs every shape once, whether or not Triton's own warm-up did."""
+    for inputs in model.spec.warm_up_inputs:
+        try:
+            await model.infer(inputs, _CALL_TIMEOUT_S)
+        except TritonUnresponsive:
+            raise
+        except (ModelUnavailable, DeadlineExceeded) as error:
+            shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in inputs.items())
+            raise ReleaseRejected(f"the warm-up of the {model.spec.title} with {shapes} failed: {error}") from error
+
+
+@dataclass(frozen=True)
+class ReleaseLoader:
+    """Loader of releases.
+
+    Attributes:
+        models: loads their models.
+        observer: counts batches.
+        unreadable_limit: above this share of text that the encoder cannot read, an item's vector carries no meaning.
+        variant: the settings' choice among the encoder's configurations.
+    """
+
+    models: ModelLoader
+    observer: BatchObserver
+    unreadable_limit: float
+    variant: EncoderVariant = field(default_factory=EncoderVariant)
+
+    async def load(self, folder: ReleaseFolder, on_step: Callable[[str], None] = lambda _: None) -> LiveRelease:
+        """Verifies a release, loads it into Triton and returns it warm.
+
+        Raises:
+            ReleaseRejected: corrupt, or Triton refuses a model or answers its canaries differently.
+            TritonNotUsable, TritonUnresponsive, StorageError: as `ModelLoader.serve`.
+        """
+        loop, workers = asyncio.get_running_loop(), self.models.workers
+        on_step("verifying")
+        await loop.run_in_executor(workers, layout.verify, folder)
+        canaries = await loop.run_in_executor(workers, CanaryFile.read, folder)
+        # Beside Triton, which needs some seconds for the encoder.
+        reading = loop.run_in_executor(workers, read_release, folder, canaries)
+        spec = encoder_spec(folder, canaries.encoder_canaries(folder), self.variant)
+        encoder = await self.models.serve(spec, on_step)
+        data = await reading
+        served = {
+            name: await self.models.serve(trained_model_spec(folder, name, data.canaries[name]), on_step)
+            for name in folder.manifest.models
+        }
+        # Each thread makes its own tokenizer on first use, which takes tens of milliseconds; the loop's is made here.
+        data.tokenizer.tokenize(("warm",))
+        content = VectorStore(data.index.vectors, data.unreadable_share > self.unreadable_limit, data.index)
+        sources = await asyncio.get_running_loop().run_in_executor(self.models.workers, release_sources, data, content)
+        return LiveRelease(
+            data=data,
+            catalogue=ReleaseCatalogue(data.items, content, data.mean),
+            sources=sources,
+            fill=FillSource(content.silent),
+            encoder=self._text_encoder(encoder, data),
+            user_tower=_user_tower(served["user_tower"], data) if "user_tower" in served else None,
+            ranker=_ranker(served["ranker"], data) if "ranker" in served else None,
         )
 
-    async def _warm_up(self, name: str, model: ServedModel) -> None:
-        """Runs every length once: the canary's last place repeated, or cut off."""
-        loaded = model.loaded
-        for length in event_buckets(loaded.entry.max_length):
-            inputs = {tensor: _stretched(array, length) for tensor, array in loaded.canary.inputs.items()}
-            try:
-                await self.triton.infer(
-                    loaded.entry.triton_model, loaded.version, inputs, output=loaded.output, timeout_s=_CALL_TIMEOUT_S
-                )
-            except TritonUnresponsive:
-                raise
-            except (ModelUnavailable, DeadlineExceeded) as error:
-                raise ReleaseRejected(f"warm-up of the {name} with length {length} failed: {error}") from error
+    def _text_encoder(self, model: ServedModel, data: ReleaseData) -> TextEncoder:
+        entry: EncoderEntry = data.manifest.encoder
+        limits = BatchLimits(length_buckets(entry.max_tokens), entry.pad_token_id, entry.max_batch_size)
+        prompts = Prompts(entry.query_prompt, entry.passage_prompt)
+        batcher = encoder_batcher(model, limits, self.observer)
+        return TextEncoder(data.tokenizer, model, batcher, self.models.workers, prompts)
 
 
-def _config_of(entry: ModelEntry) -> Callable[[bool], str]:
-    return lambda _: model_config(entry.triton_model, entry.max_batch_size)
+def _user_tower(model: ServedModel, data: ReleaseData) -> UserTower:
+    return UserTower(model, data.index.vectors, data.manifest.models["user_tower"].max_length)
 
 
-def _facts(contents: ReleaseContents) -> ItemFacts:
-    """Returns what the ranker's features are made from; reads every item."""
-    items, trained = contents.items, contents.trained
-    return dataclasses.replace(
-        ItemFacts.of_items([items.item(row) for row in range(len(items))]),
-        vectors=contents.index.vectors,
-        mean=contents.mean,
-        tower_vectors=trained.tower,
-        neighbour_rows=None if trained.neighbours is None else trained.neighbours.rows,
-        neighbour_weights=None if trained.neighbours is None else trained.neighbours.weights,
-        transition_rows=None if trained.item_transitions is None else trained.item_transitions.rows,
-        transition_weights=None if trained.item_transitions is None else trained.item_transitions.weights,
-        aspects=trained.ranked_aspects,
-        log_popularity=None if trained.popularity is None else trained.popularity.log_prior,
+def _ranker(model: ServedModel, data: ReleaseData) -> Ranker:
+    assert data.rank_scaling is not None and data.item_facts is not None  # the manifest has a ranker
+    return Ranker(
+        model,
+        data.rank_scaling,
+        data.item_facts,
+        most_candidates=data.manifest.models["ranker"].max_length,
     )
-
-
-def _stretched(array: np.ndarray, length: int) -> np.ndarray:
-    """Returns [1, length, ...] of [B, L, ...]."""
-    row = array[:1, :length]
-    return np.concatenate([row, np.repeat(row[:, -1:], length - row.shape[1], axis=1)], axis=1)

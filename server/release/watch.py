@@ -1,6 +1,7 @@
-"""Asks Triton again and again whether a trained model still is the release's, and has it mended when it is not.
+"""Watch over a model on Triton: compares a canary every second and reloads the model on mismatch.
 
-As `encoder_watch` does for the encoder; while a model is away its callers are answered without it at once.
+Triton's own health does not show this: it stays good after the process behind a model died, and an external Triton that
+was restarted comes back without models. While a model is unavailable its callers are answered without it at once.
 """
 
 import asyncio
@@ -11,7 +12,6 @@ import structlog
 
 from domain.errors import DeadlineExceeded, ShortlistError
 from server.models.served_model import ServedModel
-from server.release.encoder_watch import Server
 from server.release.loader import ModelLoader
 
 _PROBE_TIMEOUT_S = 2.0
@@ -19,65 +19,79 @@ _FAILURES_BEFORE_RELOAD = 2
 
 
 class ModelListener(Protocol):
-    """Who wants to know whether a model answers."""
+    """Receiver of a model's state."""
 
-    def __call__(self, model: str, *, up: bool) -> None:
-        """Called at the start and at each change."""
+    async def __call__(self, model: str, *, up: bool) -> None:
+        """Receives the model's name and state, at the start and at each change."""
+
+
+class Gate(Protocol):
+    """The place where requests to a model are stopped: the model itself, or the batcher in front of it."""
+
+    def suspend(self, reason: ShortlistError) -> None:
+        """Refuses requests at once, for this reason, until `resume`."""
+
+    def resume(self) -> None:
+        """Takes requests again."""
 
 
 @dataclass(frozen=True)
 class ModelWatch:
-    """Watches one model of the live release.
+    """Watch over one model of the live release.
 
     Attributes:
-        triton: the server.
         loader: loads the model again.
         model: the model.
-        on_state: told whether it answers.
-        period_s: pause between two looks, seconds.
+        gate: closed while the model is unavailable.
+        on_state: receives whether the model answers, at the start and at each change.
+        period_s: pause between two probes, seconds.
     """
 
-    triton: Server
     loader: ModelLoader
     model: ServedModel
+    gate: Gate
     on_state: ModelListener
     period_s: float = 1.0
 
     async def run(self) -> None:
         """Watches until cancelled."""
-        name = self.model.loaded.entry.triton_model
+        name = self.model.spec.name
         log = structlog.get_logger(name)
         up: bool | None = None
         failures = 0
         while True:
             try:
-                error = await self.model.probe(_PROBE_TIMEOUT_S)
-                failures = failures + 1 if error else 0
-                self._hold(error)
-                if up is not (error is None):
-                    up = error is None
-                    self.on_state(name, up=up)
-                    log.warning(f"{name} is away", error=str(error)) if error else log.info(f"{name} answers")
-                if failures >= _FAILURES_BEFORE_RELOAD and await self.triton.is_live():
-                    await self._mend(log)
+                problem = await self.model.probe(_PROBE_TIMEOUT_S)
+                failures = failures + 1 if problem else 0
+                self._open_or_close(problem)
+                if up is not (problem is None):
+                    up = problem is None
+                    await self.on_state(name, up=up)
+                    if problem is None:
+                        log.info(f"{self.model.spec.title} answers")
+                    else:
+                        log.warning(f"{self.model.spec.title} is unavailable", error=str(problem))
+                if failures >= _FAILURES_BEFORE_RELOAD and await self.loader.triton.is_live():
+                    await self._reload(log)
             except Exception:  # whatever it was, the watch must go on
-                log.exception(f"the watch over the {name} failed")
+                log.exception(f"the watch over the {self.model.spec.title} failed")
             await asyncio.sleep(self.period_s)
 
-    def _hold(self, error: ShortlistError | None) -> None:
-        """Keeps calls from a model that is away or another one; a slow one keeps what it is given."""
-        if error is None or isinstance(error, DeadlineExceeded):
-            self.model.release()
+    def _open_or_close(self, problem: ShortlistError | None) -> None:
+        """Keeps requests from a model that is unavailable or another one; a slow one keeps those it has."""
+        if problem is None or isinstance(problem, DeadlineExceeded):
+            self.gate.resume()
         else:
-            self.model.hold(error)
+            self.gate.suspend(problem)
 
-    async def _mend(self, log: structlog.stdlib.BoundLogger) -> None:
-        """Has a server that is there, but does not serve the live version, load it again."""
+    async def _reload(self, log: structlog.stdlib.BoundLogger) -> None:
+        """Has a server that is live, but does not serve the release's version, load it again."""
         try:
-            await self.loader.load_again(self.model)
+            await self.loader.load(self.model)
             if await self.model.probe(_PROBE_TIMEOUT_S) is not None:
                 # Loaded as far as Triton knows, but what runs it is gone: only a fresh start of the model helps.
                 await self.loader.reload(self.model)
-            log.info("the live version was loaded again", version=self.model.loaded.version)
+            await self.loader.check(self.model)
+            log.info("the live version was loaded again", version=self.model.version)
         except ShortlistError as error:
             log.warning("the live version could not be loaded again", error=str(error))

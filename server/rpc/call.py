@@ -1,4 +1,4 @@
-"""What every handler knows about the call it serves."""
+"""The call in progress, for its handler."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Call:
         method: full name, `/shortlist.v1.RecommenderService/Recommend`.
         request_id: under which it is logged.
         deadline: taken once, on arrival.
-        started_s: `time.perf_counter()` on arrival.
+        started_s: `time.monotonic()` on arrival.
     """
 
     method: str
@@ -23,5 +23,5 @@ class Call:
     started_s: float
 
 
-# Set by the guard around each handler; a context variable, because grpc hands a handler nothing but its own context.
+# Set by the interceptor. A context variable, because grpc hands a handler nothing but its own context.
 current_call: ContextVar[Call] = ContextVar("current_call")

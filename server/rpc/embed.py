@@ -7,17 +7,17 @@ import grpc
 import numpy as np
 
 from core.text.tokenize import TokenizedText
-from domain.recommendation import StageTimes
 from server.release.live_release import LiveRelease
 from server.rpc.call import current_call
 from server.rpc.parse import RequestLimits, parse_embed
 from server.rpc.reply import stage_times
+from server.trace import Trace
 from shortlist.v1 import embedding_pb2 as pb
 from shortlist.v1 import embedding_pb2_grpc as pb_grpc
 
 
 class EmbedServicer(pb_grpc.EmbeddingServiceServicer):
-    """Serves Embed."""
+    """Servicer of Embed."""
 
     def __init__(self, live: Callable[[], LiveRelease], limits: RequestLimits) -> None:
         self._live = live
@@ -28,16 +28,16 @@ class EmbedServicer(pb_grpc.EmbeddingServiceServicer):
     ) -> pb.EmbedResponse:
         call = current_call.get()
         release = self._live()
-        asked = parse_embed(request, self._limits)
-        times = StageTimes(parse_s=time.perf_counter() - call.started_s)
-        started_s = time.perf_counter()
-        tokenized = await release.encoder.tokenize(asked.texts, times, asked.role)
-        vectors = await release.encoder.encode(tokenized, call.deadline, times)
-        times.represent_s = time.perf_counter() - started_s
+        query = parse_embed(request, self._limits)
+        trace = Trace()
+        trace.record("parse", call.started_s, time.monotonic())
+        with trace.stage("represent"):
+            tokenized = await release.encoder.tokenize(query.texts, trace, query.role)
+            vectors = await release.encoder.encode(tokenized, call.deadline, trace)
         return pb.EmbedResponse(
             embeddings=[_embedding(text, vector) for text, vector in zip(tokenized, vectors, strict=True)],
             release_id=release.manifest.release_id,
-            stage_times=stage_times(times, call),
+            stage_times=stage_times(trace.times(), call),
         )
 
 

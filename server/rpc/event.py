@@ -8,7 +8,7 @@ from shortlist.v1 import event_pb2_grpc as pb_grpc
 
 
 class EventServicer(pb_grpc.EventServiceServicer):
-    """Answers UNIMPLEMENTED with the reason."""
+    """Servicer that answers UNIMPLEMENTED with the reason."""
 
     async def RecordEvents(  # noqa: D102 -- the contract's name and comment
         self, request: pb.RecordEventsRequest, context: grpc.aio.ServicerContext

@@ -1,4 +1,4 @@
-"""Stands around every handler: deadline, request id, parsing, errors to statuses, metrics and the access log."""
+"""Interceptor of every call: deadline, request id, parsing, errors to statuses, metrics and the access log."""
 
 import asyncio
 import re
@@ -20,21 +20,21 @@ from server.rpc.status import DETAILS_KEY, INTERNAL, CallStatus, MalformedMessag
 _OURS = "/shortlist.v1."
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _STOPPING = "the gateway is stopping; try another replica"
-# A caller who was just answered comes again within this time, and shall hear that rather than grpc's own end.
+# A caller who was just answered comes again within this time, and gets that answer rather than grpc's own end.
 _QUIET_S = 0.1
 _POLL_S = 0.02
 
 
 class CallObserver(Protocol):
-    """Where calls are counted."""
+    """Counter of calls."""
 
     def call_ended(self, method: str, code: str, seconds: float) -> None:
-        """Called once for each call."""
+        """Counts one call."""
 
 
 @dataclass(frozen=True)
 class DeadlineLimits:
-    """What becomes of a caller's deadline.
+    """Limits on callers' deadlines.
 
     Attributes:
         default_s: for a call without one.
@@ -46,23 +46,23 @@ class DeadlineLimits:
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Wraps the unary handlers of `shortlist.v1`; health and reflection pass untouched."""
+    """Interceptor of the unary handlers of `shortlist.v1`; health and reflection pass untouched."""
 
     def __init__(self, limits: DeadlineLimits, max_reply_bytes: int, observer: CallObserver) -> None:
-        """Remembers.
+        """Keeps the limits.
 
         Args:
-            limits: what becomes of callers' deadlines.
+            limits: on callers' deadlines.
             max_reply_bytes: a larger reply is refused here, with a reason. Not above what the server may send: grpc
                 itself refuses without one, after the call was counted as answered.
-            observer: where calls are counted.
+            observer: counts calls.
         """
         self._limits = limits
         self._max_reply_bytes = max_reply_bytes
         self._observer = observer
         self._log = structlog.get_logger("call")
         self._under_way = 0
-        self._turning_away = False
+        self._draining = False
 
     async def drain(self, longest_s: float) -> None:
         """Answers UNAVAILABLE to every call that comes from now on; returns once those under way are answered.
@@ -73,7 +73,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         Args:
             longest_s: the most to wait for calls under way, in seconds.
         """
-        self._turning_away = True
+        self._draining = True
         loop = asyncio.get_running_loop()
         end_s = loop.time() + longest_s
         quiet_s = 0.0
@@ -86,23 +86,23 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
         details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler:
-        """Returns the handler, guarded where it is ours."""
+        """Returns the handler, intercepted where it is ours."""
         handler = await continuation(details)
         if handler is None or handler.unary_unary is None or not details.method.startswith(_OURS):
             return handler
-        # No deserializer: bytes that are no message must not surface as UNKNOWN, so they are parsed inside the guard.
+        # No deserializer: bytes that are not a message must not surface as UNKNOWN, so `_answer` parses them.
         return grpc.unary_unary_rpc_method_handler(
-            self._guarded(handler, details.method), None, handler.response_serializer
+            self._intercepted(handler, details.method), None, handler.response_serializer
         )
 
-    def _guarded(
+    def _intercepted(
         self, handler: grpc.RpcMethodHandler, method: str
     ) -> Callable[[bytes, grpc.aio.ServicerContext], Awaitable[Any]]:
         async def serve(raw: bytes, context: grpc.aio.ServicerContext) -> Any:  # noqa: ANN401 -- any reply message
-            started_s = time.perf_counter()
+            started_s = time.monotonic()
             request_id = _request_id(context)
             outcome = "OK"
-            if self._turning_away:
+            if self._draining:
                 self._observer.call_ended(method, grpc.StatusCode.UNAVAILABLE.name, 0.0)
                 await context.abort(grpc.StatusCode.UNAVAILABLE, _STOPPING)
             self._under_way += 1
@@ -125,7 +125,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 await _abort(context, status, request_id)
             finally:
                 self._under_way -= 1
-                seconds = time.perf_counter() - started_s
+                seconds = time.monotonic() - started_s
                 self._observer.call_ended(method, outcome, seconds)
                 self._log.info("call", method=method, request_id=request_id, code=outcome, ms=round(seconds * 1e3, 2))
 
@@ -159,7 +159,7 @@ async def _answer(handler: grpc.RpcMethodHandler, raw: bytes, context: grpc.aio.
     try:
         request = handler.request_deserializer(raw)
     except DecodeError as error:
-        raise MalformedMessage("the bytes are no message of this method's request type") from error
+        raise MalformedMessage("the bytes are not a message of this method's request type") from error
     try:
         async with asyncio.timeout_at(call.deadline.at_s):
             return await handler.unary_unary(request, context)

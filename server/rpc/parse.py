@@ -30,7 +30,7 @@ _MOST_VIOLATIONS = 16
 
 @dataclass(frozen=True)
 class RequestLimits:
-    """How much one request may hold; the same names as in the settings."""
+    """Limits of one request, named as in the settings."""
 
     default_k: int
     max_k: int
@@ -45,7 +45,7 @@ class RequestLimits:
 
 
 class _Check:
-    """Collects the first violations, so that a caller hears of more than one at once."""
+    """The first violations of a request, so that a caller gets all of them at once."""
 
     def __init__(self) -> None:
         self._violations: list[FieldViolation] = []
@@ -56,8 +56,8 @@ class _Check:
         return bool(holds)
 
     def count(self, values: object, most: int, field: str) -> bool:
-        found = len(values)  # type: ignore[arg-type]
-        return self.that(found <= most, field, f"at most {most:,} entries, found {found:,}")
+        count = len(values)  # type: ignore[arg-type]
+        return self.that(count <= most, field, f"at most {most:,} entries, found {count:,}")
 
     def text(self, text: str, most_bytes: int, field: str) -> None:
         size = len(text.encode())
@@ -228,11 +228,11 @@ def _test(
     return None
 
 
-def _time_range(given: filter_pb2.TimeRange, check: _Check, where: str) -> TimeRange:
+def _time_range(message: filter_pb2.TimeRange, check: _Check, where: str) -> TimeRange:
     ends: dict[str, tuple[int, int]] = {}
     for name in ("min", "max"):
-        if given.HasField(name):
-            end: Timestamp = getattr(given, name)
+        if message.HasField(name):
+            end: Timestamp = getattr(message, name)
             check.time(end, f"{where}.{name}")
             ends[name] = (end.seconds, end.nanos)
     check.that(ends, where, "at least one of min and max")

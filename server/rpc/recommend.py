@@ -6,13 +6,14 @@ from typing import Protocol
 
 import grpc
 
-from domain.recommendation import Recommendation, RecommendQuery, StageTimes
+from domain.recommendation import Recommendation, RecommendQuery
 from server.recommender import Recommender
-from server.release.live_release import LiveRelease
 from server.rpc.call import current_call
 from server.rpc.parse import RequestLimits, parse_batch, parse_recommend
 from server.rpc.reply import entry_error, recommend_reply
 from server.rpc.status import INTERNAL, status_of
+from server.stages.release import ServingRelease
+from server.trace import Trace
 from shortlist.v1 import recommender_pb2 as pb
 from shortlist.v1 import recommender_pb2_grpc as pb_grpc
 
@@ -23,17 +24,17 @@ _INLINE_BYTES = 16_384
 
 
 class RecommendObserver(Protocol):
-    """Where answers are counted."""
+    """Counter of answers."""
 
     def recommended(self, answer: Recommendation) -> None:
-        """Called once for each answer."""
+        """Counts one answer."""
 
     def entry_failed(self, error: Exception) -> None:
-        """Called for each entry of a batch that failed for no reason of its caller."""
+        """Counts an entry of a batch that failed for no reason of its caller."""
 
 
 class RecommendServicer(pb_grpc.RecommenderServiceServicer):
-    """Serves Recommend and BatchRecommend."""
+    """Servicer of Recommend and BatchRecommend."""
 
     def __init__(self, recommender: Recommender, limits: RequestLimits, observer: RecommendObserver) -> None:
         self._recommender = recommender
@@ -49,15 +50,16 @@ class RecommendServicer(pb_grpc.RecommenderServiceServicer):
         self, request: pb.BatchRecommendRequest, context: grpc.aio.ServicerContext
     ) -> pb.BatchRecommendResponse:
         parse_batch(request, self._limits)
-        entries = await asyncio.gather(*(self._entry(one) for one in request.requests))
+        entries = await asyncio.gather(*(self._entry(entry) for entry in request.requests))
         return pb.BatchRecommendResponse(entries=entries)
 
     async def _recommend(self, request: pb.RecommendRequest, since_s: float) -> pb.RecommendResponse:
         call = current_call.get()
         release = self._recommender.live()
         query = await self._parse(request, release)
-        times = StageTimes(parse_s=time.perf_counter() - since_s)
-        answer = await self._recommender.recommend(query, call.deadline, times)
+        trace = Trace()
+        trace.record("parse", since_s, time.monotonic())
+        answer = await self._recommender.recommend(query, call.deadline, trace)
         self._observer.recommended(answer)
         if len(answer.items) <= _INLINE_ITEMS:
             return recommend_reply(answer, call)
@@ -65,9 +67,9 @@ class RecommendServicer(pb_grpc.RecommenderServiceServicer):
             self._recommender.searchers, recommend_reply, answer, call
         )
 
-    async def _parse(self, request: pb.RecommendRequest, release: LiveRelease) -> RecommendQuery:
+    async def _parse(self, request: pb.RecommendRequest, release: ServingRelease) -> RecommendQuery:
         """Checks a request; a large one in a worker thread."""
-        attribute_types = release.manifest.attribute_types
+        attribute_types = release.catalogue.attribute_types
         if request.ByteSize() <= _INLINE_BYTES:
             return parse_recommend(request, self._limits, attribute_types)
         return await asyncio.get_running_loop().run_in_executor(
@@ -76,8 +78,8 @@ class RecommendServicer(pb_grpc.RecommenderServiceServicer):
 
     async def _entry(self, request: pb.RecommendRequest) -> pb.BatchRecommendEntry:
         try:
-            return pb.BatchRecommendEntry(response=await self._recommend(request, time.perf_counter()))
-        except Exception as error:  # one entry's error never fails the others
+            return pb.BatchRecommendEntry(response=await self._recommend(request, time.monotonic()))
+        except Exception as error:  # an entry's error never fails the others
             status = status_of(error)
             if status is None:
                 self._observer.entry_failed(error)

@@ -12,6 +12,9 @@ from server.rpc.status import CallStatus
 from shortlist.v1 import item_pb2
 from shortlist.v1 import recommender_pb2 as pb
 
+# A source that the contract has no value for is RECALL_SOURCE_UNSPECIFIED.
+_SOURCES = {source.value: f"RECALL_SOURCE_{source.name}" for source in domain.Source}
+
 
 def recommend_reply(answer: domain.Recommendation, call: Call) -> pb.RecommendResponse:
     """Builds the reply to one Recommend."""
@@ -19,8 +22,8 @@ def recommend_reply(answer: domain.Recommendation, call: Call) -> pb.RecommendRe
         items=[_item(item) for item in answer.items],
         release_id=answer.release_id,
         degradations=[
-            pb.Degradation(reason=f"DEGRADATION_REASON_{one.reason.name}", detail=one.detail)
-            for one in answer.degradations
+            pb.Degradation(reason=f"DEGRADATION_REASON_{degradation.reason.name}", detail=degradation.detail)
+            for degradation in answer.degradations
         ],
         shortfall_count=answer.shortfall_count,
         unknown_token_share=answer.unknown_token_share,
@@ -43,7 +46,7 @@ def entry_error(status: CallStatus) -> pb.EntryError:
 def stage_times(times: domain.StageTimes, call: Call) -> pb.StageTimes:
     """Builds the stage times; the total is taken now."""
     return pb.StageTimes(
-        total_ms=(time.perf_counter() - call.started_s) * 1e3,
+        total_ms=(time.monotonic() - call.started_s) * 1e3,
         parse_ms=times.parse_s * 1e3,
         represent_ms=times.represent_s * 1e3,
         tokenize_ms=times.tokenize_s * 1e3,
@@ -63,7 +66,7 @@ def _item(ranked: domain.RankedItem) -> pb.RecommendedItem:
         score=ranked.score,
         similarity=ranked.similarity,
         provenance=[
-            pb.Provenance(source=f"RECALL_SOURCE_{view.source.name}", rank=view.rank, score=view.score)
+            pb.Provenance(source=_SOURCES.get(view.source), rank=view.rank, score=view.score)
             for view in ranked.provenance
         ],
         explanation=_explanation(ranked.explanation),

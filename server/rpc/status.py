@@ -26,12 +26,12 @@ _RETRY_AFTER_S = 0.5
 
 
 class MalformedMessage(Exception):
-    """The bytes are no valid message of the method's request type."""
+    """The bytes are not a valid message of the method's request type."""
 
 
 @dataclass(frozen=True)
 class CallStatus:
-    """How a call ended badly.
+    """Status of a call that failed.
 
     Attributes:
         code: canonical status.
@@ -54,12 +54,9 @@ class CallStatus:
         )
         details = [_packed(info)]
         if self.violations:
-            bad = error_details_pb2.BadRequest(
-                field_violations=[
-                    error_details_pb2.BadRequest.FieldViolation(field=one.field, description=one.description)
-                    for one in self.violations
-                ]
-            )
+            kind = error_details_pb2.BadRequest.FieldViolation
+            fields = [kind(field=violation.field, description=violation.description) for violation in self.violations]
+            bad = error_details_pb2.BadRequest(field_violations=fields)
             details.append(_packed(bad))
         if self.retry_after_s is not None:
             delay = duration_pb2.Duration(nanos=int(self.retry_after_s * 1e9))

@@ -8,6 +8,7 @@ import numpy as np
 from core.aspects.profile import aspect_affinity
 from core.ranking.fusion import RANK_OFFSET, Candidate
 from domain.event import Event
+from server.catalogue.aspects import ItemAspects
 
 # Comments are read from the newest on, up to this many characters: reading takes some 10 ms at most.
 _READ_CHARACTERS = 2_000
@@ -15,7 +16,7 @@ _READ_CHARACTERS = 2_000
 SPARE_COUNT = 50
 
 
-def by_aspects(candidates: Sequence[Candidate], user: np.ndarray, items: np.ndarray, count: int) -> list[Candidate]:
+def by_aspects(candidates: Sequence[Candidate], user: np.ndarray, items: ItemAspects, count: int) -> list[Candidate]:
     """Returns the best candidates after those that suit the comments moved up, and others down.
 
     The score is 1 / (60 + place) as where lists are joined, plus affinity / 61: what is praised to the full in all that
@@ -24,12 +25,12 @@ def by_aspects(candidates: Sequence[Candidate], user: np.ndarray, items: np.ndar
     Args:
         candidates: best first.
         user: float32[A], what the comments say, signed.
-        items: float32[n, A], what reviews say of the catalogue, signed.
+        items: what reviews say of the catalogue.
         count: how many to return.
     """
     if not candidates:
         return []
-    affinity = aspect_affinity(user, items[[candidate.row for candidate in candidates]]).astype(np.float64)
+    affinity = aspect_affinity(user, items.of([candidate.row for candidate in candidates])).astype(np.float64)
     scores = 1.0 / (RANK_OFFSET + 1 + np.arange(len(candidates))) + affinity / (RANK_OFFSET + 1)
     best = np.argsort(-scores, kind="stable")[:count]
     return [replace(candidates[place], score=float(scores[place])) for place in best]

@@ -1,20 +1,22 @@
-"""What the caller did, looked up in the catalogue."""
+"""The caller's history, looked up in the catalogue."""
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from core.aspects.profile import user_aspects
 from core.events import EventSequence
+from core.retrieval.source import SourceQuery
 from domain.errors import FieldViolation, NothingToGoOn
 from domain.event import Event, EventKind, in_order
-from domain.recommendation import RecommendQuery
+from domain.recommendation import RecommendQuery, Source
 from domain.text import history_text
-from server.release.live_release import LiveRelease
+from server.catalogue.catalogue import Catalogue
 from server.stages.aspects import comments_of
+from server.stages.release import ServingRelease
 
 _KIND_PLACES = {kind: place for place, kind in enumerate(EventKind)}
 
@@ -24,73 +26,67 @@ class History:
     """A request's history.
 
     Attributes:
-        rows: catalogue rows that speak for similar items, each once, oldest first; none where the history is told.
+        rows: catalogue rows that speak for similar items, each once, oldest first; none where the history is text.
         seen_rows: every catalogue row that occurs, disliked ones too.
         disliked_rows: those of them that must not come back in any case.
-        told: the sentence to encode; empty where nothing is told.
-        told_titles: the titles in it, for shared words; its verbs must not find anything.
+        text: the sentence to encode; empty where nothing is put into words.
+        titles: the titles in it, for shared words; its verbs must not find anything.
         unknown_item_ids: ids that the catalogue does not have and that carry no title, in the order given.
-        past: every event on an item of the catalogue that was not disliked, readable or not: what trained models go
-            by. None where the history is told, for then the caller wants it read as text.
-        read_as_text: whether the caller asked for all of it to be told, and so for likeness to what it says.
-        comments: what the caller said of items, newest first; none where the release does not know what reviews say.
+        events: every event on an item of the catalogue that was not disliked, readable or not: what trained models go
+            by. Empty where the history is read as text, as the caller asked.
+        read_as_text: whether the caller asked for similarity to what the history says.
+        comments: the caller's comments on items, newest first; none where the release does not know what reviews say.
     """
 
     rows: tuple[int, ...]
     seen_rows: tuple[int, ...]
     disliked_rows: tuple[int, ...]
-    told: str
-    told_titles: str
+    text: str
+    titles: str
     unknown_item_ids: tuple[str, ...]
-    past: EventSequence | None = None
+    events: EventSequence = field(default_factory=EventSequence)
     read_as_text: bool = False
     comments: tuple[str, ...] = ()
 
     @cached_property
     def aspects(self) -> np.ndarray | None:
-        """float32[A], what the comments say by aspect; None where they say nothing."""
-        said = user_aspects(self.comments) if self.comments else None
-        return said if said is not None and said.any() else None
-
-    @property
-    def past_rows(self) -> np.ndarray:
-        """int64[H], the rows of `past`, each once, oldest first."""
-        rows = () if self.past is None else self.past.rows.tolist()
-        return np.asarray(list(dict.fromkeys(rows)), dtype=np.int64)
+        """float32[A], the comments by aspect; None where they say nothing of any."""
+        scores = user_aspects(self.comments) if self.comments else None
+        return scores if scores is not None and scores.any() else None
 
 
-def read_history(query: RecommendQuery, release: LiveRelease) -> History:
+def read_history(query: RecommendQuery, release: ServingRelease) -> History:
     """Looks the history's items up.
 
-    Known items count by their own vectors. Told by their titles instead are items that the catalogue lacks (by the
-    title the caller gave) and items whose vectors say nothing, since the encoder can't read them; with `tell_history`,
-    all. A dislike never speaks for an item.
+    Known items count by their own vectors. Put into words are items that the catalogue lacks (by the title the caller
+    gave) and items whose vectors say nothing, since the encoder cannot read them; with `tell_history`, all. A dislike
+    never speaks for an item.
 
     Raises:
         NothingToGoOn: there is no text, no item of the history is known or has a title, and the release does not know
             either what is popular.
     """
     events = in_order(query.events) + tuple(Event(item_id, EventKind.LIKE) for item_id in query.item_ids)
-    rows = {event.item_id: release.items.row_of(event.item_id) for event in events}
-    known = {item_id: row for item_id, row in rows.items() if row is not None}
+    known = release.catalogue.rows_of(dict.fromkeys(event.item_id for event in events))
     unknown = tuple(dict.fromkeys(e.item_id for e in events if e.item_id not in known and not e.item_title))
     speaking = [event for event in events if event.kind is not EventKind.DISLIKE]
-    readable = {item_id for item_id, row in known.items() if not release.unreadable[row]}
-    told = [event for event in speaking if query.tell_history or event.item_id not in readable]
+    readable = _readable(known, release.catalogue)
+    worded = [event for event in speaking if query.tell_history or event.item_id not in readable]
     counted = [] if query.tell_history else [event for event in speaking if event.item_id in readable]
-    titles = {event.item_id: _title(event, known, release) for event in told}
+    titles = _titles(worded, known, release.catalogue)
     history = History(
         rows=tuple(dict.fromkeys(known[event.item_id] for event in counted)),
         seen_rows=tuple(known.values()),
         disliked_rows=tuple(known[e.item_id] for e in events if e.kind is EventKind.DISLIKE and e.item_id in known),
-        told=history_text(told, titles, release.manifest.template),
-        told_titles="\n".join(dict.fromkeys(title for title in titles.values() if title)),
+        text=history_text(worded, titles, release.template),
+        titles="\n".join(dict.fromkeys(title for title in titles.values() if title)),
         unknown_item_ids=unknown,
-        comments=() if release.trained.aspects is None else comments_of(events),
-        past=None if query.tell_history else _past(speaking, known),
+        comments=() if release.aspects is None else comments_of(events),
+        events=EventSequence() if query.tell_history else _sequence(speaking, known),
         read_as_text=query.tell_history,
     )
-    if not (query.text or history.rows or history.told or release.trained.popularity is not None):
+    popular = release.sources.get(Source.POPULAR.value)
+    if not (query.text or history.rows or history.text or (popular is not None and popular.can_answer(SourceQuery()))):
         raise NothingToGoOn(
             FieldViolation(
                 "events" if query.events else "item_ids",
@@ -101,23 +97,34 @@ def read_history(query: RecommendQuery, release: LiveRelease) -> History:
     return history
 
 
-def _past(events: Sequence[Event], known: Mapping[str, int]) -> EventSequence | None:
-    """The events as arrays; None where none is on an item of the catalogue."""
-    found = [(known[event.item_id], event) for event in events if event.item_id in known]
-    if not found:
-        return None
+def _readable(known: Mapping[str, int], catalogue: Catalogue) -> set[str]:
+    """Returns the ids whose vectors say something."""
+    if not known:
+        return set()
+    readable = np.flatnonzero(np.any(catalogue.vectors_of(list(known.values())), axis=1))
+    ids = list(known)
+    return {ids[place] for place in readable.tolist()}
+
+
+def _sequence(events: Sequence[Event], known: Mapping[str, int]) -> EventSequence:
+    """Returns the events on items of the catalogue as arrays."""
+    on_known = [(known[event.item_id], event) for event in events if event.item_id in known]
     now_s = time.time()
-    ages_s = [0.0 if event.time_s is None else max(0.0, now_s - event.time_s) for _, event in found]
+    ages_s = [0.0 if event.time_s is None else max(0.0, now_s - event.time_s) for _, event in on_known]
     return EventSequence(
-        rows=np.asarray([row for row, _ in found], dtype=np.int64),
-        kind=np.asarray([_KIND_PLACES[event.kind] for _, event in found], dtype=np.int64),
+        rows=np.asarray([row for row, _ in on_known], dtype=np.int64),
+        kind=np.asarray([_KIND_PLACES[event.kind] for _, event in on_known], dtype=np.int64),
         age_s=np.asarray(ages_s, dtype=np.float32),
     )
 
 
-def _title(event: Event, known: Mapping[str, int], release: LiveRelease) -> str:
-    """The catalogue's title, or its text where it has none; for other items, the caller's title."""
-    if event.item_id not in known:
-        return event.item_title
-    item = release.items.item(known[event.item_id])
-    return item.title or item.text
+def _titles(events: Sequence[Event], known: Mapping[str, int], catalogue: Catalogue) -> dict[str, str]:
+    """Returns the catalogue's title by id, or its text where it has none; for other items, the caller's title."""
+    ids = [item_id for item_id in dict.fromkeys(event.item_id for event in events) if item_id in known]
+    items = dict(zip(ids, catalogue.items_of([known[item_id] for item_id in ids]), strict=True))
+    return {
+        event.item_id: items[event.item_id].title or items[event.item_id].text
+        if event.item_id in items
+        else event.item_title
+        for event in events
+    }

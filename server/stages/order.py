@@ -1,88 +1,45 @@
-"""Orders a history's candidates by the weights that training gave the sources, where no ranker orders them."""
+"""Orders candidates: by the ranker's logits where there are some, else by the blend, else by reciprocal rank."""
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Sequence
 
 import numpy as np
 
-from core.ranking.blend import SourceScores, blended
-from core.ranking.fusion import Candidate, RecalledList
-from core.retrieval.item_neighbours import NeighbourTable, PopularItems
-from core.retrieval.proxy_history import proxy_scores
-from core.vectors import top_rows
-from domain.recommendation import Source
-from server.release.live_release import LiveRelease
-from server.stages.history import History
-from server.stages.rank import TEXT_SOURCES, in_order
-from server.stages.recall import Recalled, last_rows
-from server.stages.represent import Represented
-from server.stages.told import knowledge_of
+from core.ranking.blend import PRIOR, TEXT_SOURCES, blended_list
+from core.ranking.fusion import Candidate, best_rows, candidates_of, fuse
+from core.retrieval.source import RecalledList
+from server.stages.recall import Recalled
+from server.stages.release import ServingRelease
 
 
-def blended_candidates(
-    history: History, represented: Represented, recalled: Recalled, release: LiveRelease, count: int
-) -> list[Candidate] | None:
+def blended_candidates(recalled: Recalled, release: ServingRelease, count: int) -> list[Candidate]:
     """Returns the best candidates in the order of the blend, a text's list joined to it by reciprocal rank.
 
-    None where nothing was learned of the sources that recalled something: then no source counts more than another.
+    Where nothing was fitted for the sources that recalled something, no source counts more than another.
     """
-    told, blend = recalled.told, release.trained.blend
-    weights = _weights(history, release) if told is None or blend.told is None else blend.told.weights
+    blend, query = release.blend, recalled.query
     lists = tuple(found for found in recalled.lists if len(found.rows))
-    if weights.get(Source.POPULAR, 0.0) > 0 and len(recalled.popular.rows):
+    if blend.weights_for(query).get(PRIOR, 0.0) > 0 and len(recalled.popular.rows):
         lists = (*lists, recalled.popular)
-    pool = [found.rows for found in lists if found.source not in TEXT_SOURCES]
-    if not pool:
-        return None
-    rows = np.unique(np.concatenate(pool))
-    if told is not None:
-        scores = proxy_scores(told, knowledge_of(release), weights, rows)
-    else:
-        scores = None if history.past is None else _blended(history, represented, release, rows)
-    if scores is None:
-        return None
-    return in_order(lists, RecalledList("history", *top_rows(scores, rows, len(rows))), count)
+    ordered = blended_list(release.sources, query, blend, lists)
+    return fuse(recalled.lists, count) if ordered is None else in_order(lists, ordered, count)
 
 
-def _weights(history: History, release: LiveRelease) -> Mapping[str, float]:
-    return release.trained.blend.weights_for(len(history.past_rows))
+def in_order(lists: Sequence[RecalledList], ordered: RecalledList, count: int) -> list[Candidate]:
+    """Returns the best candidates: in the order given where only a history speaks.
 
+    Where a text speaks too, its lists and the history's are joined by reciprocal rank: how well an item fits the text
+    is not what a history was ordered by.
 
-def _blended(history: History, represented: Represented, release: LiveRelease, rows: np.ndarray) -> np.ndarray | None:
-    """Returns float32[C]; None where nothing but what is popular could judge these rows, int64[C]."""
-    weights = _weights(history, release)
-    opinions = {source: say() for source, say in _sources(history, represented, release, rows) if weights.get(source)}
-    return blended(opinions, weights) if opinions.keys() - {Source.POPULAR} else None
-
-
-def _sources(
-    history: History, represented: Represented, release: LiveRelease, rows: np.ndarray
-) -> Iterator[tuple[str, Callable[[], SourceScores]]]:
-    """Yields what can judge these rows, int64[C]; standardised over the catalogue, as in training."""
-    trained = release.trained
-    for query in represented.queries:
-        if query.source is Source.SEMANTIC_HISTORY:
-            yield (
-                query.source,
-                partial(SourceScores.of_vectors, release.index.vectors, query.vector, release.unreadable, rows),
-            )
-    if trained.tower is not None and represented.user_embedding is not None:
-        tower = trained.tower
-        yield (
-            Source.USER_TOWER,
-            partial(SourceScores.of_vectors, tower.item_vectors, represented.user_embedding, tower.silent, rows),
-        )
-    if trained.neighbours is not None:
-        yield Source.COLLABORATIVE, partial(_of_table, trained.neighbours, history.past_rows, rows)
-    if trained.item_transitions is not None:
-        yield Source.NEXT_ITEM, partial(_of_table, trained.item_transitions, last_rows(history), rows)
-    if trained.popularity is not None:
-        yield Source.POPULAR, partial(_of_popularity, trained.popularity, rows)
-
-
-def _of_table(table: NeighbourTable, history: np.ndarray, rows: np.ndarray) -> SourceScores:
-    return SourceScores.of_sums(table.sums(history), rows)
-
-
-def _of_popularity(popularity: PopularItems, rows: np.ndarray) -> SourceScores:
-    return SourceScores(popularity.log_prior[rows], popularity.scale)
+    Args:
+        lists: what each source recalled.
+        ordered: the candidates in the history's order.
+        count: how many, at most.
+    """
+    rows, scores = ordered.rows, ordered.scores
+    by_text = [recalled for recalled in lists if recalled.source in TEXT_SOURCES and len(recalled.rows)]
+    if not by_text:
+        return candidates_of(lists, rows[:count], scores[:count])
+    by_history = [recalled.rows for recalled in lists if recalled.source not in TEXT_SOURCES]
+    of_history = np.isin(rows, np.concatenate([np.empty(0, np.int64), *by_history]))
+    history = RecalledList(ordered.source, rows[of_history], scores[of_history])
+    return candidates_of(lists, *best_rows([*by_text, history], count))

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.retrieval.source import SourceQuery
 from core.text.tokenize import TokenizedText
 from core.vectors import history_query
 from domain.errors import DeadlineExceeded, EncoderUnavailable, ModelUnavailable
 from domain.prompts import TextRole
-from domain.recommendation import Degradation, DegradationReason, RecommendQuery, Source, StageTimes
+from domain.recommendation import Degradation, DegradationReason, RecommendQuery, Source
 from server.deadline import Deadline
-from server.release.live_release import LiveRelease
 from server.stages.history import History
+from server.stages.release import ServingRelease
+from server.trace import Trace
 
 # Kept back from the encoder's time, so that a late encoder still leaves time to answer by shared words.
 _FALLBACK_SHARE = 0.2
@@ -26,37 +28,25 @@ _TOWER_RESERVE_S = 0.01
 
 
 @dataclass(frozen=True)
-class VectorQuery:
-    """What to look for.
-
-    Attributes:
-        source: how its finds are labelled.
-        vector: float32[d], unit.
-    """
-
-    source: Source
-    vector: np.ndarray
-
-
-@dataclass(frozen=True)
 class Represented:
     """A request as the recall sources take it.
 
     Attributes:
-        queries: for the vector index; the first one is what `similarity` is measured against.
-        lexical_text: for the lexical index; empty where vectors speak for everything.
+        query: vectors, words and events.
         unknown_token_share: over all texts.
         degradations: what could not be done as it should.
         encoder_error: why the encoder gave nothing, if it did not.
-        user_embedding: float32[e], unit, the user tower's; None where there is none.
     """
 
-    queries: tuple[VectorQuery, ...]
-    lexical_text: str
+    query: SourceQuery
     unknown_token_share: float
     degradations: tuple[Degradation, ...]
     encoder_error: EncoderUnavailable | None
-    user_embedding: np.ndarray | None = None
+
+    @property
+    def similarity_vector(self) -> np.ndarray | None:
+        """float32[d], what `similarity` is measured against: the text's vector, else the history's."""
+        return self.query.history_vector if self.query.text_vector is None else self.query.text_vector
 
 
 @dataclass(frozen=True)
@@ -84,19 +74,18 @@ class _Embedded:
 
     vector: np.ndarray | None = None
     failed: bool = False
-    triton_s: float = 0.0
 
 
 async def represent(  # noqa: PLR0913 -- each is a fact of one call
     query: RecommendQuery,
     history: History,
-    release: LiveRelease,
+    release: ServingRelease,
     deadline: Deadline,
-    times: StageTimes,
+    trace: Trace,
     *,
     unreadable_limit: float,
 ) -> Represented:
-    """Encodes the request's text and told history, and makes the history's query.
+    """Encodes the request's text and the history's, and makes the query of the sources.
 
     Raises:
         Overloaded: too many texts wait for the encoder.
@@ -104,41 +93,43 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
     """
     texts = [
         (Source.SEMANTIC_TEXT, query.text, query.text),
-        (Source.SEMANTIC_HISTORY, history.told, history.told_titles),
+        (Source.SEMANTIC_HISTORY, history.text, history.titles),
     ]
     texts = [entry for entry in texts if entry[1]]
-    tokenized = await release.encoder.tokenize([text for _, text, _ in texts], times, TextRole.QUERY)
+    tokenized = await release.encoder.tokenize([text for _, text, _ in texts], trace, TextRole.QUERY)
     said = [_Utterance(*entry, tokens) for entry, tokens in zip(texts, tokenized, strict=True)]
     understood = [one for one in said if one.tokenized.unreadable_share <= unreadable_limit]
-    if release.trained.tower is None or history.past is None:
-        encoded, embedded = await _encode(understood, release, deadline, times), _Embedded()
+    if release.user_tower is None or not len(history.events):
+        encoded, embedded = await _encode(understood, release, deadline, trace), _Embedded()
     else:
         encoded, embedded = await asyncio.gather(
-            _encode(understood, release, deadline, times), _embed(history, release, deadline)
+            _encode(understood, release, deadline, trace), _embed(history, release, deadline, trace)
         )
-        times.triton_s = max(times.triton_s, embedded.triton_s)
-    left = [one for one in said if one.source not in encoded.vectors]
+    unread = [one for one in said if one.source not in encoded.vectors]
     return Represented(
-        queries=_queries(encoded.vectors, history, release),
-        lexical_text="\n".join(one.words for one in left),
+        query=SourceQuery(
+            text_vector=encoded.vectors.get(Source.SEMANTIC_TEXT),
+            lexical_text="\n".join(one.words for one in unread),
+            history_vector=_history_vector(encoded.vectors.get(Source.SEMANTIC_HISTORY), history, release),
+            events=history.events,
+            user_embedding=embedded.vector,
+        ),
         unknown_token_share=_unknown_share(said),
         degradations=_degradations(said, understood, encoded) + ((_NO_TOWER,) if embedded.failed else ()),
         encoder_error=encoded.error,
-        user_embedding=embedded.vector,
     )
 
 
-async def _embed(history: History, release: LiveRelease, deadline: Deadline) -> _Embedded:
-    tower, past = release.trained.tower, history.past
-    assert tower is not None and past is not None
-    loop = asyncio.get_running_loop()
+async def _embed(history: History, release: ServingRelease, deadline: Deadline, trace: Trace) -> _Embedded:
+    tower = release.user_tower
+    assert tower is not None
     reserve_s = min(_FALLBACK_MOST_S, _FALLBACK_SHARE * deadline.remaining_s()) + _TOWER_RESERVE_S
-    started_s = loop.time()
     try:
-        vector = await tower.embed(past, deadline.earlier_by(reserve_s))
+        with trace.stage("triton"):
+            vector = await tower.embed(history.events, deadline.earlier_by(reserve_s))
     except (ModelUnavailable, DeadlineExceeded):
         return _Embedded(failed=True)
-    return _Embedded(vector, triton_s=loop.time() - started_s)
+    return _Embedded(vector)
 
 
 _NO_TOWER = Degradation(
@@ -147,15 +138,13 @@ _NO_TOWER = Degradation(
 )
 
 
-async def _encode(
-    utterances: list[_Utterance], release: LiveRelease, deadline: Deadline, times: StageTimes
-) -> _Encoded:
+async def _encode(utterances: list[_Utterance], release: ServingRelease, deadline: Deadline, trace: Trace) -> _Encoded:
     if not utterances:
         return _Encoded({}, None)
     reserve_s = min(_FALLBACK_MOST_S, _FALLBACK_SHARE * deadline.remaining_s())
     try:
         vectors = await release.encoder.encode(
-            [one.tokenized for one in utterances], deadline.earlier_by(reserve_s), times
+            [one.tokenized for one in utterances], deadline.earlier_by(reserve_s), trace
         )
     except EncoderUnavailable as error:
         return _by_student(utterances, release, error)
@@ -166,9 +155,9 @@ async def _encode(
     return _Encoded({one.source: vector for one, vector in zip(utterances, vectors, strict=True)}, None)
 
 
-def _by_student(utterances: list[_Utterance], release: LiveRelease, error: EncoderUnavailable) -> _Encoded:
+def _by_student(utterances: list[_Utterance], release: ServingRelease, error: EncoderUnavailable) -> _Encoded:
     """What the encoder's student makes of the texts: a look-up of microseconds that needs no Triton."""
-    student = release.trained.student
+    student = release.student
     if student is None:
         return _Encoded({}, error)
     read = {one.source: student.vector(one.text) for one in utterances}
@@ -176,22 +165,14 @@ def _by_student(utterances: list[_Utterance], release: LiveRelease, error: Encod
     return _Encoded(vectors, error, by_student=bool(vectors))
 
 
-def _queries(encoded: dict[Source, np.ndarray], history: History, release: LiveRelease) -> tuple[VectorQuery, ...]:
-    """The text's vector as it is; the history's items and its told part as one centred mean."""
-    queries = []
-    if Source.SEMANTIC_TEXT in encoded:
-        queries.append(VectorQuery(Source.SEMANTIC_TEXT, encoded[Source.SEMANTIC_TEXT]))
-    told = encoded.get(Source.SEMANTIC_HISTORY)
-    if told is not None and not history.rows:
-        queries.append(VectorQuery(Source.SEMANTIC_HISTORY, told))
-    elif history.rows:
-        vectors = release.index.vectors[list(history.rows)]
-        if told is not None:
-            vectors = np.concatenate([vectors, told[np.newaxis]])
-        vector = history_query(vectors, release.mean)
-        if vector is not None:
-            queries.append(VectorQuery(Source.SEMANTIC_HISTORY, vector))
-    return tuple(queries)
+def _history_vector(text_vector: np.ndarray | None, history: History, release: ServingRelease) -> np.ndarray | None:
+    """Returns the history's items and its text as one centred mean; the text's vector as it is without items."""
+    if not history.rows:
+        return text_vector
+    vectors = release.catalogue.vectors_of(history.rows)
+    if text_vector is not None:
+        vectors = np.concatenate([vectors, text_vector[np.newaxis]])
+    return history_query(vectors, release.catalogue.mean)
 
 
 def _unknown_share(said: list[_Utterance]) -> float:

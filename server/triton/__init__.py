@@ -1,1 +1,1 @@
-"""Everything that knows Triton: the client, version control, the embedded server."""
+"""Triton: the client, its messages and errors, the embedded server."""

@@ -45,10 +45,10 @@ def read_access_key(path: Path) -> AccessKey:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not ASCII"
         raise ConfigurationError(f"triton_key_file {path} cannot be read: {reason}") from error
-    found = _CONTENT.fullmatch(content)
-    if found is None:
+    match = _CONTENT.fullmatch(content)
+    if match is None:
         raise ConfigurationError(
             f"triton_key_file {path} does not hold one line NAME=VALUE, NAME of a-z, 0-9, '-', '_' and '.', VALUE "
             "without spaces: write what stands behind the colon of tritonserver's --grpc-restricted-protocol"
         )
-    return AccessKey(found["name"], found["value"])
+    return AccessKey(match["name"], match["value"])

@@ -32,7 +32,7 @@ class TritonChild:
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended yet."""
+        """True until it has ended."""
         return self._process.returncode is None
 
     async def wait(self) -> int:

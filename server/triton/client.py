@@ -1,4 +1,4 @@
-"""Asks Triton: loads exact versions of a model and turns token ids into vectors.
+"""Client of Triton: loads exact versions of a model and asks them.
 
 Over tritonclient's generated stubs and grpc.aio. Measured against tritonclient.grpc.aio on one row of 16 tokens: 1.02
 and 1.03 ms a call, so speed does not decide; the stubs give the status code as it is and need no private parts.
@@ -36,7 +36,7 @@ class TritonClient:
     """One channel to one Triton. Use it from one event loop, any number of calls at once."""
 
     def __init__(self, address: str, key: AccessKey | None = None) -> None:
-        """Remembers the address; `open` connects.
+        """Keeps the address; `open` connects.
 
         Args:
             address: HOST:PORT of Triton's gRPC endpoint.
@@ -51,7 +51,7 @@ class TritonClient:
 
     @property
     def address(self) -> str:
-        """HOST:PORT of the Triton asked."""
+        """HOST:PORT of the Triton that is called."""
         return self._address
 
     async def open(self) -> None:
@@ -73,7 +73,7 @@ class TritonClient:
         await self.aclose()
 
     async def is_live(self) -> bool:
-        """Whether a Triton answers and takes calls, whatever models it has."""
+        """Returns whether a Triton answers and takes calls, with any models or none."""
         try:
             answer = await self._call("ServerReady", service_pb2.ServerReadyRequest(), _PROBE_TIMEOUT_S)
         except grpc.RpcError:
@@ -81,10 +81,10 @@ class TritonClient:
         return bool(answer.ready)
 
     async def server_id(self) -> str:
-        """The server's own name, as given with its --id.
+        """Returns the server's own name, the value of its --id.
 
         Raises:
-            EncoderUnavailable: no answer.
+            ModelUnavailable: no answer.
             DeadlineExceeded: no answer within two seconds.
         """
         try:
@@ -120,7 +120,7 @@ class TritonClient:
             timeout_s: for loading and warming up, in seconds.
 
         Raises:
-            ReleaseRejected: Triton refuses, with Triton's reason; or `config_text` is no configuration.
+            ReleaseRejected: Triton refuses, with Triton's reason; or `config_text` is not a configuration.
             TritonNotUsable: no Triton is there, or it was started without explicit model control.
             TritonUnresponsive: the model's process died or stood still.
             DeadlineExceeded: not ready in time; Triton may go on loading.
@@ -159,7 +159,7 @@ class TritonClient:
                 raise failures.of_load(error, self._address, f"unload {model}", timeout_s) from error
 
     async def ready_versions(self, model: str) -> tuple[int, ...]:
-        """The versions of a model that Triton serves now, ascending; none where it has no such model.
+        """Returns the versions of a model that Triton serves now, ascending; none where it has no such model.
 
         Raises:
             TritonNotUsable: no Triton is there.
@@ -173,9 +173,9 @@ class TritonClient:
         return tuple(sorted(int(entry.version) for entry in index.models if entry.name == model and entry.version))
 
     async def model_ready(self, model: str, version: int) -> bool:
-        """Whether Triton says that this version can be asked; False too where no Triton answers.
+        """Returns whether Triton says that this version can be asked; False too where no Triton answers.
 
-        It still says so after the model's Python stub died: only `encode` tells, and `unload`, then `load`, mends it.
+        It still says so after the model's Python stub died: only `infer` tells, and `unload`, then `load`, repairs it.
         """
         request = service_pb2.ModelReadyRequest(name=model, version=str(version))
         try:
@@ -183,28 +183,6 @@ class TritonClient:
         except grpc.RpcError:
             return False
         return bool(answer.ready)
-
-    async def encode(
-        self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], *, version: int, timeout_s: float
-    ) -> NDArray[np.float32]:
-        """Token ids to unit vectors, in one call.
-
-        Args:
-            input_ids: int64 [B, L], padded.
-            attention_mask: int64 [B, L], 1 where a token is, 0 where padding is.
-            version: the encoder's exact version.
-            timeout_s: for queue and call together, in seconds.
-
-        Returns:
-            float32 [B, d], read-only, each row of length 1 within 1e-3.
-
-        Raises:
-            DeadlineExceeded: no answer in time.
-            EncoderUnavailable: Triton cannot answer now, or answers something that is no embedding.
-            TritonUnresponsive: Triton went away, or the model's process died or stood still.
-        """
-        request = messages.infer_request(input_ids, attention_mask, version)
-        return messages.read_vectors(await self._infer(request, timeout_s), row_count=len(input_ids))
 
     async def infer(
         self, model: str, version: int, inputs: Mapping[str, NDArray[Any]], *, output: str, timeout_s: float
@@ -224,6 +202,7 @@ class TritonClient:
         Raises:
             DeadlineExceeded: no answer in time.
             ModelUnavailable: Triton cannot answer now, or answers something else.
+            TritonUnresponsive: Triton ended, or the model's process died or stood still.
         """
         request = messages.tensor_request(model, version, inputs, output)
         row_count = len(next(iter(inputs.values())))
@@ -257,7 +236,7 @@ class TritonClient:
                 pause_s = min(2 * pause_s, _POLL_LONGEST_S)
 
     async def _unavailable_reason(self, model: str, version: int) -> str | None:
-        """Why Triton will not serve it, or None while it may still come."""
+        """Returns why Triton will not serve it, or None while it may still come."""
         try:
             index = await self._call("RepositoryIndex", service_pb2.RepositoryIndexRequest(), _PROBE_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain.errors import DeadlineExceeded, EncoderUnavailable, TritonNotUsable
+from domain.errors import DeadlineExceeded, ModelUnavailable, TritonNotUsable
 from server.triton import launcher, ports
 from server.triton.child import TritonChild, start_child
 from server.triton.client import TritonClient
@@ -34,7 +34,7 @@ _METRICS_START_S = 0.05
 
 @dataclass(frozen=True)
 class EmbeddedTritonSettings:
-    """How to start it.
+    """Settings of an embedded Triton.
 
     Attributes:
         triton_env: the virtual environment made by `make setup`.
@@ -62,13 +62,13 @@ class EmbeddedTritonSettings:
 
 
 class EmbeddedTriton:
-    """Owns one tritonserver. Open it on the main thread: the child is killed when the thread that started it ends."""
+    """One supervised tritonserver. Open it on the main thread: the child is killed when its starter's thread ends."""
 
     def __init__(self, settings: EmbeddedTritonSettings, on_restart: Callable[[], Awaitable[None]]) -> None:
-        """Remembers; `open` starts.
+        """Keeps the settings; `open` starts.
 
         Args:
-            settings: how to start it.
+            settings: its settings.
             on_restart: loads the live versions; awaited after every restart, again and again until it succeeds.
         """
         self._settings = settings
@@ -99,7 +99,7 @@ class EmbeddedTriton:
 
     @property
     def restart_count(self) -> int:
-        """How often the child was started again since `open`."""
+        """Number of restarts of the child since `open`."""
         return self._restart_count
 
     @property
@@ -112,7 +112,7 @@ class EmbeddedTriton:
         """Starts the server and returns when it takes calls; no model is loaded yet.
 
         Raises:
-            TritonNotUsable: a part is missing, a given port is in use, or the server ends or stays silent.
+            TritonNotUsable: a part is missing, a port of the settings is in use, or the server ends or stays silent.
             StorageError: the state folder or the log cannot be written.
         """
         if threading.current_thread() is not threading.main_thread():
@@ -121,7 +121,7 @@ class EmbeddedTriton:
             )
         settings = self._settings
         if not settings.model_repository.is_dir():
-            raise TritonNotUsable(f"the model repository {settings.model_repository} is no folder; create it first")
+            raise TritonNotUsable(f"the model repository {settings.model_repository} is not a folder; create it first")
         self._installation = await asyncio.to_thread(prepare_installation, settings.triton_env, settings.state_folder)
         await self._start_on_free_ports(self._installation)
         self._tasks = (
@@ -154,10 +154,10 @@ class EmbeddedTriton:
 
     async def _start_on_free_ports(self, installation: TritonInstallation) -> None:
         settings = self._settings
-        for given in (settings.grpc_port, settings.metrics_port):
-            if given is not None and not ports.is_free(_HOST, given):
+        for port in (settings.grpc_port, settings.metrics_port):
+            if port is not None and not ports.is_free(_HOST, port):
                 raise TritonNotUsable(
-                    f"port {given} on {_HOST} is in use; stop what uses it, or give Triton another port"
+                    f"port {port} on {_HOST} is in use; stop what uses it, or give Triton another port"
                 )
         for attempt in range(1, _START_ATTEMPTS + 1):
             picked = ports.pick(_HOST, 2)
@@ -209,7 +209,7 @@ class EmbeddedTriton:
     async def _answering_id(client: TritonClient) -> str | None:
         try:
             return await client.server_id()
-        except (EncoderUnavailable, DeadlineExceeded):
+        except (ModelUnavailable, DeadlineExceeded):
             return None
 
     async def _supervise(self) -> None:

@@ -1,11 +1,11 @@
-"""What a failed call to Triton means, as one of our errors."""
+"""Failed calls to Triton as errors of our own."""
 
 import grpc
 import grpc.aio
 
 from domain.errors import (
     DeadlineExceeded,
-    EncoderUnavailable,
+    ModelUnavailable,
     ReleaseRejected,
     ShortlistError,
     TritonNotUsable,
@@ -17,7 +17,7 @@ _PROCESS_LOST = ("is not healthy", "Failed to obtain the health mutex")
 
 
 def nobody_there(address: str) -> TritonUnresponsive:
-    """Says that no Triton answers at an address, HOST:PORT."""
+    """Returns the error for an address, HOST:PORT, at which no Triton answers."""
     return TritonUnresponsive(
         f"no Triton answers at {address}; start one with explicit model control "
         "(tritonserver --model-control-mode=explicit ...) or use `shortlist up`"
@@ -25,7 +25,7 @@ def nobody_there(address: str) -> TritonUnresponsive:
 
 
 def of_load(error: grpc.aio.AioRpcError, address: str, what: str, timeout_s: float) -> ShortlistError:
-    """Says why models could not be loaded, unloaded or listed.
+    """Returns the error for models that could not be loaded, unloaded or listed.
 
     Args:
         error: of the call.
@@ -53,12 +53,12 @@ def of_load(error: grpc.aio.AioRpcError, address: str, what: str, timeout_s: flo
 
 
 def of_call(error: grpc.aio.AioRpcError, address: str, what: str) -> ShortlistError:
-    """Says why a model did not answer.
+    """Returns the error for a model that did not answer.
 
     Args:
         error: of the call.
         address: HOST:PORT that was called.
-        what: was asked.
+        what: model and version.
     """
     code, details = error.code(), error.details() or ""
     # The queue's own time limit comes back as UNAVAILABLE, like a dozen other things.
@@ -66,7 +66,7 @@ def of_call(error: grpc.aio.AioRpcError, address: str, what: str) -> ShortlistEr
         return DeadlineExceeded(f"Triton did not answer in time: {what}")
     # So does a full queue; that Triton goes on.
     gone = code == grpc.StatusCode.UNAVAILABLE and "maximum queue size" not in details
-    kind = TritonUnresponsive if gone or _process_lost(details) else EncoderUnavailable
+    kind = TritonUnresponsive if gone or _process_lost(details) else ModelUnavailable
     return kind(f"Triton at {address} cannot answer for {what} ({code.name}): {details}")
 
 

@@ -1,4 +1,4 @@
-"""What the embedded Triton is started from: the binary in its own environment, and a backend directory made from it.
+"""The embedded Triton's installation: the binary in its own environment, and a backend directory made from it.
 
 The wheel has the server and the Python backend, but its stubs (one a Python version) lie apart and the folder is not
 ours to write to. So a copy is made under the state folder: `python/` with the one matching stub, and a folder for each
@@ -75,10 +75,10 @@ def prepare_installation(triton_env: Path, state_folder: Path) -> TritonInstalla
 
 def _find_binary(triton_env: Path) -> tuple[Path, str]:
     # absolute(), not resolve(): a virtual environment is recognised by the path through which it is reached.
-    found = sorted(triton_env.absolute().glob("lib/python3.*/site-packages/pytriton/tritonserver/bin/tritonserver"))
-    if not found:
+    binaries = sorted(triton_env.absolute().glob("lib/python3.*/site-packages/pytriton/tritonserver/bin/tritonserver"))
+    if not binaries:
         raise TritonNotUsable(f"no tritonserver in the Triton environment {triton_env}: run `make setup`")
-    binary = found[-1]
+    binary = binaries[-1]
     version = binary.parents[4].name.removeprefix("python")
     return binary, version
 
@@ -121,7 +121,7 @@ def _check_stub_runs(stub: Path, environment: Iterable[str], version: str) -> No
 
 
 def _assemble(python_backend: Path, stub: Path, state_folder: Path) -> Path:
-    """Named by its content, so that an update never changes the files under a running server."""
+    """Makes a folder named by its content, so that an update never changes the files under a running server."""
     key = hashlib.sha256()
     for part in (python_backend / "libtriton_python.so", python_backend / "triton_python_backend_utils.py", stub):
         status = part.stat()

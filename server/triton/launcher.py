@@ -2,7 +2,7 @@
 
 Arguments: PARENT_PID KEY=VALUE... -- PROGRAM ARGUMENT... Run as a script between the gateway and tritonserver (standard
 library only), because the request to be killed has to be made in the child itself, after the fork and before the exec.
-The program gets exactly the given environment.
+The program gets exactly the environment on the command line.
 """
 
 import ctypes

@@ -10,7 +10,7 @@ def keep_small(path: Path, limit_bytes: int) -> bool:
     """Moves a log's content to a second file, NAME.1, once it is too long; blocking.
 
     The writer keeps its handle, opened for appending, and goes on at the new beginning. What it writes between the copy
-    and the cut is lost; what NAME.1 held is replaced. On a full disk the content is given up: room matters more.
+    and the cut is lost; the content of NAME.1 is replaced. On a full disk the content is lost: room matters more.
 
     Args:
         path: the log; may be missing.

@@ -8,12 +8,8 @@ from google.protobuf import json_format, text_format
 from numpy.typing import NDArray
 from tritonclient.grpc import model_config_pb2, service_pb2
 
-from domain.errors import EncoderUnavailable, ModelUnavailable, ReleaseRejected
+from domain.errors import ModelUnavailable, ReleaseRejected
 
-ENCODER_MODEL = "encoder"
-UNIT_NORM_TOLERANCE = 1e-3
-
-_OUTPUT = "sentence_embedding"
 _DATATYPES = {np.dtype(np.int64): "INT64", np.dtype(np.float32): "FP32"}
 
 
@@ -21,16 +17,16 @@ def load_config(model: str, config_text: str, versions: Sequence[int]) -> str:
     """Returns the configuration that a load brings along: config.pbtxt as JSON, with exactly these versions.
 
     Raises:
-        ReleaseRejected: the text is no Triton model configuration.
-        ValueError: no version is given.
+        ReleaseRejected: the text is not a Triton model configuration.
+        ValueError: `versions` is empty.
     """
     if not versions:
-        raise ValueError("no version given to load")
+        raise ValueError("no version to load")
     config = model_config_pb2.ModelConfig()
     try:
         text_format.Parse(config_text, config)
     except text_format.ParseError as error:
-        raise ReleaseRejected(f"the config.pbtxt of {model} is no Triton model configuration: {error}") from error
+        raise ReleaseRejected(f"the config.pbtxt of {model} is not a Triton model configuration: {error}") from error
     config.name = model
     config.version_policy.specific.versions[:] = list(versions)
     return json_format.MessageToJson(config, preserving_proto_field_name=True, indent=None)
@@ -60,27 +56,15 @@ def tensor_request(model: str, version: int, inputs: Mapping[str, NDArray[Any]],
     return request
 
 
-def infer_request(input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], version: int) -> Any:  # noqa: ANN401
-    """Returns the encoder's request for one batch, int64 [B, L] both.
-
-    Raises:
-        ValueError: another dtype or shape.
-    """
-    for name, array in (("input_ids", input_ids), ("attention_mask", attention_mask)):
-        if array.dtype != np.int64 or array.ndim != 2 or array.size == 0 or array.shape != input_ids.shape:
-            raise ValueError(f"{name} is {array.dtype} {list(array.shape)}; expected int64 [B, L], both of one shape")
-    return tensor_request(ENCODER_MODEL, version, {"input_ids": input_ids, "attention_mask": attention_mask}, _OUTPUT)
-
-
 def read_matrix(response: Any, row_count: int, output: str) -> NDArray[np.float32]:  # noqa: ANN401
     """Returns the one output of an answer, float32 [row_count, d], read-only and finite.
 
     Raises:
-        ModelUnavailable: the answer is no such array.
+        ModelUnavailable: the answer is another array.
     """
     outputs = list(response.outputs)
-    if [found.name for found in outputs] != [output] or len(response.raw_output_contents) != 1:
-        raise ModelUnavailable(f"Triton answered {[found.name for found in outputs]}, expected [{output!r}]")
+    if [tensor.name for tensor in outputs] != [output] or len(response.raw_output_contents) != 1:
+        raise ModelUnavailable(f"Triton answered {[tensor.name for tensor in outputs]}, expected [{output!r}]")
     answer, content = outputs[0], response.raw_output_contents[0]
     shape = list(answer.shape)
     if answer.datatype != "FP32" or len(shape) != 2 or shape[0] != row_count or shape[1] < 1:
@@ -92,19 +76,3 @@ def read_matrix(response: Any, row_count: int, output: str) -> NDArray[np.float3
     if not np.isfinite(matrix).all():
         raise ModelUnavailable("Triton answered numbers that are NaN or infinity")
     return matrix
-
-
-def read_vectors(response: Any, row_count: int) -> NDArray[np.float32]:  # noqa: ANN401 - a generated message
-    """Returns the vectors of an answer, float32 [row_count, d], read-only and unit.
-
-    Raises:
-        EncoderUnavailable: the answer is no such array.
-    """
-    try:
-        vectors = read_matrix(response, row_count, _OUTPUT)
-    except ModelUnavailable as error:
-        raise EncoderUnavailable(str(error)) from error
-    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    if np.abs(norms - 1).max() > UNIT_NORM_TOLERANCE:
-        raise EncoderUnavailable(f"Triton answered vectors of length {norms.min():.4g} to {norms.max():.4g}, not 1")
-    return vectors

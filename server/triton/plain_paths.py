@@ -13,7 +13,7 @@ _PLAIN = re.compile(r"[\w./@%+=:,-]*", re.ASCII)
 
 
 class PlainPaths:
-    """Hands out paths that a shell reads as one word: the path itself, or a link to it in a temporary folder."""
+    """Paths that a shell reads as one word: the path itself, or a link to it in a temporary folder."""
 
     def __init__(self) -> None:
         self._links: Path | None = None

@@ -14,7 +14,7 @@ def pick(host: str, count: int) -> tuple[int, ...]:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether one could listen on `port` at `host` now."""
+    """Returns whether a process can listen on `port` at `host` now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
         try:

@@ -14,7 +14,7 @@ from server.catalogue.item_table import ItemTable
 from shortlist import Client, DegradationReason, Event, EventKind, HistoryEncoding, RecallSource
 from tests.support.running import ROOT
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.xdist_group("gateway")]
 
 WISH = "good quality at a fair price"
 WISH_ZH = "质量好，价格公道"

@@ -19,7 +19,7 @@ from sentence_transformers import SentenceTransformer
 from datafiles.items import check_items
 from domain.manifest import FLOAT16, INT8
 from domain.progress import SilentProgress
-from domain.recommendation import RecommendQuery, Source, StageTimes
+from domain.recommendation import RecommendQuery, Source
 from domain.release_folder import ReleaseFolder
 from export.encoder.families import FAMILIES
 from export.encoder.source import EncoderChoice, resolve_encoder
@@ -29,10 +29,12 @@ from export.release.build import ReleaseRequest, build_release
 from server.deadline import Deadline
 from server.observability.metrics import Metrics
 from server.recommender import Recommender
-from server.release.live_release import LiveRelease, ReleaseLoader
+from server.release.live_release import LiveRelease
+from server.release.loader import ModelLoader, ReleaseLoader
 from server.rpc.call import Call, current_call
 from server.rpc.embed import EmbedServicer
 from server.settings import load_configuration
+from server.trace import Trace
 from server.triton.client import TritonClient
 from server.triton.embedded import EmbeddedTriton, EmbeddedTritonSettings
 from shortlist.v1.embedding_pb2 import EmbedRequest
@@ -101,7 +103,7 @@ async def loader(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rele
     settings = EmbeddedTritonSettings(env, repository, folder / "state", folder / "triton.log", exit_timeout_s=0)
     async with EmbeddedTriton(settings, nothing) as triton, TritonClient(triton.grpc_address) as client:
         with ThreadPoolExecutor(2) as workers:
-            yield ReleaseLoader(client, repository, workers, Metrics(), 0.3, shared=False)
+            yield ReleaseLoader(ModelLoader(client, repository, workers, shared=False), Metrics(), 0.3)
 
 
 def write_items(path: Path, chinese: bool) -> None:
@@ -145,7 +147,7 @@ async def served(
 
 
 async def ask(served: Served, text: str, k: int = 10):
-    return await served.recommender.recommend(RecommendQuery(text=text, k=k), Deadline.after(30.0), StageTimes())
+    return await served.recommender.recommend(RecommendQuery(text=text, k=k), Deadline.after(30.0), Trace())
 
 
 async def embedded(served: Served, texts: tuple[str, ...], role: str) -> np.ndarray:
@@ -173,7 +175,7 @@ async def test_the_manifest_says_how_texts_are_read(served: Served) -> None:
 
 async def test_item_vectors_are_torchs_of_passages(served: Served) -> None:
     expected = vectors(served, served.texts, served.layout.passage)
-    np.testing.assert_allclose(served.live.index.vectors, expected, atol=2e-5)
+    np.testing.assert_allclose(served.live.data.index.vectors, expected, atol=2e-5)
 
 
 async def test_triton_answers_what_torch_does_in_any_company(served: Served) -> None:
@@ -189,7 +191,7 @@ async def test_triton_answers_what_torch_does_in_any_company(served: Served) -> 
 async def test_retrieval_has_torchs_order(served: Served) -> None:
     queries = CHINESE_QUERIES if served.layout.chinese else QUERIES
     items = vectors(served, served.texts, served.layout.passage)
-    rows = {item_id: row for row, item_id in enumerate(served.live.items.ids)}
+    rows = {item_id: row for row, item_id in enumerate(served.live.data.items.ids)}
     for text, query in zip(queries, vectors(served, queries, served.layout.query), strict=True):
         reply = await ask(served, text)
         assert reply.degradations == ()

@@ -29,8 +29,8 @@ def profiles() -> AspectTable:
 
 
 @pytest.fixture(scope="module")
-def reviewed(profiles: AspectTable, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """A gateway over a release of the sample catalogue that knows its reviews."""
+def reviewed(profiles: AspectTable, tmp_path_factory: pytest.TempPathFactory, releases: Path) -> Iterator[Client]:
+    """A gateway over a release of the sample catalogue that knows its reviews; `releases` had its encoder exported."""
     if not (TRITON_ENV / "bin" / "python").exists():
         pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
     folder = tmp_path_factory.mktemp("reviewed")

@@ -6,7 +6,7 @@ from cli.main import main
 SAMPLE = Path(__file__).resolve().parents[2] / "sample" / "reviews.jsonl"
 
 
-def test_lines_and_figures_of_the_sample(capsys, tmp_path):
+def test_lines_and_agreement_of_the_sample(capsys, tmp_path):
     assert main(["aspects", "--reviews", str(SAMPLE), "--out", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "review-t6-en" in out
@@ -19,10 +19,10 @@ def test_json_lines(capsys):
     *lines, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert len(lines) == 150
     assert {"id", "item_id", "aspects"} == set(lines[0])
-    assert {"en", "zh"} == set(last["figures"])
+    assert {"en", "zh"} == set(last["agreement"])
 
 
-def test_unlabelled_reviews_have_no_figures(capsys, tmp_path):
+def test_unlabelled_reviews_have_no_agreement(capsys, tmp_path):
     path = tmp_path / "reviews.csv"
     path.write_text("text\nGood value.\n", encoding="utf-8")
     assert main(["aspects", "--reviews", str(path)]) == 0

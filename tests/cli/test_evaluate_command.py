@@ -32,9 +32,9 @@ def _figures(tmp_path, *words):
 def test_a_protocol_is_judged_and_knowledge_beats_chance(tmp_path, capsys, protocol):
     path = _interactions(tmp_path)
     found = _figures(tmp_path, "--interactions", str(path), "--protocol", protocol)
-    rows = found["table"]["rows"]
-    recall = {name: row["metrics"]["recall@10"] for name, row in rows.items()}
-    assert list(rows) == ["random", "popularity", "item-kNN", "user-kNN", "EASE", "ALS"]
+    methods = found["table"]["methods"]
+    recall = {name: method["metrics"]["recall@10"] for name, method in methods.items()}
+    assert list(methods) == ["random", "popularity", "item-kNN", "user-kNN", "EASE", "ALS"]
     assert recall["item-kNN"]["low"] > recall["random"]["high"]
     assert found["reference"] in ("popularity", "item-kNN", "EASE", "ALS")
     assert found["ratios_to_reference"]["random"][next(iter(found["ratios_to_reference"]["random"]))]["high"] < 1
@@ -45,25 +45,25 @@ def test_a_protocol_is_judged_and_knowledge_beats_chance(tmp_path, capsys, proto
 
 
 def test_the_same_command_gives_the_same_figures(tmp_path):
-    words = ("--interactions", str(_interactions(tmp_path)), "--protocol", "warm-users", "--rows", "itemknn,random")
+    words = ("--interactions", str(_interactions(tmp_path)), "--protocol", "warm-users", "--methods", "itemknn,random")
     first, second = (_figures(tmp_path, *words) for _ in range(2))
     for name in ("item-kNN", "random"):
-        assert first["table"]["rows"][name]["metrics"] == second["table"]["rows"][name]["metrics"]
+        assert first["table"]["methods"][name]["metrics"] == second["table"]["methods"][name]["metrics"]
 
 
-def test_rows_that_train_for_long_come_when_they_are_named(tmp_path):
+def test_methods_that_train_for_long_run_when_they_are_named(tmp_path):
     names = ["random", "ELSA", "softmax MF", "SASRec", "GPT-2"]
-    words = ("--protocol", "next-item", "--rows", ",".join(names))
+    words = ("--protocol", "next-item", "--methods", ",".join(names))
     found = _figures(tmp_path, "--interactions", str(_interactions(tmp_path, users=40, items=20)), *words)
-    rows = found["table"]["rows"]
-    assert list(rows) == names
+    methods = found["table"]["methods"]
+    assert list(methods) == names
     for name in names[1:]:
-        assert rows[name]["metrics"]["auc"]["low"] > rows["random"]["metrics"]["auc"]["high"], name
+        assert methods[name]["metrics"]["auc"]["low"] > methods["random"]["metrics"]["auc"]["high"], name
 
 
 def test_models_of_ids_alone_cannot_answer_for_new_items(tmp_path, capsys):
     found = _figures(tmp_path, "--interactions", str(_interactions(tmp_path)), "--protocol", "cold-items")
-    assert [name for name, row in found["table"]["rows"].items() if row] == ["random"]
+    assert [name for name, method in found["table"]["methods"].items() if method] == ["random"]
 
 
 def test_a_split_of_ones_own_and_a_test_item_in_training(tmp_path, capsys):
@@ -73,8 +73,8 @@ def test_a_split_of_ones_own_and_a_test_item_in_training(tmp_path, capsys):
     train.write_text("\n".join(line for line in lines if line not in held))
     test.write_text("\n".join([lines[0], *held]))
     words = ["--train-interactions", str(train), "--test-interactions", str(test)]
-    found = _figures(tmp_path, *words, "--candidates", "test-items", "--rows", "popularity,ease")
-    assert found["table"]["case_count"] == 60 and list(found["table"]["rows"]) == ["popularity", "EASE"]
+    found = _figures(tmp_path, *words, "--candidates", "test-items", "--methods", "popularity,ease")
+    assert found["table"]["case_count"] == 60 and list(found["table"]["methods"]) == ["popularity", "EASE"]
     test.write_text("\n".join([lines[0], *held, lines[1]]))
     assert main(["evaluate", *words]) == 1
     assert "occur in training too" in capsys.readouterr().err
@@ -87,7 +87,7 @@ def test_a_split_of_ones_own_and_a_test_item_in_training(tmp_path, capsys):
         (["--interactions", "x.csv"], "belong together"),
         (["--train-interactions", "x.csv"], "together"),
         (["--interactions", "x.csv", "--protocol", "next-item", "--candidates", "test-items"], "its own candidates"),
-        (["--interactions", "{file}", "--protocol", "next-item", "--rows", "best"], "no row best"),
+        (["--interactions", "{file}", "--protocol", "next-item", "--methods", "best"], "no method best"),
         (["--interactions", "{file}", "--protocol", "next-item", "--report", "{file}/none/r.html"], "no folder"),
         (["--interactions", "{file}", "--protocol", "next-item", "--model", "{file}"], "not a model folder"),
     ],
@@ -115,7 +115,7 @@ def test_a_model_is_judged_only_by_the_split_it_was_trained_for(tmp_path, capsys
         assert main(words) == 1
         assert message in capsys.readouterr().err
     (model / "run.json").write_text(json.dumps({"format": FORMAT, "split": trained}))
-    assert main([*words, "--rows", "popularity"]) == 0
+    assert main([*words, "--methods", "popularity"]) == 0
 
 
 def test_a_model_of_a_training_file_is_judged_by_what_was_held_back_from_it(tmp_path, capsys):
@@ -126,9 +126,9 @@ def test_a_model_of_a_training_file_is_judged_by_what_was_held_back_from_it(tmp_
     test.write_text("\n".join([lines[0], *held]))
     assert main(["train", "--interactions", str(train), "--out", str(model), "--only", "collaborative"]) == 0
     words = ["--train-interactions", str(train), "--test-interactions", str(test), "--model", str(model)]
-    found = _figures(tmp_path, *words, "--rows", "random,neighbour-table")
-    rows = found["table"]["rows"]
-    assert rows["neighbour table"]["metrics"]["recall@10"]["low"] > rows["random"]["metrics"]["recall@10"]["high"]
+    found = _figures(tmp_path, *words, "--methods", "random,neighbour-table")
+    methods = found["table"]["methods"]
+    assert methods["neighbour table"]["metrics"]["recall@10"]["low"] > methods["random"]["metrics"]["recall@10"]["high"]
     words[1] = str(_interactions(tmp_path, seed=1))
     assert main(["evaluate", *words]) == 1
     capsys.readouterr()
@@ -145,9 +145,9 @@ def test_items_with_texts_have_a_semantic_row_also_for_a_line_of_text(tmp_path):
     items.write_text("\n".join(json.dumps(item) for item in told))
     words = ["--items", str(items), "--interactions", str(_interactions(tmp_path)), "--encoder", str(encoder)]
     words += ["--cache", str(tmp_path / "cache"), "--report", str(tmp_path / "r.html")]
-    found = _figures(tmp_path, *words, "--protocol", "cold-items", "--rows", "random,semanticzeroshot")
+    found = _figures(tmp_path, *words, "--protocol", "cold-items", "--methods", "random,semanticzeroshot")
     for table in (found["table"], *found["cold_users"]):
-        auc = {name: row["metrics"]["auc"] for name, row in table["rows"].items()}
+        auc = {name: method["metrics"]["auc"] for name, method in table["methods"].items()}
         assert auc["semantic, zero-shot"]["low"] > auc["random"]["high"], table["name"]
     assert [table["name"] for table in found["cold_users"]] == ["1 event", "3 events", "a line of text"]
     assert "a line of text" in (tmp_path / "r.html").read_text()

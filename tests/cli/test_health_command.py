@@ -3,16 +3,18 @@
 import pytest
 
 from tests.conftest import Certificate
-from tests.support.running import RunningGateway, shortlist, start_gateway
+from tests.support.running import RunningGateway, shortlist
 
 
 @pytest.mark.triton
+@pytest.mark.xdist_group("gateway")
 def test_a_gateway_that_serves(gateway: RunningGateway) -> None:
     done = shortlist("health", "--address", gateway.address)
     assert (done.returncode, done.stdout) == (0, "SERVING\n")
 
 
 @pytest.mark.triton
+@pytest.mark.xdist_group("gateway")
 def test_a_service_that_does_not(gateway: RunningGateway) -> None:
     done = shortlist("health", "--address", gateway.address, "--service", "shortlist.v1.EventService")
     assert (done.returncode, done.stdout) == (1, "NOT_SERVING\n")
@@ -25,14 +27,8 @@ def test_nobody_there() -> None:
 
 
 @pytest.mark.triton
-def test_over_tls_under_a_name_of_the_certificate(releases, model_repository, certificate: Certificate, tmp_path):
-    running = start_gateway(
-        tmp_path, "--releases", str(releases), "--model-repository", str(model_repository),
-        "--tls-certificate", str(certificate.certificate), "--tls-key", str(certificate.key),
-    )  # fmt: skip
-    try:
-        flags = ("--address", running.address, "--tls-ca", str(certificate.certificate))
-        assert shortlist("health", *flags).returncode == 1, "the certificate is not for an address"
-        assert shortlist("health", *flags, "--tls-name", "localhost").returncode == 0
-    finally:
-        assert running.stop() == 0
+@pytest.mark.xdist_group("gateway")
+def test_over_tls_under_a_name_of_the_certificate(tls_gateway: RunningGateway, certificate: Certificate) -> None:
+    flags = ("--address", tls_gateway.address, "--tls-ca", str(certificate.certificate))
+    assert shortlist("health", *flags).returncode == 1, "the certificate is not for an address"
+    assert shortlist("health", *flags, "--tls-name", "localhost").returncode == 0

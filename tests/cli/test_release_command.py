@@ -170,6 +170,20 @@ class TestListAndShow:
         assert "release build" in refused("release", "show", "--out", str(tmp_path))
         assert "release list" in refused("release", "promote", "nonsense", "--out", str(tmp_path))
 
+    def test_a_release_of_an_earlier_version_is_named_and_must_be_built_again(
+        self, releases: Path, tmp_path: Path
+    ) -> None:
+        manifest = json.loads((releases / "current" / "manifest.json").read_text())
+        (tmp_path / "r0").mkdir()
+        (tmp_path / "r0" / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 3}))
+        for text in (
+            shortlist("release", "list", "--out", str(tmp_path), COLUMNS="400").stdout,
+            refused("release", "promote", "r0", "--out", str(tmp_path)),
+            refused("release", "show", "r0", "--out", str(tmp_path)),
+        ):
+            assert "r0: the release has schema version 3" in text
+            assert "build the release again" in text
+
 
 class TestConfiguration:
     def test_each_setting_with_its_source(self, tmp_path: Path) -> None:

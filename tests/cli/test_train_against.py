@@ -22,10 +22,10 @@ SETTINGS = (
     "ranker.examples.draws=1",
     "ranker.ranker.epochs=1",
     "ranker.ranker.members=1",
-    "ranker.told.nearest=[5]",
-    "ranker.told.temperatures=[0.3]",
-    "ranker.hybrid.tried=[0.0]",
-    "ranker.hybrid.betas=[0.0]",
+    "blend.proxy.nearest=[5]",
+    "blend.proxy.temperatures=[0.3]",
+    "blend.weights.tried=[0.0]",
+    "blend.weights.betas=[0.0]",
 )
 
 
@@ -91,7 +91,7 @@ def test_a_retrain_on_newer_events_is_refused_until_it_is_compared(data, older, 
 
     assert _train(data, "newer.csv", model, GOOD, "--against", str(releases / current)) == 0
     told = capsys.readouterr().out
-    assert told.count("done before") == 2, "the steps must not run again"
+    assert told.count("done before") == 4, "the steps must not run again"
     against = json.loads((model / "quality.json").read_text())["against"]
     assert against["release"] == current
     assert against["unseen"], "the times say which answers are later than the release's training"

@@ -16,11 +16,11 @@ TINY = (
     "encoder.contrastive.mode=lora",
     "encoder.contrastive.steps=2",
     "encoder.contrastive.batch_size=8",
-    "encoder.contrastive.judgements=1",
+    "encoder.contrastive.validations=1",
     "encoder.bag_width=16",
-    "encoder.taste_width=8",
+    "encoder.latent_width=8",
     "encoder.bag_gain=[1.0]",
-    "encoder.taste_gain=[0.5]",
+    "encoder.latent_gain=[0.5]",
     "collaborative.ease.tried=[10.0]",
     "user_tower.epochs=1",
     "student.static.epochs=1",
@@ -34,8 +34,8 @@ TINY = (
     "ranker.examples.folds=2",
     "ranker.ranker.epochs=2",
     "ranker.ranker.members=1",
-    "ranker.told.nearest=[5]",
-    "ranker.told.temperatures=[0.3]",
+    "blend.proxy.nearest=[5]",
+    "blend.proxy.temperatures=[0.3]",
 )
 
 
@@ -68,7 +68,7 @@ def test_a_run_trains_every_part_resumes_and_is_judged(interactions, encoder, tm
     assert _train(interactions, encoder, out, "--protocol", "next-item") == 0
     run = json.loads((out / "run.json").read_text())
     assert {"encoder", "collaborative", "user_tower", "ranker"} <= set(run["steps"])
-    tuned = run["steps"]["encoder"]["figures"]
+    tuned = run["steps"]["encoder"]["metrics"]
     assert 0 < tuned["held_ndcg_at_100"] <= 1
     assert 0 < tuned["zero_shot_held_ndcg_at_100"] <= 1
     assert run["split"]["protocol"] == "next-item"
@@ -77,10 +77,10 @@ def test_a_run_trains_every_part_resumes_and_is_judged(interactions, encoder, tm
     assert set(quality["metrics"]) == {name for name, step in run["steps"].items() if step["accepted"]}
     assert json.loads((out / "data.json").read_text())["user_count"] > 50
     assert (out / "plots" / "curves.png").is_file()
-    told = Blend.load(out / "ranker/hybrid.json").told
-    assert told is not None
-    assert (told.nearest, told.temperature) == (5, 0.3)
-    assert told.weights
+    proxy = Blend.load(out / "blend.json").proxy
+    assert proxy is not None
+    assert (proxy.nearest, proxy.temperature) == (5, 0.3)
+    assert proxy.weights
     capsys.readouterr()
 
     assert _train(interactions, encoder, out, "--protocol", "next-item") == 0
@@ -120,7 +120,7 @@ def test_a_search_keeps_the_best_settings(interactions, encoder, tmp_path):
         (("--skip", "nonesuch"), "no step nonesuch; steps are"),
         (("--set", "encoder.nonesuch=1"), "encoder has no setting nonesuch"),
         (("--preset", "nonesuch"), "nonesuch"),
-        (("--only", "aspects"), "the interactions carry no text"),
+        (("--only", "aspects"), "the interactions have no text"),
         (("--only", "aspects", "--search", "2"), "nothing to search in aspects"),
     ],
 )
@@ -137,7 +137,7 @@ def test_without_interactions_the_encoder_is_adapted_to_the_texts(encoder, tmp_p
     assert main(words) == 0
     record = json.loads((out / "run.json").read_text())["steps"]["adaptation"]
     assert (out / "encoder").is_dir() == record["accepted"]
-    assert record["accepted"] == (record["figures"]["halves_found"] > record["figures"]["halves_found_before"])
+    assert record["accepted"] == (record["metrics"]["halves_found"] > record["metrics"]["halves_found_before"])
     assert main([*words, "--protocol", "next-item"]) == 1
     assert "--protocol needs --interactions" in capsys.readouterr().err
     assert main(["train", "--out", str(tmp_path / "other")]) == 1

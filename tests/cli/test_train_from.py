@@ -40,12 +40,12 @@ def test_a_run_starts_from_a_release_where_that_one_ended(interactions, encoder,
     only, still = ("--only", "user_tower"), (*TINY, "user_tower.epochs=1", "user_tower.learning_rate=1e-9")
     assert _train(interactions, encoder, second, *only, "--from", str(release), settings=still) == 0
     assert _train(interactions, encoder, anew, *only, settings=still) == 0
-    before, carried, without = (_figures(folder) for folder in (first, second, anew))
+    before, carried, without = (_metrics(folder) for folder in (first, second, anew))
     assert json.loads((second / "run.json").read_text())["from"]["same_split"]
     for name in ("ndcg_at_100", "log_likelihood"):
         assert carried[name] == pytest.approx(before[name], abs=1e-4)
     assert without["log_likelihood"] < before["log_likelihood"] - 1e-3
 
 
-def _figures(folder):
-    return json.loads((folder / "run.json").read_text())["steps"]["user_tower"]["figures"]
+def _metrics(folder):
+    return json.loads((folder / "run.json").read_text())["steps"]["user_tower"]["metrics"]

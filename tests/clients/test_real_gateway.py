@@ -11,6 +11,8 @@ import pytest
 from shortlist import Client
 from tests.support.running import ROOT, RunningGateway
 
+pytestmark = [pytest.mark.triton, pytest.mark.xdist_group("gateway")]
+
 QUERIES = ("good quality at a fair price", "a quiet film about the sea", "strong coffee in the morning")
 
 PLAIN_CLIENT = """
@@ -29,7 +31,6 @@ def expected(client: Client) -> list[list[str]]:
     return [[item.id for item in client.recommend(text, k=5).items] for text in QUERIES]
 
 
-@pytest.mark.triton
 def test_a_client_made_from_the_contract_with_plain_grpc_tools(
     gateway: RunningGateway, client: Client, tmp_path: Path
 ) -> None:
@@ -46,7 +47,6 @@ def test_a_client_made_from_the_contract_with_plain_grpc_tools(
     assert [json.loads(line) for line in done.stdout.splitlines()] == expected(client)
 
 
-@pytest.mark.triton
 @pytest.mark.skipif(shutil.which("npm") is None, reason="Node.js is not installed (make setup-system)")
 def test_the_node_client(gateway: RunningGateway, client: Client, node_client) -> None:
     for text, ids in zip(QUERIES, expected(client), strict=True):

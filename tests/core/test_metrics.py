@@ -125,8 +125,10 @@ def test_probabilities_are_held_against_what_happened():
     assert brier(told, happened) == pytest.approx((0.01 + 0.09 + 0.4225) / 4)
     curve = reliability(told, happened, 5)
     assert curve.count.tolist() == [1, 2, 0, 0, 1]
-    assert curve.told[1] == pytest.approx(0.325) and curve.happened[1] == 0.5
-    assert curve.expected_error == pytest.approx((0.1 + 2 * 0.175 + 0) / 4)
+    assert curve.predicted[1] == pytest.approx(0.325) and curve.observed[1] == 0.5
+    assert [curve.predicted[0], curve.observed[0], curve.predicted[4], curve.observed[4]] == pytest.approx(
+        [0.1, 0, 1, 1]
+    )
 
 
 def test_a_threshold_keeps_what_lies_at_or_above_it():

@@ -17,6 +17,7 @@ from domain.release_folder import (
     new_release_id,
     open_release,
     promote,
+    refused_releases,
     verify,
 )
 from tests.support.fakes_server import MANIFEST
@@ -91,7 +92,7 @@ def test_a_manifest_that_names_a_path_outside_the_release_is_refused(tmp_path, n
     (tmp_path / "outside").write_bytes(b"x")
     folder = make(tmp_path, extra_files=(name,))
     (folder / "link").symlink_to(tmp_path / "outside")
-    with pytest.raises(ReleaseRejected, match="no path inside the release"):
+    with pytest.raises(ReleaseRejected, match="not a path inside the release"):
         verify(open_release(folder))
 
 
@@ -101,9 +102,10 @@ def test_a_manifest_that_names_something_that_is_no_file_is_refused(tmp_path, na
         verify(open_release(make(tmp_path, extra_files=(name,))))
 
 
-def test_a_newer_schema_and_a_broken_manifest_are_refused_with_the_folder(tmp_path):
-    folder = make(tmp_path, schema_version=99)
-    with pytest.raises(ReleaseRejected, match="r1: the release has schema version 99"):
+@pytest.mark.parametrize("version", [3, 99])
+def test_another_schema_and_a_broken_manifest_are_refused_with_the_folder(tmp_path, version):
+    folder = make(tmp_path, schema_version=version)
+    with pytest.raises(ReleaseRejected, match=f"r1: the release has schema version {version}.*build the release again"):
         open_release(folder)
     (folder / layout.MANIFEST).write_bytes(b"\xff\xfe")
     with pytest.raises(ReleaseRejected, match=r"manifest\.json cannot be read"):
@@ -121,6 +123,7 @@ def test_releases_are_listed_oldest_first_without_links_unfinished_and_broken_on
     (tmp_path / "notes").mkdir()
     promote(tmp_path, ids[0])
     assert [one.manifest.release_id for one in list_releases(tmp_path)] == sorted(ids)
+    assert list(refused_releases(tmp_path)) == ["20260105-000000-e"]
     assert list_releases(tmp_path / "none") == ()
 
 

@@ -216,8 +216,9 @@ def test_a_cache_that_is_a_file(small_encoder, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("releases")
 def test_the_default_encoder_passes_its_gate(tmp_path):
-    """Exported anew, but for a run in which the sample's release had that done, as on a clean checkout."""
+    """Exported anew unless the sample's release had that done in this run, as on a clean checkout."""
     source, began = resolve_encoder(None), psutil.Process().create_time()
     usual = ROOT / ".cache" / "export"
     of_this_run = [path for path in usual.glob("*/record.json") if path.stat().st_mtime > began]

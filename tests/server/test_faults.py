@@ -7,15 +7,24 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from shortlist import Client, DegradationReason, Event, EventKind, HealthStatus, ShortlistCallError, Unavailable
-from tests.support.running import RunningGateway, shortlist, start_gateway
+from shortlist import (
+    Client,
+    DegradationReason,
+    Event,
+    EventKind,
+    HealthStatus,
+    ShortlistCallError,
+    Tls,
+    Unavailable,
+)
+from tests.conftest import Certificate
+from tests.support.running import RunningGateway, shortlist, start_gateway, until
 
 pytestmark = pytest.mark.triton
 
@@ -28,15 +37,6 @@ def children(gateway: RunningGateway) -> list[psutil.Process]:
 
 def child(gateway: RunningGateway, name: str) -> psutil.Process:
     return next(one for one in children(gateway) if name in " ".join(one.cmdline()[:1]) or name in one.name())
-
-
-def until(holds, seconds: float, what: str) -> float:
-    """Waits until something holds; returns how long it took."""
-    started = time.monotonic()
-    while not holds():
-        assert time.monotonic() - started < seconds, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
-    return time.monotonic() - started
 
 
 @pytest.fixture
@@ -139,11 +139,14 @@ class TestReleaseIsRefused:
         (release / name).write_bytes(content)
         assert f"{name} was changed" in self.refused(release, model_repository, tmp_path)
 
-    def test_newer_schema(self, releases: Path, model_repository: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("version", [3, 99])
+    def test_another_schema(self, releases: Path, model_repository: Path, tmp_path: Path, version: int) -> None:
         release = damaged_copy(releases, tmp_path)
         manifest = json.loads((release / "manifest.json").read_text())
-        (release / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 99}))
-        assert "schema version 99" in self.refused(release, model_repository, tmp_path)
+        (release / "manifest.json").write_text(json.dumps({**manifest, "schema_version": version}))
+        refused = self.refused(release, model_repository, tmp_path)
+        assert f"schema version {version}" in refused
+        assert "build the release again" in refused
 
     def test_no_such_release(self, model_repository: Path, tmp_path: Path) -> None:
         assert "release build" in self.refused(tmp_path / "nowhere", model_repository, tmp_path)
@@ -187,26 +190,17 @@ class TestAddresses:
 
 
 class TestTls:
-    def test_served_and_called_over_tls(
-        self, releases: Path, model_repository: Path, tmp_path: Path, certificate
-    ) -> None:
-        from shortlist import Tls
-
-        running = start_gateway(
-            tmp_path, "--releases", str(releases), "--model-repository", str(model_repository),
-            "--tls-certificate", str(certificate.certificate), "--tls-key", str(certificate.key),
-        )  # fmt: skip
-        try:
-            port = running.address.rsplit(":", 1)[1]
-            tls = Tls(root_certificates=certificate.certificate.read_bytes())
-            with Client(f"localhost:{port}", tls=tls, deadline_s=5) as client:
-                assert len(client.recommend("tea").items) == 10
-            with Client(running.address, deadline_s=2, retry=None) as plain, pytest.raises(Unavailable):
-                plain.recommend("tea")
-        finally:
-            running.stop()
+    @pytest.mark.xdist_group("gateway")
+    def test_served_and_called_over_tls(self, tls_gateway: RunningGateway, certificate: Certificate) -> None:
+        port = tls_gateway.address.rsplit(":", 1)[1]
+        tls = Tls(root_certificates=certificate.certificate.read_bytes())
+        with Client(f"localhost:{port}", tls=tls, deadline_s=5) as client:
+            assert len(client.recommend("tea").items) == 10
+        with Client(tls_gateway.address, deadline_s=2, retry=None) as plain, pytest.raises(Unavailable):
+            plain.recommend("tea")
 
 
+@pytest.mark.xdist_group("gateway")
 def test_second_release_is_built_and_served(gateway: RunningGateway, model_repository: Path, tmp_path: Path) -> None:
     """Another catalogue, the same encoder: the model version is shared, the answers are the new catalogue's."""
     items = tmp_path / "mine.csv"

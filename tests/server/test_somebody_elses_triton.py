@@ -60,7 +60,7 @@ def test_two_encoders_live_side_by_side_on_one_triton(
     second = serve(small_gateway, shorter, home / "models", tmp_path / "second")
     try:
         with Client(small_gateway.address, deadline_s=5) as one, Client(second.address, deadline_s=5) as other:
-            until = time.monotonic() + 4  # longer than either watch needs to notice and to mend
+            until = time.monotonic() + 4  # longer than either watch needs to notice and to reload
             while time.monotonic() < until:
                 assert one.recommend("word2").degradations == ()
                 assert other.recommend("word1").degradations == ()
@@ -71,7 +71,7 @@ def test_two_encoders_live_side_by_side_on_one_triton(
             assert other.recommend("word1").degradations == ()
     finally:
         assert second.stop() == 0
-    assert "encoder is away" not in small_gateway.text()[before:] + second.text()
+    assert "encoder is unavailable" not in small_gateway.text()[before:] + second.text()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,9 @@ def test_two_encoders_live_side_by_side_on_one_triton(
     [
         pytest.param(SHORTER, "has width 32, the release 16", id="another width"),
         pytest.param({"seed": 1}, "encodes the canary texts differently", id="other weights"),
-        pytest.param({"more_words": ["tea"]}, "cannot encode the canary texts", id="another vocabulary"),
+        pytest.param(
+            {"more_words": ["tea"]}, "the encoder in Triton cannot answer the canaries", id="another vocabulary"
+        ),
     ],
 )
 def test_a_triton_that_holds_another_model_is_refused(

@@ -13,19 +13,19 @@ import pytest
 
 from domain.event import Event as PastEvent
 from domain.event import EventKind as PastKind
-from domain.recommendation import RecommendQuery, StageTimes
+from domain.recommendation import RecommendQuery
 from server.deadline import Deadline
 from server.observability.metrics import Metrics
 from server.recommender import Recommender
-from server.release.live_release import ReleaseLoader
+from server.release.loader import ModelLoader, ReleaseLoader
+from server.trace import Trace
 from shortlist import Client, DegradationReason, Event, EventKind, RecallSource, ShortlistCallError
 from tests.conftest import TRITON_ENV
-from tests.server.test_faults import until
-from tests.support.running import RunningGateway, start_gateway
+from tests.support.running import RunningGateway, start_gateway, until
 from tests.support.torch_triton import TorchTriton
 from tests.support.trained import COUNT
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.xdist_group("workshop")]
 
 BOUGHT = ("item-03", "item-20", "item-31")
 
@@ -51,8 +51,9 @@ def client(learned_gateway) -> Iterator[Client]:
 async def by_torch(workshop, release, folder: Path, query: RecommendQuery):
     triton = TorchTriton(workshop.model, release.path / "models/encoder.onnx", np.arange(COUNT))
     with ThreadPoolExecutor(2) as workers:
-        live = await ReleaseLoader(triton, folder, workers, Metrics(), 0.3, shared=False).load(release)
-        answer = await Recommender(lambda: live, workers, 0.3).recommend(query, Deadline.after(30), StageTimes())
+        models = ModelLoader(triton, folder, workers, shared=False)
+        live = await ReleaseLoader(models, Metrics(), 0.3).load(release)
+        answer = await Recommender(lambda: live, workers, 0.3).recommend(query, Deadline.after(30), Trace())
         await live.encoder.batcher.aclose()
         return answer
 

@@ -17,19 +17,20 @@ from core.vectors import history_query
 from domain.errors import NothingToGoOn, ReleaseRejected
 from domain.event import Event, EventKind
 from domain.prompts import TextRole
-from domain.recommendation import DegradationReason, RecommendQuery, Source, StageTimes
+from domain.recommendation import DegradationReason, RecommendQuery, Source
 from server.deadline import Deadline
-from server.models.encoder_variant import EncoderChoice
+from server.models.encoder_variant import EncoderVariant
 from server.observability.metrics import Metrics
 from server.recommender import Recommender
-from server.release.live_release import ReleaseLoader
+from server.release.loader import ModelLoader, ReleaseLoader
+from server.trace import Trace
 from tests.support.torch_triton import TorchTriton
 from tests.support.trained import COUNT
-from training.collaborative.neighbours import NeighbourTable as TrainedTable
-from training.collaborative.popularity import Popularity
-from training.evaluation.pipeline_rows import HybridReader
-from training.ranking.blend import Hybrid, z_scores
-from training.ranking.sources import Recall
+from training.evaluation.pipeline_rows import BlendReader
+from training.ranking.blend import BlendScorer
+from training.ranking.sources import FittedSources
+
+pytestmark = pytest.mark.xdist_group("workshop")
 
 HISTORY = (
     Event("item-03", EventKind.BUY, 1_700_000_000.0),
@@ -48,18 +49,23 @@ class Served:
         self.recommender = Recommender(lambda: self.release, searchers, 0.3)
 
     async def ask(self, deadline_s=10.0, **query):
-        return await self.recommender.recommend(RecommendQuery(**query), Deadline.after(deadline_s), StageTimes())
+        return await self.recommender.recommend(RecommendQuery(**query), Deadline.after(deadline_s), Trace())
 
-    def without(self, **parts):
-        """The same release, but for these parts."""
-        self.release = replace(self.release, trained=replace(self.release.trained, **parts))
+    def without(self, *names, **parts):
+        """The same release, but without these sources, and with other models and other parts of its data."""
+        kept = tuple(source for source in self.release.sources if source.name not in names)
+        models = {name: parts.pop(name) for name in ("user_tower", "ranker") if name in parts}
+        if models.get("user_tower", self) is None:
+            kept = tuple(source for source in kept if source.name != "user_tower")
+        sources = replace(self.release.sources, sources=kept)
+        self.release = replace(self.release, data=replace(self.release.data, **parts), sources=sources, **models)
 
 
 @pytest.fixture
 async def served(workshop, trained_release, tmp_path):
     triton = TorchTriton(workshop.model, trained_release.path / "models/encoder.onnx", np.arange(COUNT))
     with ThreadPoolExecutor(2) as workers:
-        loader = ReleaseLoader(triton, tmp_path / "models", workers, Metrics(), 0.3, shared=False)
+        loader = ReleaseLoader(ModelLoader(triton, tmp_path / "models", workers, shared=False), Metrics(), 0.3)
         release = await loader.load(trained_release)
         yield Served(release, triton, workers)
         await release.encoder.batcher.aclose()
@@ -96,7 +102,7 @@ async def test_a_text_alone_is_answered_as_without_trained_parts(served):
     assert served.triton.asked[before:] == ["encoder"]
     assert sources(answer) == {Source.SEMANTIC_TEXT}
     assert {item.match_probability for item in answer.items} == {None}
-    served.without(neighbours=None, item_transitions=None, popularity=None, tower=None, ranker=None)
+    served.without("collaborative", "next_item", "popular", user_tower=None, ranker=None)
     assert (await served.ask(text="word3 word21")).items == answer.items
 
 
@@ -112,19 +118,20 @@ class TestBlendedWithoutARanker:
 
     async def test_the_order_is_that_of_training(self, served):
         weights = {"semantic_history": 1.0, "collaborative": 0.4, "popular": -0.2}
-        served.without(ranker=None, tower=None, blend=Blend(weights))
+        served.without(ranker=None, user_tower=None, blend=Blend(weights))
         answer = await served.ask(events=HISTORY, k=20)
-        index, trained = served.release.index, served.release.trained
-        query = history_query(index.vectors[[3, 20, 31]], served.release.mean)
-        chosen = trained.neighbours.sums(np.array([3, 20, 31]))
-        scores = {
-            "semantic_history": index.vectors @ query,
-            "collaborative": np.where(chosen > 0, chosen, -np.inf),
-            "popular": trained.popularity.log_prior,
-        }
-        expected = sum(
-            weight * z_scores(scores[name][None], np.ones(COUNT, bool))[0] for name, weight in weights.items()
-        )
+        data = served.release.data
+        table, prior = data.tables["collaborative"].table, data.tables["popular"].log_prior
+        together = np.zeros(COUNT)
+        for row in (3, 20, 31):
+            np.add.at(together, table.rows[row][table.rows[row] >= 0], table.weights[row][table.rows[row] >= 0])
+        cosines = data.index.vectors @ history_query(data.index.vectors[[3, 20, 31]], data.mean)
+        chosen = prior > prior.min()
+        expected = weights["semantic_history"] * (cosines - cosines[chosen].mean()) / cosines[chosen].std()
+        expected += weights["popular"] * (prior - prior[chosen].mean()) / prior[chosen].std()
+        some = together[chosen & (together > 0)]
+        filled = np.where(together > 0, together, some.min())
+        expected += weights["collaborative"] * (filled - some.mean()) / some.std()
         expected[[3, 20, 31]] = -np.inf
         best = np.argsort(-expected, kind="stable")[:20]
         assert [item.id for item in answer.items] == [f"item-{row:02}" for row in best]
@@ -132,13 +139,13 @@ class TestBlendedWithoutARanker:
         assert Source.COLLABORATIVE in sources(answer)
 
     async def test_one_source_can_have_the_whole_say(self, served):
-        served.without(ranker=None, tower=None, blend=Blend({"next_item": 1.0}))
+        served.without(ranker=None, user_tower=None, blend=Blend({"next_item": 1.0}))
         answer = await served.ask(events=HISTORY, k=3)
         assert {item.id for item in answer.items} == {"item-04", "item-21", "item-32"}
 
     async def test_a_short_history_has_weights_of_its_own(self, served):
         short = ShortBlend({"collaborative": 1.0}, len(HISTORY))
-        served.without(ranker=None, tower=None, blend=Blend({"collaborative": 1.0}))
+        served.without(ranker=None, user_tower=None, blend=Blend({"collaborative": 1.0}))
         expected = (await served.ask(events=HISTORY)).items
         for blend, same in ((Blend({"next_item": 1.0}, short=short), True), (Blend({"next_item": 1.0}), False)):
             served.without(blend=blend)
@@ -160,7 +167,7 @@ class TestBlendedWithoutARanker:
         assert answer.items[0].score <= 2 / 61
 
     async def test_without_the_source_that_counts_all_count_alike(self, served):
-        served.without(ranker=None, tower=None, blend=Blend({"user_tower": 1.0}))
+        served.without(ranker=None, user_tower=None, blend=Blend({"user_tower": 1.0}))
         answer = await served.ask(events=HISTORY)
         served.without(blend=Blend())
         assert (await served.ask(events=HISTORY)).items == answer.items
@@ -176,17 +183,16 @@ class TestToldAlone:
 
     @pytest.fixture
     def told(self, served):
-        served.without(blend=Blend({"collaborative": 1.0}, told=TOLD_BLEND))
+        served.without(blend=Blend({"collaborative": 1.0}, proxy=TOLD_BLEND))
         return served
 
     async def offline(self, served, blend):
         """The row that `shortlist evaluate` shows, over the parts of this release, by the release's own encoder."""
-        trained, index = served.release.trained, served.release.index
-        facts = replace(ItemFacts(COUNT), vectors=index.vectors, mean=served.release.mean)
-        tables = tuple(TrainedTable(one.rows, one.weights) for one in (trained.neighbours, trained.item_transitions))
-        recall = Recall.of(facts, tables, Popularity(trained.popularity.log_prior), None, LIST_LENGTHS)
+        data = served.release.data
+        facts = replace(ItemFacts(COUNT), vectors=data.index.vectors, mean=data.mean)
+        fitted = FittedSources.of(facts, data.tables, None, LIST_LENGTHS)
         query = await vector_of(served, TOLD_TEXT)
-        reader = HybridReader(Hybrid(recall, {}, np.ones(COUNT, bool), blend), lambda texts: query[None])
+        reader = BlendReader(BlendScorer(fitted, Blend(proxy=blend)), lambda texts: query[None])
         return reader.text_scores([TOLD_TEXT])[0]
 
     async def test_what_is_served_is_what_was_judged(self, told):
@@ -216,7 +222,7 @@ class TestToldAlone:
 
     async def test_every_source_recalls_and_says_why(self, told):
         query = await vector_of(told, TOLD_TEXT)
-        near = {f"item-{row:02}" for row in np.argsort(-(told.release.index.vectors @ query))[:4]}
+        near = {f"item-{row:02}" for row in np.argsort(-(told.release.data.index.vectors @ query))[:4]}
         answer = await told.ask(events=TOLD, k=COUNT, explain=True)
         assert sources(answer) >= {Source.SEMANTIC_HISTORY, Source.COLLABORATIVE, Source.POPULAR}
         for item in answer.items:
@@ -227,7 +233,7 @@ class TestToldAlone:
             assert item.explanation.because_of_item_id == ""
 
     async def test_a_source_without_weight_is_not_asked(self, told):
-        told.without(blend=Blend(told=replace(TOLD_BLEND, weights={"semantic_history": 1.0})))
+        told.without(blend=Blend(proxy=replace(TOLD_BLEND, weights={"semantic_history": 1.0})))
         assert sources(await told.ask(events=TOLD, k=5)) == {Source.SEMANTIC_HISTORY}
 
     async def test_what_is_excluded_stands_in_but_does_not_come_back(self, told):
@@ -268,13 +274,14 @@ class TestToldAlone:
 async def vector_of(served, text):
     """What the encoder makes of a told history."""
     encoder = served.release.encoder
-    tokens = await encoder.tokenize([text], StageTimes(), TextRole.QUERY)
-    return (await encoder.encode(tokens, Deadline.after(10), StageTimes()))[0]
+    tokens = await encoder.tokenize([text], Trace(), TextRole.QUERY)
+    return (await encoder.encode(tokens, Deadline.after(10), Trace()))[0]
 
 
 async def test_the_ranker_judges_as_many_popular_items_as_in_training(served):
     for count in (3, 1):
-        served.without(ranker=replace(served.release.trained.ranker, popular_count=count))
+        lengths = {**served.release.blend.list_lengths, "popular": count}
+        served.without(blend=replace(served.release.blend, list_lengths=lengths))
         answer = await served.ask(events=HISTORY, k=COUNT - len(HISTORY))
         found = [item.id for item in answer.items for view in item.provenance if view.source == Source.POPULAR]
         assert sorted(found) == ["item-00", "item-01", "item-02"][:count]
@@ -296,15 +303,13 @@ async def test_a_caller_of_whom_nothing_is_known_gets_what_is_popular(served, ev
     assert sources(answer) == {Source.POPULAR}
     assert [item.score for item in answer.items] == sorted((item.score for item in answer.items), reverse=True)
     assert answer.items[0].explanation.text == "It was chosen by many."
-    served.without(popularity=None)
+    served.without("popular")
     with pytest.raises(NothingToGoOn):
         await served.ask(events=events)
 
 
 async def test_a_threshold_keeps_weak_candidates_behind_what_is_popular(served):
-    served.without(
-        neighbours=None, item_transitions=None, tower=None, ranker=None, thresholds={"semantic_history": 2.0}
-    )
+    served.without("collaborative", "next_item", user_tower=None, ranker=None, thresholds={"semantic_history": 2.0})
     answer = await served.ask(events=HISTORY, k=COUNT)
     found = [item.provenance[0].source for item in answer.items]
     popular = found.count(Source.POPULAR)
@@ -312,7 +317,7 @@ async def test_a_threshold_keeps_weak_candidates_behind_what_is_popular(served):
     assert found == [Source.POPULAR] * popular + [Source.SEMANTIC_HISTORY] * (len(found) - popular)
     assert 0 < popular < len(found) == COUNT - 3
     served.without(thresholds={})
-    assert (await served.ask(events=HISTORY, k=5)).items[0].provenance[0].source is Source.SEMANTIC_HISTORY
+    assert (await served.ask(events=HISTORY, k=5)).items[0].provenance[0].source == Source.SEMANTIC_HISTORY
 
 
 class TestDegraded:
@@ -343,8 +348,8 @@ class TestDegraded:
         assert sources(answer) == {Source.SEMANTIC_TEXT}
         assert reasons(answer) == [REASONS.ENCODER_UNAVAILABLE]
         assert "student" in answer.degradations[0].detail
-        expected = served.release.trained.student.vector("word3 word21")
-        best = int(np.argmax(served.release.index.vectors @ expected))
+        expected = served.release.data.student.vector("word3 word21")
+        best = int(np.argmax(served.release.data.index.vectors @ expected))
         assert answer.items[0].id == f"item-{best:02}"
 
     async def test_without_student_and_shared_words_what_is_popular_is_better_than_an_error(self, served):
@@ -366,9 +371,9 @@ class TestDegraded:
         assert REASONS.USER_TOWER_UNAVAILABLE in reasons(answer)
         assert len(answer.items) == 10
 
-    async def test_a_model_that_is_held_is_not_asked(self, served):
-        for model in served.release.trained.models():
-            model.hold(RuntimeError("another model"))
+    async def test_a_suspended_model_is_not_asked(self, served):
+        for model in served.release.trained_models():
+            model.suspend(RuntimeError("another model"))
         before = len(served.triton.asked)
         answer = await served.ask(events=HISTORY)
         assert served.triton.asked[before:] == []
@@ -386,7 +391,7 @@ class TestDegraded:
 
 
 async def test_a_triton_with_other_weights_is_noticed(served):
-    (tower, ranker) = served.release.trained.models()
+    (tower, ranker) = served.release.trained_models()
     assert await tower.probe(5) is None
     assert await ranker.probe(5) is None
     with_others = served.triton.networks["ranker"]
@@ -422,7 +427,7 @@ async def test_a_plan_is_served_only_where_it_lies_beside_the_encoder(workshop, 
 
 async def load_with(triton, folder, repository, name):
     with ThreadPoolExecutor(2) as workers:
-        choice = EncoderChoice(name)
-        loader = ReleaseLoader(triton, repository, workers, Metrics(), 0.3, shared=False, choice=choice)
+        models = ModelLoader(triton, repository, workers, shared=False)
+        loader = ReleaseLoader(models, Metrics(), 0.3, EncoderVariant(name))
         release = await loader.load(folder)
         await release.encoder.batcher.aclose()

@@ -85,14 +85,55 @@ class FakeEncoder:
         return [ids[mask == 1].tolist() for batch in self.batches for ids, mask in zip(*batch, strict=True)]
 
 
+class FakeTriton:
+    """ModelServer that answers every inference with `answer`, an array or an error.
+
+    `calls` has what it was asked to do, without the inferences; `batches` the inputs of these. Errors in `errors` are
+    raised first, one an inference. `ready` are the versions that others have loaded.
+    """
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.errors = []
+        self.calls = []
+        self.configs = []
+        self.batches = []
+        self.ready = ()
+        self.live = True
+
+    async def infer(self, model, version, inputs, *, output, timeout_s):
+        self.batches.append(inputs)
+        if self.errors:
+            raise self.errors.pop(0)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def load(self, model, config_text, versions, timeout_s):
+        self.calls.append(("load", *versions))
+        self.configs.append(config_text)
+
+    async def unload(self, model):
+        self.calls.append(("unload",))
+
+    async def ready_versions(self, model):
+        return self.ready
+
+    async def wait_until_live(self, timeout_s):
+        self.calls.append(("wait",))
+
+    async def is_live(self):
+        return self.live
+
+
 class NotedBatches:
     """BatchObserver that keeps what it was told."""
 
     def __init__(self):
         self.sent = []
 
-    def batch_sent(self, row_count, real_token_count, padded_token_count):
-        self.sent.append((row_count, real_token_count, padded_token_count))
+    def batch_sent(self, text_count, real_token_count, padded_token_count):
+        self.sent.append((text_count, real_token_count, padded_token_count))
 
 
 class NotedCalls:

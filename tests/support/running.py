@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,19 @@ def start_gateway(folder: Path, *arguments: str, command: str = "up", **variable
     process.kill()
     process.wait()
     raise AssertionError(f"the gateway did not start:\n{output.read_text()}")
+
+
+def until(holds: Callable[[], bool], seconds: float, what: str) -> float:
+    """Waits until something holds and returns how long it took, in seconds.
+
+    Raises:
+        AssertionError: it did not hold in that time.
+    """
+    started = time.monotonic()
+    while not holds():
+        assert time.monotonic() - started < seconds, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+    return time.monotonic() - started
 
 
 def _environment(variables: dict[str, str]) -> dict[str, str]:

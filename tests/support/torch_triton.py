@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from domain.errors import EncoderUnavailable, ModelUnavailable
+from domain.errors import ModelUnavailable
 from export.parts.ranker import load_ranker
 from networks.storage import for_catalogue, load_user_tower
 from networks.user_tower_ensemble import UserTowerServing
@@ -31,6 +31,9 @@ class TorchTriton:
     async def wait_until_live(self, timeout_s):
         pass
 
+    async def is_live(self):
+        return True
+
     async def load(self, model, config_text, versions, timeout_s):
         self.configs[model] = config_text
 
@@ -40,15 +43,10 @@ class TorchTriton:
     async def ready_versions(self, model):
         return ()
 
-    async def encode(self, input_ids, attention_mask, *, version, timeout_s):
-        try:
-            await self._wait("encoder", timeout_s)
-        except ModelUnavailable as error:
-            raise EncoderUnavailable(str(error)) from error
-        return self.encoder.run(None, {"input_ids": input_ids, "attention_mask": attention_mask})[0]
-
     async def infer(self, model, version, inputs, *, output, timeout_s):
         await self._wait(model, timeout_s)
+        if model == "encoder":
+            return self.encoder.run([output], dict(inputs))[0]
         if model == "ranker":
             await self.open.wait()
         with torch.inference_mode():

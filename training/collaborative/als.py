@@ -22,7 +22,7 @@ _TRIED = (
 
 @dataclass(frozen=True)
 class AlsSettings:
-    """The factorisation's settings.
+    """Settings of the factorisation.
 
     Attributes:
         factors: width of user and item factors.
@@ -42,7 +42,7 @@ class AlsSettings:
 
 
 class Als:
-    """Item factors, and the exact least-squares user for any history."""
+    """Scorer with item factors; a history becomes the exact least-squares user."""
 
     def __init__(self, model: AlternatingLeastSquares, known: np.ndarray) -> None:
         """Takes the fitted library model and bool[n], items that occur in training."""
@@ -94,4 +94,4 @@ def choose_als(
     """Returns the settings with the best validation NDCG@100 among `settings.tried`."""
     settings = settings or AlsSettings()
     tried = [replace(settings, factors=f, regularisation=r, alpha=a) for f, r, a in settings.tried]
-    return best_setting(tried, lambda one: fit_als(histories, item_count, one), validation, progress)
+    return best_setting(tried, lambda setting: fit_als(histories, item_count, setting), validation, progress)

@@ -8,19 +8,19 @@ from scipy.linalg import lapack
 from scipy.sparse import csr_array, vstack
 
 from core.events import EventSequence
+from core.retrieval.item_neighbours import NeighbourTable
 from domain.progress import Progress
-from training.collaborative.neighbours import NeighbourTable
 from training.splits.split import EvalSet, interaction_matrix, met_matrix
 from training.splits.validation import best_on_scale
 
 
 @dataclass(frozen=True)
 class EaseSettings:
-    """How strongly weights are held back.
+    """Strength of the ridge, and size of the model.
 
     Attributes:
         regularisation: lambda of the ridge, in users.
-        impression_weight: what an item met but not chosen counts (see `EventSequence.weak`); 0 leaves them out.
+        impression_weight: weight of an impression (see `EventSequence.impressions`); 0 leaves them out.
         tried: lambdas that `choose_ease` compares; where the first or last is best, it goes on beyond.
         item_cap: items that take part, the most popular first; the dense inverse takes 4 item_cap^2 bytes twice.
     """
@@ -32,7 +32,7 @@ class EaseSettings:
 
 
 class Ease:
-    """Scores by B: score(j) = sum over the history's items i of B_ij."""
+    """Scorer by B: score(j) = sum over the history's items i of B_ij."""
 
     def __init__(self, rows: np.ndarray, weights: np.ndarray, item_count: int) -> None:
         """Takes int64[m] rows that take part, and float32[m, m] weights between them, zero on the diagonal."""
@@ -48,7 +48,7 @@ class Ease:
         return scores
 
     def table(self, count: int) -> NeighbourTable:
-        """Returns each item's `count` strongest neighbours by absolute weight; a negative one says what not to show."""
+        """Returns each item's `count` strongest neighbours by absolute weight; negative weights are kept."""
         width = max(1, min(count, len(self.rows) - 1))
         rows = np.full((self.item_count, width), -1, np.int32)
         kept = np.zeros((self.item_count, width), np.float32)
@@ -71,7 +71,7 @@ def fit_ease(
 ) -> Ease:
     """Solves B = I - P diag(1 / diag P), P = (X'X + lambda I)^-1, over the items that occur.
 
-    With side information its columns stand below X as if each were a user who likes items to a degree (Jeunen et al.
+    Columns of side information are appended to X as if each were a user who likes items to a degree (Jeunen et al.
     2020, "Closed-form models for collaborative filtering with side-information").
 
     Args:
@@ -79,7 +79,7 @@ def fit_ease(
         item_count: n.
         settings: of the ridge.
         side: float32[n, d], for example centred content vectors; each row is brought to unit length.
-        side_weight: what a unit of likeness in it counts, in users who like both.
+        side_weight: weight of a unit of similarity in it, in users who like both.
 
     Raises:
         ValueError: no history holds an item, or lambda is not above 0.
@@ -95,7 +95,7 @@ def fit_ease(
 
 
 def _side_rows(side: np.ndarray, weight: float) -> np.ndarray:
-    """Returns float32[d, m], whose inner products are the likenesses of float32[m, d] times the weight."""
+    """Returns float32[d, m], whose inner products are the similarities of float32[m, d] times the weight."""
     lengths = np.linalg.norm(side, axis=1, keepdims=True)
     scaled = np.sqrt(weight) * side / np.maximum(lengths, 1e-9)
     return np.ascontiguousarray(scaled.T, dtype=np.float32)
@@ -164,7 +164,7 @@ def choose_ease(
     return best_on_scale(
         settings.tried,
         lambda value: replace(settings, regularisation=value),
-        lambda one: fit_ease(histories, item_count, one),
+        lambda setting: fit_ease(histories, item_count, setting),
         validation,
         progress,
     )

@@ -1,23 +1,23 @@
 """ELSA: a factorised item-item model, X A A' - X, for catalogues too large for EASE's inverse (Vancura et al. 2022)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
+from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from core.events import EventSequence
 from domain.progress import Progress, SilentProgress
+from training.fit import FitPlan, Resume, TrainableModel, fit, gradient_steps
 from training.splits.split import EvalSet, interaction_matrix
-from training.splits.validation import validation_ndcg
+from training.splits.validation import ndcg_validation
 
 
 @dataclass(frozen=True)
 class ElsaSettings:
-    """How the factors are found.
+    """Width and training of the factors.
 
     Attributes:
         factors: width.
@@ -51,16 +51,24 @@ class Elsa:
         scores[:, ~self.known] = -np.inf
         return scores
 
-    def save(self, folder: Path) -> None:
-        """Writes `elsa.safetensors`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file({"factors": self.factors, "known": self.known}, folder / "elsa.safetensors")
 
-    @classmethod
-    def load(cls, folder: Path) -> "Elsa":
-        """Reads what `save` wrote."""
-        arrays = load_file(folder / "elsa.safetensors")
-        return cls(arrays["factors"], arrays["known"])
+class _Factors(nn.Module):
+    """The factors while they are trained."""
+
+    def __init__(self, item_count: int, width: int) -> None:
+        super().__init__()
+        self.factors = nn.Parameter(torch.randn(item_count, width) / width**0.5)
+
+    def loss(self, chosen: Tensor) -> Tensor:
+        """Returns the mean squared distance of float32[B, n] unit rows and those of their reconstruction."""
+        unit = normalize(self.factors, dim=1)
+        rebuilt = torch.relu(chosen @ unit @ unit.T - chosen)
+        return (normalize(chosen, dim=1) - normalize(rebuilt, dim=1)).square().sum(1).mean()
+
+    def unit_factors(self) -> np.ndarray:
+        """Returns a copy, float32[n, width], unit rows."""
+        unit: np.ndarray = normalize(self.factors.detach(), dim=1).numpy().copy()
+        return unit
 
 
 def fit_elsa(
@@ -78,32 +86,20 @@ def fit_elsa(
     torch.manual_seed(settings.seed)
     matrix = interaction_matrix(histories, item_count)
     known = np.asarray(matrix.sum(axis=0)) > 0
-    factors = torch.nn.Parameter(torch.randn(item_count, settings.factors) / settings.factors**0.5)
-    optimiser = torch.optim.NAdam([factors], lr=settings.learning_rate)
-    best, best_figure, since = Elsa(_unit(factors), known), -1.0, 0
-    for epoch in range(settings.epochs):
-        order = torch.randperm(matrix.shape[0]).numpy()
+    network = _Factors(item_count, settings.factors)
+    optimizer = torch.optim.NAdam(network.parameters(), lr=settings.learning_rate)
+
+    def losses(rng: np.random.Generator) -> Iterator[Tensor]:
+        order = rng.permutation(matrix.shape[0])
         for start in range(0, len(order), settings.batch_size):
-            x = torch.from_numpy(matrix[order[start : start + settings.batch_size]].toarray())
-            unit = normalize(factors, dim=1)
-            loss = (normalize(x, dim=1) - normalize(torch.relu(x @ unit @ unit.T - x), dim=1)).square().sum(1).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-        current = Elsa(_unit(factors), known)
-        if validation is None or not validation.cases:
-            best = current
-            continue
-        figure = validation_ndcg(current, validation)
-        progress.metric("elsa/validation_ndcg_at_100", epoch, figure)
-        since = 0 if figure > best_figure else since + 1
-        if since == 0:
-            best, best_figure = current, figure
-        if since >= settings.patience:
-            break
-    return best
+            chosen = torch.from_numpy(matrix[order[start : start + settings.batch_size]].toarray())
+            yield network.loss(chosen)
 
-
-def _unit(factors: torch.Tensor) -> np.ndarray:
-    found: np.ndarray = normalize(factors.detach(), dim=1).numpy().copy()
-    return found
+    trainable = TrainableModel(
+        network,
+        optimizer,
+        lambda rng: gradient_steps(optimizer, losses(rng)),
+        ndcg_validation(lambda: Elsa(network.unit_factors(), known), validation),
+    )
+    fit(trainable, FitPlan("elsa", settings.epochs, settings.patience), Resume(settings.seed), progress)
+    return Elsa(network.unit_factors(), known)

@@ -1,7 +1,7 @@
-"""Low-rank item-item weights beside EASE's: what ALS says of a history, as sums over its items.
+"""Low-rank item-item weights beside EASE's: ALS scores of a history as sums over its items.
 
-EASE knows which items go together, ALS in which tastes they lie; each finds what the other misses, and as sums over a
-history's items both fit into one neighbour table.
+EASE models pairs of items, ALS latent factors; they complement each other, and as sums over a history's items both fit
+into one neighbour table.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from training.collaborative.als import AlsSettings, fit_als
 from training.collaborative.ease import Ease
 from training.splits.split import interaction_matrix
 
-# Histories whose scores say how widely each of the two spreads.
+# Histories whose scores measure the spread of both.
 _SCALE_HISTORIES = 200
 _ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
 class LowRankWeights:
-    """W_ij = y_i' M^-1 y_j, never made whole.
+    """Factors of W_ij = y_i' M^-1 y_j, which is never materialised.
 
     Attributes:
         left: float32[m, f], y_i' M^-1.
@@ -57,15 +57,15 @@ def low_rank_weights(
 
 def add_low_rank(model: Ease, histories: Sequence[EventSequence], settings: AlsSettings, weight: float) -> None:
     """Adds low-rank weights to EASE's in their place, `weight` times as strong by the scores that they give."""
-    low = low_rank_weights(histories, model.rows, model.item_count, settings)
+    low_rank = low_rank_weights(histories, model.rows, model.item_count, settings)
     step = max(1, len(histories) // _SCALE_HISTORIES)
-    asked = interaction_matrix(histories[::step], model.item_count)[:, model.rows]
-    spreads = [_spread(asked @ model.weights), _spread((asked @ low.left) @ low.right.T)]
+    sample = interaction_matrix(histories[::step], model.item_count)[:, model.rows]
+    spreads = [_spread(sample @ model.weights), _spread((sample @ low_rank.left) @ low_rank.right.T)]
     if min(spreads) <= 0:
         return
-    scaled = low.right.T * np.float32(weight * spreads[0] / spreads[1])
+    scaled = low_rank.right.T * np.float32(weight * spreads[0] / spreads[1])
     for start in range(0, len(model.rows), _ROWS_AT_ONCE):
-        model.weights[start : start + _ROWS_AT_ONCE] += low.left[start : start + _ROWS_AT_ONCE] @ scaled
+        model.weights[start : start + _ROWS_AT_ONCE] += low_rank.left[start : start + _ROWS_AT_ONCE] @ scaled
     np.fill_diagonal(model.weights, 0)
 
 

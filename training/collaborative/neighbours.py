@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from core.events import EventSequence
+from core.retrieval.item_neighbours import NeighbourTable
 from domain.progress import Progress
 from training.splits.split import EvalSet, interaction_matrix
 from training.splits.validation import best_setting
@@ -15,11 +15,11 @@ from training.splits.validation import best_setting
 
 @dataclass(frozen=True)
 class ItemNeighboursSettings:
-    """How alike two items are, and how many neighbours each keeps.
+    """Settings of the similarity of items, and of the table.
 
     Attributes:
         count: neighbours kept by item.
-        shrinkage: added to the norms' product, so that few common users make little likeness.
+        shrinkage: added to the norms' product, so that few common users give little similarity.
         tried: (count, shrinkage) pairs that `choose_item_neighbours` compares.
     """
 
@@ -32,10 +32,10 @@ class ItemNeighboursSettings:
 
 @dataclass(frozen=True)
 class UserNeighboursSettings:
-    """How many alike users are asked.
+    """Settings of the neighbourhood of users.
 
     Attributes:
-        count: neighbours asked.
+        count: neighbours that vote.
         shrinkage: added to the norms' product.
         tried: (count, shrinkage) pairs that `choose_user_neighbours` compares.
     """
@@ -47,36 +47,25 @@ class UserNeighboursSettings:
     )
 
 
-class NeighbourTable:
-    """The strongest neighbours of each item: score(j) = sum over the history's items i of weight(i, j)."""
+class NeighbourScorer:
+    """Scorer by a neighbour table: score(j) = sum over the history's items i of weight(i, j)."""
 
-    def __init__(self, rows: np.ndarray, weights: np.ndarray) -> None:
-        """Takes int32[n, K] neighbours by item, -1 for none, strongest first, and float32[n, K] weights."""
-        self.rows = rows
-        self.weights = weights
+    def __init__(self, table: NeighbourTable) -> None:
+        """Takes each item's neighbours, strongest first."""
+        self.table = table
+        rows, weights = table.rows, table.weights
         kept = rows >= 0
         ends = np.concatenate(([0], np.cumsum(kept.sum(axis=1))))
         self._matrix = csr_array((weights[kept], rows[kept], ends), shape=(len(rows), len(rows)))
 
     def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
-        """Returns float32[B, n]; 0 for items that are nobody's neighbour."""
-        chosen = interaction_matrix(histories, len(self.rows))
+        """Returns float32[B, n]; 0 for items that are no item's neighbour."""
+        chosen = interaction_matrix(histories, len(self.table))
         return np.asarray((chosen @ self._matrix).toarray(), np.float32)
-
-    def save(self, folder: Path, name: str = "neighbours") -> None:
-        """Writes `NAME.npz` with `rows` and `weights`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / f"{name}.npz", rows=self.rows, weights=self.weights)
-
-    @classmethod
-    def load(cls, folder: Path, name: str = "neighbours") -> "NeighbourTable":
-        """Reads what `save` wrote."""
-        with np.load(folder / f"{name}.npz", allow_pickle=False) as arrays:
-            return cls(arrays["rows"], arrays["weights"])
 
 
 class UserNeighbours:
-    """Recommends what the users with the most similar histories chose."""
+    """Scorer by the choices of the users with the most similar histories."""
 
     def __init__(self, matrix: csr_array, settings: UserNeighboursSettings) -> None:
         """Takes float32[users, n], the training users' histories."""
@@ -85,15 +74,15 @@ class UserNeighbours:
         self._settings = settings
 
     def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
-        """Returns float32[B, n]: the neighbours' likenesses summed by item."""
+        """Returns float32[B, n]: the neighbours' similarities summed by item."""
         chosen = interaction_matrix(histories, self._matrix.shape[1])
         scale = np.outer(np.sqrt(chosen.sum(axis=1)), self._norms) + self._settings.shrinkage
-        likeness = (chosen @ self._matrix.T).toarray() / np.maximum(scale, 1e-9)
+        similarity = (chosen @ self._matrix.T).toarray() / np.maximum(scale, 1e-9)
         count = self._settings.count
-        if count < likeness.shape[1]:
-            edge = np.partition(likeness, -count, axis=1)[:, -count]
-            likeness[likeness < edge[:, None]] = 0
-        return np.asarray((csr_array(likeness) @ self._matrix).toarray(), np.float32)
+        if count < similarity.shape[1]:
+            edge = np.partition(similarity, -count, axis=1)[:, -count]
+            similarity[similarity < edge[:, None]] = 0
+        return np.asarray((csr_array(similarity) @ self._matrix).toarray(), np.float32)
 
 
 def fit_item_neighbours(
@@ -146,7 +135,11 @@ def choose_item_neighbours(
     """Returns the settings with the best validation NDCG@100 among `settings.tried`."""
     settings = settings or ItemNeighboursSettings()
     tried = [replace(settings, count=count, shrinkage=shrinkage) for count, shrinkage in settings.tried]
-    return best_setting(tried, lambda one: fit_item_neighbours(histories, item_count, one), validation, progress)
+
+    def build(candidate: ItemNeighboursSettings) -> NeighbourScorer:
+        return NeighbourScorer(fit_item_neighbours(histories, item_count, candidate))
+
+    return best_setting(tried, build, validation, progress)
 
 
 def choose_user_neighbours(
@@ -159,4 +152,6 @@ def choose_user_neighbours(
     """Returns the settings with the best validation NDCG@100 among `settings.tried`."""
     settings = settings or UserNeighboursSettings()
     tried = [replace(settings, count=count, shrinkage=shrinkage) for count, shrinkage in settings.tried]
-    return best_setting(tried, lambda one: fit_user_neighbours(histories, item_count, one), validation, progress)
+    return best_setting(
+        tried, lambda setting: fit_user_neighbours(histories, item_count, setting), validation, progress
+    )

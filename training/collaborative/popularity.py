@@ -1,8 +1,7 @@
-"""The popularity prior P(i): how often an item is chosen before anything is known of the user."""
+"""Popularity prior P(i): the probability of an item without knowledge of the user."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -11,10 +10,10 @@ from core.events import EventSequence
 
 @dataclass(frozen=True)
 class PopularitySettings:
-    """How counts become a prior.
+    """Settings of the prior.
 
     Attributes:
-        smoothing: pseudo-users that every item gets; above 0, so that log P(i) is finite for items nobody touched.
+        smoothing: pseudo-users that every item gets; above 0, so that log P(i) is finite for all items.
         half_life_s: an event this old counts half; 0 counts all alike.
     """
 
@@ -22,8 +21,8 @@ class PopularitySettings:
     half_life_s: float = 0.0
 
 
-class Popularity:
-    """P(i), the same for everybody. As a Scorer it is the row that every model has to beat."""
+class PopularityScorer:
+    """Scorer by P(i), the same for every user; the baseline that every model has to beat."""
 
     def __init__(self, log_prior: np.ndarray) -> None:
         """Takes float32[n], log P(i); exp of it sums to 1."""
@@ -33,20 +32,10 @@ class Popularity:
         """Returns float32[B, n]: log P(i) for each history alike."""
         return np.tile(self.log_prior, (len(histories), 1))
 
-    def save(self, folder: Path) -> None:
-        """Writes `popularity.npy`: float32[n], log P(i)."""
-        folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / "popularity.npy", self.log_prior)
-
-    @classmethod
-    def load(cls, folder: Path) -> "Popularity":
-        """Reads what `save` wrote."""
-        return cls(np.load(folder / "popularity.npy", allow_pickle=False))
-
 
 def fit_popularity(
     histories: Sequence[EventSequence], item_count: int, settings: PopularitySettings | None = None
-) -> Popularity:
+) -> PopularityScorer:
     """Counts users by item, each user once, adds the smoothing and normalises: P(i) = (c_i + s) / sum_j (c_j + s).
 
     With a half-life an event of age a counts 2^(-a / half-life); where a user met an item several times, the latest.
@@ -60,4 +49,4 @@ def fit_popularity(
             counts += weights
         else:
             counts[np.unique(history.rows)] += 1
-    return Popularity(np.log(counts / counts.sum()).astype(np.float32))
+    return PopularityScorer(np.log(counts / counts.sum()).astype(np.float32))

@@ -1,24 +1,23 @@
 """Matrix factorisation under a softmax over the whole catalogue (log-sum-exp loss); users are means of their items."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from core.events import EventSequence
 from domain.progress import Progress, SilentProgress
+from training.fit import FitPlan, Resume, TrainableModel, fit, gradient_steps
 from training.splits.split import EvalSet, interaction_matrix
-from training.splits.validation import validation_ndcg
+from training.splits.validation import ndcg_validation
 
 
 @dataclass(frozen=True)
 class SoftmaxMfSettings:
-    """How the factors are found.
+    """Width and training of the factors.
 
     Attributes:
         factors: width.
@@ -61,18 +60,6 @@ class SoftmaxMf:
         chosen = interaction_matrix(histories, len(self.bias))
         users = _averaged(chosen) @ self.inputs
         return np.asarray(users @ self.outputs.T + self.bias, dtype=np.float32)
-
-    def save(self, folder: Path) -> None:
-        """Writes `softmax_mf.safetensors`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        arrays = {"inputs": self.inputs, "outputs": self.outputs, "bias": self.bias}
-        save_file(arrays, folder / "softmax_mf.safetensors")
-
-    @classmethod
-    def load(cls, folder: Path) -> "SoftmaxMf":
-        """Reads what `save` wrote."""
-        arrays = load_file(folder / "softmax_mf.safetensors")
-        return cls(arrays["inputs"], arrays["outputs"], arrays["bias"])
 
 
 class _Factors(nn.Module):
@@ -118,32 +105,27 @@ def fit_softmax_mf(
     if not matrix.nnz:
         raise ValueError("no training history holds an item; the factorisation needs at least one interaction")
     factors = _Factors(torch.from_numpy(np.asarray(matrix.sum(axis=0), np.float32)), settings.factors)
-    optimiser = torch.optim.AdamW(factors.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    best, best_figure, since = factors.model(), -1.0, 0
-    for epoch in range(settings.epochs):
-        order = torch.randperm(matrix.shape[0]).numpy()
+    optimizer = torch.optim.AdamW(factors.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+
+    def losses(rng: np.random.Generator) -> Iterator[Tensor]:
+        order = rng.permutation(matrix.shape[0])
         for start in range(0, len(order), settings.batch_size):
             chosen = torch.from_numpy(matrix[order[start : start + settings.batch_size]].toarray())
-            optimiser.zero_grad()
-            factors.loss(chosen, settings.dropout).backward()
-            optimiser.step()
-        if validation is None or not validation.cases:
-            best = factors.model()
-            continue
-        current = factors.model()
-        figure = validation_ndcg(current, validation)
-        progress.metric("softmax_mf/validation_ndcg_at_100", epoch, figure)
-        since = 0 if figure > best_figure else since + 1
-        if since == 0:
-            best, best_figure = current, figure
-        if since >= settings.patience:
-            break
-    return best
+            yield factors.loss(chosen, settings.dropout)
+
+    trainable = TrainableModel(
+        factors,
+        optimizer,
+        lambda rng: gradient_steps(optimizer, losses(rng)),
+        ndcg_validation(factors.model, validation),
+    )
+    fit(trainable, FitPlan("softmax_mf", settings.epochs, settings.patience), Resume(settings.seed), progress)
+    return factors.model()
 
 
 def _averaged(chosen: csr_array) -> csr_array:
     """Returns each row divided by the root of its count."""
     counts = np.maximum(chosen.sum(axis=1), 1)
-    found = chosen.copy()
-    found.data = found.data / np.repeat(np.sqrt(counts), np.diff(found.indptr)).astype(np.float32)
-    return found
+    averaged = chosen.copy()
+    averaged.data = averaged.data / np.repeat(np.sqrt(counts), np.diff(averaged.indptr)).astype(np.float32)
+    return averaged

@@ -1,4 +1,4 @@
-"""What follows what: a directed item-item table from the order of events, for what a user does next."""
+"""Item transitions: a directed item-item table from the order of events, for the next item."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,17 +7,18 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from core.events import EventSequence
-from training.collaborative.neighbours import NeighbourTable, strongest_neighbours
+from core.retrieval.item_neighbours import NeighbourTable
+from training.collaborative.neighbours import strongest_neighbours
 
 
 @dataclass(frozen=True)
 class TransitionSettings:
-    """How succession becomes a weight.
+    """Settings of the table.
 
     Attributes:
         window: an event counts as following one at most this many places before it, by 1 / distance.
-        shrinkage: added to the norms' product, so that chance successions weigh little.
-        count: followers kept by item.
+        shrinkage: added to the norms' product, so that rare successions weigh little.
+        count: following items kept by item.
     """
 
     window: int = 5

@@ -1,4 +1,4 @@
-"""Parts of texts, so that a student learns short texts and half-told items too: what queries look like."""
+"""Fragments of texts as further training texts, so that a student also learns texts as short as queries."""
 
 import re
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def cut_fragments(texts: Sequence[str], per_text: float, seed: int) -> Fragments
         seed: the same seed, the same pieces.
     """
     rng = np.random.default_rng(seed)
-    found: list[str] = []
+    pieces: list[str] = []
     source: list[int] = []
     for place, text in enumerate(texts):
         count = int(per_text) + int(rng.random() < per_text % 1)
@@ -46,30 +46,30 @@ def cut_fragments(texts: Sequence[str], per_text: float, seed: int) -> Fragments
         for kind in range(count):
             piece = _piece(parts, words, kind % 3, rng)
             if piece and piece != text:
-                found.append(piece)
+                pieces.append(piece)
                 source.append(place)
-    return Fragments(tuple(found), np.asarray(source, np.int64))
+    return Fragments(tuple(pieces), np.asarray(source, np.int64))
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """Texts to distil from.
+class TextSample:
+    """Texts that a student is distilled from.
 
     Attributes:
         texts: whole texts, distinct, then fragments.
         whole_count: how many whole texts.
-        held: bool[len(texts)], to be left out of training: some whole texts and all fragments of these.
+        held_out: bool[len(texts)], to be left out of training: some whole texts and all fragments of these.
     """
 
     texts: list[str]
     whole_count: int
-    held: np.ndarray
+    held_out: np.ndarray
 
 
-def sample_material(
+def sample_texts(
     texts: Sequence[str], fragments_per_text: float, most_texts: int, held_out: float, seed: int
-) -> TrainingData:
-    """Draws what a student learns from, at most `most_texts` in all, and which share of it is held out.
+) -> TextSample:
+    """Draws texts and fragments, at most `most_texts` in all, and the share of them that is held out.
 
     Raises:
         EncoderNotUsable: no text has anything in it.
@@ -82,12 +82,12 @@ def sample_material(
     pieces = cut_fragments(distinct, fragments_per_text, seed)
     kept = np.sort(rng.permutation(len(pieces.texts))[: most_texts - len(distinct)])
     sources = np.concatenate([np.arange(len(distinct)), pieces.source[kept]])
-    held = sources < round(held_out * len(distinct))
-    return TrainingData(distinct + [pieces.texts[place] for place in kept], len(distinct), held)
+    is_held_out = sources < round(held_out * len(distinct))
+    return TextSample(distinct + [pieces.texts[place] for place in kept], len(distinct), is_held_out)
 
 
 def text_parts(text: str) -> list[str]:
-    """Returns title, attributes and sentences of a text, as far as its punctuation tells them apart."""
+    """Returns title, attributes and sentences of a text, as far as its punctuation separates them."""
     return [part.strip() for part in _JOINT.split(text) if part.strip(" .。")]
 
 
@@ -105,10 +105,10 @@ def _piece(parts: list[str], words: list[str], kind: int, rng: np.random.Generat
 
 
 def _words(text: str) -> list[str]:
-    """The words of a text, each with the space after it, so that joining a run gives the text back."""
+    """Returns the words of a text, each with the space after it, so that a joined run equals the text."""
     words: list[str] = []
-    for found in _WORD.finditer(text):
-        word = found.group()
+    for match in _WORD.finditer(text):
+        word = match.group()
         if len(word) <= _LONGEST_WORD:
             words.append(word + " ")
         else:

@@ -1,7 +1,7 @@
 """Distils an encoder into one with fewer of its layers: the same folder layout, so that export takes it unchanged.
 
-The kept layers start as the teacher's; then gradient steps on whole texts and fragments pull the student's vectors, and
-its ranking of neighbours, towards the teacher's. Word vectors stay the teacher's.
+The kept layers are initialised from the teacher's; gradient steps on whole texts and fragments then bring the student's
+vectors, and its ranking of neighbours, closer to the teacher's. Word vectors stay the teacher's.
 """
 
 import copy
@@ -17,9 +17,9 @@ from sentence_transformers import SentenceTransformer
 from core.text.tokenize import TextTokenizer
 from domain.errors import EncoderNotUsable, StorageError
 from domain.progress import Progress
-from training.distillation.fragments import sample_material
-from training.distillation.layer_training import LayerRun, TrainingSet, encode_tokens
-from training.distillation.likeness import Likeness, measure_likeness
+from training.distillation.fragments import sample_texts
+from training.distillation.layer_training import LayerRun, LayerStudentSettings, LayerTrainingSet, encode_tokens
+from training.distillation.similarity import TeacherSimilarity, measure_similarity
 from training.distillation.teacher_vectors import teacher_vectors
 from training.encoder.folder import load_encoder, prompts_of, tokenizer_file
 
@@ -28,56 +28,13 @@ _SAMPLE_SIZE = 64  # texts that the choice of layers looks at
 
 
 @dataclass(frozen=True)
-class LayerStudentSettings:
-    """How a student of fewer layers is distilled.
-
-    Attributes:
-        layer_count: layers kept; which is found out before training.
-        layers: which, by number from 0, if that is settled; empty if not.
-        max_tokens: texts are cut here while training, for teacher and student alike.
-        fragments_per_text: pieces cut from each text, to learn from beside the whole.
-        most_texts: whole texts and fragments in all; more are left out at random.
-        tokens_per_step: padded tokens in a batch of texts of like lengths.
-        most_rows: texts in a batch.
-        epochs: most passes over the texts.
-        time_budget_s: the longest that gradient steps go on, over all runs of a resumed training.
-        rate: of AdamW, at its highest; warmed up over 5 % and brought down to 0 by steps or time.
-        weight_decay: of AdamW.
-        held_out: share of the texts that figures are measured on, with their fragments.
-        validations: how often they are measured while training.
-        ranking_weight: of the ranking of neighbours beside 1 - cosine; 0 leaves it out.
-        temperature: of the similarities in it; the lower, the more the nearest count.
-        bank_size: texts among which neighbours are ranked, drawn anew each step.
-        bfloat16: multiply in it where the machine does so fast.
-    """
-
-    layer_count: int = 3
-    layers: tuple[int, ...] = ()
-    max_tokens: int = 96
-    fragments_per_text: float = 2.0
-    most_texts: int = 40_000
-    tokens_per_step: int = 2_048
-    most_rows: int = 64
-    epochs: int = 3
-    time_budget_s: float = 600.0
-    rate: float = 3e-4
-    weight_decay: float = 0.01
-    held_out: float = 0.04
-    validations: int = 6
-    ranking_weight: float = 1.0
-    temperature: float = 0.05
-    bank_size: int = 1_024
-    bfloat16: bool = True
-
-
-@dataclass(frozen=True)
 class LayerStudentResult:
-    """What came out.
+    """A distilled encoder of fewer layers.
 
     Attributes:
         folder: the student, a sentence-transformers folder.
         layers: the teacher's layers that it began with.
-        start: likeness on held-out texts before the first step.
+        start: similarity on held-out texts before the first step.
         final: of what was kept.
         step_count: gradient steps.
         seconds: of gradient steps, over all runs.
@@ -85,8 +42,8 @@ class LayerStudentResult:
 
     folder: Path
     layers: tuple[int, ...]
-    start: Likeness
-    final: Likeness
+    start: TeacherSimilarity
+    final: TeacherSimilarity
     step_count: int
     seconds: float
 
@@ -110,8 +67,8 @@ def train_layer_student(  # noqa: PLR0913 - the orchestrator's shape
         folder: the student is written here, complete or not at all; what was there is replaced.
         settings: None for the defaults.
         seed: of fragments, held-out share, order.
-        progress: told of steps and figures.
-        checkpoint: file from which a killed training goes on; None keeps none.
+        progress: hears of steps and metrics.
+        checkpoint: file from which a killed training continues; None keeps none.
         cache: folder that keeps the teacher's vectors; None keeps none.
 
     Raises:
@@ -123,12 +80,12 @@ def train_layer_student(  # noqa: PLR0913 - the orchestrator's shape
     teacher = load_encoder(teacher_folder).eval()
     _check_layers(len(_layers(teacher)), settings)
     tokenizer_path = tokenizer_file(teacher_folder)
-    lesson = _lesson(teacher, tokenizer_path, texts, settings, seed, progress, cache)
-    kept = choose_layers(teacher, lesson, settings)
+    data = _training_set(teacher, tokenizer_path, texts, settings, seed, progress, cache)
+    kept = choose_layers(teacher, data, settings)
     student = with_layers(teacher, kept)
     del teacher
-    progress.step(f"layer student: begins as the teacher's layers {', '.join(map(str, kept))}")
-    run = LayerRun(student, lesson, settings, seed, progress, checkpoint)
+    progress.step(f"layer student: initialised from the teacher's layers {', '.join(map(str, kept))}")
+    run = LayerRun(student, data, settings, seed, progress, checkpoint)
     start, final = run.train()
     _save(student, tokenizer_path, folder)
     if checkpoint is not None:
@@ -136,11 +93,13 @@ def train_layer_student(  # noqa: PLR0913 - the orchestrator's shape
     return LayerStudentResult(folder, kept, start, final, run.step_count, run.seconds)
 
 
-def choose_layers(teacher: SentenceTransformer, lesson: TrainingSet, settings: LayerStudentSettings) -> tuple[int, ...]:
-    """Returns which layers are kept: those asked for, else what is left after leaving out one after the other.
+def choose_layers(
+    teacher: SentenceTransformer, data: LayerTrainingSet, settings: LayerStudentSettings
+) -> tuple[int, ...]:
+    """Returns the layers to keep: those in the settings, else chosen by dropping one after the other.
 
-    Each time goes the layer without which a sample of texts stays nearest to the teacher's vectors. Measured on
-    all-MiniLM-L6-v2, three of six: 0, 4 and 5 have cosine .67 before any training where every second layer has .46.
+    Each time the layer is dropped without which a sample of texts stays nearest to the teacher's vectors. Measured on
+    all-MiniLM-L6-v2, three of six: layers 0, 4 and 5 have cosine .67 before any training, every second layer .46.
 
     Raises:
         EncoderNotUsable: there are no such layers.
@@ -149,12 +108,12 @@ def choose_layers(teacher: SentenceTransformer, lesson: TrainingSet, settings: L
     _check_layers(count, settings)
     if settings.layers:
         return settings.layers
-    sample = range(min(len(lesson.token_ids), _SAMPLE_SIZE))
-    token_ids, targets = [lesson.token_ids[place] for place in sample], lesson.targets[: len(sample)]
+    sample = range(min(len(data.token_ids), _SAMPLE_SIZE))
+    token_ids, targets = [data.token_ids[place] for place in sample], data.targets[: len(sample)]
 
     def nearness(kept: tuple[int, ...]) -> float:
         vectors = encode_tokens(with_layers(teacher, kept), token_ids, _ENCODE_TOKENS)
-        return measure_likeness(vectors, targets).cosine
+        return measure_similarity(vectors, targets).cosine
 
     kept = tuple(range(count))
     while len(kept) > settings.layer_count:
@@ -174,7 +133,7 @@ def _check_layers(count: int, settings: LayerStudentSettings) -> None:
 
 
 def with_layers(teacher: SentenceTransformer, kept: Sequence[int]) -> SentenceTransformer:
-    """Returns a copy of the encoder with only these of its layers."""
+    """Returns a copy of the encoder with these layers only."""
     student = copy.deepcopy(teacher)
     layers = _layers(student)
     remaining = [layers[number] for number in kept]
@@ -196,18 +155,18 @@ def _layers(model: SentenceTransformer) -> torch.nn.ModuleList:
     inner = _transformer(model)
     for path in ("encoder.layer", "transformer.layer", "layers"):
         try:
-            found = inner.get_submodule(path)
+            layers_found = inner.get_submodule(path)
         except AttributeError:
             continue
-        if isinstance(found, torch.nn.ModuleList):
-            return found
+        if isinstance(layers_found, torch.nn.ModuleList):
+            return layers_found
     raise EncoderNotUsable(
         f"{type(inner).__name__} has no list of layers known here; supported: BERT and its relatives, for example "
         "RoBERTa, MPNet, DistilBERT, ModernBERT"
     )
 
 
-def _lesson(  # noqa: PLR0913, PLR0917 - one caller
+def _training_set(  # noqa: PLR0913, PLR0917 - one caller
     teacher: SentenceTransformer,
     tokenizer_path: Path,
     texts: Sequence[str],
@@ -215,8 +174,8 @@ def _lesson(  # noqa: PLR0913, PLR0917 - one caller
     seed: int,
     progress: Progress,
     cache: Path | None,
-) -> TrainingSet:
-    data = sample_material(texts, settings.fragments_per_text, settings.most_texts, settings.held_out, seed)
+) -> LayerTrainingSet:
+    sample = sample_texts(texts, settings.fragments_per_text, settings.most_texts, settings.held_out, seed)
     tokenizer, prompt = TextTokenizer(tokenizer_path, settings.max_tokens), prompts_of(teacher).passage
 
     def read(some: Sequence[str]) -> list[np.ndarray]:
@@ -225,8 +184,8 @@ def _lesson(  # noqa: PLR0913, PLR0917 - one caller
     def encode(some: Sequence[str]) -> np.ndarray:
         return encode_tokens(teacher, read(some), _ENCODE_TOKENS)
 
-    targets = teacher_vectors(encode, data.texts, cache, progress)
-    return TrainingSet(read(data.texts), targets, data.held)
+    targets = teacher_vectors(encode, sample.texts, cache, progress)
+    return LayerTrainingSet(read(sample.texts), targets, sample.held_out)
 
 
 def _save(student: SentenceTransformer, tokenizer_path: Path, folder: Path) -> None:
@@ -234,7 +193,7 @@ def _save(student: SentenceTransformer, tokenizer_path: Path, folder: Path) -> N
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
         student.float().save(str(unfinished), create_model_card=False)
-        # The teacher's own file, byte for byte: what a library writes anew may cut or pad otherwise.
+        # The teacher's own file, byte for byte: a file that a library writes may cut or pad otherwise.
         written = sorted(unfinished.glob("tokenizer.json")) or sorted(unfinished.glob("*/tokenizer.json"))
         shutil.copyfile(tokenizer_path, written[0])
         shutil.rmtree(folder, ignore_errors=True)

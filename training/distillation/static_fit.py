@@ -1,67 +1,153 @@
-"""The arithmetic of a static student: token vectors by ridge regression, then by the ranking of neighbours."""
+"""Fits the table of a static student: ridge regression, then gradient steps on the ranking of neighbours."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from training.distillation.loss import distillation_loss
-
-if TYPE_CHECKING:
-    from training.distillation.static_student import StaticStudentSettings
+from domain.progress import Progress
+from training.distillation.loss import TeacherTargets
+from training.distillation.similarity import TeacherSimilarity, measure_similarity
+from training.distillation.token_bags import Bags, embed_bags
 
 _CONSTANT_RIDGE = 1e-3
 _TOLERANCE = 1e-7
 
 
 @dataclass(frozen=True)
-class Bags:
-    """Texts as weighted bags of tokens.
+class StaticStudentSettings:
+    """Settings of the distillation into a static student.
 
     Attributes:
-        matrix: float32[n, u + 1], w_t / (sum w)^p at the column of each token that occurs anywhere, and a last column
-            of ones for the constant. Times the stacked vectors e_t and c it gives the texts' vectors before scaling.
-        tokens: int64[u], the token id of each column but the last.
+        max_tokens: longer texts are cut.
+        fragments_per_text: pieces cut from each text, to learn from beside the whole.
+        most_texts: whole texts and fragments in all; more are left out at random.
+        most_prior_tokens: tokens that the teacher encodes by themselves: those of the texts first, then by number.
+        rarity: a of w_t = a / (a + share of token t), after Arora et al. 2017; frequent tokens count less.
+        length_power: p of `core.text.static_encoder`.
+        ridge: weight of a token's start against the texts.
+        solver_steps: most steps of the regression's solver.
+        held_out: share of the texts that metrics are measured on, with their fragments.
+        epochs: most passes of the ranking stage; 0 leaves it out.
+        patience: passes without a better held-out figure before it stops.
+        rate: of the ranking stage's Adam.
+        batch_size: texts in one of its steps.
+        ranking_weight: of the ranking of neighbours beside 1 - cosine; 0 leaves it out.
+        temperature: of the similarities in it; the lower, the more the nearest count.
+        bank_size: texts among which neighbours are ranked, drawn anew each step.
     """
 
-    matrix: csr_array
-    tokens: np.ndarray
+    max_tokens: int = 256
+    fragments_per_text: float = 3.0
+    most_texts: int = 60_000
+    most_prior_tokens: int = 60_000
+    rarity: float = 1e-3
+    length_power: float = 0.5
+    ridge: float = 0.3
+    solver_steps: int = 20
+    held_out: float = 0.05
+    epochs: int = 5
+    patience: int = 1
+    rate: float = 1e-3
+    batch_size: int = 256
+    ranking_weight: float = 1.0
+    temperature: float = 0.05
+    bank_size: int = 1_024
 
-    def take(self, places: np.ndarray) -> "Bags":
-        """Returns the bags of some texts, columns as they are."""
-        return Bags(self.matrix[places], self.tokens)
+
+@dataclass(frozen=True)
+class StaticStudentResult:
+    """Similarity to the teacher on held-out texts, before the final table was fitted to all of them.
+
+    Attributes:
+        prior: the teacher's vectors of single tokens alone.
+        ridge: after the regression.
+        final: after the ranking stage; as `ridge` where that was no better.
+        ranking_epochs: passes of it that were kept.
+        text_count: whole texts learned from.
+        fragment_count: fragments learned from.
+    """
+
+    prior: TeacherSimilarity
+    ridge: TeacherSimilarity
+    final: TeacherSimilarity
+    ranking_epochs: int
+    text_count: int
+    fragment_count: int
 
 
-def make_bags(token_ids: Sequence[np.ndarray], weights: np.ndarray, length_power: float) -> Bags:
-    """Counts tokens by text.
+@dataclass(frozen=True)
+class StaticTrainingSet:
+    """Texts with the teacher's vectors.
+
+    Attributes:
+        bags: of all texts.
+        targets: float32[n, d], the teacher's vectors.
+        held_out: bool[n], left out of training at first, to measure on.
+        whole_count: whole texts among them; the rest are fragments.
+    """
+
+    bags: Bags
+    targets: np.ndarray
+    held_out: np.ndarray
+    whole_count: int
+
+
+def fit_table(
+    data: StaticTrainingSet,
+    start: np.ndarray,
+    settings: StaticStudentSettings,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> tuple[np.ndarray, StaticStudentResult]:
+    """Finds on held-out texts how many ranking passes help, then fits to all texts with as many.
 
     Args:
-        token_ids: int64[L_i] each.
-        weights: float32[v], 0 for tokens that are left out.
-        length_power: p of `core.text.static_encoder`.
+        data: texts and the teacher's vectors.
+        start: float32[u + 1, d], the table to begin with.
+        settings: of the distillation.
+        rng: of the order of steps.
+        progress: hears of the curves.
+
+    Returns:
+        The table, float32[u + 1, d], and its similarity to the teacher on held-out texts.
     """
-    telling = [ids[weights[ids] > 0] for ids in token_ids]
-    flat = np.concatenate([*telling, np.empty(0, np.int64)])
-    tokens, columns = np.unique(flat, return_inverse=True)
-    values = np.concatenate(
-        [weights[ids] / weights[ids].sum() ** length_power for ids in telling] + [np.empty(0, np.float32)]
-    )
-    n, u = len(telling), len(tokens)
-    rows = np.repeat(np.arange(n), [len(ids) for ids in telling])
-    values = np.concatenate([values, np.ones(n)]).astype(np.float32)
-    rows, columns = np.concatenate([rows, np.arange(n)]), np.concatenate([columns, np.full(n, u)])
-    matrix = csr_array((values, (rows, columns)), shape=(n, u + 1))
-    matrix.sum_duplicates()
-    return Bags(matrix, tokens)
+    used, held_out = np.flatnonzero(~data.held_out), np.flatnonzero(data.held_out)
+
+    def similarity(table: np.ndarray) -> TeacherSimilarity:
+        return measure_similarity(embed_bags(data.bags.take(held_out), table), data.targets[held_out])
+
+    prior = similarity(start)
+    bags, targets = data.bags.take(used), data.targets[used]
+    table = solve_ridge(bags, targets, start, settings.ridge, settings.solver_steps)
+    ridge = best = similarity(table)
+    progress.step(f"static student: held-out cosine {prior.cosine:.4f} -> {ridge.cosine:.4f} by regression")
+    fit, kept = RankingFit(bags, targets, table, settings), 0
+    for epoch in range(1, settings.epochs + 1 if len(held_out) else 1):
+        loss = fit.run_epoch(rng)
+        now = similarity(fit.table)
+        progress.metric("static_student/loss", epoch, loss)
+        progress.metric("static_student/held_out_overlap_at_10", epoch, now.overlap_at_10)
+        if now.overlap_at_10 > best.overlap_at_10:
+            best, kept, table = now, epoch, fit.table
+        elif epoch - kept >= settings.patience:
+            break
+    if len(held_out):
+        table = solve_ridge(data.bags, data.targets, start, settings.ridge, settings.solver_steps)
+        fit = RankingFit(data.bags, data.targets, table, settings)
+        for _ in range(kept):
+            fit.run_epoch(rng)
+        table = fit.table
+    fragment_count = len(data.held_out) - data.whole_count
+    result = StaticStudentResult(prior, ridge, best, kept, data.whole_count, fragment_count)
+    return table, result
 
 
 def solve_ridge(bags: Bags, targets: np.ndarray, start: np.ndarray, ridge: float, most_steps: int) -> np.ndarray:
     """Returns argmin_E |X E - Y|^2 + ridge |E - start|^2, by conjugate gradients with a diagonal preconditioner.
 
-    Where texts say little about a token, it keeps its start. The constant is all but free.
+    A token that occurs in few texts stays near its start. The constant is hardly penalised.
 
     Args:
         bags: X.
@@ -92,30 +178,24 @@ def solve_ridge(bags: Bags, targets: np.ndarray, start: np.ndarray, ridge: float
     return np.asarray(start + moved, np.float32)
 
 
-def embed_bags(bags: Bags, table: np.ndarray) -> np.ndarray:
-    """Returns float32[n, d], unit: what the table makes of the texts."""
-    vectors = bags.matrix @ table
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6), np.float32)
-
-
 class RankingFit:
-    """Token vectors moved by gradient steps, from where the regression left them."""
+    """Gradient steps on token vectors, starting from the regression."""
 
-    def __init__(self, bags: Bags, targets: np.ndarray, table: np.ndarray, settings: "StaticStudentSettings") -> None:
+    def __init__(self, bags: Bags, targets: np.ndarray, table: np.ndarray, settings: StaticStudentSettings) -> None:
         """Takes X, the teacher's vectors float32[n, d], and the table float32[u + 1, d] to begin from."""
-        self._matrix, self._settings = bags.matrix, settings
-        self._targets = torch.from_numpy(targets)
+        self._matrix, self._settings, self._count = bags.matrix, settings, len(targets)
+        self._targets = TeacherTargets(torch.from_numpy(targets), np.arange(len(targets)), settings)
         self._table = torch.from_numpy(table.copy()).requires_grad_()
         self._adam = torch.optim.Adam([self._table], lr=settings.rate)
 
     @property
     def table(self) -> np.ndarray:
-        """float32[u + 1, d], as it stands."""
+        """float32[u + 1, d], the present table."""
         return np.array(self._table.detach().numpy())
 
     def run_epoch(self, rng: np.random.Generator) -> float:
         """Goes through the texts once in random order; returns the mean loss."""
-        order = rng.permutation(len(self._targets))
+        order = rng.permutation(self._count)
         losses = [
             self._step(order[at : at + self._settings.batch_size], rng)
             for at in range(0, len(order), self._settings.batch_size)
@@ -123,15 +203,8 @@ class RankingFit:
         return float(np.mean(losses))
 
     def _step(self, places: np.ndarray, rng: np.random.Generator) -> float:
-        bank = rng.choice(len(self._targets), min(self._settings.bank_size, len(self._targets)), replace=False)
         vectors = torch.nn.functional.normalize(_bag_sums(self._matrix[places], self._table), dim=1)
-        loss = distillation_loss(
-            vectors,
-            self._targets[places],
-            self._targets[bank],
-            ranking_weight=self._settings.ranking_weight,
-            temperature=self._settings.temperature,
-        )
+        loss = self._targets.loss(vectors, places, rng)
         self._adam.zero_grad()
         loss.backward()
         self._adam.step()

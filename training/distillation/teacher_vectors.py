@@ -1,4 +1,4 @@
-"""The teacher's vectors of many texts, computed once and kept, so that a killed run goes on where it was."""
+"""Teacher's vectors of many texts, computed once and cached, so that a killed run continues."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -22,10 +22,10 @@ def teacher_vectors(encode: Encode, texts: Sequence[str], cache: Path | None, pr
         encode: texts to float32[n, d].
         texts: what to encode.
         cache: folder that keeps finished pieces, one for each teacher; None keeps none.
-        progress: told how far it is.
+        progress: hears how far it is.
 
     Raises:
-        EncoderNotUsable: the teacher answers something that is no finite vector for each text.
+        EncoderNotUsable: the teacher does not return a finite vector for each text.
         StorageError: a piece can't be written.
     """
     pieces = []
@@ -48,11 +48,11 @@ def _unit(vectors: np.ndarray, count: int) -> np.ndarray:
     vectors = np.asarray(vectors, np.float32)
     if vectors.ndim != 2 or len(vectors) != count:
         raise EncoderNotUsable(
-            f"the teacher answers shape {list(vectors.shape)} to {count} texts, expected [{count}, d]"
+            f"the teacher returned shape {list(vectors.shape)} for {count} texts, expected [{count}, d]"
         )
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(vectors).all() or (norms < 1e-6).any():
-        raise EncoderNotUsable("the teacher answers a vector that is zero or not finite; it can't teach")
+        raise EncoderNotUsable("the teacher returned a vector that is zero or not finite")
     return np.asarray(vectors / norms)
 
 

@@ -1,4 +1,4 @@
-"""Is a fine-tuned transformer better below the map? Judged on items that neither saw, each with a map of its own."""
+"""Acceptance of a fine-tuned transformer: compared with the base on held-out items, each below its own projection."""
 
 import dataclasses
 import tempfile
@@ -12,12 +12,13 @@ from sentence_transformers import SentenceTransformer
 
 from domain.progress import Progress
 from domain.text import TextTemplate
-from training.encoder.cold_folds import ColdFigures, ColdFold, cold_folds
+from training.encoder.cold_folds import ColdFold, ColdMetrics, cold_folds
 from training.encoder.contrastive import ContrastiveSettings, fine_tune
 from training.encoder.folder import prompts_of
 from training.encoder.pairs import PairSource
-from training.encoder.text_projection import ItemTexts, MapShape, ProjectionChoice, TextMapFit
+from training.encoder.text_projection import ItemTexts, ProjectionChoice, ProjectionFit, ProjectionShape
 from training.encoder.trainer import TuningRun
+from training.processes import process_count
 
 _BATCH_SIZE = 64
 _HELD_SHARE = 0.1
@@ -25,26 +26,26 @@ _HELD_SHARE = 0.1
 
 @dataclass(frozen=True)
 class ProjectionInputs:
-    """What maps are fitted on.
+    """Texts and settings that projections are fitted with.
 
     Attributes:
         texts: of all items.
         seen: bool[n], items whose texts may be learned from.
-        shape: of the maps.
+        shape: of the projections.
         seed: of decompositions and folds.
     """
 
     texts: ItemTexts
     seen: np.ndarray
-    shape: MapShape
+    shape: ProjectionShape
     seed: int
 
-    def fit(self, consumed: csr_array, held: np.ndarray | None = None) -> TextMapFit:
-        """Prepares fits to float[users, n], as if the held items, int64[C], did not exist."""
+    def fit(self, consumed: csr_array, held_out: np.ndarray | None = None) -> ProjectionFit:
+        """Prepares fits to float[users, n]; the held-out items, int64[C], are left out of texts and interactions."""
         seen = self.seen.copy()
-        if held is not None:
-            seen[held] = False
-        return TextMapFit(self.texts, consumed, seen, self.shape, self.seed)
+        if held_out is not None:
+            seen[held_out] = False
+        return ProjectionFit(self.texts, consumed, seen, self.shape, self.seed)
 
     def with_vectors(self, vectors: np.ndarray) -> "ProjectionInputs":
         """Returns the same with another base encoder's vectors."""
@@ -52,14 +53,14 @@ class ProjectionInputs:
 
 
 @dataclass(frozen=True)
-class Tuning:
-    """The question and its settings.
+class ComparisonInputs:
+    """Data and settings of a comparison.
 
     Attributes:
         words: the items' texts.
         titles: the items' titles; empty for the first part of each text.
-        zero_shot: float32[n, d], unit: of the encoder that has to be beaten in the end.
-        choice: of the map's settings.
+        zero_shot: float32[n, d], unit: vectors of the encoder that has to be beaten in the end.
+        choice: settings of the projection.
         settings: of the fine-tuning.
         work: folder of checkpoints; None for a temporary one.
     """
@@ -73,85 +74,91 @@ class Tuning:
 
 
 @dataclass(frozen=True)
-class TuningVerdict:
-    """The answer.
+class EncoderComparison:
+    """Metrics on the items that the fine-tuning did not see.
 
     Attributes:
         model: the fine-tuned base.
-        ground: with its vectors of all items.
-        zero_shot: of the encoder to beat, on the items that the fine-tuning did not see.
-        before: of the map on the base encoder, on the items that the fine-tuning did not see.
-        after: of the map on the fine-tuned one.
+        inputs: of projections, with its vectors of all items.
+        zero_shot: of the encoder to beat.
+        before: of the projection on the base encoder.
+        after: of the projection on the fine-tuned one.
     """
 
     model: SentenceTransformer
-    ground: ProjectionInputs
-    zero_shot: ColdFigures
-    before: ColdFigures
-    after: ColdFigures
+    inputs: ProjectionInputs
+    zero_shot: ColdMetrics
+    before: ColdMetrics
+    after: ColdMetrics
 
 
-def tune_base(
-    model: SentenceTransformer, ground: ProjectionInputs, consumed: csr_array, tuning: Tuning, progress: Progress
-) -> TuningVerdict | None:
-    """Fine-tunes without a tenth of the items and judges by these; None where nothing can be held out.
+def compare_fine_tuned(
+    model: SentenceTransformer,
+    inputs: ProjectionInputs,
+    consumed: csr_array,
+    fine_tuning: ComparisonInputs,
+    progress: Progress,
+) -> EncoderComparison | None:
+    """Fine-tunes without a tenth of the items and evaluates on these; None where nothing can be held out.
 
     Args:
         model: the base encoder.
-        ground: of the maps, with the base encoder's vectors.
+        inputs: of projections, with the base encoder's vectors.
         consumed: float32[users, n], of training.
-        tuning: how.
-        progress: hears of it.
+        fine_tuning: data and settings.
+        progress: hears of metrics.
     """
-    folds = cold_folds(consumed, ground.texts.told, 1, ground.seed + 1, _HELD_SHARE)
+    folds = cold_folds(consumed, inputs.texts.has_text, 1, inputs.seed + 1, _HELD_SHARE)
     if not folds or not folds[0].cases.shape[0]:
         return None
     fold = folds[0]
-    titles = tuning.titles or first_parts(tuning.words)
-    source = PairSource(tuning.words, titles, ground.texts.vectors, fold.consumed, prompts_of(model))
+    titles = fine_tuning.titles or first_parts(fine_tuning.words)
+    source = PairSource(fine_tuning.words, titles, inputs.texts.vectors, fold.consumed, prompts_of(model))
 
-    def judge(candidate: SentenceTransformer) -> float:
-        vectors = encode_texts(candidate, tuning.words, only=_asked(fold))
-        return _figures(ground.with_vectors(vectors), fold, tuning.choice).ndcg_at_100
+    def evaluate(candidate: SentenceTransformer) -> float:
+        vectors = encode_texts(candidate, fine_tuning.words, only=_evaluated_items(fold))
+        return _metrics(inputs.with_vectors(vectors), fold, fine_tuning.choice).ndcg_at_100
 
     with tempfile.TemporaryDirectory() as temporary:
-        run = TuningRun(tuning.work or Path(temporary), ground.seed, progress)
-        tuned = fine_tune(model, source, judge, tuning.settings, run)
-    vectors = encode_texts(tuned.model, tuning.words)
-    verdict = TuningVerdict(
-        tuned.model,
-        ground.with_vectors(vectors),
-        fold.figures(tuning.zero_shot),
-        _figures(ground, fold, tuning.choice),
-        _figures(ground.with_vectors(vectors), fold, tuning.choice),
+        run = TuningRun(fine_tuning.work or Path(temporary), inputs.seed, progress)
+        result = fine_tune(model, source, evaluate, fine_tuning.settings, run)
+    vectors = encode_texts(result.model, fine_tuning.words)
+    comparison = EncoderComparison(
+        result.model,
+        inputs.with_vectors(vectors),
+        fold.metrics(fine_tuning.zero_shot),
+        _metrics(inputs, fold, fine_tuning.choice),
+        _metrics(inputs.with_vectors(vectors), fold, fine_tuning.choice),
     )
-    progress.step(f"fine-tuned {tuned.steps} steps in {tuned.seconds:.0f} s: {verdict.after}; before: {verdict.before}")
-    return verdict
+    together = f" with {process_count()} processes" if process_count() > 1 else ""
+    effort = f"{result.steps} steps in {result.seconds:.0f} s{together}"
+    progress.step(f"fine-tuned {effort}: {comparison.after}; before: {comparison.before}")
+    return comparison
 
 
 def encode_texts(model: SentenceTransformer, words: Sequence[str], only: np.ndarray | None = None) -> np.ndarray:
-    """Returns float32[n, d], unit; zero for an empty text, and where `only`, bool[n], says no."""
-    told = [row for row, text in enumerate(words) if text.strip() and (only is None or only[row])]
-    told.sort(key=lambda row: (-len(words[row]), row))
+    """Returns float32[n, d], unit; zero for an empty text, and where `only`, bool[n], is false."""
+    has_text = [row for row, text in enumerate(words) if text.strip() and (only is None or only[row])]
+    has_text.sort(key=lambda row: (-len(words[row]), row))
     vectors = np.zeros((len(words), model.get_embedding_dimension() or 0), np.float32)
-    if told:
-        chosen = [words[row] for row in told]
-        vectors[told] = model.encode(
+    if has_text:
+        chosen = [words[row] for row in has_text]
+        vectors[has_text] = model.encode(
             chosen, batch_size=_BATCH_SIZE, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
         )
     return vectors
 
 
 def first_parts(words: Sequence[str]) -> list[str]:
-    """Returns what a template tells first of each item: its title, where it has one."""
+    """Returns the first part of each text: the title, where the item has one."""
     return [text.split(TextTemplate().part_separator)[0] for text in words]
 
 
-def _asked(fold: ColdFold) -> np.ndarray:
+def _evaluated_items(fold: ColdFold) -> np.ndarray:
     rows = np.asarray(fold.consumed.sum(axis=0)).ravel() > 0
-    rows[fold.held] = True
+    rows[fold.held_out] = True
     return rows
 
 
-def _figures(ground: ProjectionInputs, fold: ColdFold, choice: ProjectionChoice) -> ColdFigures:
-    return fold.figures(ground.fit(fold.consumed, fold.held).vectors(choice))
+def _metrics(inputs: ProjectionInputs, fold: ColdFold, choice: ProjectionChoice) -> ColdMetrics:
+    return fold.metrics(inputs.fit(fold.consumed, fold.held_out).vectors(choice))

@@ -1,8 +1,8 @@
 """Adapts an encoder to the items' texts alone, where there are no interactions yet.
 
-SimCSE (Gao et al. 2021): a text twice through dropout is its own positive. TSDAE (Wang et al. 2021): a text is to be
-told again from the vector of what is left after most of its words were taken out. Neither needs a label, and neither is
-kept by belief: held texts are cut in two, and the halves must find each other better than before.
+SimCSE (Gao et al. 2021): a text twice through dropout is its own positive. TSDAE (Wang et al. 2021): a text is
+reconstructed from the vector of a copy from which most words were deleted. Neither needs a label. The result is kept
+only if the halves of held-out texts find each other better than before.
 """
 
 import copy
@@ -20,9 +20,8 @@ from sentence_transformers.sentence_transformer.losses import (
 )
 
 from domain.errors import NothingToLearnFrom
-from training.encoder.early_stopping import TuningWatch
 from training.encoder.folder import base_modules, prompts_of, rebuilt
-from training.encoder.trainer import FineTuneData, TuningRun, pace_of, run_trainer, trainer_arguments
+from training.encoder.trainer import FineTuneData, TuningRun, run_trainer
 
 _HELD_SHARE = 0.1
 _MOST_HELD = 500
@@ -32,7 +31,7 @@ _FEWEST_WORDS = 4
 
 @dataclass(frozen=True)
 class AdaptationSettings:
-    """How an encoder is adapted.
+    """Settings of the adaptation.
 
     Attributes:
         method: "simcse" or "tsdae".
@@ -45,8 +44,8 @@ class AdaptationSettings:
         weight_decay: of AdamW.
         temperature: of the softmax of "simcse".
         deleted: share of the words that "tsdae" takes out.
-        judgements: how often held texts are asked; the best state is kept.
-        patience: judgements without a gain before it stops.
+        validations: number of validations on held-out texts; the best state is kept.
+        patience: validations without a gain before it stops.
     """
 
     method: Literal["simcse", "tsdae"] = "simcse"
@@ -59,26 +58,26 @@ class AdaptationSettings:
     weight_decay: float = 0.01
     temperature: float = 0.05
     deleted: float = 0.6
-    judgements: int = 4
+    validations: int = 4
     patience: int = 2
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        if min(self.steps, self.mini_batch_size, self.judgements, self.patience) < 1 or self.batch_size < 2:
-            raise ValueError("steps, mini_batch_size, judgements and patience must be at least 1, batch_size 2")
+        if min(self.steps, self.mini_batch_size, self.validations, self.patience) < 1 or self.batch_size < 2:
+            raise ValueError("steps, mini_batch_size, validations and patience must be at least 1, batch_size 2")
         if min(self.max_seconds, self.learning_rate, self.temperature) <= 0 or not 0 < self.deleted < 1:
             raise ValueError("max_seconds, learning_rate and temperature must be above 0, deleted between 0 and 1")
 
 
 @dataclass(frozen=True)
 class Adapted:
-    """What came of it.
+    """Result of an adaptation.
 
     Attributes:
         model: transformer, pooling, unit length; the base encoder's where nothing got better.
-        before: how often a held text's half finds the other first among all, with the base encoder.
+        before: mean reciprocal rank of a held-out text's second half for its first, with the base encoder.
         after: the same, adapted.
-        accepted: whether that is more.
+        accepted: whether that is higher.
     """
 
     model: SentenceTransformer
@@ -93,32 +92,32 @@ def adapt(model: SentenceTransformer, texts: Sequence[str], settings: Adaptation
     Args:
         model: whose transformer and pooling are the start; it stays as it is.
         texts: the items'; empty ones are left out.
-        settings: how.
-        run: where, with which seed, and who hears of it.
+        settings: of the adaptation.
+        run: checkpoint, seed and progress.
 
     Raises:
         NothingToLearnFrom: there are too few texts.
     """
     generator = np.random.default_rng(run.seed)
-    told = sorted({text for text in texts if len(text.split()) >= _FEWEST_WORDS})
-    if len(told) < _FEWEST_TEXTS:
+    usable = sorted({text for text in texts if len(text.split()) >= _FEWEST_WORDS})
+    if len(usable) < _FEWEST_TEXTS:
         raise NothingToLearnFrom(
-            f"{len(told)} different texts of {_FEWEST_WORDS} words or more; adaptation needs {_FEWEST_TEXTS} at least"
+            f"{len(usable)} different texts of {_FEWEST_WORDS} words or more; adaptation needs {_FEWEST_TEXTS} at least"
         )
-    order = generator.permutation(len(told))
-    held_count = min(_MOST_HELD, max(2, int(_HELD_SHARE * len(told))))
-    held = [told[place] for place in order[:held_count]]
-    rest = [told[place] for place in order[held_count:]]
+    order = generator.permutation(len(usable))
+    held_out_count = min(_MOST_HELD, max(2, int(_HELD_SHARE * len(usable))))
+    held_out = [usable[place] for place in order[:held_out_count]]
+    rest = [usable[place] for place in order[held_out_count:]]
     adapted = rebuilt(model, base_modules(copy.deepcopy(model)))
     adapted.max_seq_length = settings.max_tokens
-    before = halves_found(adapted, held)
-    watch = TuningWatch(adapted, lambda candidate: halves_found(candidate, held), pace_of(settings), run.progress)
-    arguments = trainer_arguments(settings, run, {"prompts": prompts_of(model).passage or None})
-    run_trainer(adapted, FineTuneData(_examples(rest, settings, generator), _loss(adapted, settings)), arguments, watch)
-    better = watch.best > before
+    before = halves_found(adapted, held_out)
+    options = {"prompts": prompts_of(model).passage or None}
+    data = FineTuneData(_examples(rest, settings, generator), _loss(adapted, settings), options)
+    after = run_trainer(adapted, data, lambda candidate: halves_found(candidate, held_out), settings, run).score
+    better = after > before
     result = adapted if better else rebuilt(model, base_modules(model))
     result.max_seq_length = model.max_seq_length
-    return Adapted(result.eval(), before, watch.best, better)
+    return Adapted(result.eval(), before, after, better)
 
 
 def halves_found(model: SentenceTransformer, texts: Sequence[str]) -> float:
@@ -133,7 +132,7 @@ def halves_found(model: SentenceTransformer, texts: Sequence[str]) -> float:
 
 
 def without_words(text: str, share: float, generator: np.random.Generator) -> str:
-    """Returns the text with about this share of its words taken out; one stays always."""
+    """Returns the text without about this share of its words; at least one stays."""
     words = text.split()
     kept = generator.random(len(words)) >= share
     if not kept.any():
@@ -150,7 +149,7 @@ def _examples(texts: Sequence[str], settings: AdaptationSettings, generator: np.
 
 
 def _drawn(count: int, wanted: int, generator: np.random.Generator) -> np.ndarray:
-    """Every text once before any comes again."""
+    """Returns int64[wanted]: every text once before any comes again."""
     rounds = [generator.permutation(count) for _ in range(-(-wanted // count))]
     return np.concatenate(rounds)[:wanted]
 

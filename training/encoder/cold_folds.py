@@ -1,4 +1,4 @@
-"""Pretended cold items: some of the known items are taken out of every history, and are to be found by their text."""
+"""Simulated cold items: some of the known items are taken out of every history and have to be found by their text."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from training.encoder.semantic import centred_queries
 _SHALLOW = 20
 _DEEP = 100
 _CHUNK = 512
-# More users tell nothing more, and cost time.
+# More users make the metrics hardly more exact, and cost time.
 _MOST_USERS = 2_000
 
 
 @dataclass(frozen=True)
-class ColdFigures:
+class ColdMetrics:
     """Means over users and folds: Recall@20 and NDCG@100 with the definitions of the quality protocol."""
 
     recall_at_20: float
@@ -27,33 +27,35 @@ class ColdFigures:
 
 @dataclass(frozen=True)
 class ColdFold:
-    """One pretence.
+    """One set of simulated cold items.
 
     Attributes:
-        consumed: float32[users, n], what remains.
-        held: int64[C], the items taken out; the candidates.
-        cases: csr of [asked users, C], above 0 where a user had to do with the item.
-        sources: float32[asked users, n], what these users' histories still hold.
+        consumed: float32[users, n], the remaining interactions.
+        held_out: int64[C], the items taken out; the candidates.
+        cases: csr of [cases, C], above 0 where the case's user had to do with the item.
+        sources: float32[cases, n], the remaining histories of these users.
     """
 
     consumed: csr_array
-    held: np.ndarray
+    held_out: np.ndarray
     cases: csr_array
     sources: csr_array
 
-    def figures(self, vectors: np.ndarray) -> ColdFigures:
-        """Judges item vectors, float32[n, d], by the centred mean query of each history."""
-        told = vectors.any(axis=1)
-        mean = vectors[told].mean(axis=0) if told.any() else np.zeros(vectors.shape[1], np.float32)
+    def metrics(self, vectors: np.ndarray) -> ColdMetrics:
+        """Evaluates item vectors, float32[n, d], by the centred mean query of each history."""
+        has_vector = vectors.any(axis=1)
+        mean = vectors[has_vector].mean(axis=0) if has_vector.any() else np.zeros(vectors.shape[1], np.float32)
         recalls, gains = [], []
         for start in range(0, self.cases.shape[0], _CHUNK):
             queries = centred_queries(self.sources[start : start + _CHUNK], vectors, mean)
-            recall, gain = _measured(queries @ vectors[self.held].T, self.cases[start : start + _CHUNK].toarray() > 0)
+            recall, gain = _measured(
+                queries @ vectors[self.held_out].T, self.cases[start : start + _CHUNK].toarray() > 0
+            )
             recalls.append(recall)
             gains.append(gain)
         if not recalls:
-            return ColdFigures(0.0, 0.0)
-        return ColdFigures(float(np.concatenate(recalls).mean()), float(np.concatenate(gains).mean()))
+            return ColdMetrics(0.0, 0.0)
+        return ColdMetrics(float(np.concatenate(recalls).mean()), float(np.concatenate(gains).mean()))
 
 
 def cold_folds(consumed: csr_array, allowed: np.ndarray, count: int, seed: int, share: float = 0.2) -> list[ColdFold]:
@@ -63,7 +65,7 @@ def cold_folds(consumed: csr_array, allowed: np.ndarray, count: int, seed: int, 
         consumed: float32[users, n].
         allowed: bool[n], items that may be taken out.
         count: of folds; at most 1 / share.
-        seed: who is taken out, and who is asked where there are many users.
+        seed: of the items taken out, and of the users evaluated where there are many.
         share: of the items.
     """
     generator = np.random.default_rng(seed)
@@ -72,33 +74,33 @@ def cold_folds(consumed: csr_array, allowed: np.ndarray, count: int, seed: int, 
     size = int(len(pool) * share)
     folds = []
     for number in range(count):
-        held = np.sort(pool[number * size : (number + 1) * size])
-        if not len(held):
+        held_out = np.sort(pool[number * size : (number + 1) * size])
+        if not len(held_out):
             break
-        folds.append(_fold(consumed, held, generator))
+        folds.append(_fold(consumed, held_out, generator))
     return folds
 
 
-def mean_figures(figures: list[ColdFigures]) -> ColdFigures:
+def mean_metrics(metrics: list[ColdMetrics]) -> ColdMetrics:
     """Returns the mean over folds; zeros for none."""
-    if not figures:
-        return ColdFigures(0.0, 0.0)
-    return ColdFigures(
-        sum(found.recall_at_20 for found in figures) / len(figures),
-        sum(found.ndcg_at_100 for found in figures) / len(figures),
+    if not metrics:
+        return ColdMetrics(0.0, 0.0)
+    return ColdMetrics(
+        sum(fold.recall_at_20 for fold in metrics) / len(metrics),
+        sum(fold.ndcg_at_100 for fold in metrics) / len(metrics),
     )
 
 
-def _fold(consumed: csr_array, held: np.ndarray, generator: np.random.Generator) -> ColdFold:
+def _fold(consumed: csr_array, held_out: np.ndarray, generator: np.random.Generator) -> ColdFold:
     keep = np.ones(consumed.shape[1], np.float32)
-    keep[held] = 0
+    keep[held_out] = 0
     remaining = csr_array(consumed @ diags_array(keep))
     remaining.eliminate_zeros()
-    targets = csr_array(consumed[:, held])
-    asked = np.flatnonzero((np.diff(remaining.indptr) > 0) & (np.diff(targets.indptr) > 0))
-    if len(asked) > _MOST_USERS:
-        asked = np.sort(generator.choice(asked, _MOST_USERS, replace=False))
-    return ColdFold(remaining, held, csr_array(targets[asked]), csr_array(remaining[asked]))
+    targets = csr_array(consumed[:, held_out])
+    users = np.flatnonzero((np.diff(remaining.indptr) > 0) & (np.diff(targets.indptr) > 0))
+    if len(users) > _MOST_USERS:
+        users = np.sort(generator.choice(users, _MOST_USERS, replace=False))
+    return ColdFold(remaining, held_out, csr_array(targets[users]), csr_array(remaining[users]))
 
 
 def _measured(scores: np.ndarray, relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

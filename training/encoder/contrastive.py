@@ -1,4 +1,4 @@
-"""Fine-tunes the encoder itself: what one user chose shall lie together, told as a history's sentence or as an item.
+"""Fine-tunes the encoder itself, so that the items of one user lie together, as an item's text or a history's sentence.
 
 Both towers are the same encoder. In-batch negatives without those that the anchor's user chose as well, hard negatives,
 cached gradients (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup") and
@@ -23,23 +23,23 @@ from sentence_transformers.util import all_gather, all_gather_with_grad, get_ran
 from torch import Tensor
 
 from domain.errors import NothingToLearnFrom
-from training.encoder.early_stopping import TuningWatch
 from training.encoder.folder import base_modules, rebuilt
 from training.encoder.pairs import Pairs, PairSettings, PairSource, draw_pairs
-from training.encoder.trainer import FineTuneData, TuningRun, pace_of, run_trainer, trainer_arguments
+from training.encoder.trainer import FineTuneData, TuningRun, run_trainer
+from training.processes import process_count
 from training.processor import native_bfloat16, without_dropout
 
 
 @dataclass(frozen=True)
 class ContrastiveSettings:
-    """How the encoder is fine-tuned.
+    """Settings of the contrastive fine-tuning.
 
     Attributes:
         mode: "off"; "full" weights; "lora", low-rank updates merged afterwards; "auto": "full" on a GPU, "lora" where
             the processor multiplies bfloat16 itself, elsewhere "off": there too few steps fit into the time.
         max_seconds: training stops then, whatever the step.
         steps: at most.
-        passes: over all that was chosen, at most: fewer steps where there is little to learn from.
+        passes: over all interactions, at most: fewer steps where there are few.
         batch_size: pairs whose items are negatives of one another, on each device.
         mini_batch_size: texts that pass the transformer at once.
         accumulation: batches to a step.
@@ -51,9 +51,9 @@ class ContrastiveSettings:
         widths: shares of the dimensions that are trained to stand alone.
         lora_rank: of the updates.
         dropout: whether the transformer's own dropout, and one before the updates, is on; "auto": on a GPU. A processor
-            draws the masks in more than half of a step's time, and makes too few steps to learn anything by heart.
-        judgements: how often validation is asked; the best state is kept.
-        patience: judgements without a gain before it stops.
+            draws the masks in more than half of a step's time, and makes too few steps to overfit.
+        validations: number of validations; the best state is kept.
+        patience: validations without a gain before it stops.
         pairs: how examples are drawn.
     """
 
@@ -72,7 +72,7 @@ class ContrastiveSettings:
     widths: tuple[float, ...] = (1.0, 0.3334)
     lora_rank: int = 16
     dropout: Literal["auto", "on", "off"] = "auto"
-    judgements: int = 4
+    validations: int = 4
     patience: int = 2
     pairs: PairSettings = field(default_factory=PairSettings)
 
@@ -85,10 +85,10 @@ class ContrastiveSettings:
             self.mini_batch_size,
             self.accumulation,
             self.lora_rank,
-            self.judgements,
+            self.validations,
         )
         if min(*sizes, self.patience) < 1 or self.max_tokens < 3 or self.batch_size < 2:
-            raise ValueError("steps, sizes, ranks and judgements must be at least 1, a batch 2, max_tokens 3")
+            raise ValueError("steps, sizes, ranks and validations must be at least 1, a batch 2, max_tokens 3")
         if (
             min(self.temperature, self.learning_rate, self.lora_learning_rate, self.max_seconds) <= 0
             or self.weight_decay < 0
@@ -112,13 +112,13 @@ class ContrastiveSettings:
 
 @dataclass(frozen=True)
 class FineTuned:
-    """What fine-tuning came to.
+    """Result of a fine-tuning.
 
     Attributes:
-        model: transformer, pooling, unit length, in the best state that was judged.
-        score: the judge's highest answer.
-        steps: that were made.
-        seconds: they took, judging included.
+        model: transformer, pooling, unit length, in the best state that was validated.
+        score: the highest validation score.
+        steps: number of steps.
+        seconds: duration, validation included.
     """
 
     model: SentenceTransformer
@@ -130,24 +130,24 @@ class FineTuned:
 def fine_tune(
     model: SentenceTransformer,
     source: PairSource,
-    judge: Callable[[SentenceTransformer], float],
+    evaluate: Callable[[SentenceTransformer], float],
     settings: ContrastiveSettings,
     run: TuningRun,
 ) -> FineTuned:
-    """Trains a copy of the encoder's base; blocking. Under `torchrun` every process calls it alike.
+    """Trains a copy of the encoder's base; blocking. Under `torchrun` the first process calls it, the others take part.
 
     Args:
         model: whose transformer and pooling are the start; it stays as it is.
-        source: training interactions and texts. Items that the judge asks for must not be consumed in it.
-        judge: higher is better; asked some times, and at the end.
-        settings: how.
-        run: where and with which seed.
+        source: training interactions and texts. Items that `evaluate` looks at must not be consumed in it.
+        evaluate: returns a validation score; higher is better.
+        settings: of the fine-tuning.
+        run: checkpoint, seed and progress.
 
     Raises:
         NothingToLearnFrom: no user has two items with text.
     """
     started = time.monotonic()
-    batch = settings.batch_size * settings.accumulation
+    batch = settings.batch_size * settings.accumulation * process_count()
     settings = dataclasses.replace(
         settings, steps=min(settings.steps, -(-settings.passes * source.consumed.nnz // batch))
     )
@@ -162,20 +162,19 @@ def fine_tune(
     pairs = draw_pairs(source, settings.steps * batch, settings.pairs, run.seed)
     if not pairs.anchors:
         raise NothingToLearnFrom("no user has two items with a text, so there is no pair to fine-tune an encoder on")
-    watch = TuningWatch(tuned, judge, pace_of(settings), run.progress)
-    more = {"gradient_accumulation_steps": settings.accumulation, "dataloader_drop_last": True}
+    options = {"gradient_accumulation_steps": settings.accumulation, "dataloader_drop_last": True}
     rate = settings.lora_learning_rate if use_lora else settings.learning_rate
-    arguments = trainer_arguments(dataclasses.replace(settings, learning_rate=rate), run, more)
-    exercise = FineTuneData(_dataset(pairs), CoConsumptionLoss(tuned, pairs, source.consumed, settings))
-    state = run_trainer(tuned, exercise, arguments, watch)
+    loss = CoConsumptionLoss(tuned, pairs, source.consumed, settings)
+    data = FineTuneData(_dataset(pairs), loss, options)
+    result = run_trainer(tuned, data, evaluate, dataclasses.replace(settings, learning_rate=rate), run)
     if use_lora:
         tuned[0].model = tuned[0].model.merge_and_unload()
     tuned.max_seq_length = model.max_seq_length
-    return FineTuned(tuned.eval(), watch.best, state.global_step, time.monotonic() - started)
+    return FineTuned(tuned.eval(), result.score, result.steps, time.monotonic() - started)
 
 
 class CoConsumptionLoss(CachedLossMixin, torch.nn.Module):
-    """Softmax over all items of the batch, without those the anchor's user is known to have chosen."""
+    """Softmax loss over all items of the batch, without those that the anchor's user is known to have chosen."""
 
     def __init__(
         self, model: SentenceTransformer, pairs: Pairs, consumed: csr_array, settings: ContrastiveSettings
@@ -189,13 +188,13 @@ class CoConsumptionLoss(CachedLossMixin, torch.nn.Module):
         self._temperature, self._widths = settings.temperature, settings.widths
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
-        """The labels are numbers of pairs, int64[B]."""
+        """Returns the loss; the labels are numbers of pairs, int64[B]."""
         return self.forward_cached(list(sentence_features), labels)
 
     def calculate_loss(
         self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False
     ) -> Tensor:
-        """Takes vectors by column in mini-batches: anchors, positives and maybe negatives."""
+        """Returns the loss of vectors by column in mini-batches: anchors, positives and maybe negatives."""
         columns = [torch.cat(parts) for parts in reps]
         anchors, candidates = columns[0], columns[1:]
         offset, everyone = 0, labels
@@ -209,9 +208,9 @@ class CoConsumptionLoss(CachedLossMixin, torch.nn.Module):
         loss = anchors.new_zeros(())
         for share in self._widths:
             width = max(1, math.ceil(share * anchors.shape[1]))
-            left = torch.nn.functional.normalize(anchors[:, :width], dim=-1)
-            right = torch.nn.functional.normalize(items[:, :width], dim=-1)
-            logits = (left @ right.T / self._temperature).masked_fill(false, -torch.inf)
+            queries = torch.nn.functional.normalize(anchors[:, :width], dim=-1)
+            answers = torch.nn.functional.normalize(items[:, :width], dim=-1)
+            logits = (queries @ answers.T / self._temperature).masked_fill(false, -torch.inf)
             loss = loss + torch.nn.functional.cross_entropy(logits.float(), aim) / len(self._widths)
         if with_backward:
             loss.backward()
@@ -236,7 +235,7 @@ class CoConsumptionLoss(CachedLossMixin, torch.nn.Module):
         return torch.from_numpy(false)
 
     def get_config_dict(self) -> dict[str, float]:
-        """For the library's records."""
+        """Returns the settings that the library records."""
         return {"temperature": self._temperature}
 
 

@@ -14,8 +14,7 @@ from training.encoder.token_bag import TokenBag
 _MODULES_FILE = "modules.json"
 # The names that sentence-transformers itself looks for.
 _QUERY, _PASSAGE = "query", "document"
-# By the last part of a type's name, so that older and newer libraries' folders read alike. No other code is run: a
-# folder that names a module of its own is not this project's.
+# By the last part of a type's name, so that older and newer libraries' folders read alike. No other code is run.
 _MODULES = {kind.__name__: kind for kind in (Transformer, Pooling, Normalize, Dense, TokenBag)}
 
 
@@ -25,7 +24,7 @@ def load_encoder(folder: Path) -> SentenceTransformer:
     It encodes texts as passages: with the folder's prompt for them, where it names one.
 
     Raises:
-        EncoderNotUsable: a file is missing or unreadable, or a module is of no known kind.
+        EncoderNotUsable: a file is missing or unreadable, or a module is of an unknown kind.
     """
     tokenizer_file(folder)
     try:
@@ -55,9 +54,9 @@ def tokenizer_file(folder: Path) -> Path:
 
 
 def with_prompts(modules: list[torch.nn.Module], prompts: Prompts, device: str | None = None) -> SentenceTransformer:
-    """Returns an encoder that puts the passage prompt before every text, unless told otherwise: items are texts here.
+    """Returns an encoder that puts the passage prompt before every text, unless another is passed.
 
-    What it saves names both prompts as sentence-transformers does.
+    Its saved folder names both prompts as sentence-transformers does.
     """
     _pad_right(modules)
     named = {_QUERY: prompts.query, _PASSAGE: prompts.passage}
@@ -66,7 +65,7 @@ def with_prompts(modules: list[torch.nn.Module], prompts: Prompts, device: str |
 
 
 def _pad_right(modules: list[torch.nn.Module]) -> None:
-    """Pads as export and gateway do. A model without a padding token (GPT-2) fills rows with its end: it is masked."""
+    """Sets padding as in export and gateway. A model without a padding token (GPT-2) pads with its end token."""
     for transformer in (module for module in modules if isinstance(module, Transformer)):
         tokenizer = transformer.tokenizer
         tokenizer.padding_side = "right"
@@ -85,7 +84,7 @@ def rebuilt(model: SentenceTransformer, modules: list[torch.nn.Module]) -> Sente
 
 
 def base_modules(model: SentenceTransformer) -> list[torch.nn.Module]:
-    """Returns transformer, pooling and normalisation: what a new head is put upon, an old one left behind."""
+    """Returns transformer, pooling and normalisation, without a head."""
     transformer = next(module for module in model if isinstance(module, Transformer))
     pooling = next((module for module in model if isinstance(module, Pooling)), None)
     return [transformer, pooling or Pooling(transformer.get_embedding_dimension(), "mean"), Normalize()]

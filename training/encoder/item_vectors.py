@@ -1,4 +1,4 @@
-"""The items' content vectors by an encoder folder, kept on disk: encoding ten thousand texts takes minutes."""
+"""Content vectors of items by an encoder folder, cached on disk: encoding ten thousand texts takes minutes."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _CHUNK = 2_048
 _FORMAT = "1"
 
 
-def item_vectors(  # noqa: PLR0913 - a role that hardly anybody gives
+def item_vectors(  # noqa: PLR0913 - a role that few callers pass
     texts: Sequence[str],
     encoder: Path,
     max_tokens: int,
@@ -26,15 +26,15 @@ def item_vectors(  # noqa: PLR0913 - a role that hardly anybody gives
     *,
     role: TextRole = TextRole.PASSAGE,
 ) -> np.ndarray:
-    """Returns float32[n, d], unit, one a text, from the cache where the same was asked for before; blocking.
+    """Returns float32[n, d], unit, one a text, from the cache where the same was encoded before; blocking.
 
     Args:
-        texts: one an item; an empty text gets a zero vector, since it says nothing.
+        texts: one an item; an empty text gets a zero vector.
         encoder: a sentence-transformers or Hugging Face folder.
         max_tokens: where a text is cut, as serving cuts it.
-        cache: folder of earlier answers.
-        progress: told how far it is.
-        role: what the texts are, which chooses among the folder's prompts: items' texts are passages.
+        cache: folder of earlier vectors.
+        progress: hears how far it is.
+        role: of the texts, which chooses among the folder's prompts: items' texts are passages.
 
     Raises:
         EncoderNotUsable: the folder cannot be loaded.
@@ -51,7 +51,7 @@ def item_vectors(  # noqa: PLR0913 - a role that hardly anybody gives
 
 
 def keep_item_vectors(vectors: np.ndarray, texts: Sequence[str], encoder: Path, max_tokens: int, cache: Path) -> None:
-    """Puts float32[n, d], unit, into the cache: what this encoder says of items' texts, where that is known already.
+    """Puts float32[n, d], unit, into the cache: this encoder's vectors of the items' texts, computed elsewhere.
 
     Raises:
         StorageError: the cache cannot be written.
@@ -61,25 +61,25 @@ def keep_item_vectors(vectors: np.ndarray, texts: Sequence[str], encoder: Path, 
 
 
 def _encoded(texts: Sequence[str], encoder: Path, max_tokens: int, prompt: str, progress: Progress) -> np.ndarray:
-    # Heavy, and not needed where the cache has the answer.
+    # Heavy, and not needed where the cache has the vectors.
     from training.encoder.folder import load_encoder
 
     model = load_encoder(encoder)
     model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
-    told = [place for place, text in enumerate(texts) if text.strip()]
+    filled = [place for place, text in enumerate(texts) if text.strip()]
     # Longest first: batches of like lengths, and running out of memory shows at once.
-    told.sort(key=lambda place: (-len(texts[place]), place))
-    found = []
-    for start in range(0, len(told), _CHUNK):
-        chunk = [texts[place] for place in told[start : start + _CHUNK]]
-        found.append(
+    filled.sort(key=lambda place: (-len(texts[place]), place))
+    parts = []
+    for start in range(0, len(filled), _CHUNK):
+        chunk = [texts[place] for place in filled[start : start + _CHUNK]]
+        parts.append(
             model.encode(chunk, prompt=prompt, batch_size=_BATCH_SIZE, convert_to_numpy=True, show_progress_bar=False)
         )
-        progress.step(f"encoded {min(start + _CHUNK, len(told)):,} of {len(told):,} item texts")
+        progress.step(f"encoded {min(start + _CHUNK, len(filled)):,} of {len(filled):,} item texts")
     width = model.get_embedding_dimension() or 0
     vectors = np.zeros((len(texts), width), np.float32)
-    if found:
-        vectors[told] = _unit(np.concatenate(found).astype(np.float32))
+    if parts:
+        vectors[filled] = _unit(np.concatenate(parts).astype(np.float32))
     return vectors
 
 
@@ -90,7 +90,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def _digest(texts: Sequence[str], encoder: Path, max_tokens: int) -> str:
-    """Covers the texts and every file of the encoder that can change a vector."""
+    """Returns a digest of the texts and of every file of the encoder that can change a vector."""
     total = hashlib.sha256(f"{_FORMAT} {max_tokens}".encode())
     for path in sorted(encoder.rglob("*")):
         if path.is_file() and path.suffix in (".json", ".safetensors", ".txt", ".model"):

@@ -1,4 +1,4 @@
-"""Encodes lines of text for rows that are asked chunk by chunk: an encoder is loaded once for all of them."""
+"""Encodes lines of text for methods that score chunk by chunk: an encoder is loaded once for all of them."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,10 +7,10 @@ import numpy as np
 
 
 class LineEncoder:
-    """Remembers vectors by encoder folder and line; the first question encodes every line that will be asked."""
+    """Cache of vectors by encoder folder and line; the first call encodes all lines to come."""
 
     def __init__(self, encode: Callable[[Path, Sequence[str]], np.ndarray], lines_to_come: Sequence[str] = ()) -> None:
-        """Takes what encodes (folder, texts) to float32[n, d], unit, and the lines that will be asked."""
+        """Takes a function of (folder, texts) that returns float32[n, d], unit, and the lines to come."""
         self._encode = encode
         self._to_come = lines_to_come
         self._known: dict[Path, dict[str, np.ndarray]] = {}

@@ -15,11 +15,11 @@ _CANDIDATES = 50
 
 @dataclass(frozen=True)
 class PairSource:
-    """What pairs are drawn from.
+    """Texts and interactions that pairs are drawn from.
 
     Attributes:
         texts: one an item.
-        titles: one an item, for histories told as a sentence.
+        titles: one an item, for histories as a sentence.
         vectors: float32[n, d], by which hard negatives are near; zero rows have no text.
         consumed: float32[users, n], of training alone.
         prompts: the encoder's: histories are queries, items are passages.
@@ -34,11 +34,11 @@ class PairSource:
 
 @dataclass(frozen=True)
 class PairSettings:
-    """How pairs are drawn.
+    """Settings of the draw.
 
     Attributes:
-        history_share: of anchors that are a history told as a sentence; the others are an item's text.
-        history_events: told at most.
+        history_share: share of anchors that are a history as a sentence; the others are an item's text.
+        history_events: events in such a sentence at most.
         field_dropout: chance that a part of an item's text is left out of an example.
         hard_negatives: whether each pair brings a near item that its user did not choose.
     """
@@ -81,9 +81,9 @@ def draw_pairs(source: PairSource, count: int, settings: PairSettings, seed: int
     Returns no pair where no user has two items with text.
     """
     generator = np.random.default_rng(seed)
-    told = np.asarray(source.vectors.any(axis=1))
+    has_text = np.asarray(source.vectors.any(axis=1))
     popularity = np.asarray(source.consumed.sum(axis=0)).ravel()
-    baskets = {user: rows for user, rows in enumerate(_baskets(source.consumed, told)) if len(rows) > 1}
+    baskets = {user: rows for user, rows in enumerate(_baskets(source.consumed, has_text)) if len(rows) > 1}
     able = list(baskets)
     anchors, positives, negatives, users, chosen, rejected = [], [], [], [], [], []
     template, query, passage = TextTemplate(), source.prompts.query, source.prompts.passage
@@ -106,7 +106,7 @@ def draw_pairs(source: PairSource, count: int, settings: PairSettings, seed: int
         users.append(user)
         chosen.append(positive)
         if settings.hard_negatives:
-            negative = _near(source.vectors, positive, rows, told, generator)
+            negative = _near(source.vectors, positive, rows, has_text, generator)
             negatives.append(passage + drop_fields(source.texts[negative], settings.field_dropout, generator))
             rejected.append(negative)
     return Pairs(
@@ -116,7 +116,7 @@ def draw_pairs(source: PairSource, count: int, settings: PairSettings, seed: int
 
 
 def drop_fields(text: str, chance: float, generator: np.random.Generator) -> str:
-    """Returns the text without some of its parts (title, attributes, sentences); one stays always."""
+    """Returns the text without some of its parts (title, attributes, sentences); at least one stays."""
     separator = TextTemplate().part_separator
     parts = text.split(separator)
     kept = generator.random(len(parts)) >= chance
@@ -125,19 +125,21 @@ def drop_fields(text: str, chance: float, generator: np.random.Generator) -> str
     return separator.join(part for part, keep in zip(parts, kept, strict=True) if keep)
 
 
-def _baskets(consumed: csr_array, told: np.ndarray) -> list[np.ndarray]:
-    found = [consumed.indices[start:end] for start, end in zip(consumed.indptr[:-1], consumed.indptr[1:], strict=True)]
-    return [rows[told[rows]] for rows in found]
+def _baskets(consumed: csr_array, has_text: np.ndarray) -> list[np.ndarray]:
+    rows_by_user = [
+        consumed.indices[start:end] for start, end in zip(consumed.indptr[:-1], consumed.indptr[1:], strict=True)
+    ]
+    return [rows[has_text[rows]] for rows in rows_by_user]
 
 
 def _near(
-    vectors: np.ndarray, positive: int, chosen: np.ndarray, told: np.ndarray, generator: np.random.Generator
+    vectors: np.ndarray, positive: int, chosen: np.ndarray, has_text: np.ndarray, generator: np.random.Generator
 ) -> int:
-    """An item among the nearest to the positive that its user did not choose; any other where there is none."""
+    """Returns an item among the nearest to the positive that its user did not choose; any other where there is none."""
     similar = vectors @ vectors[positive]
     similar[chosen] = -np.inf
-    similar[~told] = -np.inf
+    similar[~has_text] = -np.inf
     count = min(_CANDIDATES, int((similar > -np.inf).sum()))
     if not count:
-        return int(generator.choice(np.flatnonzero(told)))
+        return int(generator.choice(np.flatnonzero(has_text)))
     return int(generator.choice(np.argpartition(-similar, count - 1)[:count]))

@@ -1,4 +1,4 @@
-"""Recommends by content vectors alone: the zero-shot row, and the same with a trained encoder's vectors."""
+"""Semantic scorer: recommends by content vectors alone, of the base encoder or of a trained one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from training.splits.split import interaction_matrix
 
 @dataclass(frozen=True)
 class SemanticScorer:
-    """A history's query is normalise(mean(v_i - mu)) over its items, as serving does it; the score is its cosine.
+    """Scorer by the cosine with a history's query, normalise(mean(v_i - mu)) over its items, as in serving.
 
     Attributes:
         vectors: float32[n, d], unit or zero (an item without text), a row an item.
@@ -24,10 +24,10 @@ class SemanticScorer:
 
     @classmethod
     def of(cls, vectors: np.ndarray) -> "SemanticScorer":
-        """Builds it with the mean over these vectors, float[n, d]; zero rows have no say in it."""
+        """Returns a scorer with the mean over these vectors, float[n, d]; zero rows do not count."""
         vectors = np.ascontiguousarray(vectors, np.float32)
-        told = vectors.any(axis=1)
-        mean = vectors[told].mean(axis=0) if told.any() else np.zeros(vectors.shape[1], np.float32)
+        has_vector = vectors.any(axis=1)
+        mean = vectors[has_vector].mean(axis=0) if has_vector.any() else np.zeros(vectors.shape[1], np.float32)
         return cls(vectors, mean.astype(np.float32))
 
     def queries(self, histories: Sequence[EventSequence]) -> np.ndarray:
@@ -46,11 +46,11 @@ def centred_queries(consumed: csr_array, vectors: np.ndarray, mean: np.ndarray) 
 
     Args:
         consumed: float[users, n], above 0 where the user had to do with the item.
-        vectors: float32[n, d], unit or zero; zero rows have no say.
+        vectors: float32[n, d], unit or zero; zero rows do not count.
         mean: float32[d].
     """
-    told = vectors.any(axis=1)
-    sums = consumed @ vectors - np.outer(consumed @ told.astype(np.float32), mean)
+    has_vector = vectors.any(axis=1)
+    sums = consumed @ vectors - np.outer(consumed @ has_vector.astype(np.float32), mean)
     norms = np.linalg.norm(sums, axis=1, keepdims=True)
-    # A history whose only item lies at the mean leaves rounding noise, which is no direction.
+    # A history whose only item lies at the mean leaves rounding noise, which has no meaningful direction.
     return np.where(norms > 1e-6, sums / np.maximum(norms, 1e-12), 0).astype(np.float32)

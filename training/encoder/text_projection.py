@@ -1,13 +1,13 @@
-"""Text into collaborative space, in closed form: one affine map over frozen text vectors and the token bag.
+"""Projection of texts into collaborative space, in closed form: an affine map of frozen text vectors and a token bag.
 
-After ELSA (Vančura et al. 2022) and beeFormer (Vančura et al. 2024): inner products of text vectors are to reproduce
-co-consumption, so that an item nobody has touched lands among those it will be consumed with. A trained head with as
-many freedoms as vectors overfits on a few thousand items, so everything here is a shrunken linear map:
+After ELSA (Vančura et al. 2022) and beeFormer (Vančura et al. 2024): inner products of text vectors reproduce
+co-consumption, so that an item without interactions lies among those it will be consumed with. A trained head with as
+many parameters as vectors overfits on a few thousand items, so everything here is a shrunken linear map:
 
-1. both text channels are centred and partly whitened (singular values to the power 1 - p): frozen vectors spend most of
-   their length on what all texts share;
-2. ridge regression from there to the singular vectors of the normalised user-item matrix tells the taste in a text;
-3. [text ; gain x taste] is turned to its principal axes and cut, so that the index is no wider than the encoder was.
+1. both text channels are centred and partly whitened (singular values to the power 1 - p): most of a frozen vector's
+   length is common to all texts;
+2. ridge regression from there to the singular vectors of the normalised user-item matrix predicts latent factors;
+3. [text ; gain x latent factors] is turned to its principal axes and cut to the width of the encoder.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _NOISE = 1e-4
 
 @dataclass(frozen=True)
 class ItemTexts:
-    """What is known of the items' texts.
+    """Vectors and token counts of the items' texts.
 
     Attributes:
         vectors: float32[n, d], the base encoder's, unit; zero for an item without text.
@@ -35,45 +35,45 @@ class ItemTexts:
     counts: csr_array
 
     @property
-    def told(self) -> np.ndarray:
+    def has_text(self) -> np.ndarray:
         """bool[n], items with text."""
         return np.asarray(self.vectors.any(axis=1))
 
 
 @dataclass(frozen=True)
 class ProjectionChoice:
-    """What is chosen on validation.
+    """Hyperparameters of the projection that are chosen on validation.
 
     Attributes:
         whitening: p, from 0 (vectors as they are) to 1 (white).
         bag_gain: length of the token bag beside the transformer's vector; 0 leaves it out.
-        taste_gain: length of the predicted taste beside the text; 0 leaves it out.
+        latent_gain: length of the predicted latent factors beside the text; 0 leaves them out.
     """
 
     whitening: float
     bag_gain: float
-    taste_gain: float
+    latent_gain: float
 
     def __str__(self) -> str:
-        return f"whitening {self.whitening:g}, token bag {self.bag_gain:g}, taste {self.taste_gain:g}"
+        return f"whitening {self.whitening:g}, token bag {self.bag_gain:g}, latent factors {self.latent_gain:g}"
 
 
 @dataclass(frozen=True)
-class MapShape:
-    """What is not worth choosing.
+class ProjectionShape:
+    """Fixed hyperparameters of the projection.
 
     Attributes:
         dimension: width of the result at most.
         bag_width: width of the token table at most.
         bag_whitening: the bag's p.
-        taste_width: singular vectors that the regression aims at.
+        latent_width: singular vectors that the regression aims at.
         shrinkage: ridge penalty as a share of the mean eigenvalue.
     """
 
     dimension: int
     bag_width: int = 512
     bag_whitening: float = 0.5
-    taste_width: int = 64
+    latent_width: int = 64
     shrinkage: float = 0.1
 
 
@@ -99,7 +99,7 @@ class Affine:
 
 @dataclass(frozen=True)
 class TextProjection:
-    """The fitted map: vector of a text = normalise([v ; bag] weight + bias).
+    """A fitted projection: vector of a text = normalise([v ; bag] weight + bias).
 
     Attributes:
         affine: from the base vector and the bag, side by side.
@@ -111,39 +111,43 @@ class TextProjection:
 
     def vectors(self, texts: ItemTexts) -> np.ndarray:
         """Returns float32[n, e], unit; zero for an item without text."""
-        return _mapped(self.affine, _inputs(texts, self.table), texts.told)
+        return _mapped(self.affine, _inputs(texts, self.table), texts.has_text)
 
 
-class TextMapFit:
-    """Fits maps of several choices to the same items; what they share is computed once."""
+class ProjectionFit:
+    """Fits of several choices to the same items; the statistics that they share are computed once."""
 
-    def __init__(self, texts: ItemTexts, consumed: csr_array, seen: np.ndarray, shape: MapShape, seed: int) -> None:
-        """Prepares.
+    def __init__(
+        self, texts: ItemTexts, consumed: csr_array, seen: np.ndarray, shape: ProjectionShape, seed: int
+    ) -> None:
+        """Computes the shared statistics.
 
         Args:
             texts: of all items.
             consumed: float[users, n], 1 where a training user had to do with the item.
-            seen: bool[n], items whose texts may be learned from; the others are as if they did not exist.
-            shape: settings that stay.
+            seen: bool[n], items whose texts may be learned from; the others are left out.
+            shape: fixed hyperparameters.
             seed: of the randomised decompositions.
         """
         self._texts, self._shape = texts, shape
-        self._seen = np.flatnonzero(seen & texts.told)
+        self._seen = np.flatnonzero(seen & texts.has_text)
         counts = texts.counts[self._seen]
         self._table = fit_token_table(counts, shape.bag_width, seed)
         self._inputs = _inputs(texts, self._table)
-        self._known, self._weights, self._taste = _taste(consumed, seen & texts.told, shape.taste_width, seed)
+        self._known, self._weights, self._factors = _latent_factors(
+            consumed, seen & texts.has_text, shape.latent_width, seed
+        )
 
     def fit(self, choice: ProjectionChoice) -> TextProjection:
-        """Returns the map of a choice."""
+        """Returns the projection of a choice."""
         affine = self._affine(choice)
         table = self._table if len(affine.weight) == self._inputs.shape[1] else None
         return TextProjection(affine, table)
 
     def vectors(self, choice: ProjectionChoice) -> np.ndarray:
-        """Returns the items' vectors by the map of a choice, float32[n, e]."""
+        """Returns the items' vectors by the projection of a choice, float32[n, e]."""
         affine = self._affine(choice)
-        return _mapped(affine, self._inputs[:, : len(affine.weight)], self._texts.told)
+        return _mapped(affine, self._inputs[:, : len(affine.weight)], self._texts.has_text)
 
     def _affine(self, choice: ProjectionChoice) -> Affine:
         base = self._texts.vectors.shape[1]
@@ -153,18 +157,18 @@ class TextMapFit:
             text = _side_by_side(text, _whitening(bag, self._shape.bag_whitening).scaled(choice.bag_gain))
         inputs = self._inputs[:, : len(text.weight)]
         affine = text
-        if choice.taste_gain > 0 and len(self._known):
-            taste = text.then(_ridge(text(inputs[self._known]), self._taste, self._weights, self._shape.shrinkage))
-            gain = choice.taste_gain * _length(text(inputs[self._seen]))
-            taste = taste.scaled(gain / max(_length(taste(inputs[self._seen])), 1e-12))
-            affine = Affine(np.hstack([text.weight, taste.weight]), np.concatenate([text.bias, taste.bias]))
+        if choice.latent_gain > 0 and len(self._known):
+            latent = text.then(_ridge(text(inputs[self._known]), self._factors, self._weights, self._shape.shrinkage))
+            gain = choice.latent_gain * _length(text(inputs[self._seen]))
+            latent = latent.scaled(gain / max(_length(latent(inputs[self._seen])), 1e-12))
+            affine = Affine(np.hstack([text.weight, latent.weight]), np.concatenate([text.bias, latent.bias]))
         return affine.then(_principal_axes(affine(inputs[self._seen]), self._shape.dimension))
 
 
-def _mapped(affine: Affine, inputs: np.ndarray, told: np.ndarray) -> np.ndarray:
+def _mapped(affine: Affine, inputs: np.ndarray, has_text: np.ndarray) -> np.ndarray:
     mapped = affine(inputs)
     mapped /= np.maximum(np.linalg.norm(mapped, axis=1, keepdims=True), 1e-12)
-    return np.where(told[:, None], mapped, 0).astype(np.float32)
+    return np.where(has_text[:, None], mapped, 0).astype(np.float32)
 
 
 def _inputs(texts: ItemTexts, table: TokenTable | None) -> np.ndarray:
@@ -172,7 +176,7 @@ def _inputs(texts: ItemTexts, table: TokenTable | None) -> np.ndarray:
 
 
 def _whitening(rows: np.ndarray, power: float) -> Affine:
-    """Centres, divides each principal axis by its singular value to a power, scales to a mean square length of 1."""
+    """Returns the map that centres, divides principal axes by a power of their singular values, and scales."""
     mean = rows.mean(axis=0, dtype=np.float64)
     centred = rows - mean
     squares, axes = np.linalg.eigh(centred.T @ centred)
@@ -190,13 +194,13 @@ def _side_by_side(first: Affine, second: Affine) -> Affine:
     return Affine(weight, np.concatenate([first.bias, second.bias]))
 
 
-def _taste(
+def _latent_factors(
     consumed: csr_array, allowed: np.ndarray, width: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Items' factors in the user-item matrix, each side's counts to the power -1/2.
+    """Factorises the user-item matrix, each side divided by the root of its counts.
 
     Returns:
-        int64[K] rows that were consumed, float64[K] how much each counts, float64[K, width] their factors.
+        int64[K] rows that were consumed, float64[K] their weights, float64[K, width] their factors.
     """
     counts = np.asarray(consumed.sum(axis=0)).ravel()
     rows = np.flatnonzero((counts > 0) & allowed)
@@ -223,7 +227,7 @@ def _ridge(inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray, shrinka
 
 
 def _principal_axes(rows: np.ndarray, width: int) -> Affine:
-    """Turns to the axes on which most of the rows' inner products lie, the strongest first; the rest is cut."""
+    """Returns the rotation to the axes with most of the rows' inner products, the strongest first, cut to a width."""
     _, axes = np.linalg.eigh(rows.T @ rows)
     kept = axes[:, ::-1][:, :width]
     return Affine(kept, np.zeros(kept.shape[1]))

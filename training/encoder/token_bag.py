@@ -1,4 +1,4 @@
-"""The encoder's lexical channel: a table of token vectors from the items' own texts, summed beside the transformer.
+"""Lexical channel of the encoder: a table of token vectors from the items' texts, summed beside the transformer.
 
 A mean-pooled transformer blurs rare words (a director's name, "polkadot"); latent semantic analysis of the catalogue's
 tokens keeps them. Both are functions of the token ids, so the encoder stays one model and one file.
@@ -16,8 +16,7 @@ from sklearn.utils.extmath import randomized_svd
 from tokenizers import Tokenizer
 from torch import Tensor
 
-_NO_TOKEN = 0
-# A token of one text says nothing about any other.
+# A token of a single text relates it to no other.
 _FEWEST_TEXTS = 2
 _CHUNK = 2_048
 
@@ -27,7 +26,7 @@ class TokenTable:
     """Vectors of the tokens that occur often enough.
 
     Attributes:
-        token_row: int64[vocabulary], a token's row in `table`; 0 for a token that says nothing.
+        token_row: int64[vocabulary], a token's row in `table`; 0 for a token without a vector.
         table: float32[rows, width]; row 0 is zero.
     """
 
@@ -51,15 +50,15 @@ def token_counts(texts: Sequence[str], tokenizer_file: Path, max_tokens: int) ->
         for encoding in tokenizer.encode_batch(list(texts[start : start + _CHUNK])):
             lengths.append(len(encoding.ids))
             columns.append(np.asarray(encoding.ids, np.int64))
-    found = np.concatenate(columns) if columns else np.empty(0, np.int64)
+    ids = np.concatenate(columns) if columns else np.empty(0, np.int64)
     size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
-    counts = csr_array((np.ones(len(found), np.float32), found, np.cumsum(lengths)), shape=(len(texts), size))
+    counts = csr_array((np.ones(len(ids), np.float32), ids, np.cumsum(lengths)), shape=(len(texts), size))
     counts.sum_duplicates()
     return counts
 
 
 def fit_token_table(counts: csr_array, width: int, seed: int) -> TokenTable:
-    """Latent semantic analysis: the right singular vectors of unit tf-idf rows, each token's scaled by its idf.
+    """Fits by latent semantic analysis: the right singular vectors of unit tf-idf rows, each token's scaled by its idf.
 
     Args:
         counts: float32[n, vocabulary], of texts that may be learned from.
@@ -68,7 +67,7 @@ def fit_token_table(counts: csr_array, width: int, seed: int) -> TokenTable:
     """
     count = counts.shape[0]
     frequency = np.bincount(counts.indices, minlength=counts.shape[1])
-    # A token of every text (the start token is one) has no say.
+    # A token of every text (the start token is one) distinguishes nothing.
     kept = np.flatnonzero((frequency >= _FEWEST_TEXTS) & (frequency < count))
     token_row = np.zeros(counts.shape[1], np.int64)
     token_row[kept] = np.arange(1, len(kept) + 1)
@@ -83,7 +82,7 @@ def fit_token_table(counts: csr_array, width: int, seed: int) -> TokenTable:
 
 
 class TokenBag(Module):
-    """Appends the unit sum of token vectors to the sentence's vector: [B, d] becomes [B, d + width]."""
+    """Module that appends the unit sum of token vectors to the sentence's vector: [B, d] becomes [B, d + width]."""
 
     config_keys = ["vocabulary", "rows", "width"]  # noqa: RUF012 - as the library declares it
 

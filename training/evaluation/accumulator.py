@@ -1,4 +1,4 @@
-"""Collects the figures of one scorer over one part, chunk by chunk, so that a large test needs little memory."""
+"""Metrics of one scorer over one draw, accumulated chunk by chunk, so that a large test needs little memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,15 +42,15 @@ _CURVE_STEPS = 80
 
 @runtime_checkable
 class ProbabilityScorer(Protocol):
-    """A scorer that also says how likely a match is."""
+    """A scorer that also estimates how likely a match is."""
 
     def probabilities(self, histories: Sequence[object]) -> np.ndarray:
-        """Returns float32[B, n] between 0 and 1, NaN where it says nothing."""
+        """Returns float32[B, n] between 0 and 1, NaN where it has no estimate."""
 
 
 @dataclass(frozen=True)
 class EvaluationContext:
-    """What all rows are judged with.
+    """Data that the metrics of all methods need.
 
     Attributes:
         item_ids: by row; they break ties.
@@ -72,64 +72,64 @@ class EvaluationContext:
 
     @cached_property
     def places(self) -> np.ndarray:
-        """int64[n], what breaks ties."""
+        """int64[n], the order of the ids, which breaks ties."""
         return id_places(self.item_ids)
 
 
 class MetricAccumulator:
-    """Figures of one scorer over one part.
+    """Metrics of one scorer over one draw.
 
     Attributes:
-        asked: the part.
+        cases: the draw.
         answered: whether any case had candidates with different scores.
     """
 
-    def __init__(self, asked: ShortHistorySet, setting: EvaluationContext, *, curves: bool) -> None:
-        self.asked = asked
+    def __init__(self, cases: ShortHistorySet, context: EvaluationContext, *, curves: bool) -> None:
+        self.cases = cases
         self.answered = False
-        self._setting = setting
+        self._context = context
         self._curve_cases = _CURVE_CASES if curves else 0
         self._rankings: list[Ranking] = []
         self._top: list[np.ndarray] = []
         self._edges: np.ndarray | None = None
         self._histograms: list[tuple[np.ndarray, np.ndarray, int]] = []
-        self._told: list[tuple[np.ndarray, np.ndarray]] = []
+        self._probability_parts: list[tuple[np.ndarray, np.ndarray]] = []
 
     def add(self, chunk: slice, scores: np.ndarray, allowed: np.ndarray, scorer: Scorer) -> None:
-        """Counts the cases of a chunk in: float32[b, n] scores, bool[b, n] what may be recommended."""
-        cases = self.asked.part.cases[chunk]
+        """Adds the cases of a chunk: float32[b, n] scores, bool[b, n] items that may be recommended."""
+        cases = self.cases.part.cases[chunk]
         targets = [case.targets for case in cases]
-        sayable = np.where(allowed, scores, -np.inf)
+        valid = np.where(allowed, scores, -np.inf)
         lowest = np.where(allowed & (scores > -np.inf), scores, np.inf).min(axis=1)
-        # One and the same score for every candidate is no answer: ties by id would be judged.
-        self.answered |= bool((sayable.max(axis=1) > lowest).any())
-        self._rankings.append(rank_targets(scores, allowed, targets, self._setting.places))
-        self._top.append(top_rows(scores, allowed, self._setting.places, LIST_LENGTH))
+        # The same score for every candidate ranks nothing: the order by id would be evaluated.
+        self.answered |= bool((valid.max(axis=1) > lowest).any())
+        self._rankings.append(rank_targets(scores, allowed, targets, self._context.places))
+        self._top.append(top_rows(scores, allowed, self._context.places, LIST_LENGTH))
         if chunk.start < self._curve_cases:
-            self._add_histogram(sayable, targets)
+            self._add_histogram(valid, targets)
             if isinstance(scorer, ProbabilityScorer):
                 self._add_probabilities(scorer.probabilities([case.history for case in cases]), allowed, targets)
 
-    def figures(self) -> dict[str, np.ndarray]:
+    def metrics(self) -> dict[str, np.ndarray]:
         """Returns float64[cases] by metric, all of `METRICS`."""
         rankings = self._rankings
-        found: dict[str, np.ndarray] = {}
+        values: dict[str, np.ndarray] = {}
         for k in CUTS:
-            found[f"recall@{k}"] = np.concatenate([ranking.recall(k) for ranking in rankings])
-            found[f"ndcg@{k}"] = np.concatenate([ranking.ndcg(k) for ranking in rankings])
+            values[f"recall@{k}"] = np.concatenate([ranking.recall(k) for ranking in rankings])
+            values[f"ndcg@{k}"] = np.concatenate([ranking.ndcg(k) for ranking in rankings])
         for k in _SHORT_CUTS:
-            found[f"precision@{k}"] = np.concatenate([ranking.precision(k) for ranking in rankings])
-            found[f"f1@{k}"] = np.concatenate([ranking.f1(k) for ranking in rankings])
-            found[f"hit@{k}"] = np.concatenate([ranking.hit_rate(k) for ranking in rankings])
-        found["mrr"] = np.concatenate([ranking.reciprocal_rank() for ranking in rankings])
-        found["auc"] = np.concatenate([ranking.auc for ranking in rankings])
+            values[f"precision@{k}"] = np.concatenate([ranking.precision(k) for ranking in rankings])
+            values[f"f1@{k}"] = np.concatenate([ranking.f1(k) for ranking in rankings])
+            values[f"hit@{k}"] = np.concatenate([ranking.hit_rate(k) for ranking in rankings])
+        values["mrr"] = np.concatenate([ranking.reciprocal_rank() for ranking in rankings])
+        values["auc"] = np.concatenate([ranking.auc for ranking in rankings])
         top = self.top()
-        found[f"novelty@{LIST_LENGTH}"] = novelty(top, self._setting.counts)
-        vectors = self._setting.vectors
-        found[f"diversity@{LIST_LENGTH}"] = (
+        values[f"novelty@{LIST_LENGTH}"] = novelty(top, self._context.counts)
+        vectors = self._context.vectors
+        values[f"diversity@{LIST_LENGTH}"] = (
             np.full(len(top), np.nan) if vectors is None else intra_list_diversity(top, vectors)
         )
-        return found
+        return values
 
     def top(self) -> np.ndarray:
         """Returns int64[cases, LIST_LENGTH], the lists."""
@@ -143,33 +143,33 @@ class MetricAccumulator:
         return threshold_curve(np.sum(hits, axis=0), np.sum(listed, axis=0), self._edges, sum(counts))
 
     def brier(self) -> float | None:
-        """Returns the Brier score of the probabilities; None where none were told."""
-        return brier(*self._probabilities()) if self._told else None
+        """Returns the Brier score of the probabilities; None where the scorer has none."""
+        return brier(*self._probabilities()) if self._probability_parts else None
 
     def reliability(self) -> ReliabilityCurve | None:
-        """Returns probabilities against outcomes; None where none were told."""
-        return reliability(*self._probabilities()) if self._told else None
+        """Returns probabilities against outcomes; None where the scorer has none."""
+        return reliability(*self._probabilities()) if self._probability_parts else None
 
     def _probabilities(self) -> tuple[np.ndarray, np.ndarray]:
-        told, happened = zip(*self._told, strict=True)
-        return np.concatenate(told), np.concatenate(happened)
+        probabilities, happened = zip(*self._probability_parts, strict=True)
+        return np.concatenate(probabilities), np.concatenate(happened)
 
-    def _add_histogram(self, sayable: np.ndarray, targets: Sequence[np.ndarray]) -> None:
-        finite = sayable[sayable > -np.inf]
+    def _add_histogram(self, valid: np.ndarray, targets: Sequence[np.ndarray]) -> None:
+        finite = valid[valid > -np.inf]
         if self._edges is None:
             if not len(finite) or finite.min() == finite.max():
                 return
             self._edges = np.linspace(finite.min(), finite.max(), _CURVE_STEPS + 1)
-        # What lies outside the first chunk's range belongs to the outermost steps.
+        # Scores outside the first chunk's range belong to the outermost steps.
         low, high = self._edges[0], self._edges[-1]
-        of_targets = np.concatenate([scores[rows] for scores, rows in zip(sayable, targets, strict=True)])
+        of_targets = np.concatenate([scores[rows] for scores, rows in zip(valid, targets, strict=True)])
         reached = of_targets[of_targets > -np.inf]
-        hits, listed = (np.histogram(np.clip(found, low, high), self._edges)[0] for found in (reached, finite))
+        hits, listed = (np.histogram(np.clip(some, low, high), self._edges)[0] for some in (reached, finite))
         self._histograms.append((hits, listed, len(of_targets)))
 
-    def _add_probabilities(self, told: np.ndarray, allowed: np.ndarray, targets: Sequence[np.ndarray]) -> None:
-        happened = np.zeros(told.shape, bool)
+    def _add_probabilities(self, probabilities: np.ndarray, allowed: np.ndarray, targets: Sequence[np.ndarray]) -> None:
+        happened = np.zeros(probabilities.shape, bool)
         for case, rows in enumerate(targets):
             happened[case, rows] = True
-        counted = allowed & ~np.isnan(told)
-        self._told.append((told[counted], happened[counted]))
+        counted = allowed & ~np.isnan(probabilities)
+        self._probability_parts.append((probabilities[counted], happened[counted]))

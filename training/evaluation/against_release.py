@@ -12,7 +12,7 @@ from domain.release_folder import ReleaseFolder
 from training.encoder.item_vectors import item_vectors
 from training.evaluation.bootstrap import Interval, Resampled
 from training.evaluation.released import ReleasedModel, open_released
-from training.evaluation.trained import HYBRID, RANKED, ModelInputs, trained_rows
+from training.evaluation.trained import HYBRID, RANKED, ModelInputs, trained_methods
 from training.interactions.positives import Positives
 from training.run.dataset import TrainingData
 from training.run.warm_start import split_identity
@@ -117,10 +117,10 @@ def _trained_pipeline(data: TrainingData) -> Scorer:
 
     base = None if data.encoder is None else data.encoder.folder
     inputs = ModelInputs(data.split, data.items, data.vectors, data.texts, encode, encode, base)
-    rows = trained_rows(data.out, inputs)
-    model = rows.get(RANKED, rows.get(HYBRID))
+    methods = trained_methods(data.out, inputs)
+    model = methods.get(RANKED, methods.get(HYBRID))
     if model is None:
-        raise SplitRefused(f"{data.out} has no blend of recall sources; train the steps collaborative and ranker")
+        raise SplitRefused(f"{data.out} has no blend of recall sources; train the steps collaborative and blend")
     return model
 
 

@@ -1,4 +1,4 @@
-"""The rows that stand in every table: what a trained model has to beat, each with settings chosen on validation."""
+"""Baselines of every table, which a trained model has to beat, each with settings chosen on validation."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ SOFTMAX_MF = "softmax MF"
 SASREC = "SASRec"
 GPT2 = "GPT-2"
 USUAL = (RANDOM, POPULARITY, ITEM_KNN, USER_KNN, EASE, ALS, ZERO_SHOT)
-# Those beyond the usual ones train for minutes to hours: only where they are asked for by name.
+# Those beyond the usual ones train for minutes to hours: only where they are named.
 BASELINES = (*USUAL, ELSA, SOFTMAX_MF, SASREC, GPT2)
-# The best of these is what a pipeline is measured against; where items are new, the zero-shot row.
+# The best of these is the reference of a table; where items are new, the zero-shot method.
 COMPARED = (POPULARITY, ITEM_KNN, EASE, ALS)
 
 # Enough to tell settings apart.
@@ -35,7 +35,7 @@ _MOST_CASES = 2_000
 
 @dataclass(frozen=True)
 class ZeroShot:
-    """The centred zero-shot scorer, which can also read a line of text.
+    """Centred zero-shot scorer, which also scores for a line of text.
 
     Attributes:
         scorer: over the items' vectors.
@@ -57,7 +57,7 @@ class ZeroShot:
 
 
 class Random:
-    """Scores by chance: what a figure is without any knowledge."""
+    """Scores by chance: the lower bound of every metric."""
 
     def __init__(self, item_count: int, seed: int) -> None:
         self._item_count = item_count
@@ -68,49 +68,42 @@ class Random:
         return self._rng.random((len(histories), self._item_count), dtype=np.float32)
 
 
-class Silent:
-    """Stands for a model that knows items by their ids alone where all candidates are new."""
-
-    def __init__(self, item_count: int) -> None:
-        self._item_count = item_count
-
-    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
-        """Returns float32[B, n], -inf."""
-        return np.full((len(histories), self._item_count), -np.inf, np.float32)
-
-
-def baseline_rows(
+def baseline_methods(
     split: Split, wanted: Sequence[str], progress: Progress, seed: int = 42, *, tuned: bool = True
-) -> dict[str, Scorer]:
+) -> dict[str, Scorer | None]:
     """Fits the baselines that need no texts, in the order of `BASELINES`.
+
+    Where all candidates are new, a baseline that knows items by their ids alone is None.
 
     Args:
         split: they are fitted on its training histories; settings are chosen on its validation part.
-        wanted: names of rows; others are not fitted.
-        progress: told of each.
-        seed: of the random row.
-        tuned: whether settings are chosen; else the defaults hold.
+        wanted: names of methods; others are not fitted.
+        progress: hears of each.
+        seed: of the random method.
+        tuned: whether settings are chosen on validation; else the defaults hold.
     """
     count = len(split.item_ids)
     all_new = not any((part.candidates & split.known).any() for part in split.tests)
-    rows: dict[str, Scorer] = {}
+    methods: dict[str, Scorer | None] = {}
     warm = _warm(split, seed) if tuned else None
     for name in (name for name in BASELINES if name in wanted and name != ZERO_SHOT):
         if name == RANDOM:
-            rows[name] = Random(count, seed)
+            methods[name] = Random(count, seed)
         elif all_new:
-            rows[name] = Silent(count)
+            methods[name] = None
         else:
             progress.step(f"fitting {name}")
-            rows[name] = _FITTED[name](split, warm) if name in _FITTED else _LEARNED[name](split, seed, progress)
-    return rows
+            methods[name] = _FITTED[name](split, warm) if name in _FITTED else _LEARNED[name](split, seed, progress)
+    return methods
 
 
-def wanted_rows(words: str | None, known: Sequence[str], usual: Sequence[str]) -> tuple[str, ...]:
-    """Reads --rows: names by their letters and digits, for example "ease,itemknn,semantic-zero-shot"; None: the usual.
+def wanted_methods(words: str | None, known: Sequence[str], usual: Sequence[str]) -> tuple[str, ...]:
+    """Reads --methods, for example "ease,itemknn,semantic-zero-shot"; None returns the usual ones.
+
+    Names are compared by their letters and digits.
 
     Raises:
-        ConfigurationError: no row has such a name.
+        ConfigurationError: no method has such a name.
     """
     if words is None:
         return tuple(usual)
@@ -118,7 +111,7 @@ def wanted_rows(words: str | None, known: Sequence[str], usual: Sequence[str]) -
     parts = [_letters(part) for part in words.split(",")]
     unknown = [part for part in parts if part not in by_letters]
     if unknown:
-        raise ConfigurationError(f"--rows: no row {', '.join(unknown)}; there are {', '.join(by_letters)}")
+        raise ConfigurationError(f"--methods: no method {', '.join(unknown)}; there are {', '.join(by_letters)}")
     return tuple(name for name in known if _letters(name) in parts)
 
 
@@ -127,7 +120,7 @@ def _letters(name: str) -> str:
 
 
 def _warm(split: Split, seed: int) -> tuple[Sequence[EventSequence], EvalSet]:
-    """Histories and cases to choose settings by; made from training where the validation part asks for new items."""
+    """Returns histories and cases to choose settings by, made from training where validation targets are new."""
     targets = np.concatenate([case.targets for case in split.validation.cases])
     if split.known[targets].mean() <= 0.5:
         split = hold_last_events(split, seed)
@@ -148,10 +141,11 @@ def _popularity(split: Split, _: _Chosen) -> Scorer:
 
 
 def _item_knn(split: Split, warm: _Chosen) -> Scorer:
-    from training.collaborative.neighbours import choose_item_neighbours, fit_item_neighbours
+    from training.collaborative.neighbours import NeighbourScorer, choose_item_neighbours, fit_item_neighbours
 
     count = len(split.item_ids)
-    return fit_item_neighbours(split.train, count, warm and choose_item_neighbours(warm[0], count, warm[1]))
+    settings = warm and choose_item_neighbours(warm[0], count, warm[1])
+    return NeighbourScorer(fit_item_neighbours(split.train, count, settings))
 
 
 def _user_knn(split: Split, warm: _Chosen) -> Scorer:
@@ -197,14 +191,14 @@ def _softmax_mf(split: Split, _: int, progress: Progress) -> Scorer:
 
 
 def _sasrec(split: Split, seed: int, progress: Progress) -> Scorer:
-    from training.sequence.fit import Resume
+    from training.fit import Resume
     from training.sequence.sasrec import SasrecSettings, train_sasrec
 
     return train_sasrec(split, SasrecSettings(), Resume(seed, "", None), progress)
 
 
 def _gpt2(split: Split, seed: int, progress: Progress) -> Scorer:
-    from training.sequence.fit import Resume
+    from training.fit import Resume
     from training.sequence.gpt2 import Gpt2Settings, train_gpt2_baseline
 
     return train_gpt2_baseline(split, Gpt2Settings(), Resume(seed, "", None), progress)

@@ -1,4 +1,4 @@
-"""How sure a mean over users is: percentile intervals of the bootstrap (Efron 1979), paired between rows."""
+"""Confidence of means over users: percentile intervals of the bootstrap (Efron 1979), paired between methods."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ _AT_ONCE = 100
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and the 95 % interval around it."""
+    """A mean and the 95 % interval around it."""
 
     point: float
     low: float
@@ -24,20 +24,20 @@ class Resampled:
         """Draws users with replacement; blocking.
 
         Args:
-            values: float64[users, columns]; NaN where a user has no figure, which is then left out of that mean.
+            values: float64[users, columns]; NaN where a user has no value, which is then left out of that mean.
             seed: of the draws.
             resamples: how often.
         """
-        told = ~np.isnan(values)
-        filled = np.where(told, values, 0.0)
+        present = ~np.isnan(values)
+        filled = np.where(present, values, 0.0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            self.means = filled.sum(axis=0) / told.sum(axis=0)
+            self.means = filled.sum(axis=0) / present.sum(axis=0)
             rng = np.random.default_rng(seed)
             parts = []
             for start in range(0, resamples, _AT_ONCE):
                 weights = _weights(rng, len(values), min(_AT_ONCE, resamples - start))
                 sums = weights @ filled
-                counts = np.full((len(weights), 1), float(len(values))) if told.all() else weights @ told
+                counts = np.full((len(weights), 1), float(len(values))) if present.all() else weights @ present
                 parts.append(sums / counts)
         self._draws = np.concatenate(parts)
 
@@ -60,8 +60,8 @@ def _weights(rng: np.random.Generator, user_count: int, resamples: int) -> np.nd
 
 
 def _interval(point: float, draws: np.ndarray) -> Interval:
-    told = draws[~np.isnan(draws)]
-    if not len(told):
+    valid = draws[~np.isnan(draws)]
+    if not len(valid):
         return Interval(point, float("nan"), float("nan"))
-    low, high = np.quantile(told, [0.025, 0.975], method="nearest")
+    low, high = np.quantile(valid, [0.025, 0.975], method="nearest")
     return Interval(point, float(low), float(high))

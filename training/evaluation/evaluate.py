@@ -1,4 +1,4 @@
-"""Judges scorers by a split: the same questions, candidates, metrics and resamples for every row of the table."""
+"""Evaluates scorers by a split: the same cases, candidates, metrics and resamples for every method of the table."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,28 +15,30 @@ from training.splits.short_histories import ShortHistorySet
 from training.splits.split import EvalSet, Scorer
 
 _CHUNK = 256
-# A row that has not answered any of so many cases is not asked further.
-_SILENT_CASES = 512
+# A method that could not score any of the first cases is not run on the others.
+_CASES_BEFORE_GIVING_UP = 512
+
+_ByMetric = dict[str, np.ndarray]
 
 
 @runtime_checkable
 class TextScorer(Protocol):
-    """A scorer that can also answer somebody of whom only a line of text is known."""
+    """A scorer that also scores for a user of whom only a line of text is known."""
 
     def text_scores(self, texts: Sequence[str]) -> np.ndarray:
         """Returns float32[B, n], higher is better."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One scorer's figures.
+class MethodResult:
+    """Results of one method beyond the metrics by user.
 
     Attributes:
-        name: of the row.
-        answered: whether it could say anything; the rest is empty if not.
+        name: of the method.
+        answered: whether it could score any case; the rest is empty if not.
         spread: standard deviation of the means over draws, by metric; empty for one draw.
         coverage: share of the candidates in any list of ten.
-        brier, reliability: of its match probabilities; None where it tells none.
+        brier, reliability: of its match probabilities; None where it has none.
         threshold: recall and precision against its score.
         seconds: spent scoring.
     """
@@ -53,19 +55,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A table: rows by scorer, figures with intervals.
+    """A table of methods by metrics, with intervals.
 
     Attributes:
         name: of the protocol, or of the cold user.
-        case_count: questions, over all draws.
-        user_count: users asked about.
+        case_count: cases, over all draws.
+        user_count: users that the cases are of.
         candidate_count: items that may be recommended.
         draws: how often targets were drawn.
-        rows: in the order given.
-        metrics: names of the figures that are means over users.
-        resampled: their columns, rows times metrics.
-        users: ids of those asked about.
-        by_user: float64[users, rows times metrics], each user's mean over the draws; NaN where there is none.
+        methods: in the order in which they were passed.
+        metrics: names of the metrics that are means over users.
+        resampled: their columns, methods times metrics.
+        users: ids of the users.
+        by_user: float64[users, methods times metrics], each user's mean over the draws; NaN where there is none.
     """
 
     name: str
@@ -73,137 +75,156 @@ class Evaluation:
     user_count: int
     candidate_count: int
     draws: int
-    rows: tuple[Row, ...]
+    methods: tuple[MethodResult, ...]
     metrics: tuple[str, ...]
     resampled: Resampled
     users: tuple[str, ...]
     by_user: np.ndarray
 
-    def row(self, name: str) -> Row:
-        """Returns the row of this name; KeyError where there is none."""
-        return self.rows[self._place(name)]
+    def method(self, name: str) -> MethodResult:
+        """Returns the method of this name; KeyError where there is none."""
+        return self.methods[self._place(name)]
 
-    def mean(self, row: str, metric: str) -> Interval:
-        """Returns a row's figure with its interval; all NaN where the row could not answer."""
-        return self.resampled.mean(self._column(row, metric))
+    def mean(self, method: str, metric: str) -> Interval:
+        """Returns a method's mean with its interval; all NaN where the method could not score."""
+        return self.resampled.mean(self._column(method, metric))
 
-    def ratio(self, row: str, other: str, metric: str) -> Interval:
-        """Returns a row's figure as a multiple of another's, with the paired interval."""
-        return self.resampled.ratio(self._column(row, metric), self._column(other, metric))
+    def ratio(self, method: str, other: str, metric: str) -> Interval:
+        """Returns a method's mean as a multiple of another's, with the paired interval."""
+        return self.resampled.ratio(self._column(method, metric), self._column(other, metric))
 
-    def figures_by_user(self, row: str, metric: str) -> np.ndarray:
-        """Returns float64[users] of one row and metric."""
-        found: np.ndarray = self.by_user[:, self._column(row, metric)]
-        return found
+    def values_by_user(self, method: str, metric: str) -> np.ndarray:
+        """Returns float64[users] of one method and metric."""
+        values: np.ndarray = self.by_user[:, self._column(method, metric)]
+        return values
 
-    def answered(self) -> tuple[Row, ...]:
-        """Returns the rows that could answer."""
-        return tuple(row for row in self.rows if row.answered)
+    def answered(self) -> tuple[MethodResult, ...]:
+        """Returns the methods that could score."""
+        return tuple(method for method in self.methods if method.answered)
 
     def _place(self, name: str) -> int:
-        return {row.name: place for place, row in enumerate(self.rows)}[name]
+        return {method.name: place for place, method in enumerate(self.methods)}[name]
 
-    def _column(self, row: str, metric: str) -> int:
-        return self._place(row) * len(self.metrics) + self.metrics.index(metric)
+    def _column(self, method: str, metric: str) -> int:
+        return self._place(method) * len(self.metrics) + self.metrics.index(metric)
 
 
 def evaluate(
-    scorers: Mapping[str, Scorer],
+    scorers: Mapping[str, Scorer | None],
     name: str,
     parts: Sequence[EvalSet | ShortHistorySet],
-    setting: EvaluationContext,
+    context: EvaluationContext,
     progress: Progress,
 ) -> Evaluation:
-    """Asks every scorer the same questions; blocking.
+    """Runs every scorer on the same cases; blocking.
 
     Args:
-        scorers: by the name of their row.
+        scorers: by the name of their method; None for a method that cannot score any candidate.
         name: of the table.
         parts: one a draw, for example a split's tests.
-        setting: what all are judged with.
-        progress: told of each row.
+        context: what all methods have in common.
+        progress: hears of each method.
 
     Raises:
-        ValueError: a scorer answers another shape, NaN or +inf.
+        ValueError: a scorer returns another shape, NaN or +inf.
     """
-    asked = [part if isinstance(part, ShortHistorySet) else ShortHistorySet("", part) for part in parts]
-    users = sorted({case.user_id for part in asked for case in part.part.cases})
-    rows: list[Row] = []
+    draws = [part if isinstance(part, ShortHistorySet) else ShortHistorySet("", part) for part in parts]
+    users = sorted({case.user_id for draw in draws for case in draw.part.cases})
+    methods: list[MethodResult] = []
     columns: list[np.ndarray] = []
-    for row_name, scorer in scorers.items():
-        row, figures = _judged(row_name, scorer, asked, setting, users)
-        rows.append(row)
-        columns.extend(figures.values())
-        progress.step(f"{name}: {row_name} judged in {row.seconds:.1f} s" if row.answered else f"{name}: {row_name} -")
+    for method_name, scorer in scorers.items():
+        method, by_user = _evaluated(method_name, scorer, draws, context, users)
+        methods.append(method)
+        columns.extend(by_user.values())
+        outcome = f"evaluated in {method.seconds:.1f} s" if method.answered else "cannot score these candidates"
+        progress.step(f"{name}: {method_name} {outcome}")
     values = np.stack(columns, axis=1) if columns else np.empty((len(users), 0))
     return Evaluation(
         name,
-        sum(len(part.part.cases) for part in asked),
+        sum(len(draw.part.cases) for draw in draws),
         len(users),
-        int(asked[0].part.candidates.sum()),
-        len(asked),
-        tuple(rows),
+        int(draws[0].part.candidates.sum()),
+        len(draws),
+        tuple(methods),
         METRICS,
-        Resampled(values, setting.seed),
+        Resampled(values, context.seed),
         tuple(users),
         values,
     )
 
 
-def _judged(
-    name: str, scorer: Scorer, asked: Sequence[ShortHistorySet], setting: EvaluationContext, users: Sequence[str]
-) -> tuple[Row, dict[str, np.ndarray]]:
-    """Returns the row, and float64[users] by metric: each user's mean over the draws."""
+def _evaluated(
+    name: str,
+    scorer: Scorer | None,
+    draws: Sequence[ShortHistorySet],
+    context: EvaluationContext,
+    users: Sequence[str],
+) -> tuple[MethodResult, _ByMetric]:
+    """Returns the method, and float64[users] by metric: each user's mean over the draws."""
     # Curves are of the first draw, and not of cold users.
-    tallies = [MetricAccumulator(part, setting, curves=not place and not part.name) for place, part in enumerate(asked)]
+    accumulators = [
+        MetricAccumulator(draw, context, curves=not place and not draw.name) for place, draw in enumerate(draws)
+    ]
     started_s = time.monotonic()
-    _ask(scorer, tallies)
+    if scorer is not None:
+        _accumulate(scorer, accumulators)
     seconds = time.monotonic() - started_s
-    if not any(tally.answered for tally in tallies):
-        return Row(name, False, {}, 0.0, None, None, None, seconds), dict.fromkeys(METRICS, np.full(len(users), np.nan))
-    figures = [tally.figures() for tally in tallies]
+    if not any(accumulator.answered for accumulator in accumulators):
+        nothing = MethodResult(name, False, {}, 0.0, None, None, None, seconds)
+        return nothing, dict.fromkeys(METRICS, np.full(len(users), np.nan))
+    by_draw = [accumulator.metrics() for accumulator in accumulators]
+    first = accumulators[0]
+    covered = coverage(np.concatenate([each.top() for each in accumulators]), draws[0].part.candidates)
+    curves = (first.brier(), first.reliability(), first.threshold())
+    result = MethodResult(name, True, _spread(by_draw), covered, *curves, seconds)
+    return result, _means_by_user(by_draw, draws, users)
+
+
+def _means_by_user(by_draw: Sequence[_ByMetric], draws: Sequence[ShortHistorySet], users: Sequence[str]) -> _ByMetric:
     place_of = {user_id: place for place, user_id in enumerate(users)}
-    case_user = np.concatenate([[place_of[case.user_id] for case in part.part.cases] for part in asked])
+    case_user = np.concatenate([[place_of[case.user_id] for case in draw.part.cases] for draw in draws])
     by_user = {}
     for metric in METRICS:
-        values = np.concatenate([figure[metric] for figure in figures])
-        told = ~np.isnan(values)
+        values = np.concatenate([metrics[metric] for metrics in by_draw])
+        present = ~np.isnan(values)
         with np.errstate(invalid="ignore", divide="ignore"):
-            sums = np.bincount(case_user, np.where(told, values, 0), minlength=len(users))
-            by_user[metric] = sums / np.bincount(case_user, told, minlength=len(users))
-    spread = {}
-    if len(asked) > 1:
-        spread = {
-            metric: float(np.std([np.nanmean(figure[metric]) for figure in figures], ddof=1))
-            for metric in METRICS
-            if not all(np.isnan(figure[metric]).all() for figure in figures)
-        }
-    top = np.concatenate([tally.top() for tally in tallies])
-    first = tallies[0]
-    covered = coverage(top, asked[0].part.candidates)
-    return Row(name, True, spread, covered, first.brier(), first.reliability(), first.threshold(), seconds), by_user
+            sums = np.bincount(case_user, np.where(present, values, 0), minlength=len(users))
+            by_user[metric] = sums / np.bincount(case_user, present, minlength=len(users))
+    return by_user
 
 
-def _ask(scorer: Scorer, tallies: Sequence[MetricAccumulator]) -> None:
-    """Asks part by part; gives up where the first cases of all show that nothing can be said."""
-    for tally in tallies:
-        for chunk, scores, allowed in _chunks(scorer, tally.asked):
-            tally.add(chunk, scores, allowed, scorer)
-            if tally is tallies[0] and not tally.answered and chunk.stop >= _SILENT_CASES:
+def _spread(by_draw: Sequence[_ByMetric]) -> dict[str, float]:
+    """Returns the standard deviation of the means over draws, by metric; empty for one draw."""
+    if len(by_draw) < 2:
+        return {}
+    return {
+        metric: float(np.std([np.nanmean(metrics[metric]) for metrics in by_draw], ddof=1))
+        for metric in METRICS
+        if not all(np.isnan(metrics[metric]).all() for metrics in by_draw)
+    }
+
+
+def _accumulate(scorer: Scorer, accumulators: Sequence[MetricAccumulator]) -> None:
+    """Scores draw by draw; gives up where the first cases show that the method cannot score any candidate."""
+    for accumulator in accumulators:
+        for chunk, scores, allowed in _scored_chunks(scorer, accumulator.cases):
+            accumulator.add(chunk, scores, allowed, scorer)
+            unanswered = accumulator is accumulators[0] and not accumulator.answered
+            if unanswered and chunk.stop >= _CASES_BEFORE_GIVING_UP:
                 return
 
 
-def _chunks(scorer: Scorer, asked: ShortHistorySet) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Yields (cases, float32[b, n] scores, bool[b, n] what may be recommended)."""
-    cases = asked.part.cases
+def _scored_chunks(scorer: Scorer, draw: ShortHistorySet) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Yields (cases, float32[b, n] scores, bool[b, n] items that may be recommended)."""
+    cases = draw.part.cases
     for start in range(0, len(cases), _CHUNK):
         chunk = slice(start, min(start + _CHUNK, len(cases)))
-        if asked.texts is not None and isinstance(scorer, TextScorer):
-            scores = scorer.text_scores(asked.texts[chunk])
+        if draw.texts is not None and isinstance(scorer, TextScorer):
+            scores = scorer.text_scores(draw.texts[chunk])
         else:
             scores = scorer.scores([case.history for case in cases[chunk]])
-        scores = _checked(np.asarray(scores, np.float32), chunk.stop - start, len(asked.part.candidates))
-        allowed = np.tile(asked.part.candidates, (len(scores), 1))
+        scores = _checked(np.asarray(scores, np.float32), chunk.stop - start, len(draw.part.candidates))
+        allowed = np.tile(draw.part.candidates, (len(scores), 1))
         for place, case in enumerate(cases[chunk]):
             allowed[place, case.history.rows] = False
             allowed[place, case.hidden] = False
@@ -214,5 +235,5 @@ def _checked(scores: np.ndarray, case_count: int, item_count: int) -> np.ndarray
     if scores.shape != (case_count, item_count):
         raise ValueError(f"scores have the shape {scores.shape}; expected ({case_count}, {item_count})")
     if np.isnan(scores).any() or np.isposinf(scores).any():
-        raise ValueError("scores hold NaN or +inf; expected finite numbers, or -inf where nothing can be said")
+        raise ValueError("scores hold NaN or +inf; expected finite numbers, or -inf for items that cannot be scored")
     return scores

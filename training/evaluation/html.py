@@ -1,4 +1,4 @@
-"""The evaluation as one page with plots: everything in the file itself, to be looked at or sent."""
+"""The evaluation as one HTML page with plots, which needs no other file."""
 
 import base64
 from html import escape
@@ -21,8 +21,8 @@ from training.evaluation.report import (
     MORE_METRICS,
     EvaluationReport,
     cold_metric,
-    figure,
-    least_row,
+    cold_reference,
+    format_number,
     metric_label,
     with_interval,
 )
@@ -50,8 +50,8 @@ def page(report: EvaluationReport) -> str:
     ]
     if report.table.answered():
         body += [
-            _section("Depth of the list", "How much is found as the list gets longer.", depth_plot(report)),
-            _section("What the lists are like", _LISTS, list_plot(report)),
+            _section("Depth of the list", "Recall and NDCG by the length of the list.", depth_plot(report)),
+            _section("Coverage, diversity and novelty", _LISTS, list_plot(report)),
             _more_table(report.table),
             _section(_THRESHOLDS, _PRECISION, precision_recall_plot(report)),
             _picture(threshold_plot(report), "Recall and precision against the similarity threshold"),
@@ -64,30 +64,32 @@ def page(report: EvaluationReport) -> str:
 
 _HEADLINE = (
     "Bars are means over users; the thin line is the 95 % interval of a bootstrap over users. Recall@k is hits / "
-    "min(k, targets); all candidates are ranked, ties go by item id. A row that cannot answer, for example about items "
-    "nobody has touched, is not drawn."
+    "min(k, targets); all candidates are ranked, ties go by item id. A method that cannot score the candidates, for "
+    "example items without interactions, is not drawn."
 )
-_LISTS = "Lists of ten: how much of the catalogue they show, how unlike their items are, how far from the beaten track."
+_LISTS = "Lists of ten: the share of the catalogue in them, the distance of their items, and how unpopular these are."
 _THRESHOLDS = "Thresholds"
 _PRECISION = (
-    "What a threshold on the score lets through. It falls from left to right; the first 2,048 cases of the first draw."
+    "Precision and recall of the items above a threshold on the score, which falls from left to right. From the first "
+    "2,048 cases of the first draw."
 )
 _RELIABILITY = (
-    "Where a row tells a match probability: on the dashed line it is right. Brier: mean squared error, 0 best."
+    "Match probabilities against observed frequencies: on the dashed line they agree. Brier: mean squared error, 0 is "
+    "best."
 )
 _COLD = (
-    "The same questions and answers with less told: only the last event, the last three, or one line of text. What was "
-    "cut away is neither an answer nor recommended."
+    "The same cases and targets with a shorter history: the last event, the last three, or one line of text. Events "
+    "that were cut away are neither targets nor recommended."
 )
 
 
 def _summary(report: EvaluationReport) -> str:
-    """Says in a sentence who leads and how sure that is."""
+    """Returns a sentence that names the best method with its interval."""
     table, metric = report.table, report.headlines[0]
     answered = table.answered()
     if not answered:
-        return "No row could answer."
-    best = max(answered, key=lambda row: table.mean(row.name, metric).point).name
+        return "No method could score the candidates."
+    best = max(answered, key=lambda method: table.mean(method.name, metric).point).name
     words = f"{best} leads with {metric_label(metric)} {with_interval(table.mean(best, metric))}"
     reference = report.reference
     if reference is not None and best != reference:
@@ -120,57 +122,61 @@ def _headline_table(report: EvaluationReport) -> str:
     if table.draws > 1:
         heads.append(f"spread of {heads[1]} over {table.draws} draws")
     heads += [f"{metric_label(metric)} / {report.reference}" for metric in report.headlines if report.reference]
-    rows = []
-    for row in table.rows:
-        cells = [with_interval(table.mean(row.name, metric)) for metric in report.headlines]
+    lines = []
+    for method in table.methods:
+        cells = [with_interval(table.mean(method.name, metric)) for metric in report.headlines]
         if table.draws > 1:
-            cells.append(figure(row.spread.get(report.headlines[0])))
+            cells.append(format_number(method.spread.get(report.headlines[0])))
         if report.reference:
-            own = ratios.get(row.name, {})
+            own = ratios.get(method.name, {})
             cells += [with_interval(own[metric], 2) if metric in own else "-" for metric in report.headlines]
-        kind = "trained" if row.name not in BASELINES else ""
-        rows.append((f"{kind} reference" if row.name == report.reference else kind, row.name, cells))
-    return _html_table(heads, rows)
+        kind = "trained" if method.name not in BASELINES else ""
+        lines.append((f"{kind} reference" if method.name == report.reference else kind, method.name, cells))
+    return _html_table(heads, lines)
 
 
 def _more_table(table: Evaluation) -> str:
     heads = ["", *(metric_label(metric) for metric in MORE_METRICS), "Coverage@10", "Brier", "seconds"]
-    rows = []
-    for row in table.rows:
-        cells = [figure(table.mean(row.name, metric).point, 3) for metric in MORE_METRICS]
-        cells += [figure(row.coverage, 3) if row.answered else "-", figure(row.brier), f"{row.seconds:.1f}"]
-        rows.append(("trained" if row.name not in BASELINES else "", row.name, cells))
-    return _html_table(heads, rows)
+    lines = []
+    for method in table.methods:
+        cells = [format_number(table.mean(method.name, metric).point, 3) for metric in MORE_METRICS]
+        cells += [
+            format_number(method.coverage, 3) if method.answered else "-",
+            format_number(method.brier),
+            f"{method.seconds:.1f}",
+        ]
+        lines.append(("trained" if method.name not in BASELINES else "", method.name, cells))
+    return _html_table(heads, lines)
 
 
 def _cold_table(report: EvaluationReport) -> str:
     metric = cold_metric(report)
     heads = [f"{metric_label(metric)}"]
     for table in report.cold:
-        heads += [table.name, f"/ {least_row(table) or '-'}"]
-    rows = []
-    for row in report.table.rows:
+        heads += [table.name, f"/ {cold_reference(table) or '-'}"]
+    lines = []
+    for method in report.table.methods:
         cells = []
         for table in report.cold:
-            least = least_row(table)
-            cells.append(with_interval(table.mean(row.name, metric)))
-            paired = least is not None and least != row.name and table.row(row.name).answered
-            cells.append(with_interval(table.ratio(row.name, least, metric), 2) if paired and least else "-")
-        rows.append(("trained" if row.name not in BASELINES else "", row.name, cells))
-    return _html_table(heads, rows)
+            least = cold_reference(table)
+            cells.append(with_interval(table.mean(method.name, metric)))
+            paired = least is not None and least != method.name and table.method(method.name).answered
+            cells.append(with_interval(table.ratio(method.name, least, metric), 2) if paired and least else "-")
+        lines.append(("trained" if method.name not in BASELINES else "", method.name, cells))
+    return _html_table(heads, lines)
 
 
-def _html_table(heads: list[str], rows: list[tuple[str, str, list[str]]]) -> str:
+def _html_table(heads: list[str], lines: list[tuple[str, str, list[str]]]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in heads)
-    lines = []
-    for kind, name, cells in rows:
-        told = "".join(f"<td>{_cell(cell)}</td>" for cell in cells)
-        lines.append(f'<tr class="{kind}"><td>{escape(name)}</td>{told}</tr>')
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    body = []
+    for kind, name, cells in lines:
+        values = "".join(f"<td>{_cell(cell)}</td>" for cell in cells)
+        body.append(f'<tr class="{kind}"><td>{escape(name)}</td>{values}</tr>')
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
 
 
 def _cell(text: str) -> str:
-    """Sets the interval apart from its figure."""
+    """Sets the interval apart from its mean."""
     point, bracket, interval = text.partition(" [")
     if text == "-":
         return '<span class="none">-</span>'

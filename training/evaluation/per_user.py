@@ -1,4 +1,4 @@
-"""What each user's answers were worth, a line a user and row: for statistics of one's own, and to pool data sets."""
+"""Metrics by user and method as a file: for statistics of one's own, and to pool data sets."""
 
 import csv
 import gzip
@@ -11,8 +11,8 @@ import numpy as np
 from training.evaluation.report import EvaluationReport
 
 
-def write_user_figures(report: EvaluationReport, path: Path) -> None:
-    """Writes user_id, row and the protocol's headline figures as CSV, compressed where the name ends in .gz.
+def write_user_metrics(report: EvaluationReport, path: Path) -> None:
+    """Writes user_id, method and the protocol's headline metrics as CSV, compressed where the name ends in .gz.
 
     Raises:
         OSError: the file can't be written.
@@ -20,31 +20,31 @@ def write_user_figures(report: EvaluationReport, path: Path) -> None:
     table, metrics = report.table, report.headlines
     with _opened(path) as file:
         lines = csv.writer(file)
-        lines.writerow(["user_id", "row", *metrics])
-        for row in table.answered():
-            columns = [table.figures_by_user(row.name, metric) for metric in metrics]
-            for user_id, *figures in zip(table.users, *columns, strict=True):
-                lines.writerow([user_id, row.name, *(f"{value:.6f}" for value in figures)])
+        lines.writerow(["user_id", "method", *metrics])
+        for method in table.answered():
+            columns = [table.values_by_user(method.name, metric) for metric in metrics]
+            for user_id, *values in zip(table.users, *columns, strict=True):
+                lines.writerow([user_id, method.name, *(f"{value:.6f}" for value in values)])
 
 
-def read_user_figures(path: Path, metric: str) -> dict[str, dict[str, float]]:
-    """Returns one metric by row and user id, as `write_user_figures` wrote it.
+def read_user_metrics(path: Path, metric: str) -> dict[str, dict[str, float]]:
+    """Returns one metric by method and user id, as `write_user_metrics` wrote it.
 
     Raises:
         KeyError: the file has no such metric.
     """
-    found: dict[str, dict[str, float]] = {}
+    values: dict[str, dict[str, float]] = {}
     for line in _lines(path):
-        found.setdefault(line["row"], {})[line["user_id"]] = float(line[metric])
-    return found
+        values.setdefault(line["method"], {})[line["user_id"]] = float(line[metric])
+    return values
 
 
-def pooled(parts: list[dict[str, dict[str, float]]], rows: tuple[str, str]) -> np.ndarray:
-    """Returns float64[users of all parts, 2], the figures of two rows side by side; users count alike."""
+def pooled(parts: list[dict[str, dict[str, float]]], methods: tuple[str, str]) -> np.ndarray:
+    """Returns float64[users of all parts, 2], the values of two methods side by side; users count alike."""
     pairs = [
-        (part[rows[0]][user_id], part[rows[1]][user_id])
+        (part[methods[0]][user_id], part[methods[1]][user_id])
         for part in parts
-        for user_id in sorted(part[rows[0]].keys() & part[rows[1]].keys())
+        for user_id in sorted(part[methods[0]].keys() & part[methods[1]].keys())
     ]
     return np.asarray(pairs, np.float64).reshape(-1, 2)
 

@@ -1,4 +1,4 @@
-"""The pipeline's rows in a table: they answer histories, and also a line of text, as the gateway does."""
+"""Hybrid recall and the ranker as methods of an evaluation, for histories and for lines of text."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,46 +7,46 @@ from functools import cached_property
 import numpy as np
 
 from core.events import EventSequence
-from core.retrieval.proxy_history import Knowledge
-from training.ranking.blend import Hybrid
-from training.ranking.proxy_history import knowledge_of, read_proxy_history, scores_of
+from training.ranking.blend import BlendScorer
+from training.ranking.proxy_history import ProxyReader
 from training.ranking.ranker import Ranker
 
 _Encode = Callable[[Sequence[str]], np.ndarray]
 
 
 @dataclass(frozen=True)
-class HybridReader:
+class BlendReader:
     """Hybrid recall that also reads text.
 
     Attributes:
-        hybrid: answers histories.
+        blend: answers histories.
         encode: texts to float32[B, d], unit.
     """
 
-    hybrid: Hybrid
+    blend: BlendScorer
     encode: _Encode
 
     @cached_property
-    def _knowledge(self) -> Knowledge | None:
-        return knowledge_of(self.hybrid.recall)
+    def _reader(self) -> ProxyReader:
+        return ProxyReader(self.blend.fitted)
 
     def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n], higher is better."""
-        return self.hybrid.scores(histories)
+        return self.blend.scores(histories)
 
     def text_scores(self, texts: Sequence[str]) -> np.ndarray:
-        """Returns float32[B, n], as the gateway answers a told history.
+        """Returns float32[B, n], as the gateway answers a history that is only text.
 
-        Uses the blend that was fitted for such histories (`core.retrieval.proxy_history`), else similarity alone.
+        Uses the blend that was fitted for such histories, else similarity alone.
         """
-        knowledge, blend = self._knowledge, self.hybrid.told
-        if knowledge is None:
-            return self.hybrid.recall.popularity.scores([_NOTHING] * len(texts))
-        queries = self.encode(texts)
-        if blend is None:
-            return np.where(knowledge.silent, -np.inf, queries @ knowledge.vectors.T)
-        return scores_of([read_proxy_history(query, knowledge, blend) for query in queries], knowledge, blend.weights)
+        fitted, proxy = self.blend.fitted, self.blend.blend.proxy
+        if fitted.content is None:
+            return self.blend.scores([EventSequence()] * len(texts))
+        vectors = self.encode(texts)
+        if proxy is None:
+            silent = ~fitted.content.vectors.any(axis=1)
+            return np.where(silent, -np.inf, vectors @ fitted.content.vectors.T)
+        return self.blend.query_scores([self._reader.query(vector, proxy) for vector in vectors])
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,4 @@ class RankedReader:
 
     def text_scores(self, texts: Sequence[str]) -> np.ndarray:
         """Returns float32[B, n], as hybrid recall reads texts."""
-        return HybridReader(self.ranker.hybrid, self.encode).text_scores(texts)
-
-
-_NOTHING = EventSequence(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+        return BlendReader(self.ranker.blend, self.encode).text_scores(texts)

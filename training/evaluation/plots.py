@@ -1,4 +1,4 @@
-"""Draws an evaluation: every plot a picture of its own, every row in one colour throughout."""
+"""Plots of an evaluation: one SVG each, every method in one colour throughout."""
 
 import io
 import math
@@ -14,8 +14,9 @@ from matplotlib.ticker import LogFormatter, PercentFormatter
 
 from training.evaluation.accumulator import CUTS, LIST_LENGTH
 from training.evaluation.baselines import ALS, BASELINES, EASE, ITEM_KNN, POPULARITY, RANDOM, USER_KNN, ZERO_SHOT
-from training.evaluation.evaluate import Row
-from training.evaluation.report import EvaluationReport, cold_metric, figure, metric_label
+from training.evaluation.bootstrap import Interval
+from training.evaluation.evaluate import MethodResult
+from training.evaluation.report import EvaluationReport, cold_metric, format_number, metric_label
 
 _COLOURS = {
     RANDOM: "#c9c9c4",
@@ -49,39 +50,40 @@ _WIDTH = 9.6
 
 
 def headline_plot(report: EvaluationReport) -> bytes:
-    """Returns an SVG: a bar with its interval a row, a panel a headline metric."""
-    rows, table = report.table.answered(), report.table
-    with _figure(len(report.headlines), 0.34 * len(rows) + 0.9) as (axes, svg):
+    """Returns an SVG: a bar with its interval a method, a panel a headline metric."""
+    methods, table = report.table.answered(), report.table
+    with _drawing(len(report.headlines), 0.34 * len(methods) + 0.9) as (axes, svg):
         for axis, metric in zip(axes, report.headlines, strict=True):
-            found = [table.mean(row.name, metric) for row in rows]
-            _bars(axis, rows, [one.point for one in found], report)
-            margins = [[one.point - one.low for one in found], [one.high - one.point for one in found]]
+            means = [table.mean(method.name, metric) for method in methods]
+            points = [mean.point for mean in means]
+            _bars(axis, methods, points, report)
             axis.errorbar(
-                [one.point for one in found],
-                range(len(rows)),
-                xerr=margins,
+                points,
+                range(len(methods)),
+                xerr=_margins(means),
                 fmt="none",
                 ecolor="#2b2b29",
                 capsize=2.5,
                 lw=1,
             )
-            highest = max(one.high for one in found)
-            for place, one in enumerate(found):
-                axis.text(one.high + 0.02 * highest, place, figure(one.point), va="center", fontsize=8, color="#3b3b38")
+            highest = max(mean.high for mean in means)
+            for place, mean in enumerate(means):
+                label = format_number(mean.point)
+                axis.text(mean.high + 0.02 * highest, place, label, va="center", fontsize=8, color="#3b3b38")
             axis.set_xlim(0, 1.18 * highest)
             axis.set_title(metric_label(metric))
-        _label_first(axes, rows)
+        _label_first(axes, methods)
     return svg()
 
 
 def depth_plot(report: EvaluationReport) -> bytes:
     """Returns an SVG: Recall@k and NDCG@k by k."""
-    rows, table = report.table.answered(), report.table
-    with _figure(2, 3.3) as (axes, svg):
+    methods, table = report.table.answered(), report.table
+    with _drawing(2, 3.3) as (axes, svg):
         for axis, metric in zip(axes, ("recall", "ndcg"), strict=True):
-            for row in rows:
-                means = [table.mean(row.name, f"{metric}@{k}").point for k in CUTS]
-                axis.plot(CUTS, means, **_line(row, report))
+            for method in methods:
+                means = [table.mean(method.name, f"{metric}@{k}").point for k in CUTS]
+                axis.plot(CUTS, means, **_line(method, report))
             axis.set_xscale("log")
             axis.set_xticks(CUTS, [str(k) for k in CUTS])
             axis.minorticks_off()
@@ -95,33 +97,33 @@ def depth_plot(report: EvaluationReport) -> bytes:
 
 def list_plot(report: EvaluationReport) -> bytes:
     """Returns an SVG: coverage, diversity and novelty of the lists of ten."""
-    rows, table = report.table.answered(), report.table
-    panels: list[tuple[str, Callable[[Row], float]]] = [
-        ("Coverage: candidates in any list", lambda row: row.coverage),
-        ("Diversity: 1 - cosine in a list", lambda row: table.mean(row.name, f"diversity@{LIST_LENGTH}").point),
-        ("Novelty: -log2 popularity", lambda row: table.mean(row.name, f"novelty@{LIST_LENGTH}").point),
+    methods, table = report.table.answered(), report.table
+    panels: list[tuple[str, Callable[[MethodResult], float]]] = [
+        ("Coverage: candidates in any list", lambda method: method.coverage),
+        ("Diversity: 1 - cosine in a list", lambda method: table.mean(method.name, f"diversity@{LIST_LENGTH}").point),
+        ("Novelty: -log2 popularity", lambda method: table.mean(method.name, f"novelty@{LIST_LENGTH}").point),
     ]
-    panels = [panel for panel in panels if not all(math.isnan(panel[1](row)) for row in rows)]
-    with _figure(len(panels), 0.34 * len(rows) + 0.9) as (axes, svg):
+    panels = [panel for panel in panels if not all(math.isnan(panel[1](method)) for method in methods)]
+    with _drawing(len(panels), 0.34 * len(methods) + 0.9) as (axes, svg):
         for axis, (title, value) in zip(axes, panels, strict=True):
-            values = [value(row) for row in rows]
-            _bars(axis, rows, values, report)
+            values = [value(method) for method in methods]
+            _bars(axis, methods, values, report)
             highest = np.nanmax(values)
-            for place, one in enumerate(values):
-                axis.text(one + 0.02 * highest, place, f"{one:.2f}", va="center", fontsize=8, color="#3b3b38")
+            for place, number in enumerate(values):
+                axis.text(number + 0.02 * highest, place, f"{number:.2f}", va="center", fontsize=8, color="#3b3b38")
             axis.set_xlim(0, 1.18 * highest)
             axis.set_title(title)
-        _label_first(axes, rows)
+        _label_first(axes, methods)
     return svg()
 
 
 def precision_recall_plot(report: EvaluationReport) -> bytes:
-    """Returns an SVG: precision against recall as each row's threshold falls."""
-    curves = [(row, row.threshold) for row in report.table.answered() if row.threshold is not None]
-    with _figure(1, 3.4, width=0.72 * _WIDTH) as (axes, svg):
-        for row, curve in curves:
+    """Returns an SVG: precision against recall as each method's threshold falls."""
+    curves = [(method, method.threshold) for method in report.table.answered() if method.threshold is not None]
+    with _drawing(1, 3.4, width=0.72 * _WIDTH) as (axes, svg):
+        for method, curve in curves:
             seen = curve.recall > 0
-            axes[0].plot(curve.recall[seen], curve.precision[seen], **_line(row, report, marker=""))
+            axes[0].plot(curve.recall[seen], curve.precision[seen], **_line(method, report, marker=""))
         axes[0].set_yscale("log")
         _percent_by_decades(axes[0])
         axes[0].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -133,15 +135,15 @@ def precision_recall_plot(report: EvaluationReport) -> bytes:
 
 
 def threshold_plot(report: EvaluationReport) -> bytes | None:
-    """Returns an SVG: recall and precision against the similarity of the semantic rows; None where there are none."""
-    rows = [row for row in report.table.answered() if row.name.startswith("semantic")]
-    curves = [(row, row.threshold) for row in rows if row.threshold is not None]
+    """Returns an SVG: recall and precision against the similarity of semantic methods; None without one."""
+    methods = [method for method in report.table.answered() if method.name.startswith("semantic")]
+    curves = [(method, method.threshold) for method in methods if method.threshold is not None]
     if not curves:
         return None
-    with _figure(2, 3.0) as (axes, svg):
+    with _drawing(2, 3.0) as (axes, svg):
         for axis, part in zip(axes, ("recall", "precision"), strict=True):
-            for row, curve in curves:
-                axis.plot(curve.threshold, getattr(curve, part), **_line(row, report, marker=""))
+            for method, curve in curves:
+                axis.plot(curve.threshold, getattr(curve, part), **_line(method, report, marker=""))
             axis.set_xlabel("similarity from which an item is recommended")
             axis.set_title(part.capitalize())
             axis.grid()
@@ -153,48 +155,47 @@ def threshold_plot(report: EvaluationReport) -> bytes | None:
 
 
 def reliability_plot(report: EvaluationReport) -> bytes | None:
-    """Returns an SVG: told probabilities against what happened; None where no row tells any."""
-    curves = [(row, row.reliability) for row in report.table.answered() if row.reliability is not None]
+    """Returns an SVG: predicted against observed probabilities; None where no method predicts any."""
+    curves = [(method, method.reliability) for method in report.table.answered() if method.reliability is not None]
     if not curves:
         return None
-    with _figure(2, 3.3) as (axes, svg):
+    with _drawing(2, 3.3) as (axes, svg):
         axes[0].plot([0, 1], [0, 1], color="#b8b7af", lw=1, ls="--")
-        for row, curve in curves:
+        for method, curve in curves:
             seen = curve.count > 0
-            label = f"{row.name}: Brier {row.brier:.4f}"
-            axes[0].plot(curve.told[seen], curve.happened[seen], **{**_line(row, report), "label": label})
+            label = f"{method.name}: Brier {method.brier:.4f}"
+            axes[0].plot(curve.predicted[seen], curve.observed[seen], **{**_line(method, report), "label": label})
             axes[1].step(
-                np.linspace(0.05, 0.95, len(curve.count)), curve.count, where="mid", color=_colour(row, report)
+                np.linspace(0.05, 0.95, len(curve.count)), curve.count, where="mid", color=_colour(method, report)
             )
-        axes[0].set_xlabel("probability told")
-        axes[0].set_ylabel("share that happened")
-        axes[0].set_title("Told and happened")
+        axes[0].set_xlabel("predicted probability")
+        axes[0].set_ylabel("observed frequency")
+        axes[0].set_title("Predicted and observed")
         axes[0].legend(loc="upper left", fontsize=8)
         axes[1].set_yscale("symlog", linthresh=1)
-        axes[1].set_xlabel("probability told")
-        axes[1].set_title("How often it was told")
+        axes[1].set_xlabel("predicted probability")
+        axes[1].set_title("Number of predictions")
         for axis in axes:
             axis.grid()
     return svg()
 
 
 def cold_plot(report: EvaluationReport) -> bytes | None:
-    """Returns an SVG: what is left with one event, three, or a line of text; None where it was not asked."""
+    """Returns an SVG: the metric with one event, three, or a line of text; None without cold users."""
     if not report.cold:
         return None
     tables = (*report.cold, report.table)
     names = [*(table.name for table in report.cold), "whole history"]
-    rows = [row for row in report.table.rows if any(table.row(row.name).answered for table in tables)]
+    methods = [method for method in report.table.methods if any(table.method(method.name).answered for table in tables)]
     metric = cold_metric(report)
-    with _figure(1, 3.3) as (axes, svg):
-        width = 0.8 / len(rows)
-        for place, row in enumerate(rows):
-            found = [table.mean(row.name, metric) for table in tables]
-            at = np.arange(len(tables)) + (place - (len(rows) - 1) / 2) * width
-            points = [one.point for one in found]
-            margins = [[one.point - one.low for one in found], [one.high - one.point for one in found]]
-            axes[0].bar(at, points, 0.9 * width, color=_colour(row, report), label=row.name)
-            axes[0].errorbar(at, points, yerr=margins, **_MARGIN)
+    with _drawing(1, 3.3) as (axes, svg):
+        width = 0.8 / len(methods)
+        for place, method in enumerate(methods):
+            means = [table.mean(method.name, metric) for table in tables]
+            at = np.arange(len(tables)) + (place - (len(methods) - 1) / 2) * width
+            points = [mean.point for mean in means]
+            axes[0].bar(at, points, 0.9 * width, color=_colour(method, report), label=method.name)
+            axes[0].errorbar(at, points, yerr=_margins(means), **_MARGIN)
         axes[0].set_xticks(range(len(tables)), names)
         axes[0].set_ylabel(metric_label(metric))
         axes[0].grid(axis="y")
@@ -203,8 +204,10 @@ def cold_plot(report: EvaluationReport) -> bytes | None:
 
 
 @contextmanager
-def _figure(columns: int, height: float, width: float = _WIDTH) -> Iterator[tuple[Sequence[Axes], Callable[[], bytes]]]:
-    """Yields the axes and what turns them into an SVG; no state is left in matplotlib."""
+def _drawing(
+    columns: int, height: float, width: float = _WIDTH
+) -> Iterator[tuple[Sequence[Axes], Callable[[], bytes]]]:
+    """Yields the axes and a function that renders them as SVG; matplotlib keeps no state."""
     with mpl.rc_context(_STYLE):
         drawing = Figure(figsize=(width, height), layout="constrained")
         axes = drawing.subplots(1, columns, squeeze=False)[0]
@@ -218,23 +221,28 @@ def _figure(columns: int, height: float, width: float = _WIDTH) -> Iterator[tupl
         yield axes, svg
 
 
-def _bars(axis: Axes, rows: Sequence[Row], values: Sequence[float], report: EvaluationReport) -> None:
-    axis.barh(range(len(rows)), values, height=0.68, color=[_colour(row, report) for row in rows])
-    axis.set_yticks(range(len(rows)), [""] * len(rows))
+def _margins(means: Sequence[Interval]) -> list[list[float]]:
+    """Returns the lengths of the error bars, below and above the means."""
+    return [[mean.point - mean.low for mean in means], [mean.high - mean.point for mean in means]]
+
+
+def _bars(axis: Axes, methods: Sequence[MethodResult], values: Sequence[float], report: EvaluationReport) -> None:
+    axis.barh(range(len(methods)), values, height=0.68, color=[_colour(method, report) for method in methods])
+    axis.set_yticks(range(len(methods)), [""] * len(methods))
     axis.tick_params(axis="y", length=0)
     axis.invert_yaxis()
     axis.grid(axis="x")
 
 
-def _label_first(axes: Sequence[Axes], rows: Sequence[Row]) -> None:
-    axes[0].set_yticks(range(len(rows)), [row.name for row in rows])
+def _label_first(axes: Sequence[Axes], methods: Sequence[MethodResult]) -> None:
+    axes[0].set_yticks(range(len(methods)), [method.name for method in methods])
 
 
-def _line(row: Row, report: EvaluationReport, marker: str = "o") -> dict[str, Any]:
-    trained = row.name not in BASELINES
+def _line(method: MethodResult, report: EvaluationReport, marker: str = "o") -> dict[str, Any]:
+    trained = method.name not in BASELINES
     return {
-        "color": _colour(row, report),
-        "label": row.name,
+        "color": _colour(method, report),
+        "label": method.name,
         "lw": 2.2 if trained else 1.4,
         "marker": marker,
         "markersize": 3.5,
@@ -257,6 +265,6 @@ def _legend(axis: Axes) -> None:
     axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8)
 
 
-def _colour(row: Row, report: EvaluationReport) -> str:
-    trained = [one.name for one in report.table.rows if one.name not in _COLOURS]
-    return _COLOURS.get(row.name) or _TRAINED_COLOURS[trained.index(row.name) % len(_TRAINED_COLOURS)]
+def _colour(method: MethodResult, report: EvaluationReport) -> str:
+    trained = [other.name for other in report.table.methods if other.name not in _COLOURS]
+    return _COLOURS.get(method.name) or _TRAINED_COLOURS[trained.index(method.name) % len(_TRAINED_COLOURS)]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +10,16 @@ import torch
 
 from core.events import EventSequence
 from core.ranking.blend import Blend
+from core.retrieval.registry import TABLE_SOURCES
 from domain import release_folder as layout
 from domain.errors import SplitRefused
 from domain.item import AttributeType, Item, item_from_json
 from domain.model_folder import ITEMS, RANKER, RUN, USER_TOWER
 from domain.release_folder import ReleaseFolder, verify, verify_training
 from networks.storage import for_catalogue, load_user_tower, read_settings
-from training.ranking.blend import Hybrid
-from training.ranking.folder import load_recall
+from training.ranking.blend import BlendScorer
 from training.ranking.ranker import Ranker, RankModel
+from training.ranking.sources import FittedSources
 from training.run.item_facts import content_facts
 from training.sequence.user_tower.ensemble import UserTower
 from training.sequence.user_tower.settings import UserTowerSettings
@@ -103,10 +104,12 @@ def _pipeline(release: ReleaseFolder, items: Sequence[Item], allowed: np.ndarray
     tower = _tower(path / layout.TRAINING / USER_TOWER, vectors, items)
     facts = content_facts(len(items), items, vectors, path / layout.ASPECTS)
     blend = Blend.load(path / layout.BLEND)
-    recall = replace(load_recall(path, facts, tower), list_lengths=blend.list_lengths)
-    hybrid = Hybrid(recall, blend.weights, np.ones(len(items), bool), blend.told, blend.short)
+    tables = {
+        name: source.load(path / source.file) for name, source in TABLE_SOURCES.items() if (path / source.file).exists()
+    }
+    scorer = BlendScorer(FittedSources.of(facts, tables, tower, blend.list_lengths), blend, allowed)
     weights = path / layout.TRAINING / RANKER
-    return Ranker(hybrid, RankModel.load(weights), allowed=allowed) if weights.is_dir() else hybrid
+    return Ranker(scorer, RankModel.load(weights)) if weights.is_dir() else scorer
 
 
 def _tower(folder: Path, vectors: np.ndarray, items: Sequence[Item]) -> UserTower | None:

@@ -1,4 +1,4 @@
-"""What an evaluation says: for a terminal, as JSON, and (in `evaluation_page`) as a page to look at."""
+"""Report of an evaluation: for a terminal, as JSON, and (in `html`) as a page."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from training.evaluation.baselines import BASELINES, COMPARED, POPULARITY, RANDOM, ZERO_SHOT
 from training.evaluation.bootstrap import Interval
-from training.evaluation.evaluate import Evaluation, Row
+from training.evaluation.evaluate import Evaluation, MethodResult
 
 HEADLINES: Mapping[str, tuple[str, ...]] = {
     "cold-items": ("recall@20", "recall@50", "ndcg@100"),
@@ -28,10 +28,10 @@ _WIDE = 116
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """A table, what it was made from, and the same about cold users.
+    """Table of an evaluation, the facts it was made from, and the tables of cold users.
 
     Attributes:
-        facts: name and words, in order: files, protocol, seed, counts.
+        facts: name and text, in order: files, protocol, seed, counts.
         table: of the protocol.
         cold: the table again with one event, three, a line of text; empty where the protocol has none.
         notes: sentences for people.
@@ -44,36 +44,36 @@ class EvaluationReport:
 
     @property
     def headlines(self) -> tuple[str, ...]:
-        """The metrics by which the protocol is told, less a recall over so few candidates that every order has it."""
+        """The headline metrics of the protocol, without a recall@k over k or fewer candidates, which is always 1."""
         usual = HEADLINES.get(self.table.name, _OTHER_HEADLINES)
-        told = tuple(metric for metric in usual if not self._says_nothing(metric))
-        return told or usual
+        telling = tuple(metric for metric in usual if not self._is_trivial(metric))
+        return telling or usual
 
-    def _says_nothing(self, metric: str) -> bool:
+    def _is_trivial(self, metric: str) -> bool:
         name, _, k = metric.partition("@")
         return name == "recall" and self.table.candidate_count <= int(k)
 
     @property
     def reference(self) -> str | None:
-        """The best baseline by the first headline: of popularity, item-kNN, EASE and ALS, else the zero-shot row."""
-        answered = [row.name for row in self.table.answered()]
+        """The best baseline by the first headline: of popularity, item-kNN, EASE and ALS, else the zero-shot method."""
+        answered = [method.name for method in self.table.answered()]
         compared = [name for name in COMPARED if name in answered] or [name for name in answered if name == ZERO_SHOT]
         return max(compared, key=lambda name: self.table.mean(name, self.headlines[0]).point, default=None)
 
     def ratios(self) -> dict[str, dict[str, Interval]]:
-        """Returns by row and headline the multiple of the reference; of the rows that are no mere reference."""
+        """Returns the multiple of the reference by method and headline metric, for all methods but the reference."""
         reference = self.reference
         if reference is None:
             return {}
         return {
-            row.name: {metric: self.table.ratio(row.name, reference, metric) for metric in self.headlines}
-            for row in self.table.answered()
-            if row.name != reference
+            method.name: {metric: self.table.ratio(method.name, reference, metric) for metric in self.headlines}
+            for method in self.table.answered()
+            if method.name != reference
         }
 
 
 def terminal_report(report: EvaluationReport, width: int = _WIDE) -> Group:
-    """Lays the report out for a terminal of so many columns; below 116 cold users get a table a case."""
+    """Lays the report out for a terminal; below 116 columns each cold user gets a table."""
     parts: list[RenderableType] = [_facts(report), Text(), _headline_table(report), Text(), _more_table(report.table)]
     cold = [report.cold] if width >= _WIDE else [(table,) for table in report.cold]
     for tables in (tables for tables in cold if tables):
@@ -83,8 +83,8 @@ def terminal_report(report: EvaluationReport, width: int = _WIDE) -> Group:
     return Group(*parts)
 
 
-def figure(value: float | None, digits: int = 4) -> str:
-    """Writes a figure as .1683, 107 or ∞ (a ratio to nothing), or - where there is none."""
+def format_number(value: float | None, digits: int = 4) -> str:
+    """Writes a number as .1683, 107 or ∞ (a ratio to nothing), or - where there is none."""
     if value is None or math.isnan(value):
         return _NOTHING
     if math.isinf(value):
@@ -94,18 +94,19 @@ def figure(value: float | None, digits: int = 4) -> str:
     return text.removeprefix("0") if text.startswith("0.") else text
 
 
-def with_interval(found: Interval, digits: int = 4) -> str:
-    """Writes a figure with its interval: .1683 [.1533, .1835]."""
-    if math.isnan(found.point):
+def with_interval(interval: Interval, digits: int = 4) -> str:
+    """Writes a mean with its interval: .1683 [.1533, .1835]."""
+    if math.isnan(interval.point):
         return _NOTHING
-    return f"{figure(found.point, digits)} [{figure(found.low, digits)}, {figure(found.high, digits)}]"
+    point, low, high = (format_number(value, digits) for value in (interval.point, interval.low, interval.high))
+    return f"{point} [{low}, {high}]"
 
 
-def with_margin(found: Interval) -> str:
-    """Writes a figure with half of its interval's width: .1683 ±.0151."""
-    if math.isnan(found.point):
+def with_margin(interval: Interval) -> str:
+    """Writes a mean with half of its interval's width: .1683 ±.0151."""
+    if math.isnan(interval.point):
         return _NOTHING
-    return f"{figure(found.point)} ±{figure((found.high - found.low) / 2)}"
+    return f"{format_number(interval.point)} ±{format_number((interval.high - interval.low) / 2)}"
 
 
 def metric_label(metric: str) -> str:
@@ -116,18 +117,19 @@ def metric_label(metric: str) -> str:
 
 
 def evaluation_to_json(report: EvaluationReport) -> dict[str, object]:
-    """Returns plain values: figures, intervals, ratios, curves. NaN becomes null."""
-    told = {
+    """Returns plain values: means, intervals, ratios, curves. NaN becomes null."""
+    plain = {
         "facts": dict(report.facts),
         "reference": report.reference,
         "table": _table_to_json(report.table),
         "ratios_to_reference": {
-            row: {metric: asdict(found) for metric, found in ratios.items()} for row, ratios in report.ratios().items()
+            method: {metric: asdict(interval) for metric, interval in ratios.items()}
+            for method, ratios in report.ratios().items()
         },
         "cold_users": [_table_to_json(table) for table in report.cold],
         "notes": list(report.notes),
     }
-    return {name: _plain(value) for name, value in told.items()}
+    return {name: _plain(value) for name, value in plain.items()}
 
 
 def _table_to_json(table: Evaluation) -> dict[str, object]:
@@ -137,33 +139,33 @@ def _table_to_json(table: Evaluation) -> dict[str, object]:
         "user_count": table.user_count,
         "candidate_count": table.candidate_count,
         "draws": table.draws,
-        "rows": {row.name: _row_to_json(table, row) for row in table.rows},
+        "methods": {method.name: _method_to_json(table, method) for method in table.methods},
     }
 
 
-def _row_to_json(table: Evaluation, row: Row) -> dict[str, object] | None:
-    if not row.answered:
+def _method_to_json(table: Evaluation, method: MethodResult) -> dict[str, object] | None:
+    if not method.answered:
         return None
     curves = {
         name: None if curve is None else {key: np.asarray(value).tolist() for key, value in asdict(curve).items()}
-        for name, curve in (("reliability", row.reliability), ("threshold", row.threshold))
+        for name, curve in (("reliability", method.reliability), ("threshold", method.threshold))
     }
     metrics = {
-        metric: {**asdict(table.mean(row.name, metric)), "spread_over_draws": row.spread.get(metric)}
+        metric: {**asdict(table.mean(method.name, metric)), "spread_over_draws": method.spread.get(metric)}
         for metric in table.metrics
     }
-    own = {"coverage@10": row.coverage, "brier": row.brier, "seconds": round(row.seconds, 2)}
+    own = {"coverage@10": method.coverage, "brier": method.brier, "seconds": round(method.seconds, 2)}
     return {"metrics": metrics, **own, **curves}
 
 
 def cold_metric(report: EvaluationReport) -> str:
-    """Returns the metric by which cold users are told: the protocol's first."""
+    """Returns the metric of the cold users' tables: the protocol's first."""
     return report.headlines[0]
 
 
-def least_row(evaluation: Evaluation) -> str | None:
-    """Returns what a cold user is measured against: popularity, else chance where every candidate is new."""
-    answered = [row.name for row in evaluation.answered()]
+def cold_reference(evaluation: Evaluation) -> str | None:
+    """Returns the reference of a cold user: popularity, else chance where every candidate is new."""
+    answered = [method.name for method in evaluation.answered()]
     return next((name for name in (POPULARITY, RANDOM) if name in answered), None)
 
 
@@ -184,32 +186,32 @@ def _facts(report: EvaluationReport) -> Table:
 
 def _headline_table(report: EvaluationReport) -> Table:
     evaluation, ratios = report.table, report.ratios()
-    table = _table("row")
+    table = _table("method")
     for metric in report.headlines:
         table.add_column(metric_label(metric), justify="right", no_wrap=True)
     if evaluation.draws > 1:
         table.add_column("spread", justify="right")
     table.add_column(f"x {report.reference}" if report.reference else "", justify="right", no_wrap=True)
-    for row in evaluation.rows:
-        cells = [with_margin(evaluation.mean(row.name, metric)) for metric in report.headlines]
+    for method in evaluation.methods:
+        cells = [with_margin(evaluation.mean(method.name, metric)) for metric in report.headlines]
         if evaluation.draws > 1:
-            cells.append(figure(row.spread.get(report.headlines[0])))
-        ratio = ratios.get(row.name, {}).get(report.headlines[0])
-        cells.append(with_interval(ratio, 2) if ratio else ("1" if row.name == report.reference else _NOTHING))
-        table.add_row(escape(row.name), *cells, style="" if row.name in BASELINES else "bold")
+            cells.append(format_number(method.spread.get(report.headlines[0])))
+        ratio = ratios.get(method.name, {}).get(report.headlines[0])
+        cells.append(with_interval(ratio, 2) if ratio else ("1" if method.name == report.reference else _NOTHING))
+        table.add_row(escape(method.name), *cells, style="" if method.name in BASELINES else "bold")
     return table
 
 
 def _more_table(evaluation: Evaluation) -> Table:
-    table = _table("row")
+    table = _table("method")
     for name in (*(_SHORT.get(metric, metric_label(metric)) for metric in MORE_METRICS), "covered", "Brier", "s"):
         table.add_column(name, justify="right", no_wrap=True)
-    for row in evaluation.rows:
+    for method in evaluation.methods:
         digits = [3, 3, 3, 3, 3, 2, 2]
-        means = [evaluation.mean(row.name, metric).point for metric in MORE_METRICS]
-        cells = [figure(mean, count) for mean, count in zip(means, digits, strict=True)]
-        cells.append(figure(row.coverage, 2) if row.answered else _NOTHING)
-        table.add_row(escape(row.name), *cells, figure(row.brier), f"{row.seconds:.0f}")
+        means = [evaluation.mean(method.name, metric).point for metric in MORE_METRICS]
+        cells = [format_number(mean, count) for mean, count in zip(means, digits, strict=True)]
+        cells.append(format_number(method.coverage, 2) if method.answered else _NOTHING)
+        table.add_row(escape(method.name), *cells, format_number(method.brier), f"{method.seconds:.0f}")
     return table
 
 
@@ -224,24 +226,25 @@ def _cold_table(report: EvaluationReport, tables: Sequence[Evaluation]) -> Table
     table = _table(f"cold user, {metric_label(metric)}")
     for evaluation in tables:
         table.add_column(evaluation.name, justify="right", no_wrap=True)
-        table.add_column(f"x {least_row(evaluation) or '-'}", justify="right", no_wrap=True)
-    for row in tables[0].rows:
+        table.add_column(f"x {cold_reference(evaluation) or '-'}", justify="right", no_wrap=True)
+    for method in tables[0].methods:
         cells = []
         for evaluation in tables:
-            cells.append(with_margin(evaluation.mean(row.name, metric)))
-            least = least_row(evaluation)
-            paired = least is not None and row.name != least and evaluation.row(row.name).answered
-            ratio = evaluation.ratio(row.name, least, metric) if paired and least else None
+            cells.append(with_margin(evaluation.mean(method.name, metric)))
+            least = cold_reference(evaluation)
+            paired = least is not None and method.name != least and evaluation.method(method.name).answered
+            ratio = evaluation.ratio(method.name, least, metric) if paired and least else None
             cells.append(with_interval(ratio, 2) if ratio else _NOTHING)
-        table.add_row(escape(row.name), *cells)
+        table.add_row(escape(method.name), *cells)
     return table
 
 
 def _legend(report: EvaluationReport) -> str:
     draws = ""
     if report.table.draws > 1:
-        draws = f" Means over {report.table.draws} draws, spread is theirs of {metric_label(report.headlines[0])}."
+        metric = metric_label(report.headlines[0])
+        draws = f" Means over {report.table.draws} draws; spread: standard deviation of {metric} between them."
     return (
         "± and [low, high]: 95 % of a bootstrap over users; ratios are paired. Full ranking, ties by item id. "
-        f"- : the row cannot answer, for example an item nobody has touched.{draws}"
+        f"- : the method cannot score the candidates, for example items without interactions.{draws}"
     )

@@ -1,4 +1,4 @@
-"""Reads the files of an evaluation and divides them as asked; says all that must agree with a model's own split."""
+"""Request and data of an evaluation: files, their division, and the split that a model must be trained on."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,16 +9,16 @@ from domain.item import Item
 from training.interactions.positives import Positives, read_positives
 from training.interactions.table import read_interactions
 from training.run.folder import digest
-from training.splits.protocols import Candidates, given, read_given, split_by
+from training.splits.protocols import Candidates, own_split, read_own_split, split_by
 from training.splits.short_histories import read_reviews
 from training.splits.split import Split
 
-GIVEN = "given"
+OWN_SPLIT = "own split"
 
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """What to judge by: a protocol over one file, or two files that somebody divided.
+    """Files and division to evaluate by: a protocol over one file, or two files that somebody divided.
 
     Attributes:
         items: the item file; None where there are only ids.
@@ -40,7 +40,7 @@ class EvaluationRequest:
     positive_rating: float | None = None
 
     def check(self) -> None:
-        """Raises ConfigurationError where neither or both of the two ways are asked for."""
+        """Raises ConfigurationError unless exactly one of the two ways is complete."""
         if (self.train is None) != (self.test is None):
             raise ConfigurationError("give --train-interactions and --test-interactions together")
         one_file = self.interactions is not None or self.protocol is not None
@@ -55,15 +55,15 @@ class EvaluationRequest:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """A split and where it comes from.
+class EvaluationData:
+    """Split, catalogue and reviews of an evaluation.
 
     Attributes:
-        split: for training, choosing and judging.
+        split: for training, selection and evaluation.
         items: the catalogue; None where there is none.
         reviews: what users wrote in training, by (user id, row).
-        identity: what must stand in the run.json of a model that may be judged by it.
-        facts: name and words for the report.
+        identity: what must agree in the run.json of a model that is evaluated by it.
+        facts: name and text of each fact for the report.
     """
 
     split: Split
@@ -73,65 +73,67 @@ class Evaluation:
     facts: dict[str, str]
 
 
-def load_evaluation(asked: EvaluationRequest) -> Evaluation:
-    """Reads and divides.
+def load_evaluation(request: EvaluationRequest) -> EvaluationData:
+    """Reads the files and divides the interactions.
 
     Raises:
-        ConfigurationError: what is asked does not go together.
+        ConfigurationError: the parts of the request do not go together.
         ItemFileError, InteractionFileError: a file cannot be read; the message names the line.
         NothingToLearnFrom, SplitRefused: too little is left, or a test item occurs in training.
     """
-    asked.check()
-    protocol, interactions_file = asked.protocol, asked.interactions
-    items = None if asked.items is None else read_items(asked.items).items
+    request.check()
+    protocol, interactions_file = request.protocol, request.interactions
+    items = None if request.items is None else read_items(request.items).items
     ids = None if items is None else tuple(item.id for item in items)
-    if asked.train is not None and asked.test is not None:
-        train, test = read_interactions(asked.train), read_interactions(asked.test)
-        positives, held = read_given(train, test, ids, asked.positive_rating)
-        split = given(positives, held, asked.candidates, asked.seed)
+    if request.train is not None and request.test is not None:
+        train, test = read_interactions(request.train), read_interactions(request.test)
+        positives, held_out = read_own_split(train, test, ids, request.positive_rating)
+        split = own_split(positives, held_out, request.candidates, request.seed)
         reviews = read_reviews(train, split.item_ids)
-        files, protocol = {"training file": asked.train, "test file": asked.test}, GIVEN
-        left_out = positives.unknown_count + held.unknown_count
+        files, protocol = {"training file": request.train, "test file": request.test}, OWN_SPLIT
+        left_out = positives.unknown_count + held_out.unknown_count
     else:
         assert interactions_file is not None and protocol is not None  # as checked
         interactions = read_interactions(interactions_file)
-        positives = read_positives(interactions, ids, asked.positive_rating)
-        split = split_by(protocol, positives, items, asked.seed)
+        positives = read_positives(interactions, ids, request.positive_rating)
+        split = split_by(protocol, positives, items, request.seed)
         reviews = read_reviews(interactions, split.item_ids)
         files = {"interactions": interactions_file}
         left_out = positives.unknown_count
-    identity = _identity(asked, protocol, next(iter(files.values())))
-    if asked.items is not None:
-        files["items"] = asked.items
+    identity = _identity(request, protocol, next(iter(files.values())))
+    if request.items is not None:
+        files["items"] = request.items
     facts = {name: f"{path.name}, digest {digest(path)}" for name, path in files.items()}
-    facts |= _facts(asked, split, positives, left_out)
-    return Evaluation(split, items, reviews, identity, facts)
+    facts |= _facts(request, split, positives, left_out)
+    return EvaluationData(split, items, reviews, identity, facts)
 
 
-def _identity(asked: EvaluationRequest, protocol: str, interactions: Path) -> dict[str, object]:
-    """A model for a given split was trained on all of its training file; no draw of ours divided that."""
-    own: dict[str, object] = {"protocol": None} if protocol == GIVEN else {"protocol": protocol, "seed": asked.seed}
+def _identity(request: EvaluationRequest, protocol: str, interactions: Path) -> dict[str, object]:
+    """Returns what identifies the split; a split of files divided by somebody has neither protocol nor seed."""
+    own: dict[str, object] = (
+        {"protocol": None} if protocol == OWN_SPLIT else {"protocol": protocol, "seed": request.seed}
+    )
     return {
         **own,
-        "positive_rating": asked.positive_rating,
+        "positive_rating": request.positive_rating,
         "interactions_sha256": digest(interactions),
-        "items_sha256": None if asked.items is None else digest(asked.items),
+        "items_sha256": None if request.items is None else digest(request.items),
     }
 
 
-def _facts(asked: EvaluationRequest, split: Split, positives: Positives, left_out: int) -> dict[str, str]:
+def _facts(request: EvaluationRequest, split: Split, positives: Positives, left_out: int) -> dict[str, str]:
     test = split.tests[0]
     draws = f", drawn {len(split.tests)} times" if len(split.tests) > 1 else ""
-    told = {
-        "protocol": f"{split.protocol}, seed {asked.seed}",
+    facts = {
+        "protocol": f"{split.protocol}, seed {request.seed}",
         "positive": f"{positives.rule.words}, every item once a user",
         "training": f"{len(split.train):,} users, {int(split.known.sum()):,} items",
         "test": f"{len(test.cases):,} users, {int(test.candidates.sum()):,} candidates{draws}",
     }
     if left_out:
-        told["left out"] = f"{left_out:,} interactions with items that {_where(asked)} lacks"
-    return told
+        facts["left out"] = f"{left_out:,} interactions with items that {_where(request)} lacks"
+    return facts
 
 
-def _where(asked: EvaluationRequest) -> str:
-    return "the training file" if asked.items is None else "the item file"
+def _where(request: EvaluationRequest) -> str:
+    return "the training file" if request.items is None else "the item file"

@@ -1,4 +1,4 @@
-"""One evaluation from its question to its report: the rows, the table, and the table again for cold users."""
+"""`shortlist evaluate`: fits and loads the methods, makes the table, and the table again for cold users."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from training.encoder.item_vectors import item_vectors
 from training.encoder.line_encoder import LineEncoder
 from training.encoder.semantic import SemanticScorer
 from training.evaluation.accumulator import EvaluationContext
-from training.evaluation.baselines import BASELINES, USUAL, ZERO_SHOT, ZeroShot, baseline_rows, wanted_rows
+from training.evaluation.baselines import BASELINES, USUAL, ZERO_SHOT, ZeroShot, baseline_methods, wanted_methods
 from training.evaluation.evaluate import evaluate
 from training.evaluation.report import EvaluationReport
-from training.evaluation.request import Evaluation
-from training.evaluation.trained import TRAINED, ModelInputs, check_same_split, trained_rows
+from training.evaluation.request import EvaluationData
+from training.evaluation.trained import TRAINED, ModelInputs, check_same_split, trained_methods
 from training.run.dataset import BaseEncoder, item_texts
 from training.splits.short_histories import ShortHistorySet, cut_histories, text_only
 
@@ -28,78 +28,78 @@ _COLD_PROTOCOLS = ("cold-items", "warm-users")
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """Which rows are judged.
+    """Methods of an evaluation, and how they are made.
 
     Attributes:
         model: a model folder; None for the baselines alone.
-        rows: names as --rows takes them; None for all.
-        encoder: finds the base encoder; asked only where items have texts and a row needs them.
+        methods: names as --methods takes them; None for all.
+        encoder: finds the base encoder; called only where items have texts and a method needs them.
         cache: folder of item vectors.
-        seed: of the random row and the bootstrap.
+        seed: of the random method and the bootstrap.
         tuned: whether baselines get their settings on validation.
     """
 
     model: Path | None
-    rows: str | None
+    methods: str | None
     encoder: Callable[[], BaseEncoder]
     cache: Path
     seed: int
     tuned: bool
 
 
-def judge(question: Evaluation, plan: EvaluationPlan, progress: Progress) -> EvaluationReport:
-    """Fits the baselines, loads the model's rows and asks all of them the same.
+def run_evaluation(data: EvaluationData, plan: EvaluationPlan, progress: Progress) -> EvaluationReport:
+    """Fits the baselines, loads the model's methods and evaluates all of them on the same cases.
 
     Raises:
         SplitRefused: the model was trained on another split.
-        ConfigurationError: a row is asked for that does not exist.
+        ConfigurationError: `plan.methods` names a method that does not exist.
     """
     if plan.model is not None:
-        check_same_split(plan.model, question.identity)
+        check_same_split(plan.model, data.identity)
     trained_names = TRAINED if plan.model is not None else ()
-    wanted = wanted_rows(plan.rows, (*BASELINES, *trained_names), (*USUAL, *trained_names))
-    split = question.split
-    texts = None if question.items is None else item_texts(question.items)
-    told = texts is not None and any(text.strip() for text in texts)
-    base = plan.encoder() if told and set(wanted) & {ZERO_SHOT, *TRAINED} else None
-    cold = _cold_parts(question, texts) if split.protocol in _COLD_PROTOCOLS else []
+    wanted = wanted_methods(plan.methods, (*BASELINES, *trained_names), (*USUAL, *trained_names))
+    split = data.split
+    texts = None if data.items is None else item_texts(data.items)
+    has_text = texts is not None and any(text.strip() for text in texts)
+    base = plan.encoder() if has_text and set(wanted) & {ZERO_SHOT, *TRAINED} else None
+    cold = _cold_parts(data, texts) if split.protocol in _COLD_PROTOCOLS else []
     lines = [line for parts in cold for part in parts for line in part.texts or ()]
 
-    def encode(folder: Path, asked: Sequence[str], role: TextRole = TextRole.PASSAGE) -> np.ndarray:
+    def encode(folder: Path, words: Sequence[str], role: TextRole = TextRole.PASSAGE) -> np.ndarray:
         most = 256 if base is None else base.max_tokens
-        return item_vectors(asked, folder, most, plan.cache, progress, role=role)
+        return item_vectors(words, folder, most, plan.cache, progress, role=role)
 
     read = LineEncoder(partial(encode, role=TextRole.QUERY), lines).encode
-    rows = baseline_rows(split, wanted, progress, plan.seed, tuned=plan.tuned)
+    methods = baseline_methods(split, wanted, progress, plan.seed, tuned=plan.tuned)
     vectors = None
     if base is not None and texts is not None:
         progress.step(f"item vectors by {base.name}")
         vectors = encode(base.folder, texts)
         if ZERO_SHOT in wanted:
-            rows[ZERO_SHOT] = ZeroShot(SemanticScorer.of(vectors), partial(read, base.folder))
+            methods[ZERO_SHOT] = ZeroShot(SemanticScorer.of(vectors), partial(read, base.folder))
     if plan.model is not None:
-        items, folder = question.items, None if base is None else base.folder
+        items, folder = data.items, None if base is None else base.folder
         inputs = ModelInputs(split, items, vectors, texts if base else None, encode, read, folder)
-        trained = trained_rows(plan.model, inputs)
-        rows |= {name: row for name, row in trained.items() if name in wanted}
-    setting = EvaluationContext.of(split, vectors, plan.seed)
-    table = evaluate(rows, split.protocol, split.tests, setting, progress)
-    tables = tuple(evaluate(rows, parts[0].name, parts, setting, progress) for parts in cold)
-    return EvaluationReport(_facts(question, plan, base), table, tables)
+        trained = trained_methods(plan.model, inputs)
+        methods |= {name: method for name, method in trained.items() if name in wanted}
+    context = EvaluationContext.of(split, vectors, plan.seed)
+    table = evaluate(methods, split.protocol, split.tests, context, progress)
+    tables = tuple(evaluate(methods, parts[0].name, parts, context, progress) for parts in cold)
+    return EvaluationReport(_facts(data, plan, base), table, tables)
 
 
-def _cold_parts(question: Evaluation, texts: Sequence[str] | None) -> list[list[ShortHistorySet]]:
-    """Returns the tests, one a draw, with the last event known, the last three, and a line of text."""
-    tests = question.split.tests
+def _cold_parts(data: EvaluationData, texts: Sequence[str] | None) -> list[list[ShortHistorySet]]:
+    """Returns the tests with the last event alone, the last three, and a line of text; a list has one set a draw."""
+    tests = data.split.tests
     parts = [[cut_histories(part, count) for part in tests] for count in _COLD_EVENTS]
-    if texts is not None or question.reviews:
-        lines = texts if texts is not None else [""] * len(question.split.item_ids)
-        parts.append([text_only(part, lines, TextTemplate(), question.reviews) for part in tests])
+    if texts is not None or data.reviews:
+        lines = texts if texts is not None else [""] * len(data.split.item_ids)
+        parts.append([text_only(part, lines, TextTemplate(), data.reviews) for part in tests])
     return parts
 
 
-def _facts(question: Evaluation, plan: EvaluationPlan, base: BaseEncoder | None) -> dict[str, str]:
-    facts = dict(question.facts)
+def _facts(data: EvaluationData, plan: EvaluationPlan, base: BaseEncoder | None) -> dict[str, str]:
+    facts = dict(data.facts)
     if base is not None:
         facts["encoder"] = base.name
     if plan.model is not None:

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from core.ranking.blend import Blend
+from core.retrieval.item_neighbours import NeighbourTable
 from domain.errors import SplitRefused, TrainingRefused
 from domain.item import Item
-from training.collaborative.neighbours import NeighbourTable
+from training.collaborative.neighbours import NeighbourScorer
 from training.encoder.semantic import SemanticScorer
 from training.evaluation.baselines import ZeroShot
-from training.evaluation.pipeline_rows import HybridReader, RankedReader
-from training.ranking.folder import load_hybrid, load_pipeline, load_recall
+from training.evaluation.pipeline_rows import BlendReader, RankedReader
+from training.ranking.blend import BlendScorer
+from training.ranking.folder import BLEND, RANKER, load_ranker, load_sources
 from training.ranking.sources import Tower
 from training.run.folder import read_run
 from training.run.item_facts import ASPECTS, content_facts
@@ -83,7 +86,7 @@ def check_same_split(model: Path, wanted: Mapping[str, object]) -> None:
         )
 
 
-def trained_rows(model: Path, inputs: ModelInputs) -> dict[str, Scorer]:
+def trained_methods(model: Path, inputs: ModelInputs) -> dict[str, Scorer]:
     """Loads the parts of a model folder that stand as rows of their own.
 
     Raises:
@@ -99,11 +102,11 @@ def trained_rows(model: Path, inputs: ModelInputs) -> dict[str, Scorer]:
     collaborative = model / "collaborative"
     if (collaborative / "neighbours.npz").is_file():
         _check_items(collaborative / "items.json", inputs.split)
-        rows[COLLABORATIVE] = NeighbourTable.load(collaborative)
+        rows[COLLABORATIVE] = NeighbourScorer(NeighbourTable.load(collaborative / "neighbours.npz"))
     tower = saved_tower(model, None if content is None else content.scorer.vectors)
     if tower is not None:
         rows[USER_TOWER] = tower
-    if (model / "ranker" / "hybrid.json").is_file():
+    if (model / BLEND).is_file():
         rows |= _pipeline_rows(model, inputs, content, tower)
     return rows
 
@@ -115,14 +118,12 @@ def _pipeline_rows(
     facts = content_facts(len(inputs.split.item_ids), inputs.items, vectors, model / ASPECTS)
     parts = (inputs.split.validation, *inputs.split.tests)
     candidates = np.logical_or.reduce([part.candidates for part in parts])
-    if not (model / "ranker" / "model.safetensors").is_file():  # it was no better than hybrid recall
-        recall = load_recall(model / "collaborative", facts, tower)
-        hybrid = load_hybrid(model / "ranker", recall, inputs.split.known)
-        return {HYBRID: hybrid if content is None else HybridReader(hybrid, content.encode)}
-    ranker = load_pipeline(model, facts, inputs.split.known, tower).among(candidates)
-    if content is None:
-        return {HYBRID: ranker.hybrid, RANKED: ranker}
-    return {HYBRID: HybridReader(ranker.hybrid, content.encode), RANKED: RankedReader(ranker, content.encode)}
+    blend = BlendScorer(load_sources(model, facts, tower), Blend.load(model / BLEND), candidates)
+    rows: dict[str, Scorer] = {HYBRID: blend if content is None else BlendReader(blend, content.encode)}
+    if (model / RANKER / "model.safetensors").is_file():  # else it was not better than hybrid recall
+        ranker = load_ranker(model, facts, tower).among(candidates)
+        rows[RANKED] = ranker if content is None else RankedReader(ranker, content.encode)
+    return rows
 
 
 def _check_items(path: Path, split: Split) -> None:

@@ -1,4 +1,4 @@
-"""Looks a file of interactions over before hours are spent on it: counts, doubts, and what it is enough for."""
+"""Check of a file of interactions: counts, problems, and the protocols that it is large enough for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 import numpy as np
 
 from domain.errors import NothingToLearnFrom
-from training.interactions.positives import out_of_scale, positive_rows
+from training.interactions.positives import out_of_scale, positive_records
 from training.interactions.table import KINDS, Interactions
 
 _FEW_EVENTS = 5
-# A smaller share of positive rows hints at a rule that does not fit the column.
+# A smaller share of positive records hints at a rule that does not fit the column.
 _FEW_POSITIVE = 0.02
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How a count is distributed over users or items."""
+    """Distribution of a count over users or items."""
 
     least: int
     median: float
@@ -28,13 +28,13 @@ class Spread:
 
 @dataclass(frozen=True)
 class RatingRange:
-    """Ratings found.
+    """Range of the ratings.
 
     Attributes:
         least, highest: of those within the scale.
         mean: of those within the scale.
         out_of_range_count: ratings outside the scale that 99 % keep to.
-        missing_count: rows without one.
+        missing_count: records without one.
     """
 
     least: float
@@ -46,27 +46,27 @@ class RatingRange:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `check_interactions` found; plain values, so that it can be written as JSON.
+    """Report of `check_interactions`, in plain values that can be written as JSON.
 
     Attributes:
         interaction_count, user_count, item_count: as in the file.
-        duplicate_count: rows whose (user, item) stood further up.
+        duplicate_count: records whose (user, item) occurs in an earlier one.
         unknown_item_count: distinct items that the item file lacks; None without an item file.
-        unknown_row_count: interactions with them.
+        unknown_record_count: interactions with them.
         untouched_item_count: items of the item file with no interaction; None without an item file.
         density: distinct pairs / (users x items).
         per_user, per_item: distinct pairs each.
         first, last: ISO 8601; None without times.
-        same_time: every row has one and the same timestamp.
+        same_time: every record has one and the same timestamp.
         rating: None without ratings.
-        kinds: rows by kind, those that occur.
-        positive_rule: what counts as a choice; empty where none could be made out.
-        positive_count: rows that count.
+        kinds: records by kind, those that occur.
+        positive_rule: the rule of what counts as a choice; empty where none fits.
+        positive_count: records that count.
         positive_user_count: users with one at least.
-        sequence_user_count: users with five distinct positive items, whom cold-items and warm-users look at.
-        text_count: rows with a text.
-        problems: what will be refused.
-        notes: what should be known.
+        sequence_user_count: users with five distinct positive items, as cold-items and warm-users need.
+        text_count: records with a text.
+        problems: reasons why training will be refused.
+        notes: hints for people.
     """
 
     interaction_count: int
@@ -74,7 +74,7 @@ class CheckReport:
     item_count: int
     duplicate_count: int
     unknown_item_count: int | None
-    unknown_row_count: int
+    unknown_record_count: int
     untouched_item_count: int | None
     density: float
     per_user: Spread
@@ -96,12 +96,12 @@ class CheckReport:
 def check_interactions(
     interactions: Interactions, item_ids: Sequence[str] | None = None, positive_rating: float | None = None
 ) -> CheckReport:
-    """Describes interactions and says what stands in the way of training on them.
+    """Describes interactions and finds problems of training on them.
 
     Args:
         interactions: as read.
         item_ids: the catalogue's; None where there is no item file.
-        positive_rating: the least rating that counts as a choice, if it is not to be guessed.
+        positive_rating: the least rating that counts as a choice; None to derive it.
     """
     user, item = interactions.user, interactions.item
     pairs, first = np.unique(user * len(interactions.item_ids) + item, return_index=True)
@@ -110,14 +110,14 @@ def check_interactions(
     problems, notes = _doubts(interactions, unknown, rating, explained=positive_rating is not None)
     positive, rule = np.zeros(len(interactions), bool), ""
     try:
-        positive, found = positive_rows(interactions, positive_rating)
-        rule = found.words
+        positive, positive_rule = positive_records(interactions, positive_rating)
+        rule = positive_rule.words
         if not positive.any():
             problems.append(f"no interaction is positive ({rule})")
         elif rating is not None and positive_rating is None and positive.mean() < _FEW_POSITIVE:
             notes.append(
-                f"only {positive.mean():.2%} of the rows are positive ({rule}, from the highest rating): if these are "
-                "no ratings but counts, name the column weight; else say with --positive-rating what counts"
+                f"only {positive.mean():.2%} of the records are positive ({rule}, from the highest rating): if these "
+                "are counts and not ratings, name the column weight; else give --positive-rating"
             )
     except NothingToLearnFrom as error:
         problems.append(str(error))
@@ -130,7 +130,7 @@ def check_interactions(
         item_count=len(interactions.item_ids),
         duplicate_count=len(interactions) - len(first),
         unknown_item_count=None if item_ids is None else len(np.unique(item[unknown])),
-        unknown_row_count=int(unknown.sum()),
+        unknown_record_count=int(unknown.sum()),
         untouched_item_count=None if item_ids is None else len(set(item_ids) - set(interactions.item_ids)),
         density=len(pairs) / (len(interactions.user_ids) * len(interactions.item_ids)),
         per_user=_spread(np.bincount(pairs // len(interactions.item_ids))),
@@ -154,37 +154,40 @@ def report_lines(report: CheckReport) -> list[tuple[str, str]]:
     """Returns the report as (name, words) for people."""
     lines = [
         ("interactions", f"{report.interaction_count:,}"),
-        ("users", f"{report.user_count:,}, {_told(report.per_user)} items each"),
-        ("items", f"{report.item_count:,}, {_told(report.per_item)} users each"),
+        ("users", f"{report.user_count:,}, {_spread_words(report.per_user)} items each"),
+        ("items", f"{report.item_count:,}, {_spread_words(report.per_item)} users each"),
         ("density", f"{report.density:.3%} of all pairs"),
-        ("duplicates", f"{report.duplicate_count:,} rows repeat a user and item ({_share(report, 'duplicate_count')})"),
+        (
+            "duplicates",
+            f"{report.duplicate_count:,} records repeat a user and item ({_share(report, 'duplicate_count')})",
+        ),
     ]
     if report.unknown_item_count is not None:
-        rows = f"{report.unknown_row_count:,} rows ({_share(report, 'unknown_row_count')})"
-        lines.append(("unknown items", f"{report.unknown_item_count:,} are not in the item file, {rows}"))
+        records = f"{report.unknown_record_count:,} records ({_share(report, 'unknown_record_count')})"
+        lines.append(("unknown items", f"{report.unknown_item_count:,} are not in the item file, {records}"))
         lines.append(("untouched items", f"{report.untouched_item_count:,} of the item file have no interaction"))
     if report.first is not None:
         lines.append(("time", f"{report.first} to {report.last}"))
     if report.rating is not None:
-        found = report.rating
-        outside = f"; {found.out_of_range_count:,} out of range" if found.out_of_range_count else ""
-        lines.append(("ratings", f"{found.least:g} to {found.highest:g}, mean {found.mean:.2f}{outside}"))
+        rating = report.rating
+        outside = f"; {rating.out_of_range_count:,} out of range" if rating.out_of_range_count else ""
+        lines.append(("ratings", f"{rating.least:g} to {rating.highest:g}, mean {rating.mean:.2f}{outside}"))
     if report.kinds:
         lines.append(("kinds", ", ".join(f"{kind} {count:,}" for kind, count in report.kinds.items())))
     if report.text_count:
-        lines.append(("texts", f"{report.text_count:,} rows ({_share(report, 'text_count')})"))
+        lines.append(("texts", f"{report.text_count:,} records ({_share(report, 'text_count')})"))
     share = _share(report, "positive_count")
-    lines.append(("positive", f"{report.positive_count:,} ({share}): {report.positive_rule or 'not to be made out'}"))
+    lines.append(("positive", f"{report.positive_count:,} ({share}): {report.positive_rule or 'no rule fits'}"))
     users = f"{report.positive_user_count:,} with a positive item, {report.sequence_user_count:,} with {_FEW_EVENTS}"
-    lines.append(("users to learn from", users))
+    lines.append(("users to train on", users))
     lines.extend(("note", note) for note in report.notes)
     lines.extend(("PROBLEM", problem) for problem in report.problems)
     return lines
 
 
-def pairs_of(interactions: Interactions, rows: np.ndarray) -> np.ndarray:
-    """Returns int64[rows], one number a (user, item): user x items + item."""
-    return np.asarray(interactions.user[rows] * len(interactions.item_ids) + interactions.item[rows])
+def pairs_of(interactions: Interactions, records: np.ndarray) -> np.ndarray:
+    """Returns int64[records], a number for each (user, item): user x items + item."""
+    return np.asarray(interactions.user[records] * len(interactions.item_ids) + interactions.item[records])
 
 
 def _unknown(interactions: Interactions, item_ids: Sequence[str] | None) -> np.ndarray:
@@ -207,7 +210,7 @@ def _rating(interactions: Interactions) -> RatingRange | None:
 def _doubts(
     interactions: Interactions, unknown: np.ndarray, rating: RatingRange | None, *, explained: bool
 ) -> tuple[list[str], list[str]]:
-    """Returns problems and notes; `explained` where the user said which ratings count."""
+    """Returns problems and notes; `explained` if a positive rating is set."""
     problems, notes = [], list(interactions.notes)
     for ids, what in ((interactions.user_ids, "user"), (interactions.item_ids, "item")):
         if len(ids) < 2:
@@ -215,13 +218,15 @@ def _doubts(
     if unknown.all():
         problems.append("the item file has none of the items; give the one that belongs to these interactions")
     elif unknown.any():
-        notes.append(f"{unknown.mean():.1%} of the rows name items that the item file lacks; they are left out")
+        notes.append(f"{unknown.mean():.1%} of the records name items that the item file lacks; they are left out")
     if interactions.time_s is not None and len(interactions) > 1 and np.ptp(interactions.time_s) == 0:
-        notes.append("every row has the same timestamp: nothing says what came last, so next-item cannot be asked")
+        notes.append(
+            "every record has the same timestamp: the order of events is unknown, so next-item is not possible"
+        )
     if rating is not None and rating.out_of_range_count and explained:
         notes.append(f"{rating.out_of_range_count:,} ratings lie outside {rating.least:g} to {rating.highest:g}")
     if rating is not None and rating.least == rating.highest:
-        notes.append("every rating is the same; they say no more than that something happened")
+        notes.append("every rating is the same, so ratings carry no information")
     return problems, notes
 
 
@@ -244,7 +249,7 @@ def _iso(seconds: float) -> str:
         return f"{seconds:g} s"
 
 
-def _told(spread: Spread) -> str:
+def _spread_words(spread: Spread) -> str:
     return f"{spread.least:,} to {spread.most:,}, median {spread.median:g}, mean {spread.mean:.1f}"
 
 

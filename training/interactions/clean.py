@@ -1,4 +1,4 @@
-"""Cleans interactions on request and writes them: known items, scale, positives, repetitions, k-core, a cut in time."""
+"""Cleans interactions and writes them: known items, scale, positives, repetitions, k-core, a split in time."""
 
 import csv
 import gzip
@@ -14,20 +14,20 @@ import pyarrow.parquet as pa_parquet
 
 from domain.durable import write_atomic
 from domain.errors import ConfigurationError, NothingToLearnFrom, StorageError
-from training.interactions.positives import out_of_scale, positive_rows
+from training.interactions.positives import out_of_scale, positive_records
 from training.interactions.table import KINDS, Interactions
 
 
 @dataclass(frozen=True)
 class CleaningSettings:
-    """What is cleaned; applied in this order.
+    """Steps of the cleaning, applied in this order.
 
     Attributes:
         in_range: drop ratings outside the scale that 99 % keep to.
-        positives_only: drop what is no choice.
+        positives_only: drop interactions that are not a choice.
         positive_rating: the least rating that counts as a choice; None for 0.8 of the scale's top.
         deduplicate: keep a user's first event with an item.
-        k_core: drop users and items with fewer distinct partners, again and again until none is left; 0 for not.
+        k_core: drop users and items with fewer distinct partners, repeatedly until all have enough; 0 for off.
     """
 
     in_range: bool = False
@@ -40,15 +40,15 @@ class CleaningSettings:
 def clean(
     interactions: Interactions, settings: CleaningSettings, item_ids: Sequence[str] | None = None
 ) -> Interactions:
-    """Returns what is left.
+    """Returns the interactions that remain.
 
     Args:
         interactions: as read.
-        settings: what to drop.
-        item_ids: the catalogue's: rows with other items are dropped; None to keep all.
+        settings: of the cleaning.
+        item_ids: the catalogue's: records with other items are dropped; None to keep all.
 
     Raises:
-        NothingToLearnFrom: nothing is left.
+        NothingToLearnFrom: no interaction remains.
     """
     if item_ids is not None:
         catalogue = set(item_ids)
@@ -60,7 +60,7 @@ def clean(
     if settings.in_range and interactions.rating is not None:
         interactions = _kept(interactions, ~out_of_scale(interactions.rating)[0], "is rated within the scale")
     if settings.positives_only:
-        positive, rule = positive_rows(interactions, settings.positive_rating)
+        positive, rule = positive_records(interactions, settings.positive_rating)
         interactions = _kept(interactions, positive, f"is positive ({rule.words})")
     if settings.deduplicate:
         interactions = interactions.take(_first_events(interactions))
@@ -70,9 +70,9 @@ def clean(
 
 
 def time_split(interactions: Interactions, test_share: float) -> tuple[Interactions, Interactions]:
-    """Cuts at a moment, so that about this share comes after it: what is known, and what is to be found.
+    """Splits at a moment, so that about this share comes after it, into training and test interactions.
 
-    A user's repetition of an item known before is left out of the second part.
+    A user's repetition of an item from before is left out of the second part.
 
     Raises:
         ConfigurationError: the share is not between 0 and 1.
@@ -111,10 +111,10 @@ def write_interactions(interactions: Interactions, path: Path) -> None:
         raise StorageError(f"{path} could not be written: {error.strerror or error}") from error
 
 
-def _kept(interactions: Interactions, rows: np.ndarray, what: str) -> Interactions:
-    if not rows.any():
-        raise NothingToLearnFrom(f"nothing is left: no interaction of {len(interactions):,} {what}")
-    return interactions if rows.all() else interactions.take(rows)
+def _kept(interactions: Interactions, records: np.ndarray, what: str) -> Interactions:
+    if not records.any():
+        raise NothingToLearnFrom(f"no interaction remains: none of {len(interactions):,} {what}")
+    return interactions if records.all() else interactions.take(records)
 
 
 def _first_events(interactions: Interactions) -> np.ndarray:
@@ -126,7 +126,7 @@ def _first_events(interactions: Interactions) -> np.ndarray:
 
 
 def _k_core(interactions: Interactions, least: int) -> np.ndarray:
-    """Returns bool[m]; counts distinct partners, as a repeated purchase makes no neighbour."""
+    """Returns bool[m]; counts distinct partners, so that repeated purchases do not count."""
     item_count = len(interactions.item_ids)
     pairs = np.unique(interactions.user * item_count + interactions.item)
     while True:
@@ -147,7 +147,7 @@ def _columns(interactions: Interactions) -> dict[str, list[object]]:
     }
     rating = interactions.rating
     if rating is not None and np.isnan(rating).any():
-        columns["rating"] = [None if np.isnan(one) else _plain(one) for one in rating]
+        columns["rating"] = [None if np.isnan(value) else _plain(value) for value in rating]
     elif rating is not None:
         columns["rating"] = rating.tolist()
     if interactions.weight is not None:
@@ -174,5 +174,5 @@ def _csv_text(columns: dict[str, list[object]]) -> str:
 
 
 def _jsonl_text(columns: dict[str, list[object]]) -> str:
-    rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    records = (dict(zip(columns, record, strict=True)) for record in zip(*columns.values(), strict=True))
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)

@@ -23,7 +23,7 @@ COLUMNS = REQUIRED_COLUMNS + OPTIONAL_COLUMNS
 
 _WANTED = 'expected the columns "user_id" and "item_id", and optionally ' + ", ".join(OPTIONAL_COLUMNS)
 _PLAIN_TYPES = (pa.string(), pa.int64())
-_BLOCK_BYTES = 16 << 20  # a row longer than a block is refused by the CSV reader
+_BLOCK_BYTES = 16 << 20  # a record longer than a block is refused by the CSV reader
 _CSV_CELL_LIMIT = 1 << 30
 _FILLED = re.compile(rb"\S")
 _BLANK_LINE = re.compile(rb"\n[ \t\r\f\v]*\n|\n[ \t\r\f\v]+\Z")
@@ -31,13 +31,13 @@ _BLANK_LINE = re.compile(rb"\n[ \t\r\f\v]*\n|\n[ \t\r\f\v]+\Z")
 
 @dataclass(frozen=True)
 class Columns:
-    """What a file holds, before it is understood.
+    """Columns of a file, before their values are parsed.
 
     Attributes:
         path: the file.
         arrays: by name; those of `COLUMNS` that the file has.
         ignored: names of its other columns.
-        place: words for a row (from 0) in messages, for example "line 7".
+        place: words for a record (from 0) in messages, for example "line 7".
     """
 
     path: Path
@@ -45,9 +45,9 @@ class Columns:
     ignored: tuple[str, ...]
     place: Callable[[int], str]
 
-    def refuse(self, row: int, reason: str) -> InteractionFileError:
-        """Returns the error that blames a row, counted from 0."""
-        return InteractionFileError(f"{self.path}, {self.place(row)}: {reason}")
+    def refuse(self, record: int, reason: str) -> InteractionFileError:
+        """Returns the error about a record, counted from 0."""
+        return InteractionFileError(f"{self.path}, {self.place(record)}: {reason}")
 
 
 def read_columns(path: Path) -> Columns:
@@ -68,16 +68,18 @@ def read_columns(path: Path) -> Columns:
 
 def _checked(columns: Columns) -> Columns:
     if not len(next(iter(columns.arrays.values()), ())):
-        raise InteractionFileError(f"{columns.path}: no interactions; the file holds no rows")
+        raise InteractionFileError(f"{columns.path}: no interactions; the file holds no records")
     return columns
 
 
-def _check_names(path: Path, names: list[str], told: list[str] | None = None) -> None:
-    """Refuses columns that are not those of interactions; `told` is how to name them where more is known."""
+def _check_names(path: Path, names: list[str], named: list[str] | None = None) -> None:
+    """Checks that the columns are those of interactions; `named` are the names for the message."""
     missing = [f'"{name}"' for name in REQUIRED_COLUMNS if name not in names]
     if missing:
-        found = ", ".join((told or names)[:20]) or "none"
-        raise InteractionFileError(f"{path}: the column {' and '.join(missing)} is missing; {_WANTED}; found: {found}")
+        present = ", ".join((named or names)[:20]) or "none"
+        raise InteractionFileError(
+            f"{path}: the column {' and '.join(missing)} is missing; {_WANTED}; found: {present}"
+        )
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise InteractionFileError(f"{path}: every column needs a name of its own; twice: {', '.join(twice)}")
@@ -108,7 +110,7 @@ def _csv_columns(path: Path, data: bytes) -> Columns:
     _check_names(path, names)
     kept = [name for name in COLUMNS if name in names]
     if _FILLED.search(data, body_start) is None:
-        raise InteractionFileError(f"{path}: no interactions; the file has a header and no rows")
+        raise InteractionFileError(f"{path}: no interactions; the file has a header and no records")
     try:
         table = pa_csv.read_csv(
             pa.BufferReader(pa.py_buffer(data).slice(body_start)),
@@ -120,7 +122,7 @@ def _csv_columns(path: Path, data: bytes) -> Columns:
         raise _broken_csv(path, data, len(names)) or InteractionFileError(f"{path}: broken CSV: {error}") from error
     arrays = {name: table.column(name).combine_chunks() for name in kept}
     ignored = tuple(name for name in names if name not in kept)
-    return Columns(path, arrays, ignored, lambda row: f"line {_csv_line(data, row)}")
+    return Columns(path, arrays, ignored, lambda record: f"line {_csv_line(data, record)}")
 
 
 def _csv_header(data: bytes) -> tuple[list[str], int]:
@@ -135,14 +137,14 @@ def _csv_header(data: bytes) -> tuple[list[str], int]:
                 start += len(line.encode())
                 yield line
 
-    header = next((row for row in csv.reader(lines()) if row), [])
+    header = next((record for record in csv.reader(lines()) if record), [])
     return [name.strip() for name in header], start
 
 
 def _csv_line(data: bytes, wanted: int) -> int:
-    """Returns the line on which a row ends; walks the file, so it is for messages only."""
+    """Returns the line on which a record ends; walks the file, so it is for messages only."""
     reader = csv.reader(io.StringIO(data.decode("utf-8"), newline=""))
-    filled = (row for row in reader if row)
+    filled = (record for record in reader if record)
     for _ in range(wanted + 2):
         next(filled, None)
     return reader.line_num
@@ -151,10 +153,10 @@ def _csv_line(data: bytes, wanted: int) -> int:
 def _broken_csv(path: Path, data: bytes, column_count: int) -> InteractionFileError | None:
     reader = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True)
     try:
-        for row in reader:
-            if row and len(row) != column_count:
+        for record in reader:
+            if record and len(record) != column_count:
                 return InteractionFileError(
-                    f"{path}, line {reader.line_num}: {len(row)} columns, but the header has {column_count}"
+                    f"{path}, line {reader.line_num}: {len(record)} columns, but the header has {column_count}"
                 )
     except csv.Error as error:
         return InteractionFileError(f"{path}, line {reader.line_num}: broken CSV: {error}")
@@ -181,7 +183,7 @@ def _plain_jsonl_columns(path: Path, data: bytes) -> Columns | None:
         return None
     arrays = {name: table.column(name).combine_chunks() for name in kept}
     ignored = tuple(name for name in names if name not in kept)
-    return Columns(path, arrays, ignored, lambda row: f"line {lines[row]}")
+    return Columns(path, arrays, ignored, lambda record: f"line {lines[record]}")
 
 
 def _filled_lines(data: bytes) -> Sequence[int]:
@@ -192,27 +194,33 @@ def _filled_lines(data: bytes) -> Sequence[int]:
 
 
 def _any_jsonl_columns(path: Path, data: bytes) -> Columns:
-    rows: list[dict[str, object]] = []
+    records: list[dict[str, object]] = []
     lines: list[int] = []
     names: dict[str, None] = {}
     for line, text in enumerate(data.split(b"\n"), start=1):
         if not text.strip():
             continue
         try:
-            row = json.loads(text)
+            record = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise InteractionFileError(f"{path}, line {line}: broken JSON: {error}") from error
-        if not isinstance(row, dict):
+        if not isinstance(record, dict):
             raise InteractionFileError(f"{path}, line {line}: expected one JSON object a line")
-        names.update(dict.fromkeys(row))
-        rows.append(row)
+        names.update(dict.fromkeys(record))
+        records.append(record)
         lines.append(line)
-    if not rows:
+    if not records:
         raise InteractionFileError(f"{path}: no interactions; the file is empty")
     _check_names(path, list(names))
-    columns = Columns(path, {}, tuple(name for name in names if name not in COLUMNS), lambda row: f"line {lines[row]}")
+    columns = Columns(
+        path, {}, tuple(name for name in names if name not in COLUMNS), lambda record: f"line {lines[record]}"
+    )
     columns.arrays.update(
-        {name: _json_strings(columns, name, [row.get(name) for row in rows]) for name in COLUMNS if name in names}
+        {
+            name: _json_strings(columns, name, [record.get(name) for record in records])
+            for name in COLUMNS
+            if name in names
+        }
     )
     return columns
 
@@ -220,18 +228,18 @@ def _any_jsonl_columns(path: Path, data: bytes) -> Columns:
 def _json_strings(columns: Columns, name: str, values: list[object]) -> pa.Array:
     """Returns a column as strings; CSV and JSON are then understood alike."""
     texts: list[str | None] = []
-    for row, value in enumerate(values):
+    for record, value in enumerate(values):
         if value is None or isinstance(value, str):
             texts.append(value)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             texts.append(repr(value))
         else:
-            raise columns.refuse(row, f'"{name}" must be a string or a number, found {type(value).__name__}')
+            raise columns.refuse(record, f'"{name}" must be a string or a number, found {type(value).__name__}')
     try:
         return pa.array(texts, pa.string())
     except UnicodeEncodeError:
-        row = next(place for place, text in enumerate(texts) if text and not _encodable(text))
-        raise columns.refuse(row, f'"{name}" holds a lone surrogate, which is not valid UTF-8') from None
+        record = next(place for place, text in enumerate(texts) if text and not _encodable(text))
+        raise columns.refuse(record, f'"{name}" holds a lone surrogate, which is not valid UTF-8') from None
 
 
 def _encodable(text: str) -> bool:
@@ -256,4 +264,4 @@ def _parquet_columns(path: Path) -> Columns:
         raise InteractionFileError(f"{path}: the parquet file is damaged or of another kind: {error}") from error
     arrays = {name: table.column(name).combine_chunks() for name in kept}
     ignored = tuple(name for name in names if name not in kept)
-    return Columns(path, arrays, ignored, lambda row: f"row {row + 1}")
+    return Columns(path, arrays, ignored, lambda record: f"record {record + 1}")

@@ -1,4 +1,4 @@
-"""Which interactions count as a choice, laid over the rows of a catalogue user by user."""
+"""Positive interactions (choices) by user, as rows of a catalogue."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,10 +23,10 @@ _DISLIKE = KINDS.index(EventKind.DISLIKE)
 
 @dataclass(frozen=True)
 class PositiveRule:
-    """What makes an interaction a choice.
+    """Rule by which an interaction counts as a choice.
 
     Attributes:
-        words: the rule as told to people.
+        words: the rule as text.
         rating: the least rating that counts; None where ratings don't decide.
     """
 
@@ -36,7 +36,7 @@ class PositiveRule:
 
 @dataclass(frozen=True)
 class Positives:
-    """What each user chose: every item once, at its first time, oldest first.
+    """Choices of each user: every item once, at its first time, oldest first.
 
     Attributes:
         item_ids: the catalogue, by row.
@@ -45,8 +45,8 @@ class Positives:
         rows: int64[m], rows of the catalogue.
         kind: int64[m], places in `list(EventKind)`; likes where the file has no kinds.
         time_s: float64[m], seconds since 1970; None where unknown.
-        ordered: whether a time or position, not the file, put the events in order, and they differ.
-        rule: what counted.
+        ordered: whether times or positions of the file order the events, and differ.
+        rule: of what counts.
         unknown_count: interactions left out since the catalogue lacks their item.
         impressions: int64[W] by user id, rows that the user met but did not choose: rated low or
             disliked. Users without any are absent.
@@ -82,7 +82,7 @@ class Positives:
 
 @dataclass(frozen=True)
 class Chosen:
-    """One user's choices, oldest first: rows int64[N], kind int64[N], time_s float64[N] or None; weak int64[W] rows."""
+    """One user's choices, oldest first: int64[N] rows and kinds, float64[N] times or None; int64[W] impressions."""
 
     rows: np.ndarray
     kind: np.ndarray
@@ -93,7 +93,7 @@ class Chosen:
         return len(self.rows)
 
     def whole(self) -> EventSequence:
-        """Returns all events, with what the user met but did not choose: for training only."""
+        """Returns all events with the user's impressions: for training only."""
         return replace(self.history(slice(None)), impressions=self.impressions)
 
     def history(self, kept: np.ndarray | slice, now_s: float | None = None) -> EventSequence:
@@ -113,20 +113,20 @@ def read_positives(
     *,
     least: int = 2,
 ) -> Positives:
-    """Keeps the choices among interactions.
+    """Returns the choices among interactions.
 
     Args:
         interactions: as read.
         item_ids: the catalogue's, in its order; None where there is no catalogue: then those of the interactions,
             sorted as strings.
-        positive_rating: the least rating that counts, where the 0.8 of the scale's top does not fit.
-        least: users and items that must be left; two to learn from, one to be asked about.
+        positive_rating: the least rating that counts, where 0.8 of the scale's top does not fit.
+        least: users and items that must remain; two for training, one for a test.
 
     Raises:
         NothingToLearnFrom: too few users or items, or no choice at all.
         SplitRefused: most interactions name items that the catalogue lacks.
     """
-    chosen, rule = positive_rows(interactions, positive_rating)
+    chosen, rule = positive_records(interactions, positive_rating)
     if not chosen.any():
         raise NothingToLearnFrom(
             f"no interaction is positive ({rule.words}) of {len(interactions):,}; give --positive-rating, or look at "
@@ -150,12 +150,12 @@ def read_positives(
         bool(np.ptp(interactions.order[kept]) > 0),
         rule,
         int((chosen & (row < 0)).sum()),
-        _weak_by_user(interactions, row, ~chosen & (row >= 0)),
+        _impressions_by_user(interactions, row, ~chosen & (row >= 0)),
     )
 
 
-def _weak_by_user(interactions: Interactions, row: np.ndarray, impressions: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the distinct rows of the weak interactions by user id."""
+def _impressions_by_user(interactions: Interactions, row: np.ndarray, impressions: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the distinct catalogue rows of the impressions by user id."""
     places = np.flatnonzero(impressions)
     places = places[np.argsort(interactions.user[places], kind="stable")]
     users, starts = np.unique(interactions.user[places], return_index=True)
@@ -163,10 +163,12 @@ def _weak_by_user(interactions: Interactions, row: np.ndarray, impressions: np.n
     return {interactions.user_ids[user]: np.unique(part) for user, part in zip(users, parts, strict=True)}
 
 
-def positive_rows(interactions: Interactions, positive_rating: float | None = None) -> tuple[np.ndarray, PositiveRule]:
-    """Returns bool[m], whether a row counts as a choice, and the rule.
+def positive_records(
+    interactions: Interactions, positive_rating: float | None = None
+) -> tuple[np.ndarray, PositiveRule]:
+    """Returns bool[m], whether a record counts as a choice, and the rule.
 
-    Ratings decide where there are any; then kinds: everything but a dislike; then weights: above 0; else every row.
+    Ratings decide where there are any; then kinds: all but dislikes; then weights: above 0; else every record.
 
     Raises:
         NothingToLearnFrom: a few ratings lie outside the scale that nearly all keep to.
@@ -189,7 +191,7 @@ def positive_rows(interactions: Interactions, positive_rating: float | None = No
 
 
 def out_of_scale(rating: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """Finds ratings outside the scale that nearly all (99 %) keep to.
+    """Finds ratings outside the scale that 99 % keep to.
 
     Args:
         rating: float64[m], NaN where there is none.
@@ -197,13 +199,13 @@ def out_of_scale(rating: np.ndarray) -> tuple[np.ndarray, float, float]:
     Returns:
         bool[m], and the scale's least and highest rating in use.
     """
-    told = rating[~np.isnan(rating)]
-    if not len(told):
+    rated = rating[~np.isnan(rating)]
+    if not len(rated):
         return np.zeros(len(rating), bool), 0.0, 0.0
-    top = next((top for top in _SCALE_TOPS if (told > top).mean() <= _RARE), np.inf)
-    bottom = 0.0 if (told < 0).mean() <= _RARE else -np.inf
+    top = next((top for top in _SCALE_TOPS if (rated > top).mean() <= _RARE), np.inf)
+    bottom = 0.0 if (rated < 0).mean() <= _RARE else -np.inf
     outside = (rating > top) | (rating < bottom)
-    inside = told[(told <= top) & (told >= bottom)]
+    inside = rated[(rated <= top) & (rated >= bottom)]
     return outside, float(inside.min()), float(inside.max())
 
 
@@ -239,8 +241,8 @@ def _check_scale(rating: np.ndarray) -> None:
         worst = rating[outside][np.argmax(np.abs(rating[outside]))]
         raise NothingToLearnFrom(
             f"{outside.sum():,} rating(s) out of range, for example {worst:g}: the others lie between {least:g} and "
-            f"{highest:g}. Correct them, drop them with shortlist check --clean --in-range, say from which rating on "
-            "one is positive (--positive-rating), or name the column weight if it counts something"
+            f"{highest:g}. Correct them, drop them with shortlist check --clean --in-range, give "
+            "--positive-rating, or name the column weight if it has counts"
         )
 
 

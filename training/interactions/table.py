@@ -1,4 +1,4 @@
-"""Interactions as everything here sees them: distinct ids and arrays, read from files that were checked row by row."""
+"""Table of interactions: distinct ids and arrays, read from files that are checked record by record."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,21 +22,21 @@ _MILLISECONDS_ABOVE = 1e11
 
 @dataclass(frozen=True)
 class Interactions:
-    """Who did what with which item, in the order of the file.
+    """Interactions of users with items, in the order of the file.
 
     Attributes:
         user_ids: distinct, sorted as strings.
         item_ids: distinct, sorted as strings.
         user: int64[m], places in `user_ids`.
         item: int64[m], places in `item_ids`.
-        order: float64[m], what puts a user's events in order: the time, else the position, else the place in the file;
-            equal ones keep the file's order.
+        order: float64[m], sort key of a user's events: the time, else the position, else the place in the file; equal
+            keys keep the file's order.
         time_s: float64[m], seconds since 1970 UTC; None where the file has no times.
-        rating: float64[m], NaN where a row has a kind instead; None where the file has no ratings.
+        rating: float64[m], NaN where a record has a kind instead; None where the file has no ratings.
         weight: float64[m]; None where the file has no weights.
         kind: int64[m], places in `list(EventKind)`; None where the file has no kinds.
-        text: object[m] of str, "" where nothing was written; None where the file has no texts.
-        notes: what a reader should know, for example which columns were ignored.
+        text: object[m] of str, "" for no text; None where the file has no texts.
+        notes: hints for people, for example ignored columns.
     """
 
     user_ids: tuple[str, ...]
@@ -55,7 +55,7 @@ class Interactions:
         return len(self.user)
 
     def take(self, places: np.ndarray) -> "Interactions":
-        """Returns the rows of a mask or at places; ids that no longer occur are dropped."""
+        """Returns the records of a mask or at places; ids that no longer occur are dropped."""
         user_places, user = np.unique(self.user[places], return_inverse=True)
         item_places, item = np.unique(self.item[places], return_inverse=True)
         names = ("time_s", "rating", "weight", "kind", "text")
@@ -80,7 +80,7 @@ def read_interactions(path: Path) -> Interactions:
             zone), position, text. Other columns are ignored, with a note.
 
     Raises:
-        InteractionFileError: the file cannot be read, or a row is bad; the message names the line.
+        InteractionFileError: the file cannot be read, or a record is bad; the message names the line.
     """
     columns = read_columns(path)
     arrays = columns.arrays
@@ -117,8 +117,8 @@ def _ids(columns: Columns, name: str) -> tuple[tuple[str, ...], np.ndarray]:
     distinct = texts.dictionary.to_pylist()
     empty = [place for place, text in enumerate(distinct) if not text.strip()]
     bad = pc.or_kleene(pc.is_null(texts.indices), pc.is_in(texts.indices, pa.array(empty, texts.indices.type)))
-    if (row := _first(bad)) is not None:
-        raise columns.refuse(row, f'"{name}" is empty; every interaction needs one')
+    if (record := _first(bad)) is not None:
+        raise columns.refuse(record, f'"{name}" is empty; every interaction needs one')
     in_order = sorted(range(len(distinct)), key=distinct.__getitem__)
     place_of = np.empty(len(distinct), np.int64)
     place_of[in_order] = np.arange(len(distinct))
@@ -132,10 +132,10 @@ def _numbers(columns: Columns, name: str, *, may_be_empty: bool = False) -> np.n
     elif not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type) or pa.types.is_decimal(array.type)):
         raise columns.refuse(0, f'"{name}" must be a number, found the type {array.type}')
     array = array.cast(pa.float64())
-    if not may_be_empty and (row := _first(pc.is_null(array))) is not None:
-        raise columns.refuse(row, f'"{name}" is empty; give a number in every row or leave the column out')
-    if (row := _first(pc.invert(pc.fill_null(pc.is_finite(array), True)))) is not None:
-        raise columns.refuse(row, f'"{name}" is {array[row].as_py()}; give a finite number')
+    if not may_be_empty and (record := _first(pc.is_null(array))) is not None:
+        raise columns.refuse(record, f'"{name}" is empty; give a number in every record or leave the column out')
+    if (record := _first(pc.invert(pc.fill_null(pc.is_finite(array), True)))) is not None:
+        raise columns.refuse(record, f'"{name}" is {array[record].as_py()}; give a finite number')
     return np.array(array.to_numpy(zero_copy_only=False), np.float64)
 
 
@@ -144,8 +144,8 @@ def _parsed_numbers(columns: Columns, name: str) -> pa.Array:
     try:
         return texts.cast(pa.float64())
     except pa.ArrowInvalid:
-        row = next(place for place, text in enumerate(texts.to_pylist()) if not _is_number(text))
-        raise columns.refuse(row, f'"{name}" must be a number, found "{texts[row]}"') from None
+        record = next(place for place, text in enumerate(texts.to_pylist()) if not _is_number(text))
+        raise columns.refuse(record, f'"{name}" must be a number, found "{texts[record]}"') from None
 
 
 def _is_number(text: str | None) -> bool:
@@ -182,12 +182,12 @@ def _iso_seconds(columns: Columns, texts: pa.Array) -> Sequence[float | None]:
         divided: Sequence[float | None] = pc.divide(micros.cast(pa.float64(), safe=False), 1e6)
         return divided
     seconds: list[float | None] = []
-    for row, text in enumerate(texts.to_pylist()):
+    for record, text in enumerate(texts.to_pylist()):
         try:
             time = datetime.fromisoformat(text) if text else None
         except ValueError:
             raise columns.refuse(
-                row, f'"timestamp" must be seconds since 1970 or ISO 8601 (the same in every row), found "{text}"'
+                record, f'"timestamp" must be seconds since 1970 or ISO 8601 (the same in every record), found "{text}"'
             ) from None
         if time is not None and time.tzinfo is None:
             time = time.replace(tzinfo=UTC)
@@ -202,8 +202,8 @@ def _kinds(columns: Columns) -> np.ndarray:
     words = pc.utf8_lower(pc.utf8_trim_whitespace(array.cast(pa.string()))).dictionary_encode()
     places = pa.array([_PLACE_OF_KIND.get(word) for word in words.dictionary.to_pylist()], pa.int64())
     kinds = places.take(words.indices)
-    if (row := _first(pc.is_null(kinds))) is not None:
-        raise columns.refuse(row, f'"kind" must be one of {", ".join(_PLACE_OF_KIND)}, found "{array[row]}"')
+    if (record := _first(pc.is_null(kinds))) is not None:
+        raise columns.refuse(record, f'"kind" must be one of {", ".join(_PLACE_OF_KIND)}, found "{array[record]}"')
     return np.array(kinds.to_numpy(zero_copy_only=False), np.int64)
 
 
@@ -228,9 +228,9 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _first(mask: pa.Array) -> int | None:
-    """Returns the first row of a mask that is true."""
-    row = pc.index(mask, pa.scalar(value=True)).as_py()
-    return None if row < 0 else row
+    """Returns the first record of a mask that is true."""
+    record = pc.index(mask, pa.scalar(value=True)).as_py()
+    return None if record < 0 else record
 
 
 def _with(columns: Columns, name: str, array: pa.Array) -> Columns:

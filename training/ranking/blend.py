@@ -1,4 +1,4 @@
-"""Hybrid recall: the sources' scores blended by weights from validation; log P(x | i) + beta log P(i) is one (T7)."""
+"""Fits the blend's weights on validation, and scores histories by it as a gateway orders them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,21 +6,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.events import EventSequence
-from core.ranking.blend import ProxyBlend, ShortBlend
+from core.ranking.blend import PRIOR, Blend, ShortBlend, blend_scores, history_order, history_sources, list_length
+from core.retrieval.source import RecalledList, SourceQuery, recall_lists
 from domain.progress import Progress, SilentProgress
-from training.ranking.sources import POPULAR, Recall
+from training.ranking.sources import FittedSources
 from training.splits.short_histories import SHORT_HISTORIES, little_known
 from training.splits.split import EvalSet
 from training.splits.validation import ndcg_by_case, validation_ndcg
 
-PRIOR = POPULAR
-# A source may be the first of a blend from this share of the best one's figure on.
+# A source may be the first of a blend from this share of the best one's metric on.
 _NEARLY_AS_GOOD = 0.8
 
 
 @dataclass(frozen=True)
-class HybridSettings:
-    """How weights are found.
+class BlendSettings:
+    """How weights are searched.
 
     Attributes:
         tried: weights that a source may have beside the strongest source's 1.
@@ -36,101 +36,105 @@ class HybridSettings:
 
 
 @dataclass(frozen=True)
-class Hybrid:
-    """A weighted blend of the sources, each standardised over the items that it can speak of.
+class BlendScorer:
+    """The method "hybrid recall": the sources' candidates in the order of the blend, the rest of the catalogue below.
 
     Attributes:
-        recall: the sources.
-        weights: by source name; the prior's is beta.
-        within: bool[n], rows over which scores are standardised.
-        told: how histories that are only told are answered; None where nothing was learned of them.
-        short: the weights for histories of a few events; None for those of all others.
+        fitted: the sources.
+        blend: what each counts.
+        allowed: bool[n], rows that may be recalled; None for all.
     """
 
-    recall: Recall
-    weights: Mapping[str, float]
-    within: np.ndarray
-    told: ProxyBlend | None = None
-    short: ShortBlend | None = None
+    fitted: FittedSources
+    blend: Blend
+    allowed: np.ndarray | None = None
+
+    def among(self, allowed: np.ndarray) -> "BlendScorer":
+        """Returns the same recalling only among these rows, bool[n], as a request with a condition does."""
+        return replace(self, allowed=allowed)
 
     def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
-        """Returns float32[B, n]; with an empty history the prior alone decides."""
-        scores = self.recall.source_scores(histories)
-        total = self._blended(scores, self.weights)
-        if self.short is not None:
-            few = np.array([len(history) <= self.short.most_events for history in histories], bool)
-            if few.any():
-                total[few] = self._blended({name: one[few] for name, one in scores.items()}, self.short.weights)
-        return total
+        """Returns float32[B, n]; with an empty history the prior alone orders."""
+        return self.query_scores(self.fitted.queries(histories))
 
-    def _blended(self, scores: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
-        total = np.zeros_like(scores[PRIOR])
-        silent = np.ones(len(total), bool)
-        for source, weight in weights.items():
-            if weight and source in scores:
-                standard = z_scores(scores[source], self.within)
-                total += np.float32(weight) * standard
-                silent &= (source == PRIOR) | ~standard.any(axis=1)
-        total[silent] = z_scores(scores[PRIOR][silent], self.within)
-        return total
+    def query_scores(self, queries: Sequence[SourceQuery]) -> np.ndarray:
+        """Returns float32[B, n] for queries of any kind."""
+        rows = np.arange(self.fitted.facts.count)
+        scores = np.zeros((len(queries), len(rows)), np.float32)
+        for row, query in zip(scores, queries, strict=True):
+            blended = blend_scores(self.fitted.sources, query, self.blend.weights_for(query), rows)
+            if blended is None:
+                blended = self.fitted.popular.scores(query, rows, self.fitted.sources.population).z_scores
+            row[:] = blended
+            order = self.order(query, np.empty(0, np.int64))
+            if order is not None:
+                row[:] = below(row, order)
+        return scores
 
+    def order(self, query: SourceQuery, hidden: np.ndarray) -> RecalledList | None:
+        """Returns the candidates of one query in the order in which a gateway would serve them.
 
-def z_scores(scores: np.ndarray, within: np.ndarray) -> np.ndarray:
-    """Brings each row to zero mean and unit spread over the places `within` that have a score; -inf becomes the least.
+        Args:
+            query: the query.
+            hidden: int64[H], rows that must not be recalled; the history's own are left out besides.
 
-    Args:
-        scores: float32[B, n], -inf where a source cannot say.
-        within: bool[n].
-    """
-    said = np.isfinite(scores)
-    counted = said & within
-    counts = np.maximum(counted.sum(axis=1, keepdims=True), 1)
-    least = np.where(said, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
-    filled = np.where(said, scores, np.where(np.isfinite(least), least, 0)).astype(np.float32)
-    mean = np.where(counted, filled, 0).sum(axis=1, keepdims=True) / counts
-    spread = np.sqrt(np.where(counted, (filled - mean) ** 2, 0).sum(axis=1, keepdims=True) / counts)
-    return np.where(spread > 1e-9, (filled - mean) / np.maximum(spread, 1e-9), 0).astype(np.float32)
+        Returns:
+            None where nothing is recalled.
+        """
+        blocked = np.zeros(self.fitted.facts.count, bool) if self.allowed is None else ~self.allowed
+        blocked[query.events.rows] = True
+        blocked[hidden] = True
+        sources = history_sources(self.fitted.sources, query, self.blend.weights_for(query))
+        lengths = {source.name: list_length(self.blend, source.name) for source in sources}
+        lists = recall_lists(sources, query, lengths, blocked)
+        return history_order(self.fitted.sources, query, self.blend, lists)
 
 
-def with_prior(log_likelihood: np.ndarray, log_prior: np.ndarray, beta: float) -> np.ndarray:
-    """Returns log P(x | i) + beta log P(i), up to a constant log P(i | x) for beta = 1 (Bayes).
+def below(scores: np.ndarray, order: RecalledList) -> np.ndarray:
+    """Returns float32[n]: the scores of an order's rows, those of all other rows lowered beneath them."""
+    rest = np.ones(len(scores), bool)
+    rest[order.rows] = False
+    lowered = scores.copy()
+    if rest.any():
+        lowered[rest] -= max(0.0, float(scores[rest].max() - order.scores.min()) + 1.0)
+    lowered[order.rows] = order.scores
+    return lowered
 
-    Args:
-        log_likelihood: float[..., n].
-        log_prior: float[n].
-        beta: weight of the prior; 0 leaves the likelihood's order, equal likelihoods leave the prior's.
-    """
-    total: np.ndarray = log_likelihood + beta * log_prior
-    return total
 
-
-def fit_hybrid(
-    recall: Recall, validation: EvalSet, settings: HybridSettings | None = None, progress: Progress | None = None
-) -> Hybrid:
-    """Starts from the best single source and lets others in where validation NDCG@100 gains by them.
+def fit_blend(
+    fitted: FittedSources,
+    validation: EvalSet,
+    settings: BlendSettings | None = None,
+    progress: Progress | None = None,
+) -> Blend:
+    """Starts from the best single source and adds others where validation NDCG@100 gains by them.
 
     Without validation cases every source counts alike.
     """
-    settings, progress = settings or HybridSettings(), progress or SilentProgress()
-    others = [source for source in recall.sources if source != PRIOR]
-    hybrid = Hybrid(recall, dict.fromkeys(others, 1.0), validation.candidates)
+    settings, progress = settings or BlendSettings(), progress or SilentProgress()
+    others = [source.name for source in fitted.sources if source.name != PRIOR]
     if not validation.cases:
-        return hybrid
-    hybrid = replace(hybrid, weights=_weights(recall, validation, settings, progress))
+        return Blend(dict.fromkeys(others, 1.0), fitted.list_lengths)
+    blend = Blend(_weights(fitted, validation, settings, progress), fitted.list_lengths)
     short = little_known(validation)
     if not short.cases:
-        return hybrid
-    weights = _weights(recall, short, settings, progress)
-    return replace(hybrid, short=ShortBlend(weights, max(SHORT_HISTORIES)))
+        return blend
+    return replace(blend, short=ShortBlend(_weights(fitted, short, settings, progress), max(SHORT_HISTORIES)))
 
 
-def _weights(recall: Recall, part: EvalSet, settings: HybridSettings, progress: Progress) -> Mapping[str, float]:
-    scores = recall.source_scores([case.history for case in part.cases])
-    standard = {source: z_scores(found, part.candidates) for source, found in scores.items()}
-    chosen = choose_weights(standard, part, settings)
+def z_scores(fitted: FittedSources, histories: Sequence[EventSequence]) -> dict[str, np.ndarray]:
+    """Returns float32[B, n] by source name, standardised over the population as `blend_scores` does."""
+    return {
+        name: np.stack([scores.z_scores for scores in by_history])
+        for name, by_history in fitted.source_scores(histories).items()
+    }
+
+
+def _weights(fitted: FittedSources, part: EvalSet, settings: BlendSettings, progress: Progress) -> Mapping[str, float]:
+    chosen = choose_weights(z_scores(fitted, [case.history for case in part.cases]), part, settings)
     progress.step(
-        f"hybrid recall {chosen.weights}: validation NDCG@100 {chosen.figure:.4f} over {len(part.cases)} questions "
-        f"({chosen.first} alone {chosen.first_figure:.4f})"
+        f"hybrid recall {chosen.weights}: validation NDCG@100 {chosen.metric:.4f} over {len(part.cases)} questions "
+        f"({chosen.first} alone {chosen.first_metric:.4f})"
     )
     return chosen.weights
 
@@ -141,30 +145,30 @@ class ChosenWeights:
 
     Attributes:
         weights: by source name.
-        figure: their NDCG@100 on the cases that chose them.
-        first: the single source that it began with; its weight is 1.
-        first_figure: its own NDCG@100.
+        metric: their NDCG@100 on the cases that chose them.
+        first: the single source that the search began with; its weight is 1.
+        first_metric: its own NDCG@100.
     """
 
     weights: Mapping[str, float]
-    figure: float
+    metric: float
     first: str
-    first_figure: float
+    first_metric: float
 
 
-def choose_weights(standard: Mapping[str, np.ndarray], validation: EvalSet, settings: HybridSettings) -> ChosenWeights:
-    """Starts from a single source and lets others in where NDCG@100 gains by them; the best of what came out.
+def choose_weights(standard: Mapping[str, np.ndarray], validation: EvalSet, settings: BlendSettings) -> ChosenWeights:
+    """Starts from a single source and adds others where NDCG@100 gains by them; returns the best result.
 
-    Each source that is nearly as good as the best begins once: what it has weight 1 in may be out of reach of another,
-    such as a little likeness beside much popularity.
+    Each source that is nearly as good as the best is tried as the first: what it has weight 1 in may be out of reach
+    of another, such as a little similarity beside much popularity.
 
     Args:
-        standard: standardised scores, float32[cases, n], by source name.
+        standard: z-scores, float32[cases, n], by source name.
         validation: the cases.
         settings: the weights that are tried.
     """
 
-    def figure(weights: Mapping[str, float]) -> float:
+    def metric(weights: Mapping[str, float]) -> float:
         blend = sum(np.float32(weight) * standard[source] for source, weight in weights.items() if weight)
         return float(ndcg_by_case(np.asarray(blend), validation).mean())
 
@@ -173,32 +177,33 @@ def choose_weights(standard: Mapping[str, np.ndarray], validation: EvalSet, sett
         for _ in range(settings.rounds):
             for source in (source for source in standard if source != first):
                 tried = settings.betas if source == PRIOR else settings.tried
-                figures = {weight: figure(weights | {source: weight}) for weight in tried}
-                chosen = max(figures, key=lambda weight: (figures[weight], -abs(weight)))
-                if figures[chosen] > best * (1 + settings.least_gain):
-                    weights, best = weights | {source: chosen}, figures[chosen]
+                metrics = {weight: metric(weights | {source: weight}) for weight in tried}
+                chosen = max(metrics, key=lambda weight: (metrics[weight], -abs(weight)))
+                if metrics[chosen] > best * (1 + settings.least_gain):
+                    weights, best = weights | {source: chosen}, metrics[chosen]
         return ChosenWeights(weights, best, first, singles[first])
 
-    singles = {source: figure({source: 1.0}) for source in standard}
+    singles = {source: metric({source: 1.0}) for source in standard}
     strongest = max(singles.values())
     best_first = sorted(singles, key=lambda source: -singles[source])
     return max(
         (grown(first) for first in best_first if singles[first] >= _NEARLY_AS_GOOD * strongest),
-        key=lambda blend: blend.figure,
+        key=lambda chosen: chosen.metric,
     )
 
 
-def crossed_ndcg(recall: Recall, validation: EvalSet, settings: HybridSettings | None = None) -> float:
-    """Returns the blend's NDCG@100 over the validation cases, each judged by weights that the other half chose.
+def crossed_ndcg(fitted: FittedSources, validation: EvalSet, settings: BlendSettings | None = None) -> float:
+    """Returns the blend's NDCG@100 over the validation cases, each evaluated by weights that the other half chose.
 
-    What weights do on the cases that chose them flatters. With a single case there is no other half.
+    The metric of weights on the cases that chose them is too high. With a single case there is no other half.
     """
-    cases, candidates = validation.cases, validation.candidates
-    halves = [EvalSet(cases[0::2], candidates), EvalSet(cases[1::2], candidates)]
+
+    def ndcg(chosen_by: EvalSet, part: EvalSet) -> float:
+        blend = fit_blend(fitted, chosen_by, settings)
+        return validation_ndcg(BlendScorer(fitted, blend, validation.candidates), part)
+
+    halves = [EvalSet(validation.cases[start::2], validation.candidates) for start in (0, 1)]
     if not all(half.cases for half in halves):
-        return validation_ndcg(fit_hybrid(recall, validation, settings), validation)
-    judged = [
-        len(half.cases) * validation_ndcg(fit_hybrid(recall, other, settings), half)
-        for half, other in (halves, halves[::-1])
-    ]
-    return sum(judged) / len(cases)
+        return ndcg(validation, validation)
+    total = sum(len(half.cases) * ndcg(other, half) for half, other in (halves, halves[::-1]))
+    return total / len(validation.cases)

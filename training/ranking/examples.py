@@ -1,4 +1,4 @@
-"""Questions with answers for the ranker, asked of sources that have not seen the answers."""
+"""Questions with answers for the ranker, asked of sources that were fitted without the answers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,9 +7,14 @@ from typing import Literal
 import numpy as np
 
 from core.events import EventSequence
-from core.ranking.features import FEATURE_NAMES, RankHistory, rank_features
-from training.ranking.sources import Recall, RecallRecipe, fit_recall
+from core.ranking.blend import Blend
+from core.ranking.features import FEATURE_NAMES, UserSignals, rank_features
+from core.ranking.fusion import best_rows
+from core.retrieval.source import recall_lists
+from training.ranking.blend import BlendScorer
+from training.ranking.sources import FittedSources, RecallRecipe, fit_sources
 from training.splits.split import EvalCase
+from training.splits.validation import DEPTH
 
 HoldOut = Literal["random", "last", "items"]
 _HOLD_OUT_OF: Mapping[str, HoldOut] = {"warm-users": "random", "cold-items": "items"}
@@ -56,7 +61,8 @@ class Examples:
         rows: int64[B, C], the candidates' rows, -1 where there is none.
         target_count: int64[B], targets, recalled or not.
         group: int64[B], which user (or fold of items) a question is about, for honest divisions.
-        whole: bool[B], where the whole history was told, not its last few events alone.
+        whole: bool[B], where the whole history was given, not its last few events alone.
+        blend_ndcg: float64[B], NDCG@100 of what the blend would serve.
     """
 
     features: np.ndarray
@@ -66,6 +72,7 @@ class Examples:
     target_count: np.ndarray
     group: np.ndarray
     whole: np.ndarray
+    blend_ndcg: np.ndarray
 
 
 def hold_out_of(protocol: str) -> HoldOut:
@@ -73,48 +80,76 @@ def hold_out_of(protocol: str) -> HoldOut:
     return _HOLD_OUT_OF.get(protocol, "last")
 
 
-def candidates_of(
-    recall: Recall,
-    histories: Sequence[EventSequence],
-    allowed: np.ndarray,
-    limit: int,
-    hidden: Sequence[np.ndarray] | None = None,
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Recalls and describes the candidates of each history.
+@dataclass(frozen=True)
+class Described:
+    """The candidates of one question.
 
-    Args:
-        recall: the sources.
-        histories: the questions.
+    Attributes:
+        rows: int64[C], ascending.
+        features: float32[C, F].
+        order: int64[m], what the blend would serve, best first; empty without a blend or candidates.
+    """
+
+    rows: np.ndarray
+    features: np.ndarray
+    order: np.ndarray
+
+
+@dataclass(frozen=True)
+class CandidateRules:
+    """What may be a candidate.
+
+    Attributes:
         allowed: bool[n], rows that may be recommended; a history's own rows are left out besides.
         limit: most candidates; those that several sources rank high stay.
-        hidden: further rows that each history may not be recommended; None for none.
-
-    Returns:
-        For each history the rows int64[C], ascending, and their features float32[C, F].
     """
-    found = []
+
+    allowed: np.ndarray
+    limit: int
+
+
+def candidates_of(
+    fitted: FittedSources,
+    histories: Sequence[EventSequence],
+    rules: CandidateRules,
+    hidden: Sequence[np.ndarray] | None = None,
+    blend: Blend | None = None,
+) -> list[Described]:
+    """Recalls and describes the candidates of each history, as a gateway does.
+
+    Args:
+        fitted: the sources.
+        histories: the questions.
+        rules: what may be a candidate.
+        hidden: further rows that each history may not be recommended; None for none.
+        blend: also ordered by this; None for no order.
+    """
+    described = []
+    scorer = None if blend is None else BlendScorer(fitted, blend, rules.allowed)
     for start in range(0, len(histories), _BATCH):
         batch = histories[start : start + _BATCH]
-        scores = recall.source_scores(batch)
-        users = None if recall.tower is None else recall.tower.user_vectors(batch)
-        for place, history in enumerate(batch):
-            blocked = ~allowed
-            blocked[history.rows] = True
-            if hidden is not None:
-                blocked[hidden[start + place]] = True
-            lists = recall.lists(scores, place, blocked)
-            ranks: dict[int, float] = {}
-            for one in lists:
-                for rank, row in enumerate(one.rows.tolist()):
-                    ranks[row] = ranks.get(row, 0.0) + 1 / (60 + rank)
-            rows = np.array(sorted(sorted(ranks, key=lambda row: (-ranks[row], row))[:limit]), np.int64)
-            asked = RankHistory(history.rows, history.kind, history.age_s, None if users is None else users[place])
-            found.append((rows, rank_features(asked, rows, recall.facts, lists)))
-    return found
+        for place, query in enumerate(fitted.queries(batch)):
+            unseen = np.empty(0, np.int64) if hidden is None else hidden[start + place]
+            blocked = ~rules.allowed
+            blocked[query.events.rows] = True
+            blocked[unseen] = True
+            answering = [source for source in fitted.sources.answering(query) if source.name in fitted.list_lengths]
+            lists = recall_lists(answering, query, fitted.list_lengths, blocked)
+            rows = np.sort(best_rows(lists, rules.limit)[0]) if lists else np.empty(0, np.int64)
+            user = UserSignals(query.user_embedding)
+            order = None if scorer is None else scorer.order(query, unseen)
+            described.append(
+                Described(
+                    rows,
+                    rank_features(query.events, rows, fitted.facts, lists, user),
+                    np.empty(0, np.int64) if order is None else order.rows,
+                )
+            )
+    return described
 
 
 def cross_fitted_examples(
-    histories: Sequence[EventSequence], recipe: RecallRecipe, settings: ExampleSettings, seed: int
+    histories: Sequence[EventSequence], recipe: RecallRecipe, settings: ExampleSettings, seed: int, blend: Blend
 ) -> Examples:
     """Asks each question of sources that were fitted without its answer.
 
@@ -141,15 +176,16 @@ def cross_fitted_examples(
         )
     )
     cases: list[tuple[int, EvalCase]] = []
-    described: list[tuple[np.ndarray, np.ndarray]] = []
+    described: list[Described] = []
     whole: list[bool] = []
     for fold in folds:
         own = list(fold.questions(histories, asked, settings, rng))
         if own and fold.fitted:
-            recall = fit_recall(fold.fitted, recipe)
+            fitted = fit_sources(fold.fitted, recipe)
             shown = [_shortened(case.history, settings, rng) for _, case in own]
             known, hidden = [history for history, _ in shown], [rows for _, rows in shown]
-            described += candidates_of(recall, known, fold.allowed, settings.candidate_limit, hidden)
+            rules = CandidateRules(fold.allowed, settings.candidate_limit)
+            described += candidates_of(fitted, known, rules, hidden, blend)
             cases += own
             whole += [not len(rows) for rows in hidden]
     return _padded(cases, described, whole)
@@ -229,17 +265,17 @@ def _without(history: EventSequence, hidden: np.ndarray) -> EvalCase | None:
     return EvalCase("", history.take(~inside), history.rows[inside]) if inside.any() and not inside.all() else None
 
 
-def _padded(
-    cases: Sequence[tuple[int, EvalCase]], described: Sequence[tuple[np.ndarray, np.ndarray]], whole: Sequence[bool]
-) -> Examples:
-    width = max((len(rows) for rows, _ in described), default=0)
+def _padded(cases: Sequence[tuple[int, EvalCase]], described: Sequence[Described], whole: Sequence[bool]) -> Examples:
+    width = max((len(one.rows) for one in described), default=0)
     features = np.zeros((len(cases), width, len(FEATURE_NAMES)), np.float32)
     all_rows = np.full((len(cases), width), -1, np.int64)
     chosen = np.zeros((len(cases), width), bool)
-    for place, ((_, case), (rows, found)) in enumerate(zip(cases, described, strict=True)):
-        features[place, : len(rows)] = found
-        all_rows[place, : len(rows)] = rows
-        chosen[place, : len(rows)] = np.isin(rows, case.targets)
+    blend_ndcg = np.zeros(len(cases))
+    for place, ((_, case), one) in enumerate(zip(cases, described, strict=True)):
+        features[place, : len(one.rows)] = one.features
+        all_rows[place, : len(one.rows)] = one.rows
+        chosen[place, : len(one.rows)] = np.isin(one.rows, case.targets)
+        blend_ndcg[place] = binary_ndcg(np.isin(one.order[:DEPTH], case.targets), len(case.targets), DEPTH)
     return Examples(
         features,
         all_rows >= 0,
@@ -248,4 +284,11 @@ def _padded(
         np.array([len(case.targets) for _, case in cases], np.int64),
         np.array([user for user, _ in cases], np.int64),
         np.array(whole, bool),
+        blend_ndcg,
     )
+
+
+def binary_ndcg(hits: np.ndarray, target_count: int, depth: int) -> float:
+    """Returns binary NDCG with log2 discount of bool[m], m <= depth, hits by place; the ideal is cut at the depth."""
+    discount = 1 / np.log2(np.arange(depth) + 2)
+    return float(discount[: len(hits)][hits].sum() / discount[: min(target_count, depth)].sum())

@@ -1,32 +1,28 @@
-"""The whole pipeline in a model folder: tables, prior, hybrid weights and ranker, as the release packs them."""
+"""The sources, the blend and the ranker in a model folder, as a release packs them."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from core.ranking.blend import Blend
 from core.ranking.item_facts import ItemFacts
-from training.collaborative.neighbours import NeighbourTable
-from training.collaborative.popularity import Popularity
-from training.ranking.blend import Hybrid
+from core.retrieval.registry import TABLE_SOURCES
+from training.ranking.blend import BlendScorer
 from training.ranking.ranker import Ranker, RankModel
-from training.ranking.sources import Recall, RecallSettings, Tower
+from training.ranking.sources import FittedSources, RecallSettings, Tower
 
 COLLABORATIVE = "collaborative"
 RANKER = "ranker"
-_ITEM_TRANSITIONS = "item_transitions"
-_HYBRID = "hybrid.json"
+BLEND = "blend.json"
 _CHOSEN = "settings.json"
 
 
-def save_recall(recall: Recall, item_ids: Sequence[str], folder: Path) -> None:
-    """Writes `neighbours.npz`, `item_transitions.npz`, `popularity.npy` and the item ids that their rows stand for."""
-    recall.collaborative.save(folder)
-    recall.next_item.save(folder, _ITEM_TRANSITIONS)
-    recall.popularity.save(folder)
+def save_sources(fitted: FittedSources, item_ids: Sequence[str], folder: Path) -> None:
+    """Writes the file of each table source, and `items.json`, the item ids that their rows stand for."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in fitted.tables.values():
+        source.save(folder / source.file)
     (folder / "items.json").write_text(json.dumps(list(item_ids), ensure_ascii=False), encoding="utf-8")
 
 
@@ -47,40 +43,33 @@ def with_chosen(settings: RecallSettings, folder: Path) -> RecallSettings:
         return settings
     raw = json.loads((folder / _CHOSEN).read_text(encoding="utf-8"))
     ease = replace(settings.ease, regularisation=raw["regularisation"], impression_weight=raw["impression_weight"])
-    low_rank = raw.get("low_rank", 0.0)  # folders of earlier versions have none
-    return replace(settings, ease=ease, side_weight=raw["side_weight"], low_rank=low_rank)
+    return replace(settings, ease=ease, side_weight=raw["side_weight"], low_rank=raw["low_rank"])
 
 
-def load_recall(folder: Path, facts: ItemFacts, tower: Tower | None = None) -> Recall:
-    """Reads what `save_recall` wrote, for the same catalogue.
+def load_sources(model: Path, facts: ItemFacts, tower: Tower | None = None) -> FittedSources:
+    """Reads what `save_sources` wrote, for the same catalogue; list lengths are the blend's, where there is one.
 
     Args:
-        folder: `collaborative/` of a model folder.
+        model: the model folder.
         facts: of the items: attributes and content vectors.
         tower: the model folder's user tower, where it has one.
     """
-    tables = NeighbourTable.load(folder), NeighbourTable.load(folder, _ITEM_TRANSITIONS)
-    return Recall.of(facts, tables, Popularity.load(folder), tower, RecallSettings().list_lengths)
+    folder = model / COLLABORATIVE
+    tables = {
+        name: source.load(folder / source.file)
+        for name, source in TABLE_SOURCES.items()
+        if (folder / source.file).exists()
+    }
+    lengths = Blend.load(model / BLEND).list_lengths if (model / BLEND).exists() else RecallSettings().list_lengths
+    return FittedSources.of(facts, tables, tower, lengths)
 
 
-def save_hybrid(hybrid: Hybrid, folder: Path) -> None:
-    """Writes the weights, and how many items each source recalls, as `hybrid.json`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    Blend(hybrid.weights, hybrid.recall.list_lengths, hybrid.told, hybrid.short).save(folder / _HYBRID)
-
-
-def load_hybrid(folder: Path, recall: Recall, within: np.ndarray) -> Hybrid:
-    """Reads what `save_hybrid` wrote; scores are standardised over the rows bool[n] `within`."""
-    blend = Blend.load(folder / _HYBRID)
-    return Hybrid(replace(recall, list_lengths=blend.list_lengths), blend.weights, within, blend.told, blend.short)
-
-
-def load_pipeline(model: Path, facts: ItemFacts, within: np.ndarray, tower: Tower | None = None) -> Ranker:
-    """Reads hybrid recall and the ranker of a model folder.
+def load_ranker(model: Path, facts: ItemFacts, tower: Tower | None = None) -> Ranker:
+    """Reads the blend and the ranker of a model folder.
 
     Raises:
         OSError: a part is missing.
         ValueError: the ranker was trained on other features than this program makes.
     """
-    recall = load_recall(model / COLLABORATIVE, facts, tower)
-    return Ranker(load_hybrid(model / RANKER, recall, within), RankModel.load(model / RANKER))
+    blend = BlendScorer(load_sources(model, facts, tower), Blend.load(model / BLEND))
+    return Ranker(blend, RankModel.load(model / RANKER))

@@ -1,18 +1,19 @@
-"""Learns how to answer a history that is only told as text: validation histories are told, one line each."""
+"""Fits the answer to a history that is only text: validation histories are put into words, one line each."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from core.ranking.blend import ProxyBlend
-from core.retrieval.item_neighbours import NeighbourTable, PopularItems
-from core.retrieval.proxy_history import Knowledge, ProxyHistory, proxy_scores
-from core.vectors import exact_search
+from core.ranking.blend import ProxyBlend, blend_scores
+from core.retrieval.collaborative import unusable_as_proxy
+from core.retrieval.proxy_history import ProxyHistory, find_proxy_history
+from core.retrieval.source import SourceQuery
+from core.retrieval.vector_store import VectorStore
 from domain.progress import Progress, SilentProgress
 from domain.recommendation import Source
-from training.ranking.blend import HybridSettings, choose_weights
-from training.ranking.sources import Recall
+from training.ranking.blend import BlendSettings, choose_weights
+from training.ranking.sources import FittedSources
 from training.splits.short_histories import ShortHistorySet
 from training.splits.split import EvalCase, EvalSet
 from training.splits.validation import ndcg_by_case
@@ -38,8 +39,8 @@ class ProxySettings:
     lines_each: int = 4
     nearest: tuple[int, ...] = (5, 20, 100)
     temperatures: tuple[float, ...] = (0.1, 0.3, 1.0)
-    weights: HybridSettings = field(
-        default_factory=lambda: HybridSettings(
+    weights: BlendSettings = field(
+        default_factory=lambda: BlendSettings(
             tried=(0.0, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0), betas=(-0.1, 0.0, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
         )
     )
@@ -60,31 +61,23 @@ class ProxyLines:
     own: np.ndarray
 
 
-def knowledge_of(recall: Recall) -> Knowledge | None:
-    """Returns what told histories are answered from, as a release has it; None without content vectors."""
-    if recall.semantic is None:
-        return None
-    vectors, table = recall.semantic.vectors, recall.collaborative
-    neighbours = NeighbourTable(table.rows, table.weights)
-    return Knowledge(vectors, np.asarray(~vectors.any(axis=1)), neighbours, PopularItems(recall.popularity.log_prior))
+class ProxyReader:
+    """Makes queries of texts as a gateway does: the text's vector, and the proxy history nearest to it."""
 
+    def __init__(self, fitted: FittedSources) -> None:
+        """Takes sources with content vectors."""
+        assert fitted.content is not None
+        self._content = VectorStore(fitted.content.vectors, np.asarray(~fitted.content.vectors.any(axis=1)))
+        self._unusable = unusable_as_proxy(fitted.tables.get(Source.COLLABORATIVE.value), fitted.facts.count)
 
-def read_proxy_history(query: np.ndarray, knowledge: Knowledge, blend: ProxyBlend) -> ProxyHistory:
-    """Returns the text with the items that stand in for it, found by looking at every item."""
-    return ProxyHistory.of(
-        query, exact_search(knowledge.vectors, query, blend.nearest, knowledge.unusable_as_proxy()), blend
-    )
+    def query(self, vector: np.ndarray, blend: ProxyBlend) -> SourceQuery:
+        """Returns the query of float32[d], unit."""
+        proxies = find_proxy_history(vector, self._content, self._unusable, blend.nearest, blend.temperature)
+        return SourceQuery(history_vector=vector, proxy_history=proxies)
 
-
-def scores_of(told: Sequence[ProxyHistory], knowledge: Knowledge, weights: Mapping[str, float]) -> np.ndarray:
-    """Returns float32[B, n], what the sources with a weight say of every item."""
-    rows = np.arange(len(knowledge.vectors))
-    found = np.zeros((len(told), len(rows)), np.float32)
-    for place, one in enumerate(told):
-        scores = proxy_scores(one, knowledge, weights, rows)
-        if scores is not None:
-            found[place] = scores
-    return found
+    def nearest(self, vector: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns rows int64[k] and cosines float32[k] of the nearest items with neighbours."""
+        return self._content.search(vector, count, self._unusable)
 
 
 def draw_lines(
@@ -127,61 +120,83 @@ def draw_lines(
 
 
 def fit_proxy_blend(
-    knowledge: Knowledge, lines: ProxyLines, settings: ProxySettings | None = None, progress: Progress | None = None
+    fitted: FittedSources,
+    lines: ProxyLines,
+    settings: ProxySettings | None = None,
+    progress: Progress | None = None,
 ) -> ProxyBlend | None:
-    """Chooses by validation NDCG@100 what stands in for a line, then what each source counts.
+    """Chooses by validation NDCG@100 which items form a proxy history, then what each source counts.
 
-    Every line is asked twice: with the item that it is about in the catalogue, and as though the catalogue lacked it,
-    which is why most histories are told. The text always has a say: were popularity alone best, everybody would get
-    the same. None where nothing can be told.
+    Every line is asked twice: with the item that it is about in the catalogue, and without it, since a history is only
+    text mostly where the catalogue lacks its items. The text always counts: by popularity alone everybody would get
+    the same. None without content vectors or lines.
     """
     settings, progress = settings or ProxySettings(), progress or SilentProgress()
-    if not len(lines.own):
+    if fitted.content is None or not len(lines.own):
         return None
     asked = EvalSet(lines.part.cases * 2, lines.part.candidates)
-    nearest = _nearest(knowledge, lines, max(settings.nearest))
+    nearest = _nearest(ProxyReader(fitted), lines, max(settings.nearest))
     blends = [ProxyBlend({}, count, heat) for count in settings.nearest for heat in settings.temperatures]
-    blend, spoken, figure = _best_stand_ins(blends, nearest, knowledge, asked)
-    told = [ProxyHistory.of(query, found, blend) for query, found in nearest]
-    standard = {Source.COLLABORATIVE.value: spoken}
-    for source in (Source.SEMANTIC_HISTORY, Source.POPULAR):
-        standard[source.value] = scores_of(told, knowledge, {source: 1.0})
+    blend, collaborative, metric = _best_proxies(blends, nearest, fitted, asked)
+    standard = {Source.COLLABORATIVE.value: collaborative}
+    queries = _queries(nearest, blend)
+    for source in (Source.SEMANTIC_HISTORY.value, Source.POPULAR.value):
+        standard[source] = _scores(fitted, queries, {source: 1.0})
     chosen = choose_weights(standard, asked, settings.weights)
     weights = {name: weight for name, weight in chosen.weights.items() if weight}
     if weights.keys() == {Source.POPULAR}:
         weights[Source.SEMANTIC_HISTORY.value] = min(weight for weight in settings.weights.tried if weight > 0)
     progress.step(
-        f"told histories {weights}, {blend.nearest} stand-ins at temperature {blend.temperature:g}: validation "
-        f"NDCG@100 {chosen.figure:.4f} over {len(lines.own):,} lines ({chosen.first} alone "
-        f"{chosen.first_figure:.4f}, neighbours of the stand-ins {figure:.4f})"
+        f"proxy histories {weights}, {blend.nearest} items at temperature {blend.temperature:g}: validation "
+        f"NDCG@100 {chosen.metric:.4f} over {len(lines.own):,} lines ({chosen.first} alone "
+        f"{chosen.first_metric:.4f}, neighbours of the proxy items {metric:.4f})"
     )
     return replace(blend, weights=weights)
 
 
-_Found = tuple[np.ndarray, np.ndarray]
+_Nearest = tuple[np.ndarray, np.ndarray]
 
 
-def _nearest(knowledge: Knowledge, lines: ProxyLines, count: int) -> list[tuple[np.ndarray, _Found]]:
+def _nearest(reader: ProxyReader, lines: ProxyLines, count: int) -> list[tuple[np.ndarray, _Nearest]]:
     """Returns each line's vector and the nearest items: first for all with the line's own item, then without it."""
-    barred = knowledge.unusable_as_proxy()
-    found, without = [], []
-    for query, own in zip(lines.vectors, lines.own.tolist(), strict=True):
-        rows, cosines = exact_search(knowledge.vectors, query, count + 1, barred)
-        found.append((query, (rows, cosines)))
-        without.append((query, (rows[rows != own], cosines[rows != own])))
-    return [*found, *without]
+    whole, without = [], []
+    for vector, own in zip(lines.vectors, lines.own.tolist(), strict=True):
+        rows, cosines = reader.nearest(vector, count + 1)
+        whole.append((vector, (rows, cosines)))
+        without.append((vector, (rows[rows != own], cosines[rows != own])))
+    return [*whole, *without]
 
 
-def _best_stand_ins(
-    blends: Sequence[ProxyBlend], nearest: Sequence[tuple[np.ndarray, _Found]], knowledge: Knowledge, asked: EvalSet
+def _queries(nearest: Sequence[tuple[np.ndarray, _Nearest]], blend: ProxyBlend) -> list[SourceQuery]:
+    return [
+        SourceQuery(history_vector=vector, proxy_history=ProxyHistory.of(items, blend.nearest, blend.temperature))
+        for vector, items in nearest
+    ]
+
+
+def _scores(fitted: FittedSources, queries: Sequence[SourceQuery], weights: Mapping[str, float]) -> np.ndarray:
+    """Returns float32[B, n], the blend's scores of every item; zeros where no source with a weight can answer."""
+    rows = np.arange(fitted.facts.count)
+    scores = np.zeros((len(queries), len(rows)), np.float32)
+    for row, query in zip(scores, queries, strict=True):
+        if any(weights.get(source.name) for source in fitted.sources.answering(query)):
+            blended = blend_scores(fitted.sources, query, weights, rows)
+            row[:] = 0 if blended is None else blended
+    return scores
+
+
+def _best_proxies(
+    blends: Sequence[ProxyBlend],
+    nearest: Sequence[tuple[np.ndarray, _Nearest]],
+    fitted: FittedSources,
+    asked: EvalSet,
 ) -> tuple[ProxyBlend, np.ndarray, float]:
-    """Returns how the stand-ins are best taken, what their neighbours say, float32[m, n], and that's NDCG@100 alone."""
+    """Returns the best number and temperature, collaborative z-scores by them, float32[m, n], and their NDCG@100."""
     best: tuple[ProxyBlend, np.ndarray, float] | None = None
     for blend in blends:
-        told = [ProxyHistory.of(query, found, blend) for query, found in nearest]
-        scores = scores_of(told, knowledge, {Source.COLLABORATIVE: 1.0})
-        figure = float(ndcg_by_case(scores, asked).mean())
-        if best is None or figure > best[2]:
-            best = blend, scores, figure
+        scores = _scores(fitted, _queries(nearest, blend), {Source.COLLABORATIVE.value: 1.0})
+        metric = float(ndcg_by_case(scores, asked).mean())
+        if best is None or metric > best[2]:
+            best = blend, scores, metric
     assert best is not None
     return best

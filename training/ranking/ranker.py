@@ -15,9 +15,9 @@ from core.events import EventSequence
 from core.ranking.features import FEATURE_NAMES, FeatureScaler
 from domain.progress import Progress, SilentProgress
 from networks.ranker import RankerNetwork, RankerShape
-from training.ranking.blend import Hybrid
+from training.ranking.blend import BlendScorer
 from training.ranking.calibration import Calibration, fit_calibration
-from training.ranking.examples import Examples, candidates_of
+from training.ranking.examples import CandidateRules, Described, Examples, candidates_of
 
 
 @dataclass(frozen=True)
@@ -105,44 +105,44 @@ class RankModel:
 
 @dataclass(frozen=True)
 class Ranker:
-    """The row "hybrid + ranker": recall, features, match probability; the rest of the catalogue in hybrid order below.
+    """The method "hybrid + ranker": recall, features, match probability; below them the rest in the blend's order.
 
     Attributes:
-        hybrid: orders what is not ranked.
+        blend: orders what is not ranked.
         model: orders what is.
         candidate_limit: most candidates that are ranked.
-        allowed: bool[n], rows that recall may return; None for all.
     """
 
-    hybrid: Hybrid
+    blend: BlendScorer
     model: RankModel
     candidate_limit: int = RankerSettings.candidate_limit
-    allowed: np.ndarray | None = None
 
     def among(self, allowed: np.ndarray) -> "Ranker":
-        """Returns the same pipeline recalling only among these rows, bool[n], as a request with a condition does."""
-        return replace(self, allowed=allowed)
+        """Returns the same recalling only among these rows, bool[n], as a request with a condition does."""
+        return replace(self, blend=self.blend.among(allowed))
 
     def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
-        """Returns float32[B, n]: match logits of the candidates, below them every other row in hybrid order."""
-        scores = self.hybrid.scores(histories)
-        allowed = np.ones(scores.shape[1], bool) if self.allowed is None else self.allowed
-        found = candidates_of(self.hybrid.recall, histories, allowed, self.candidate_limit)
-        for row, (candidates, features) in zip(scores, found, strict=True):
-            if len(candidates):
-                logits = self.model.logits(features)
+        """Returns float32[B, n]: match logits of the candidates, below them every other row in the blend's order."""
+        scores = self.blend.scores(histories)
+        for row, described in zip(scores, self._candidates(histories), strict=True):
+            if len(described.rows):
+                logits = self.model.logits(described.features)
                 row[:] += logits.min() - 1 - row.max()
-                row[candidates] = logits
+                row[described.rows] = logits
         return scores
 
     def probabilities(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float64[B, n], how likely each candidate is to be chosen; NaN for what is not ranked."""
-        told = np.full((len(histories), self.hybrid.recall.facts.count), np.nan)
-        allowed = np.ones(told.shape[1], bool) if self.allowed is None else self.allowed
-        found = candidates_of(self.hybrid.recall, histories, allowed, self.candidate_limit)
-        for row, (candidates, features) in zip(told, found, strict=True):
-            row[candidates] = self.model.calibration.probabilities(self.model.logits(features))
-        return told
+        probabilities = np.full((len(histories), self.blend.fitted.facts.count), np.nan)
+        for row, described in zip(probabilities, self._candidates(histories), strict=True):
+            row[described.rows] = self.model.calibration.probabilities(self.model.logits(described.features))
+        return probabilities
+
+    def _candidates(self, histories: Sequence[EventSequence]) -> list[Described]:
+        fitted, allowed = self.blend.fitted, self.blend.allowed
+        everything = np.ones(fitted.facts.count, bool)
+        rules = CandidateRules(everything if allowed is None else allowed, self.candidate_limit)
+        return candidates_of(fitted, histories, rules)
 
 
 def train_ranker(

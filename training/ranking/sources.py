@@ -1,28 +1,35 @@
-"""The recall sources together: what each one scores, and the facts about items that they leave to the ranker."""
+"""The recall sources fitted to training histories, and the item facts that they leave to the ranker."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
 from core.events import EventSequence
-from core.ranking.blend import LIST_LENGTHS
-from core.ranking.fusion import RecalledList
+from core.ranking.blend import LIST_LENGTHS, PRIOR
 from core.ranking.item_facts import ItemFacts
+from core.retrieval.collaborative import CollaborativeSource
+from core.retrieval.item_neighbours import NeighbourTable
+from core.retrieval.next_item import NextItemSource
+from core.retrieval.popular import PopularSource
+from core.retrieval.registry import TABLE_SOURCES
+from core.retrieval.semantic import SemanticHistorySource
+from core.retrieval.source import RecallSource, RecallSources, SourceQuery, SourceScores, TableSource
+from core.retrieval.user_tower import UserTowerSource
+from core.retrieval.vector_store import VectorStore
+from core.scaling import Population, ScoreScaler
 from domain.progress import Progress
 from training.collaborative.als import AlsSettings
 from training.collaborative.ease import EaseSettings, fit_ease
 from training.collaborative.low_rank import add_low_rank
-from training.collaborative.neighbours import NeighbourTable, fit_item_neighbours
-from training.collaborative.popularity import Popularity, PopularitySettings, fit_popularity
+from training.collaborative.neighbours import NeighbourScorer, fit_item_neighbours
+from training.collaborative.popularity import PopularitySettings, fit_popularity
 from training.collaborative.transitions import TransitionSettings, fit_transitions
 from training.encoder.semantic import SemanticScorer
 from training.splits.short_histories import little_known
 from training.splits.split import EvalSet
-from training.splits.validation import best_on_scale, best_setting, top_places
-
-POPULAR = "popular"
+from training.splits.validation import best_on_scale, best_setting
 
 
 class Tower(Protocol):
@@ -67,24 +74,22 @@ class RecallSettings:
 
 
 @dataclass(frozen=True)
-class Recall:
-    """Fitted sources.
+class FittedSources:
+    """The recall sources of one training, as a gateway has them.
 
     Attributes:
         facts: item facts with the tables, the prior and the tower's vectors filled in.
-        collaborative: the neighbour table that serving reads.
-        following: the table of what comes next.
-        popularity: the prior.
-        semantic: content vectors; None without texts.
+        tables: the sources that a release carries as files, by name.
+        sources: all that answer a history.
+        content: content vectors; None without texts.
         tower: None where none was trained.
-        list_lengths: items that each source recalls.
+        list_lengths: items that each source recalls for the ranker.
     """
 
     facts: ItemFacts
-    collaborative: NeighbourTable
-    next_item: NeighbourTable
-    popularity: Popularity
-    semantic: SemanticScorer | None
+    tables: Mapping[str, TableSource]
+    sources: RecallSources
+    content: SemanticScorer | None
     tower: Tower | None
     list_lengths: Mapping[str, int]
 
@@ -92,68 +97,70 @@ class Recall:
     def of(
         cls,
         facts: ItemFacts,
-        tables: tuple[NeighbourTable, NeighbourTable],
-        popularity: Popularity,
+        tables: Mapping[str, TableSource],
         tower: Tower | None,
         list_lengths: Mapping[str, int],
-    ) -> "Recall":
-        """Puts the sources together; `facts` are those that need no training, `tables` neighbours and followers."""
-        collaborative, next_item = tables
-        filled = replace(
-            facts,
-            neighbour_rows=collaborative.rows,
-            neighbour_weights=collaborative.weights,
-            transition_rows=next_item.rows,
-            transition_weights=next_item.weights,
-            log_popularity=popularity.log_prior,
-            tower_vectors=None if tower is None else tower.item_vectors(),
-        )
-        semantic = None if facts.vectors is None else SemanticScorer.of(facts.vectors)
-        return cls(filled, collaborative, next_item, popularity, semantic, tower, list_lengths)
+    ) -> "FittedSources":
+        """Puts the sources together; `facts` are those that need no training."""
+        popular = tables[PRIOR]
+        assert isinstance(popular, PopularSource)
+        filled = facts.with_tables(tables)
+        content = None if facts.vectors is None else SemanticScorer.of(facts.vectors)
+        found: list[RecallSource] = []
+        if content is not None:
+            found.append(SemanticHistorySource(_store(content.vectors)))
+        if tower is not None:
+            filled = replace(filled, tower_vectors=tower.item_vectors())
+            found.append(UserTowerSource(_store(filled.tower_vectors)))
+        sources = RecallSources((*found, *tables.values()), Population.of(popular.chosen))
+        return cls(filled, tables, sources, content, tower, list_lengths)
 
     @property
-    def sources(self) -> tuple[str, ...]:
-        """The names of what `source_scores` returns."""
-        semantic = () if self.semantic is None else ("semantic_history",)
-        tower = () if self.tower is None or self.facts.tower_vectors is None else ("user_tower",)
-        return ("collaborative", "next_item", POPULAR, *semantic, *tower)
-
-    def source_scores(self, histories: Sequence[EventSequence]) -> dict[str, np.ndarray]:
-        """Returns float32[B, n] by source name; -inf where a source cannot say."""
-        scores = {
-            "collaborative": _said(self.collaborative.scores(histories)),
-            "next_item": _said(self.next_item.scores([history.take(slice(-5, None)) for history in histories])),
-            POPULAR: self.popularity.scores(histories),
-        }
-        if self.semantic is not None:
-            semantic = self.semantic.scores(histories)
-            scores["semantic_history"] = np.where(semantic.any(axis=1, keepdims=True), semantic, -np.inf)
-        if self.tower is not None and self.facts.tower_vectors is not None:
-            items = self.facts.tower_vectors
-            found = self.tower.user_vectors(histories) @ items.T
-            found[:, ~items.any(axis=1)] = -np.inf
-            scores["user_tower"] = found
-        return scores
-
-    def lists(self, scores: Mapping[str, np.ndarray], place: int, blocked: np.ndarray) -> list[RecalledList]:
-        """Returns what each source recalls for one history.
-
-        Args:
-            scores: as `source_scores` gives them.
-            place: the history's place in them.
-            blocked: bool[n], rows that nobody may recall.
-        """
-        found = []
-        for source, length in self.list_lengths.items():
-            if source not in scores:
-                continue
-            out = blocked
-            if source == POPULAR:  # items nobody chose share the smallest prior: they are not popular
-                out = blocked | (self.popularity.log_prior <= self.popularity.log_prior.min())
-            allowed = np.where(out, -np.inf, scores[source][place])
-            rows = top_places(allowed, length)
-            found.append(RecalledList(source, rows, allowed[rows]))
+    def popular(self) -> PopularSource:
+        """The prior."""
+        found = self.tables[PRIOR]
+        assert isinstance(found, PopularSource)
         return found
+
+    @property
+    def neighbours(self) -> NeighbourTable:
+        """The collaborative table."""
+        found = self.tables[CollaborativeSource.name]
+        assert isinstance(found, CollaborativeSource)
+        return found.table
+
+    def queries(self, histories: Sequence[EventSequence]) -> list[SourceQuery]:
+        """Returns what each history offers to the sources."""
+        vectors = None if self.content is None else self.content.queries(histories)
+        users = None if self.tower is None else self.tower.user_vectors(histories)
+        return [
+            SourceQuery(
+                history_vector=None if vectors is None or not vectors[place].any() else vectors[place],
+                events=history,
+                user_embedding=None if users is None or not users[place].any() else users[place],
+            )
+            for place, history in enumerate(histories)
+        ]
+
+    def source_scores(self, histories: Sequence[EventSequence]) -> dict[str, list[SourceScores]]:
+        """Returns each source's scores of the whole catalogue, by source name and in the order of the histories.
+
+        A source that cannot answer a history scores nothing in it.
+        """
+        queries, rows = self.queries(histories), np.arange(self.facts.count)
+        nothing = SourceScores(np.full(len(rows), -np.inf, np.float32), ScoreScaler(0.0, 0.0, 0.0))
+        return {
+            source.name: [
+                source.scores(query, rows, self.sources.population) if source.can_answer(query) else nothing
+                for query in queries
+            ]
+            for source in self.sources
+        }
+
+
+def _store(vectors: np.ndarray | None) -> VectorStore:
+    assert vectors is not None
+    return VectorStore(vectors, np.asarray(~vectors.any(axis=1)))
 
 
 @dataclass(frozen=True)
@@ -180,14 +187,39 @@ class RecallRecipe:
         return replace(self.facts, vectors=vectors, mean=SemanticScorer.of(vectors).mean)
 
 
-def fit_recall(histories: Sequence[EventSequence], recipe: RecallRecipe) -> Recall:
-    """Fits every source on these histories of training users."""
+# How a source is fitted that needs more than the histories; any other registered source has `fit` of its own.
+_FITTERS: Mapping[str, Callable[[Sequence[EventSequence], ItemFacts, RecallSettings], TableSource]] = {
+    CollaborativeSource.name: lambda histories, facts, settings: CollaborativeSource(
+        collaborative_table(histories, facts, settings)
+    ),
+    NextItemSource.name: lambda histories, facts, settings: NextItemSource(
+        fit_transitions(histories, facts.count, settings.transitions)
+    ),
+    PopularSource.name: lambda histories, facts, settings: PopularSource(
+        fit_popularity(histories, facts.count, settings.popularity).log_prior
+    ),
+}
+
+
+class SelfFitted(Protocol):
+    """A table source that needs nothing but the histories to be fitted."""
+
+    @classmethod
+    def fit(cls, histories: Sequence[EventSequence], item_count: int) -> TableSource:
+        """Fits the source to training histories."""
+
+
+def fit_sources(histories: Sequence[EventSequence], recipe: RecallRecipe) -> FittedSources:
+    """Fits every registered source on these histories of training users."""
     facts, settings = recipe.facts_for(histories), recipe.settings
-    collaborative = collaborative_table(histories, facts, settings)
-    next_item = fit_transitions(histories, facts.count, settings.transitions)
-    popularity = fit_popularity(histories, facts.count, settings.popularity)
+    tables: dict[str, TableSource] = {}
+    for name, source in TABLE_SOURCES.items():
+        if name in _FITTERS:
+            tables[name] = _FITTERS[name](histories, facts, settings)
+        else:
+            tables[name] = cast(type[SelfFitted], source).fit(histories, facts.count)
     tower = None if recipe.tower_of is None else recipe.tower_of(histories, facts.vectors)
-    return Recall.of(facts, (collaborative, next_item), popularity, tower, settings.list_lengths)
+    return FittedSources.of(facts, tables, tower, settings.list_lengths)
 
 
 def choose_recall(
@@ -203,8 +235,8 @@ def choose_recall(
     def with_lambda(value: float) -> RecallSettings:
         return replace(settings, ease=replace(settings.ease, regularisation=value))
 
-    def build(one: RecallSettings) -> NeighbourTable:
-        return collaborative_table(histories, recipe.facts, one)
+    def build(candidate: RecallSettings) -> NeighbourScorer:
+        return NeighbourScorer(collaborative_table(histories, recipe.facts, candidate))
 
     settings = best_on_scale(settings.ease.tried, with_lambda, build, validation, progress)
     if recipe.facts.vectors is not None:
@@ -232,8 +264,3 @@ def collaborative_table(
     if settings.low_rank > 0:
         add_low_rank(model, histories, settings.als, settings.low_rank)
     return model.table(settings.neighbour_count)
-
-
-def _said(scores: np.ndarray) -> np.ndarray:
-    """Returns the scores with -inf for 0: a table says nothing of items that no event leads to."""
-    return np.where(scores != 0, scores, -np.inf).astype(np.float32)

@@ -1,4 +1,4 @@
-"""How well read aspects agree with labels."""
+"""Agreement of predicted aspects with labels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class AspectFigures:
+class AspectAgreement:
     """Agreement on (text, aspect, polarity) triples.
 
     Attributes:
-        texts: how many texts were judged.
+        texts: number of texts.
         by_aspect: a triple is right where aspect and polarity are; aspects that no label uses are left out.
         by_polarity: the same, pooled over aspects.
-        naming: whether the aspect was found at all, whatever its polarity.
+        naming: aspects alone, whatever their polarity.
     """
 
     texts: int
@@ -55,30 +55,32 @@ class AspectFigures:
         return _mean_f1(self.by_polarity)
 
 
-def aspect_figures(labelled: Sequence[Mapping[str, str]], predicted: Sequence[Mapping[str, str]]) -> AspectFigures:
+def measure_agreement(labelled: Sequence[Mapping[str, str]], predicted: Sequence[Mapping[str, str]]) -> AspectAgreement:
     """Compares labels with predictions.
 
     Args:
         labelled: for each text, polarity ("positive", "neutral", "negative") by aspect.
-        predicted: the same, as read, in the same order.
+        predicted: the same, as predicted, in the same order.
     """
-    told = {(text, *pair) for text, labels in enumerate(labelled) for pair in labels.items()}
-    read = {(text, *pair) for text, labels in enumerate(predicted) for pair in labels.items()}
-    by_aspect = {aspect: _agreement(told, read, 1, aspect) for aspect in ASPECTS}
-    by_polarity = {label: _agreement(told, read, 2, label) for label in LABELS}
-    told_names, read_names = ({triple[:2] for triple in triples} for triples in (told, read))
-    return AspectFigures(
+    labelled_triples = {(text, *pair) for text, labels in enumerate(labelled) for pair in labels.items()}
+    predictions = {(text, *pair) for text, labels in enumerate(predicted) for pair in labels.items()}
+    by_aspect = {aspect: _agreement(labelled_triples, predictions, 1, aspect) for aspect in ASPECTS}
+    by_polarity = {label: _agreement(labelled_triples, predictions, 2, label) for label in LABELS}
+    label_names, predicted_names = ({triple[:2] for triple in triples} for triples in (labelled_triples, predictions))
+    return AspectAgreement(
         texts=len(labelled),
         by_aspect={name: counts for name, counts in by_aspect.items() if counts.labelled},
         by_polarity={name: counts for name, counts in by_polarity.items() if counts.labelled},
-        naming=Agreement(len(told_names & read_names), len(read_names), len(told_names)),
+        naming=Agreement(len(label_names & predicted_names), len(predicted_names), len(label_names)),
     )
 
 
-def _agreement(told: set[tuple[int, str, str]], read: set[tuple[int, str, str]], place: int, value: str) -> Agreement:
-    told = {triple for triple in told if triple[place] == value}
-    read = {triple for triple in read if triple[place] == value}
-    return Agreement(len(told & read), len(read), len(told))
+def _agreement(
+    labelled_triples: set[tuple[int, str, str]], predictions: set[tuple[int, str, str]], place: int, value: str
+) -> Agreement:
+    labelled_triples = {triple for triple in labelled_triples if triple[place] == value}
+    predictions = {triple for triple in predictions if triple[place] == value}
+    return Agreement(len(labelled_triples & predictions), len(predictions), len(labelled_triples))
 
 
 def _mean_f1(classes: Mapping[str, Agreement]) -> float:

@@ -1,6 +1,6 @@
-"""Profiles from reviews: what items are praised and blamed for, and what users care about.
+"""Aspect profiles from reviews: of items, what they are praised and blamed for; of users, what they care about.
 
-Take the training part of a split only: a review of a test item by a test user tells what the test asks.
+Only reviews of the training part may be read: a review of a test item by a test user leaks the target.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,17 +18,17 @@ from domain.progress import Progress
 ITEM_FILE = "aspects.json"
 USER_FILE = "user_aspects.json"
 
-_TELL_EVERY = 20_000
+_REPORT_EVERY = 20_000
 
 
 @dataclass(frozen=True)
 class ReviewProfileSettings:
-    """How reviews become profiles.
+    """Settings of the profiles.
 
     Attributes:
-        item_prior: opinions' worth of silence that an item's scores are drawn to 0 by.
+        item_prior: pseudo-opinions of 0 by which an item's scores are shrunk.
         user_prior: the same for users.
-        newest_texts: reviews read of each item and each user, the newest; more say little new and take time.
+        newest_texts: newest reviews used of each item and each user; more change little and take time.
     """
 
     item_prior: float = 2.0
@@ -70,15 +70,15 @@ class ReviewProfiles:
 def train_review_profiles(
     reviews: Iterable[Review], settings: ReviewProfileSettings, progress: Progress
 ) -> ReviewProfiles:
-    """Reads reviews, oldest first, and sums them by item and by user.
+    """Scores reviews, oldest first, and sums them by item and by user.
 
     Args:
-        reviews: texts of the training part, oldest first; empty ones are passed over.
-        settings: how.
-        progress: hears how far the reading is.
+        reviews: texts of the training part, oldest first; empty ones are skipped.
+        settings: of the profiles.
+        progress: hears how far it is.
 
     Returns:
-        Profiles of those items and users of whom something was said.
+        Profiles of the items and users with any aspect.
     """
     of_item: dict[str, list[int]] = {}
     of_user: dict[str, list[int]] = {}
@@ -93,43 +93,43 @@ def train_review_profiles(
     newest = settings.newest_texts
     needed = {place for places in (*of_item.values(), *of_user.values()) for place in places[-newest:]}
     progress.step(f"reading {len(needed):,} of {len(texts):,} reviews for aspects")
-    read = _read(texts, sorted(needed), progress)
+    scored = _scored(texts, sorted(needed), progress)
     profiles = ReviewProfiles(
-        _table(of_item, read, newest, lambda scores: item_profile(scores, settings.item_prior)),
-        _table(of_user, read, newest, lambda scores: user_profile(scores, settings.user_prior)),
+        _table(of_item, scored, newest, lambda scores: item_profile(scores, settings.item_prior)),
+        _table(of_user, scored, newest, lambda scores: user_profile(scores, settings.user_prior)),
     )
     progress.step(f"aspects of {len(profiles.items.scores):,} items and {len(profiles.users.scores):,} users")
     return profiles
 
 
-def _read(texts: list[str], places: list[int], progress: Progress) -> dict[int, tuple[AspectScore, ...]]:
-    read = {}
+def _scored(texts: list[str], places: list[int], progress: Progress) -> dict[int, tuple[AspectScore, ...]]:
+    scored = {}
     for done, place in enumerate(places, start=1):
-        read[place] = aspect_scores(texts[place])
-        if done % _TELL_EVERY == 0:
+        scored[place] = aspect_scores(texts[place])
+        if done % _REPORT_EVERY == 0:
             progress.step(f"{done:,} of {len(places):,} reviews read")
-    return read
+    return scored
 
 
 def _table(
     places_by_id: dict[str, list[int]],
-    read: dict[int, tuple[AspectScore, ...]],
+    scored: dict[int, tuple[AspectScore, ...]],
     newest: int,
     profile: Callable[[list[tuple[AspectScore, ...]]], AspectProfile],
 ) -> AspectTable:
     return AspectTable.of(
-        {key: profile([read[place] for place in places[-newest:]]) for key, places in places_by_id.items()}
+        {key: profile([scored[place] for place in places[-newest:]]) for key, places in places_by_id.items()}
     )
 
 
 def aspect_coverage(item_ids: Iterable[str], table: AspectTable) -> float:
-    """Returns the share of items of which some aspect is known, 0 to 1."""
+    """Returns the share of items with an aspect, 0 to 1."""
     known = [item_id in table.scores for item_id in item_ids]
     return float(np.mean(known)) if known else 0.0
 
 
 def _write(path: Path, text: str) -> None:
-    """Writes a whole file or none."""
+    """Writes the file atomically."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, text)

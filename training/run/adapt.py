@@ -19,37 +19,37 @@ _ENCODER = "encoder"
 
 
 def check_words(items: Path | None, words: Mapping[str, object]) -> None:
-    """Refuses what needs interactions.
+    """Checks that no flag needs interactions.
 
     Args:
         items: the item file.
-        words: values of the flags that mean nothing without interactions, by flag; those not given are falsy.
+        words: values of the flags that need interactions, by flag; falsy where a flag is absent.
 
     Raises:
-        TrainingRefused: there is no item file, or such a flag was given.
+        TrainingRefused: there is no item file, or such a flag is present.
     """
     if items is None:
         raise TrainingRefused(
             "nothing to learn from: give --interactions, or --items to adapt the encoder to their texts"
         )
-    given = [flag for flag, value in words.items() if value]
-    if given:
+    refused_flags = [flag for flag, value in words.items() if value]
+    if refused_flags:
         raise TrainingRefused(
-            f"{', '.join(given)} needs --interactions; without them the encoder is adapted to the item texts alone"
+            f"{', '.join(refused_flags)} needs --interactions; without it the encoder is adapted to texts alone"
         )
 
 
 def adapt_run(
     items: Path, base: BaseEncoder, folder: RunFolder, settings: AdaptationSettings, tuning: tuple[int, Progress]
 ) -> RunSummary:
-    """Adapts the encoder and leaves it in the run folder if it tells held texts apart better than before.
+    """Adapts the encoder and keeps it in the run folder if it finds the halves of held-out texts better than before.
 
     Args:
         items: the item file.
-        base: the encoder to start from.
+        base: the base encoder.
         folder: opened.
         settings: of the adaptation.
-        tuning: the seed, and who hears of progress.
+        tuning: the seed, and the progress.
 
     Raises:
         ItemFileError, NothingToLearnFrom: the items cannot be read, or have too few texts.
@@ -71,11 +71,11 @@ def adapt_run(
     texts = item_texts(catalogue)
 
     def make(work: Path) -> StepRecord:
-        found = adapt(load_encoder(base.folder), texts, settings, TuningRun(work / "checkpoints", seed, progress))
-        if found.accepted:
-            found.model.save(str(work / _ENCODER), create_model_card=False)
-        figures = {"halves_found": found.after, "halves_found_before": found.before}
-        return StepRecord(0, "", found.accepted, figures, [f"{settings.method} on {len(texts):,} item texts"])
+        result = adapt(load_encoder(base.folder), texts, settings, TuningRun(work / "checkpoints", seed, progress))
+        if result.accepted:
+            result.model.save(str(work / _ENCODER), create_model_card=False)
+        metrics = {"halves_found": result.after, "halves_found_before": result.before}
+        return StepRecord(0, "", result.accepted, metrics, [f"{settings.method} on {len(texts):,} item texts"])
 
     record = folder.step(NAME, digest(key, asdict(settings)), make, (_ENCODER,))
     return RunSummary({NAME: record}, {})

@@ -1,4 +1,4 @@
-"""What every step of a training run works on: the data as read and checked, its split, and the items' vectors."""
+"""Training data of a run, which every step works on: items, interactions, split and the items' vectors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,17 +41,17 @@ class TrainingData:
     """The data of one run.
 
     Attributes:
-        key: digest of all that stands here; part of every step's key.
+        key: digest of the data; part of every step's key.
         items: the catalogue; None where there are only ids.
         interactions: as read.
         positives: the choices among them.
-        split: for training, choosing and judging.
+        split: for training, selection and evaluation.
         encoder: None where no item has a text.
         out: the model folder, where earlier steps' parts are.
         cache: folder of item vectors.
         seed: of every draw.
         progress: hears of progress.
-        start: trained parts to begin with; None begins as usual.
+        warm_start: trained parts to continue from; None trains from scratch.
     """
 
     key: str
@@ -64,7 +64,7 @@ class TrainingData:
     cache: Path
     seed: int
     progress: Progress
-    start: WarmStart | None = None
+    warm_start: WarmStart | None = None
 
     @property
     def item_count(self) -> int:
@@ -78,7 +78,7 @@ class TrainingData:
 
     @cached_property
     def texts(self) -> tuple[str, ...] | None:
-        """The items' texts, as a release tells them."""
+        """The items' texts by the release's template."""
         return None if self.items is None or self.encoder is None else item_texts(self.items)
 
     @cached_property
@@ -92,7 +92,7 @@ class TrainingData:
     def warm(self) -> Split:
         """The split itself where most validation targets occur in training; else one with such targets, made from it.
 
-        Models that know items by their ids alone learn nothing from a validation part of new items.
+        A validation part of new items cannot select models that know items by their ids alone.
         """
         targets = np.concatenate([case.targets for case in self.split.validation.cases])
         if self.split.known[targets].mean() > 0.5:
@@ -118,7 +118,7 @@ def text_record(items: Sequence[Item], encoder: BaseEncoder) -> dict[str, object
 
 
 def hold_last_events(split: Split, seed: int) -> Split:
-    """Returns a split of the training histories: a tenth of the users are asked for the last fifth of their events."""
+    """Returns a split of the training histories: the last fifth of the events of a tenth of the users are targets."""
     rng = np.random.default_rng(seed)
     able = [place for place, history in enumerate(split.train) if len(history) > 1]
     drawn = set(rng.choice(able, max(1, int(_INNER_SHARE * len(able))), replace=False)) if able else set()

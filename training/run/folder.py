@@ -1,4 +1,4 @@
-"""A training run on disk: what was asked, which steps are done, and what each found; survives a kill at any moment."""
+"""Folder of a training run: its settings, the steps that are done and their records; survives a kill at any moment."""
 
 import fcntl
 import hashlib
@@ -19,20 +19,20 @@ _LOCK_FILE = ".lock"
 
 @dataclass
 class StepRecord:
-    """A step that is done.
+    """Record of a step that is done.
 
     Attributes:
         seconds: how long it took.
-        key: digest of all that it depends on; another key makes it run again.
-        accepted: whether its part beat what stood; None for a step that makes no part.
-        figures: what was measured on validation, by name.
+        key: digest of everything that it depends on; another key makes it run again.
+        accepted: whether its part is used; None for a step that makes no part.
+        metrics: measured on validation, by name; the first one is what a release compares.
         notes: sentences for people.
     """
 
     seconds: float
     key: str
     accepted: bool | None = None
-    figures: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -46,18 +46,16 @@ class RunFolder:
 
     @contextmanager
     def open(self) -> Iterator["RunFolder"]:
-        """Reads what is there, keeps other processes out, and turns a full disk into a clear message.
+        """Reads the folder, keeps other processes out, and turns a full disk into a clear message.
 
         Raises:
-            TrainingRefused: another process trains into this folder, or it holds something else.
+            TrainingRefused: another process trains into this folder, or it holds other files.
             StorageError: it cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if any(self.path.iterdir()) and not (self.path / RUN).exists() and not (self.path / _LOCK_FILE).exists():
-                raise TrainingRefused(
-                    f"{self.path} holds something else; give an empty folder, or one of an earlier run"
-                )
+                raise TrainingRefused(f"{self.path} holds other files; give an empty folder, or one of an earlier run")
             with (self.path / _LOCK_FILE).open("w") as lock:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,8 +74,8 @@ class RunFolder:
 
         Args:
             name: of the step.
-            key: digest of all that the step depends on.
-            make: writes the step's files into the folder that it is given.
+            key: digest of everything that the step depends on.
+            make: writes the step's files into a folder and returns the record.
             outputs: the files and folders of the run that belong to this step; those not written are removed.
         """
         done = self.steps.get(name)
@@ -91,7 +89,7 @@ class RunFolder:
         started_s = time.monotonic()
         try:
             record = make(work)
-        except NothingToLearnFrom:  # nothing to go on from later either
+        except NothingToLearnFrom:  # a later run could not continue from it either
             shutil.rmtree(work)
             raise
         record.seconds, record.key = time.monotonic() - started_s, key
@@ -105,7 +103,7 @@ class RunFolder:
         return record
 
     def forget(self, name: str, outputs: tuple[str, ...]) -> None:
-        """Takes out a step's record and files: what it made under other settings does not belong to this run."""
+        """Removes a step's record and files, which were made under other settings."""
         if self.steps.pop(name, None) is None:
             return
         self.write()
@@ -129,12 +127,14 @@ class RunFolder:
             del raw["format"]
             self.steps = {name: StepRecord(**record) for name, record in raw.pop("steps").items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise TrainingRefused(f"{path} is damaged ({error}); remove {self.path} and train again") from error
+            raise TrainingRefused(
+                f"{path} is damaged, or of another version ({error}); remove {self.path} and train again"
+            ) from error
         self.facts = raw
 
 
 def write_json(path: Path, value: object) -> None:
-    """Writes JSON so that a reader, or a restart after a kill, sees the old file or the new one."""
+    """Writes JSON atomically: a reader, or a restart after a kill, sees the old file or the new one."""
     write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 

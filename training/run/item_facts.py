@@ -1,4 +1,4 @@
-"""The facts about items that a run has before anything is fitted: attributes, and vectors by the encoder it keeps."""
+"""Item facts of a run before anything is fitted: attributes, and vectors by the encoder that it keeps."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,7 +29,7 @@ def item_facts(data: TrainingData) -> ItemFacts:
 
 
 def query_vectors(data: TrainingData, texts: Sequence[str]) -> np.ndarray:
-    """Returns float32[B, d], unit: what users say, by the encoder of `item_facts`. The run must have one."""
+    """Returns float32[B, d], unit: users' texts by the encoder of `item_facts`. The run must have one."""
     base, trained = data.encoder, data.out / _ENCODER
     assert base is not None
     folder = trained if _is_encoder(trained) else base.folder
@@ -39,7 +39,7 @@ def query_vectors(data: TrainingData, texts: Sequence[str]) -> np.ndarray:
 def content_facts(
     item_count: int, items: Sequence[Item] | None, vectors: np.ndarray | None, aspects: Path
 ) -> ItemFacts:
-    """Returns what is known of items without anybody's choices.
+    """Returns the facts about items that need no interactions.
 
     Args:
         item_count: n.

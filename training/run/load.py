@@ -1,4 +1,4 @@
-"""Reads, checks and divides the data of a training run; whatever stands in the way is said before hours are spent."""
+"""Reads, checks and divides the data of a training run, so that problems are reported before hours are spent."""
 
 import dataclasses
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from training.splits.protocols import everything, split_by
 
 @dataclass(frozen=True)
 class DataRequest:
-    """What to train on.
+    """Files and split to train on.
 
     Attributes:
         items: the item file; None where there are only ids.
@@ -37,13 +37,13 @@ class DataRequest:
 
 @dataclass(frozen=True)
 class LoadedData:
-    """The material, and what the checker said."""
+    """Training data, and the report of the checker."""
 
     data: TrainingData
     report: CheckReport
 
     def split_facts(self, request: DataRequest) -> dict[str, object]:
-        """Returns what run.json says of the split: `shortlist evaluate` compares it with what it is given."""
+        """Returns the facts about the split in run.json, which `shortlist evaluate` compares with its own."""
         split, times = self.data.split, self.data.interactions.time_s
         return {
             "protocol": request.protocol,
@@ -65,14 +65,14 @@ def load_data(
     cache: Path,
     progress: Progress,
 ) -> LoadedData:
-    """Reads the files and makes the material of a run.
+    """Reads the files and makes the training data of a run.
 
     Args:
         request: what to read.
-        encoder: finds the base encoder; asked only where items have texts.
+        encoder: finds the base encoder; called only where items have texts.
         out: the model folder.
         cache: folder of item vectors.
-        progress: hears what was found.
+        progress: hears of the checker's report.
 
     Raises:
         ItemFileError, InteractionFileError: a file cannot be read; the message names the line.
@@ -94,8 +94,8 @@ def load_data(
         split = everything(positives, request.seed)
     else:
         split = split_by(request.protocol, positives, items, request.seed)
-    told = items is not None and any(item.title.strip() or item.text.strip() for item in items)
-    base = encoder() if told else None
+    has_text = items is not None and any(item.title.strip() or item.text.strip() for item in items)
+    base = encoder() if has_text else None
     request_facts = dataclasses.asdict(request) | {"items": None, "interactions": None}
     files = [path for path in (request.items, request.interactions) if path is not None]
     key = digest(request_facts, *files, base and (base.name, base.max_tokens))

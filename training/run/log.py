@@ -1,4 +1,4 @@
-"""Log of a training run: a line for people, TensorBoard files, and a picture of the curves."""
+"""Log of a training run: lines for people, TensorBoard files, and a picture of the curves."""
 
 import csv
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Settings of a training run from a readable TOML file: one table a part, one key a setting."""
+"""Settings of a training run from a TOML file: one table a part, one key a setting."""
 
 import dataclasses
 import tomllib
@@ -70,13 +70,13 @@ def _read(name_or_path: str) -> dict[str, dict[str, object]]:
 
 
 def _value(text: str, value: str) -> object:
-    """A bare word is a string, so that a shell needs no quotes inside quotes."""
+    """Returns a TOML value; a bare word is a string, so that a shell needs no quotes inside quotes."""
     try:
         return tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         if value.replace("-", "").replace("_", "").isalnum():
             return value
-        raise ConfigurationError(f'--set "{text}": {value} is no TOML value') from None
+        raise ConfigurationError(f'--set "{text}": {value} is not a TOML value') from None
 
 
 def _checked(part: str, kind: type["DataclassInstance"], values: Mapping[str, object]) -> "DataclassInstance":
@@ -92,14 +92,14 @@ def _checked(part: str, kind: type["DataclassInstance"], values: Mapping[str, ob
 
 
 def _typed(name: str, kind: object, value: object) -> object:
-    """Takes a whole number for a number and a list for a tuple; everything else must be of the type itself."""
+    """Returns the value as its type; a whole number passes for a number and a list for a tuple."""
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     for option in options:
-        found = _plain(option, value)
-        if found is None:
-            found = _composed(name, option, value)
-        if found is not None:
-            return found
+        typed = _plain(option, value)
+        if typed is None:
+            typed = _composed(name, option, value)
+        if typed is not None:
+            return typed
     wanted = " or ".join(getattr(option, "__name__", str(option)) for option in options)
     raise ConfigurationError(f"{name} is {value!r}; expected {wanted}")
 
@@ -122,7 +122,7 @@ def _composed(name: str, option: object, value: object) -> object | None:
         inner = typing.get_args(option)
         kinds = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
         if len(kinds) == len(value):
-            return tuple(_typed(name, one, entry) for one, entry in zip(kinds, value, strict=True))
+            return tuple(_typed(name, kind, entry) for kind, entry in zip(kinds, value, strict=True))
     elif origin is Mapping and isinstance(value, dict):
         return {key: _typed(f"{name}.{key}", typing.get_args(option)[1], entry) for key, entry in value.items()}
     elif isinstance(option, type) and dataclasses.is_dataclass(option) and isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""`shortlist train`: the steps in their order, each resumable, each part kept only if it beats what stands."""
+"""`shortlist train`: runs the steps in their order; each can be resumed, and says whether its part is accepted."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,8 +13,8 @@ from training.run.folder import RunFolder, StepRecord, digest
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-# Raise it when a step computes something else from the same settings: runs made before are then made again.
-_FORMAT = 6
+# Raise it when a step computes something else from the same settings: earlier runs are then made again.
+_FORMAT = 7
 
 
 class Step(Protocol):
@@ -31,22 +31,22 @@ class Step(Protocol):
     uses: tuple[str, ...]
 
     def applies(self, training_data: TrainingData) -> str:
-        """Returns why the step has nothing to work on, in words; empty where it has."""
+        """Returns the reason why the step cannot run on this data; empty where it can."""
 
     def settings(self, training_data: TrainingData) -> "DataclassInstance":
         """Returns the dataclass of settings that the result depends on."""
 
     def make(self, training_data: TrainingData, work: Path) -> StepRecord:
-        """Writes the outputs into `work`, which also keeps checkpoints, and says what was found."""
+        """Writes the outputs into `work`, which also keeps checkpoints, and returns the record."""
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run did.
+    """Outcome of a run.
 
     Attributes:
         steps: the record of every step that is done.
-        skipped: why a step was not run, by name.
+        skipped: the reason why a step was not run, by name.
     """
 
     steps: Mapping[str, StepRecord]
@@ -54,7 +54,11 @@ class RunSummary:
 
 
 def run_steps(
-    steps: Sequence[Step], training_data: TrainingData, run: RunFolder, only: Sequence[str], say: Callable[[str], None]
+    steps: Sequence[Step],
+    training_data: TrainingData,
+    run: RunFolder,
+    only: Sequence[str],
+    report: Callable[[str], None],
 ) -> RunSummary:
     """Runs the steps that are not done yet.
 
@@ -63,7 +67,7 @@ def run_steps(
         training_data: the data, its split and what earlier steps made.
         run: the opened folder.
         only: names of the steps to run; empty for all.
-        say: told in a line what begins and what was found.
+        report: gets a line when a step begins and when it ends.
 
     Raises:
         TrainingRefused: `only` names a step that does not exist or does not apply.
@@ -79,14 +83,14 @@ def run_steps(
                 raise TrainingRefused(f"{step.name} cannot be trained: {reason}")
             skipped[step.name] = reason
             run.forget(step.name, step.outputs)
-            say(f"[{place}/{len(steps)}] {step.name}: skipped, {reason}")
+            report(f"[{place}/{len(steps)}] {step.name}: skipped, {reason}")
             continue
         key = step_key(step, training_data, run)
         done = run.steps.get(step.name)
         if done is not None and done.key == key:
-            say(f"[{place}/{len(steps)}] {step.name}: done before ({done.seconds:.0f} s)")
+            report(f"[{place}/{len(steps)}] {step.name}: done before ({done.seconds:.0f} s)")
             continue
-        say(f"[{place}/{len(steps)}] {step.name}")
+        report(f"[{place}/{len(steps)}] {step.name}")
         try:
             record = run.step(step.name, key, partial(step.make, training_data), step.outputs)
         except NothingToLearnFrom as error:  # too little for this step; the others may find enough
@@ -94,9 +98,9 @@ def run_steps(
                 raise TrainingRefused(f"{step.name} cannot be trained: {error}") from error
             skipped[step.name] = str(error)
             run.forget(step.name, step.outputs)
-            say(f"    skipped, {error}")
+            report(f"    skipped, {error}")
             continue
-        say(f"    {_outcome(record)}")
+        report(f"    {_outcome(record)}")
     return RunSummary(dict(run.steps), skipped)
 
 
@@ -113,34 +117,34 @@ def without(steps: Sequence[Step], names: Sequence[str]) -> list[Step]:
 
 
 def step_key(step: Step, training_data: TrainingData, run: RunFolder) -> str:
-    """Returns the digest of all that a step's result depends on."""
+    """Returns the digest of everything that a step's result depends on."""
     used = {name: run.steps[name].key for name in step.uses if name in run.steps}
-    start = training_data.start.digests.get(step.name) if training_data.start else None
+    start = training_data.warm_start.digests.get(step.name) if training_data.warm_start else None
     warm = () if start is None else (start,)
     return digest(_FORMAT, step.name, training_data.key, asdict(step.settings(training_data)), used, *warm)
 
 
 def quality_of(summary: RunSummary, protocol: str | None, data: Mapping[str, object]) -> dict[str, object]:
-    """Returns what quality.json says: the validation figures that each kept part was accepted with.
+    """Returns the contents of quality.json: the validation metric of each accepted part.
 
-    Figures of what a part had to beat are left out: a release compares models by what they do, and only models whose
-    figures are about the same `data`, for which `split_identity` says what must agree.
+    The metrics of baselines are left out: a release compares models with one another, and only models of the same
+    `data` (see `split_identity`).
     """
     kept = {name: record for name, record in summary.steps.items() if record.accepted}
     return {
         "protocol": f"validation, {protocol or 'last events of a tenth of the users'}",
         "data": dict(data),
-        "metrics": {name: record.figures[figure] for name, record in kept.items() if (figure := _main(record))},
+        "metrics": {name: record.metrics[metric] for name, record in kept.items() if (metric := _main_metric(record))},
         "parts": {name: asdict(record) for name, record in summary.steps.items()},
     }
 
 
-def _main(record: StepRecord) -> str:
-    """The first figure is the one that a part is judged by."""
-    return next(iter(record.figures), "")
+def _main_metric(record: StepRecord) -> str:
+    """Returns the name of the first metric, by which a part is compared."""
+    return next(iter(record.metrics), "")
 
 
 def _outcome(record: StepRecord) -> str:
-    verdict = {None: "", True: "accepted; ", False: "not kept; "}[record.accepted]
-    figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in record.figures.items())
-    return "; ".join([f"{verdict}{figures} ({record.seconds:.0f} s)", *record.notes])
+    acceptance = {None: "", True: "accepted; ", False: "not kept; "}[record.accepted]
+    metrics = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in record.metrics.items())
+    return "; ".join([f"{acceptance}{metrics} ({record.seconds:.0f} s)", *record.notes])

@@ -20,11 +20,11 @@ SEARCH_FILE = "search.json"
 
 @dataclass(frozen=True)
 class Span:
-    """Where a setting may lie.
+    """Range of a setting.
 
     Attributes:
         low, high: both included; whole numbers where both are.
-        log: whether orders of magnitude are tried alike.
+        log: whether the values are drawn on a logarithmic scale.
     """
 
     low: float
@@ -34,14 +34,14 @@ class Span:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """What is tried for a part.
+    """Settings of a part that a search tries.
 
     Attributes:
-        figure: name of the step's figure that is to be high.
+        metric: name of the step's metric to be maximised.
         spans: by setting, dotted for settings inside settings.
     """
 
-    figure: str
+    metric: str
     spans: Mapping[str, Span]
 
 
@@ -52,19 +52,19 @@ def search_settings(
     data: TrainingData,
     trials: int,
 ) -> "DataclassInstance":
-    """Returns the settings with the best validation figure of so many trials, the given settings among them.
+    """Returns the settings with the best validation metric of so many trials, the settings passed among them.
 
     Trials that were done before, by an interrupted search over the same data, count.
 
     Args:
         build: makes the step from its settings.
-        settings: where the search starts; also what is not searched.
-        space: what is tried.
+        settings: where the search starts.
+        space: the settings that are tried.
         data: the data.
         trials: how many.
 
     Raises:
-        TrainingRefused: the step has nothing to work on, or gives no such figure.
+        TrainingRefused: the step cannot run on this data, or has no such metric.
     """
     # Heavy, and only a search needs it.
     import optuna
@@ -95,21 +95,23 @@ def search_settings(
         folder = work / f"trial-{trial.number}"
         folder.mkdir(exist_ok=True)
         try:
-            figures = build(tried).make(data, folder).figures
+            metrics = build(tried).make(data, folder).metrics
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        if space.figure not in figures:
-            raise TrainingRefused(f"{step.name} gives no figure {space.figure}; it gives {', '.join(figures)}")
-        data.progress.step(f"    trial {trial.number + 1}: {trial.params}: {space.figure} {figures[space.figure]:.4f}")
-        return figures[space.figure]
+        if space.metric not in metrics:
+            raise TrainingRefused(f"{step.name} has no metric {space.metric}; it has {', '.join(metrics)}")
+        data.progress.step(f"    trial {trial.number + 1}: {trial.params}: {space.metric} {metrics[space.metric]:.4f}")
+        return metrics[space.metric]
 
     done = sum(trial.state.is_finished() for trial in study.trials)
     study.optimize(objective, n_trials=max(0, trials - done))
     best = settings
     for name, value in study.best_params.items():
         best = _replaced(best, name, value)
-    found = [{"settings": trial.params, space.figure: trial.value} for trial in study.trials if trial.value is not None]
-    write_json(data.out / SEARCH_FILE, {"part": step.name, "best": study.best_params, "trials": found})
+    trials_done = [
+        {"settings": trial.params, space.metric: trial.value} for trial in study.trials if trial.value is not None
+    ]
+    write_json(data.out / SEARCH_FILE, {"part": step.name, "best": study.best_params, "trials": trials_done})
     return best
 
 

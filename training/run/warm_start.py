@@ -1,4 +1,4 @@
-"""What a run starts from: encoder and user tower of an earlier model folder, or of a release built from one."""
+"""Warm start of a run: encoder and user tower of an earlier model folder, or of a release built from one."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,23 +12,23 @@ from domain.release_folder import MANIFEST, TRAINING, open_release, verify_train
 from training.run.folder import digest, read_run
 
 STARTABLE = (ENCODER, USER_TOWER)
-# Where families say how wide a token's vector is: BERT and most, DistilBERT, T5, GPT-2.
+# Keys of the width of a token's vector by family: BERT and most, DistilBERT, T5, GPT-2.
 _WIDTH_KEYS = ("hidden_size", "dim", "d_model", "n_embd")
 _IDENTITY = ("protocol", "seed", "positive_rating", "interactions_sha256", "items_sha256")
 
 
 @dataclass(frozen=True)
 class WarmStart:
-    """Trained parts to begin with.
+    """Trained parts that a run continues from.
 
     Attributes:
-        path: as it was given.
+        path: as in --from.
         encoder: a sentence-transformers folder; None where it has none.
         tower: folder of the user tower; None where it has none.
-        item_ids: what the tower's rows stand for; empty without one.
-        split: what run.json says of the data that it was trained on; empty where that is unknown.
+        item_ids: of the tower's rows; empty without a tower.
+        split: facts in run.json about the data that it was trained on; empty where that is unknown.
         digests: of the files that a step starts from, by the step's name.
-        same_split: whether it has learned from nothing that this run holds out.
+        same_split: whether nothing that this run holds out was in its training.
     """
 
     path: Path
@@ -40,42 +40,42 @@ class WarmStart:
     same_split: bool = False
 
     def without(self, steps: Sequence[str]) -> bool:
-        """Whether none of these steps (all, if none is named) finds anything to start from."""
+        """Returns whether none of these steps (all, if none is named) has a part to continue from."""
         return not any(name in self.digests for name in STARTABLE if not steps or name in steps)
 
     def compared_with(self, split: Mapping[str, object]) -> "WarmStart":
-        """Returns the same, and whether it was trained on this very split.
+        """Returns the same with `same_split` set.
 
         Raises:
-            TrainingRefused: a test part is held out, and the start may have learned from it.
+            TrainingRefused: a test part is held out, and the warm start may have been trained on it.
         """
-        learned = self.split.get("interactions_sha256", "unknown")
-        same = learned is None or all(self.split.get(name, "unknown") == split.get(name) for name in _IDENTITY)
+        trained_on = self.split.get("interactions_sha256", "unknown")
+        same = trained_on is None or all(self.split.get(name, "unknown") == split.get(name) for name in _IDENTITY)
         if split["protocol"] is not None and not same:
             raise TrainingRefused(
-                f"{self.path} was not trained on this very split (protocol, seed and files), so it may know the test "
-                "part that --protocol holds out; leave --protocol out, or train the start with it, too"
+                f"{self.path} was not trained on the same split (protocol, seed and files), so it may know the test "
+                "part that --protocol holds out; leave --protocol out, or train it with --protocol, too"
             )
         return replace(self, same_split=same)
 
     def facts(self) -> dict[str, object]:
-        """Returns what run.json says of it."""
+        """Returns its facts for run.json."""
         return {"folder": str(self.path), "digests": dict(self.digests), "same_split": self.same_split}
 
     def notes(self) -> list[str]:
-        """Returns what is to be said with the figures of a step that started from it."""
+        """Returns notes for the record of a step that started from it."""
         if self.same_split:
             return []
-        return ["validation may flatter: what it started from was trained on other data or another split"]
+        return ["validation may be too high: the warm start was trained on other data or another split"]
 
 
 def split_identity(split: Mapping[str, object]) -> dict[str, object]:
-    """Returns what of run.json's "split" must agree for two runs to have learned from, and been asked, the same."""
+    """Returns the facts of run.json's "split" by which two runs have the same training and validation data."""
     return {name: split.get(name) for name in _IDENTITY}
 
 
-def open_start(path: Path, out: Path, steps: Sequence[str]) -> WarmStart:
-    """Reads what a run is to start from.
+def open_warm_start(path: Path, out: Path, steps: Sequence[str]) -> WarmStart:
+    """Reads the parts that a run continues from.
 
     Args:
         path: a model folder, or a release.
@@ -83,7 +83,7 @@ def open_start(path: Path, out: Path, steps: Sequence[str]) -> WarmStart:
         steps: that will run; empty for all.
 
     Raises:
-        TrainingRefused: it is neither, holds nothing that one of the steps can start from, or is `out` itself.
+        TrainingRefused: it is neither, has no part that one of the steps can start from, or is `out` itself.
         ModelNotUsable: a file of it is missing or damaged.
         ReleaseRejected: a file of the release was changed.
     """
@@ -94,7 +94,7 @@ def open_start(path: Path, out: Path, steps: Sequence[str]) -> WarmStart:
     tower = root / USER_TOWER if (root / USER_TOWER / "settings.json").is_file() else None
     files = {
         ENCODER: _files(encoder),
-        # The tower's weights are of the vectors that its encoder gave.
+        # The tower's weights belong to the vectors of its encoder.
         USER_TOWER: (_files(tower) + _files(encoder)) if tower else [],
     }
     digests = {name: digest(*some) for name, some in files.items() if some}
@@ -105,8 +105,8 @@ def open_start(path: Path, out: Path, steps: Sequence[str]) -> WarmStart:
     if start.without(steps):
         wanted = " or ".join(f"{name}/" for name in STARTABLE if not steps or name in steps)
         raise TrainingRefused(
-            f"{path} holds nothing to start from: {wanted or 'a part that starts warm'} is not there; "
-            f"steps that start warm: {', '.join(STARTABLE)}"
+            f"{path} has no part to start from: {wanted or 'a part that can start warm'} is missing; "
+            f"steps that can start warm: {', '.join(STARTABLE)}"
         )
     return start
 
@@ -130,8 +130,8 @@ def _root(path: Path) -> Path:
         release = open_release(path)
         if not (path / TRAINING).is_dir():
             raise TrainingRefused(
-                f"{path} is a release without weights to go on from (no {TRAINING}/): it was built without --model, or "
-                "by an earlier version; give the model folder"
+                f"{path} is a release without weights (no {TRAINING}/): it was built without --model, or by an earlier "
+                "version; give the model folder"
             )
         verify_training(release)
         return path / TRAINING
@@ -159,8 +159,8 @@ def _item_ids(root: Path) -> tuple[str, ...]:
         raw: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelNotUsable(
-            f"{path}, which says what items the user tower's rows stand for, cannot be read ({error}); train again"
+            f"{path}, which lists the items of the user tower's rows, cannot be read ({error}); train again"
         ) from error
-    if not isinstance(raw, list) or not all(isinstance(one, str) for one in raw):
+    if not isinstance(raw, list) or not all(isinstance(item_id, str) for item_id in raw):
         raise ModelNotUsable(f"{path} must hold a list of item ids; train again")
     return tuple(raw)

@@ -1,11 +1,10 @@
-"""GPT-2 with mean pooling and a linear item head: a baseline row, a language model's body put to item sequences.
+"""GPT-2 with mean pooling and a linear item head: a baseline, a language model's body on item sequences.
 
 The body is a small GPT-2 (Radford et al., 2019), random weights, over item ids; the mean of its states up to an event
 goes through one linear layer to a logit an item.
 """
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,15 +16,17 @@ from transformers import GPT2Config, GPT2Model
 from core.events import EventSequence
 from domain.errors import NothingToLearnFrom
 from domain.progress import Progress
-from training.sequence.figures import RankingFigures, ranking_figures
-from training.sequence.fit import FitPlan, Resume, TrainableModel, fit
+from training.fit import FitPlan, Resume
 from training.sequence.packing import event_table, last_windows
+from training.sequence.scorer import SequenceScorer, SequenceTraining, train_scorer
 from training.splits.split import Split
+
+_STATES_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
 class Gpt2Settings:
-    """Small: it is a row to compare with.
+    """Architecture and training of the baseline; small, as a method to compare with.
 
     Attributes:
         width: of states.
@@ -61,7 +62,7 @@ class _Network(nn.Module):
             )
         )  # fmt: skip
         self.head = nn.Linear(settings.width, item_count, bias=False)
-        self.padding = item_count
+        self.padding, self.length = item_count, settings.length
 
     def forward(self, rows: Tensor) -> Tensor:
         """Returns float32[B, L, width], the mean of the states up to each event; rows int64[B, L], padded right."""
@@ -69,36 +70,23 @@ class _Network(nn.Module):
         states = self.body(input_ids=rows).last_hidden_state * real
         return states.cumsum(1) / real.cumsum(1).clamp(min=1)
 
-
-@dataclass(frozen=True)
-class Gpt2Baseline:
-    """A trained baseline; implements `Scorer`."""
-
-    network: _Network
-    settings: Gpt2Settings
-    known: np.ndarray
-    validation: RankingFigures | None = None
+    def item_table(self) -> Tensor:
+        """Returns float32[n, width]."""
+        return self.head.weight
 
     @torch.no_grad()
-    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
-        """Returns float32[B, n]; -inf for items that training never saw."""
-        found: np.ndarray = (self._states(histories) @ self.network.head.weight.T).numpy()
-        found[:, ~self.known] = -np.inf
-        return found
-
-    @torch.no_grad()
-    def _states(self, histories: Sequence[EventSequence]) -> Tensor:
-        self.network.eval()
-        found = torch.zeros(len(histories), self.settings.width)
-        for start in range(0, len(histories), 256):
-            rows = [history.rows[-self.settings.length :] for history in histories[start : start + 256]]
-            last = torch.tensor([max(len(one) - 1, 0) for one in rows])
-            states = self.network(_padded(rows, self.network.padding))
-            found[start : start + len(rows)] = states[torch.arange(len(rows)), last]
-        return found
+    def last_states(self, histories: Sequence[EventSequence]) -> Tensor:
+        """Returns float32[B, width], the mean of the states up to each history's last event."""
+        self.eval()
+        states = torch.zeros(len(histories), self.head.in_features)
+        for start in range(0, len(histories), _STATES_AT_ONCE):
+            rows = [history.rows[-self.length :] for history in histories[start : start + _STATES_AT_ONCE]]
+            last = torch.tensor([max(len(sequence) - 1, 0) for sequence in rows])
+            states[start : start + len(rows)] = self(_padded(rows, self.padding))[torch.arange(len(rows)), last]
+        return states
 
 
-def train_gpt2_baseline(split: Split, settings: Gpt2Settings, resume: Resume, progress: Progress) -> Gpt2Baseline:
+def train_gpt2_baseline(split: Split, settings: Gpt2Settings, resume: Resume, progress: Progress) -> SequenceScorer:
     """Trains on the last window of every history, full softmax, until validation stops improving.
 
     Raises:
@@ -112,39 +100,24 @@ def train_gpt2_baseline(split: Split, settings: Gpt2Settings, resume: Resume, pr
     torch.manual_seed(resume.seed)
     network = _Network(len(split.item_ids), settings)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, fused=True)
-    model = Gpt2Baseline(network, settings, split.known)
-    histories = [case.history for case in split.validation.cases]
 
-    def train_epoch(rng: np.random.Generator) -> float:
-        losses = []
+    def losses(rng: np.random.Generator) -> Iterator[Tensor]:
         order = rng.permutation(len(windows))
         for start in range(0, len(order), settings.batch):
-            some = [table.rows[a:b] for a, b in windows[order[start : start + settings.batch]]]
-            inputs = _padded([one[:-1] for one in some], network.padding)
-            target = _padded([one[1:] for one in some], network.padding)
+            batch = [table.rows[a:b] for a, b in windows[order[start : start + settings.batch]]]
+            inputs = _padded([rows[:-1] for rows in batch], network.padding)
+            target = _padded([rows[1:] for rows in batch], network.padding)
             real = target != network.padding
-            loss = F.cross_entropy(network.head(network(inputs)[real]), target[real])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-        return float(np.mean(losses))
-
-    def validate() -> RankingFigures:
-        figures: RankingFigures = ranking_figures(
-            model._states(histories), network.head.weight.detach(), split.validation
-        )
-        return figures
+            yield F.cross_entropy(network.head(network(inputs)[real]), target[real])
 
     plan = FitPlan("gpt2", settings.epochs, settings.patience)
-    best = fit(TrainableModel(network, optimizer, train_epoch, validate), plan, resume, progress)
-    return dataclasses.replace(model, validation=best)
+    return train_scorer(network, SequenceTraining(optimizer, losses, plan), split, resume, progress)
 
 
 def _padded(rows: Sequence[np.ndarray], padding: int) -> Tensor:
     """Returns int64[B, longest], padded on the right; at least one column."""
-    longest = max((len(one) for one in rows), default=1) or 1
-    found = np.full((len(rows), longest), padding, np.int64)
-    for place, one in enumerate(rows):
-        found[place, : len(one)] = one
-    return torch.from_numpy(found)
+    longest = max((len(sequence) for sequence in rows), default=1) or 1
+    padded = np.full((len(rows), longest), padding, np.int64)
+    for place, sequence in enumerate(rows):
+        padded[place, : len(sequence)] = sequence
+    return torch.from_numpy(padded)

@@ -1,4 +1,4 @@
-"""Histories packed into rows without padding waste: several short sequences share one row, kept apart by segment."""
+"""Packing of histories into rows without padding waste: several short sequences share a row, separated by segment."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -69,13 +69,13 @@ def last_windows(table: EventTable, length: int) -> np.ndarray:
 def sliding_windows(table: EventTable, length: int, rng: np.random.Generator) -> np.ndarray:
     """Cuts every history into windows of at most `length` events, each starting on the last event of the one before.
 
-    Cuts fall elsewhere each time, so that no event always comes first. Every event but a history's first is a target
+    Cuts are drawn anew each time, so that no event always comes first. Every event but a history's first is a target
     once.
 
     Returns:
         int64[P, 2], start and end of each window, all of at least two events.
     """
-    found = []
+    windows = []
     for start, end in zip(table.ends[:-1], table.ends[1:], strict=True):
         if end - start < 2:
             continue
@@ -84,8 +84,8 @@ def sliding_windows(table: EventTable, length: int, rng: np.random.Generator) ->
         cuts = np.arange(first, end - 1, step) if first > start else np.arange(start, end - 1, step)
         if first > start:
             cuts = np.concatenate([[start], cuts])
-        found.append(np.stack([cuts, np.append(cuts[1:] + 1, end)], axis=1))
-    return np.concatenate(found) if found else np.empty((0, 2), np.int64)
+        windows.append(np.stack([cuts, np.append(cuts[1:] + 1, end)], axis=1))
+    return np.concatenate(windows) if windows else np.empty((0, 2), np.int64)
 
 
 def training_batches(
@@ -104,8 +104,8 @@ def training_batches(
 def pack(table: EventTable, windows: np.ndarray, length: int) -> PackedBatch:
     """Packs windows of at most `length` events into as few rows as first-fit finds, longest first.
 
-    The target of a window's last slot is the event after the window in the table: training leaves it out of the window
-    for that; whoever needs states only ignores targets.
+    The target of a window's last slot is the event after the window in the table, which training therefore leaves out
+    of the window. Callers that need states only ignore the targets.
     """
     sizes = windows[:, 1] - windows[:, 0]
     room: list[int] = []
@@ -141,6 +141,6 @@ def last_slots(batch: PackedBatch, windows: int) -> np.ndarray:
     """Returns int64[P], for each packed window the place of its last event in the flattened batch."""
     flat = batch.segment.ravel()
     filled = np.flatnonzero(flat >= 0)
-    found = np.empty(windows, np.int64)
-    found[flat[filled]] = filled  # later slots overwrite earlier ones
-    return found
+    last = np.empty(windows, np.int64)
+    last[flat[filled]] = filled  # later slots overwrite earlier ones
+    return last

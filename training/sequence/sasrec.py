@@ -6,8 +6,7 @@ normalised queries on raw keys and values, item table thinned by dropout on both
 padding that a short sequence would attend to there is kept, as one key that counts as often as it would stand there.
 """
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +17,9 @@ from torch.nn import functional as F
 from core.events import EventSequence
 from domain.errors import NothingToLearnFrom
 from domain.progress import Progress
-from training.sequence.figures import RankingFigures, ranking_figures
-from training.sequence.fit import FitPlan, Resume, TrainableModel, fit
+from training.fit import FitPlan, Resume
 from training.sequence.packing import PackedBatch, event_table, last_slots, last_windows, pack, training_batches
+from training.sequence.scorer import SequenceScorer, SequenceTraining, train_scorer
 from training.splits.split import Split
 
 _STATES_AT_ONCE = 512
@@ -30,7 +29,7 @@ _GROUP = 5
 
 @dataclass(frozen=True)
 class SasrecSettings:
-    """The published settings.
+    """Architecture and training of SASRec, as published.
 
     Attributes:
         factors: width of everything.
@@ -71,7 +70,7 @@ class _Block(nn.Module):
         self.wide, self.narrow = nn.Linear(width, width), nn.Linear(width, width)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Returns the next layer's [R, L, d]; mask: float32[R, 1, L, L + 1], the last for a sequence's padding."""
+        """Returns the next layer's [R, L, d]; mask: float32[R, 1, L, L + 1], the last column for padding."""
         normal = self.query_norm(x)
         seen = F.pad(x, (0, 0, 0, 1))
         query, key, value = (
@@ -116,47 +115,27 @@ class _Network(nn.Module):
             x = block(x, mask)
         return self.norm(x)
 
-
-@dataclass(frozen=True)
-class Sasrec:
-    """A trained model; implements `Scorer`.
-
-    Attributes:
-        network: in eval mode.
-        settings: it was trained with.
-        known: bool[n], items of training.
-        validation: figures of the epoch that was kept.
-    """
-
-    network: _Network
-    settings: SasrecSettings
-    known: np.ndarray
-    validation: RankingFigures | None = None
+    def item_table(self) -> Tensor:
+        """Returns float32[n, d]."""
+        return self.items.weight
 
     @torch.no_grad()
-    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
-        """Returns float32[B, n]; -inf for items that training never saw."""
-        found: np.ndarray = (self._states(histories) @ self.network.items.weight.T).numpy()
-        found[:, ~self.known] = -np.inf
-        return found
-
-    @torch.no_grad()
-    def _states(self, histories: Sequence[EventSequence]) -> Tensor:
+    def last_states(self, histories: Sequence[EventSequence]) -> Tensor:
         """Returns float32[B, d], the state after each history's last event; zeros for an empty history."""
-        self.network.eval()
-        length, table = self.settings.length, event_table(histories)
-        windows, filled = last_windows(table, length), np.flatnonzero(np.diff(table.ends))
-        found = torch.zeros(len(histories), self.settings.factors)
+        self.eval()
+        table = event_table(histories)
+        windows, filled = last_windows(table, self.length), np.flatnonzero(np.diff(table.ends))
+        states = torch.zeros(len(histories), self.items.embedding_dim)
         for start in range(0, len(windows), _STATES_AT_ONCE):
-            some = windows[start : start + _STATES_AT_ONCE]
-            batch = pack(table, some, length)
-            flat = self.network(batch, self.network.items.weight).flatten(0, 1)
-            found[filled[start : start + _STATES_AT_ONCE]] = flat[torch.from_numpy(last_slots(batch, len(some)))]
-        return found
+            chunk = windows[start : start + _STATES_AT_ONCE]
+            batch = pack(table, chunk, self.length)
+            flat = self(batch, self.items.weight).flatten(0, 1)
+            states[filled[start : start + _STATES_AT_ONCE]] = flat[torch.from_numpy(last_slots(batch, len(chunk)))]
+        return states
 
 
-def train_sasrec(split: Split, settings: SasrecSettings, resume: Resume, progress: Progress) -> Sasrec:
-    """Trains until validation has not improved for `patience` epochs, and keeps the best epoch.
+def train_sasrec(split: Split, settings: SasrecSettings, resume: Resume, progress: Progress) -> SequenceScorer:
+    """Trains until validation has not improved for `patience` epochs; the best epoch is kept.
 
     Raises:
         NothingToLearnFrom: no history of two events, or no validation case.
@@ -167,36 +146,21 @@ def train_sasrec(split: Split, settings: SasrecSettings, resume: Resume, progres
     torch.manual_seed(resume.seed)
     network = _Network(len(split.item_ids), settings)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
-    model = Sasrec(network, settings, split.known)
-    histories = [case.history for case in split.validation.cases]
 
-    def train_epoch(rng: np.random.Generator) -> float:
-        losses = []
+    def losses(rng: np.random.Generator) -> Iterator[Tensor]:
         windows = last_windows(table, settings.length + 1)
         for batch in training_batches(table, windows, slots=settings.batch, length=settings.length, rng=rng):
             # One thinned table for a batch's inputs and its candidates alike.
             items = F.dropout(network.items.weight, settings.dropout)
             states, target = network(batch, items), torch.from_numpy(batch.target)
-            loss = _sampled_softmax(states, target, items, settings.negatives)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-        return float(np.mean(losses))
-
-    def validate() -> RankingFigures:
-        figures: RankingFigures = ranking_figures(
-            model._states(histories), network.items.weight.detach(), split.validation
-        )
-        return figures
+            yield _sampled_softmax(states, target, items, settings.negatives)
 
     plan = FitPlan("sasrec", settings.epochs, settings.patience, settings.validate_every)
-    best = fit(TrainableModel(network, optimizer, train_epoch, validate), plan, resume, progress)
-    return dataclasses.replace(model, validation=best)
+    return train_scorer(network, SequenceTraining(optimizer, losses, plan), split, resume, progress)
 
 
 def _sampled_softmax(states: Tensor, target: Tensor, items: Tensor, negatives: int) -> Tensor:
-    """Softmax of the target against uniform negatives, without correction as published; accidental hits don't count."""
+    """Returns the softmax loss against uniform negatives, uncorrected as published; accidental hits don't count."""
     states, target = states.reshape(-1, _GROUP, states.shape[-1]), target.reshape(-1, _GROUP)
     filled = (target >= 0).any(1)
     states, target = states[filled], target[filled]

@@ -1,4 +1,4 @@
-"""Softmax over a catalogue: in full where that is affordable, else over a sample with the log-q correction."""
+"""Softmax losses over a catalogue: full, or over a sample with the log-q correction."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ CHUNK = 64
 
 
 class _FullSoftmax(torch.autograd.Function):
-    """Mean of -log softmax(states items^T)[target], gradients computed on the way, so that logits are never kept twice.
+    """Mean of -log softmax(states items^T)[target] with gradients computed in forward, so that logits are kept once.
 
     In bfloat16 where the processor multiplies it natively: three to four times as fast there, and the error of a logit
     (2^-8 of it) is small beside what dropout does.
@@ -43,7 +43,7 @@ class _FullSoftmax(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:  # noqa: ANN401
-        """Scales what forward found."""
+        """Scales the gradients of forward."""
         state_gradient, item_gradient = ctx.saved_tensors
         return state_gradient * gradient, item_gradient * gradient, None, None
 
@@ -55,14 +55,14 @@ def full_softmax(states: Tensor, items: Tensor, target: Tensor, smoothing: float
         states: float32[T, d], times 1 / temperature.
         items: float32[n, d].
         target: int64[T], rows of items.
-        smoothing: share of the target's mass spread over all items; the figure returned is without it.
+        smoothing: share of the target's mass spread over all items; the value returned is without it.
     """
     return _FullSoftmax.apply(states, items, target, smoothing)
 
 
 @dataclass(frozen=True)
 class NegativeSampler:
-    """Draws items half by popularity^0.75, half uniformly.
+    """Sampler of negatives, half by popularity^0.75, half uniform.
 
     Attributes:
         cumulative: float64[n].
@@ -74,7 +74,7 @@ class NegativeSampler:
 
     @classmethod
     def from_counts(cls, counts: np.ndarray) -> "NegativeSampler":
-        """Makes a sampler from how often each item occurs, int64[n], n >= 1."""
+        """Returns a sampler for items that occur so often, int64[n], n >= 1."""
         popular = counts.astype(np.float64) ** 0.75
         chance = 0.5 * popular / max(popular.sum(), 1e-9) + 0.5 / len(counts)
         chance /= chance.sum()
@@ -82,16 +82,16 @@ class NegativeSampler:
 
     def draw(self, count: int, rng: np.random.Generator) -> Tensor:
         """Returns int64[count], with replacement."""
-        found = np.searchsorted(self.cumulative, rng.random(count), side="right")
-        return torch.from_numpy(np.minimum(found, len(self.cumulative) - 1))
+        drawn = np.searchsorted(self.cumulative, rng.random(count), side="right")
+        return torch.from_numpy(np.minimum(drawn, len(self.cumulative) - 1))
 
 
 def sampled_softmax(states: Tensor, items: Tensor, target: Tensor, drawn: Tensor, log_expected: Tensor) -> Tensor:
     """Returns an estimate of the negative log-likelihood among all items, from a sample of them.
 
     Each negative's logit is lowered by the log of how often it was expected in the sample (Bengio and Senecal, 2008),
-    so that the sum over the sample estimates the sum over the catalogue; the target counts in full. Draws that hit the
-    target don't count.
+    so that the sum over the sample estimates the sum over the catalogue; the target counts in full. Draws of the target
+    don't count.
 
     Args:
         states: float32[T, d], times 1 / temperature.

@@ -1,8 +1,8 @@
-"""A running average of a network's weights while it trains: steadier than any single step, and better on new users.
+"""Running average of a network's weights during training: steadier than a single step, and better on new users.
 
 After Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging" (1992), with weights that fall off.
-At first it looks back over about the last ninth of the steps, so that a short training is not held by its random
-beginning.
+At first it averages about the last ninth of the steps, so that a short training is not dominated by its random
+initialisation.
 """
 
 import torch
@@ -11,11 +11,11 @@ from torch.optim.swa_utils import AveragedModel
 
 
 def weight_average(network: nn.Module, decay: float) -> AveragedModel:
-    """Returns the average, which begins as the network; `update_parameters(network)` after each step moves it.
+    """Returns the average, initialised from the network; `update_parameters(network)` after each step moves it.
 
     Args:
-        network: what is trained. Buffers are taken as they are.
-        decay: most of the old average that a step keeps, 0 to below 1; 0 follows the network.
+        network: the network trained. Buffers are copied.
+        decay: the largest share of the old average that a step keeps, 0 to below 1; 0 follows the network.
     """
 
     @torch.no_grad()

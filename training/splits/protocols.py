@@ -1,4 +1,4 @@
-"""The divisions by which models are judged: cold items, held-out users, the next item, and any that somebody brings."""
+"""Protocols that divide interactions: cold items, held-out users, the next item, and files that are divided already."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -20,7 +20,7 @@ _VALIDATION_SHARE = 0.1
 _SOURCE_SHARE = 0.8
 _FEWEST_EVENTS = 5
 _FEWEST_SEQUENCE_EVENTS = 3
-
+_DRAWS = 5
 Candidates = Literal["catalogue", "test-items"]
 
 
@@ -50,21 +50,20 @@ def items_with_text(items: Sequence[Item] | None, item_count: int) -> np.ndarray
     return texts if texts.any() else np.array([bool(item.title.strip()) for item in items])
 
 
-def cold_items(
-    positives: Positives, has_text: np.ndarray, seed: int = DEFAULT_SEED, min_events: int = _FEWEST_EVENTS
-) -> Split:
-    """A fifth of the items with text and a choice is never trained on; they alone are candidates.
+def cold_items(positives: Positives, has_text: np.ndarray, seed: int = DEFAULT_SEED) -> Split:
+    """Holds out a fifth of the items with text and a choice; they alone are candidates.
+
+    Users with fewer than five choices are left out.
 
     Args:
         positives: what users chose.
         has_text: bool[n], items that may be drawn.
         seed: of the draw; ids are sorted as strings first.
-        min_events: users with fewer choices are left out.
 
     Raises:
         NothingToLearnFrom: too few users or items.
     """
-    users = list(positives.users(min_events))
+    users = list(positives.users(_FEWEST_EVENTS))
     chosen = _rows_chosen(user.rows for _, user in users)
     ids = np.array(sorted(positives.item_ids[row] for row in chosen[has_text[chosen]]))
     row_of = {item_id: row for row, item_id in enumerate(positives.item_ids)}
@@ -87,17 +86,17 @@ def cold_items(
     return _checked("cold-items", positives, train, parts[0], parts[1:])
 
 
-def warm_users(
-    positives: Positives, seed: int = DEFAULT_SEED, draws: int = 5, min_events: int = _FEWEST_EVENTS
-) -> Split:
-    """A fifth of the users is never trained on; of each a random 80 % is known and the rest to be found, `draws` times.
+def warm_users(positives: Positives, seed: int = DEFAULT_SEED) -> Split:
+    """Holds out a fifth of the users; of each a random 80 % is known and the rest is the target, drawn five times.
+
+    Users with fewer than five choices are left out.
 
     Raises:
         NothingToLearnFrom: too few users or items.
     """
-    users = dict(positives.users(min_events))
+    users = dict(positives.users(_FEWEST_EVENTS))
     rng = np.random.default_rng(seed)
-    test, validation = _drawn(rng, np.array(sorted(users)), f"users with at least {min_events} choices")
+    test, validation = _drawn(rng, np.array(sorted(users)), f"users with at least {_FEWEST_EVENTS} choices")
     held_out = {*test, *validation}
     train = [user.whole() for user_id, user in users.items() if user_id not in held_out]
     known = _known(positives, train)
@@ -106,23 +105,23 @@ def warm_users(
         return EvalSet(tuple(_random_case(rng, user_id, users[user_id]) for user_id in sorted(user_ids)), known)
 
     validation_part = drawn(validation)
-    return _checked("warm-users", positives, train, validation_part, tuple(drawn(test) for _ in range(draws)))
+    return _checked("warm-users", positives, train, validation_part, tuple(drawn(test) for _ in range(_DRAWS)))
 
 
-def next_item(positives: Positives, min_events: int = _FEWEST_SEQUENCE_EVENTS) -> Split:
-    """The last item is the test and the last but one the validation, which is known at test time.
+def next_item(positives: Positives) -> Split:
+    """Takes the last item as the test and the last but one as the validation, which is known at test time.
 
-    A case is left out where its item occurs in no history that is known by then, the validation items being known at
-    test time; those that do occur are the candidates.
+    A case is left out where its item occurs in no history known by then (validation items are known at test time); the
+    items that do occur are the candidates.
 
     Raises:
-        NothingToLearnFrom: too few users or items, or nothing says what came last.
+        NothingToLearnFrom: too few users or items, or the order of events is unknown.
     """
     if positives.time_s is not None and not positives.ordered:
         raise NothingToLearnFrom(
-            "every interaction has the same timestamp, so nothing came last; use another protocol, or give a position"
+            "every interaction has the same timestamp, so the last is unknown; use another protocol, or give a position"
         )
-    users = list(positives.users(min_events))
+    users = list(positives.users(_FEWEST_SEQUENCE_EVENTS))
     train = [user.history(slice(-2)) for _, user in users]
     parts = []
     for place in (-2, -1):
@@ -136,13 +135,15 @@ def next_item(positives: Positives, min_events: int = _FEWEST_SEQUENCE_EVENTS) -
     return _checked("next-item", positives, train, parts[0], (parts[1],))
 
 
-def given(train: Positives, test: Positives, candidates: Candidates = "catalogue", seed: int = DEFAULT_SEED) -> Split:
-    """Judges by interactions that somebody held back; validation is taken from training in the like way.
+def own_split(
+    train: Positives, test: Positives, candidates: Candidates = "catalogue", seed: int = DEFAULT_SEED
+) -> Split:
+    """Returns the split of interactions that somebody divided; validation is taken from training in the same way.
 
     Args:
-        train: what is known, see `read_given`.
-        test: what is to be found, over the same catalogue.
-        candidates: what may be recommended: the whole catalogue, or only items that occur in the test.
+        train: the known interactions, see `read_own_split`.
+        test: the targets, over the same catalogue.
+        candidates: items that may be recommended: the whole catalogue, or only items that occur in the test.
         seed: of the draw of the validation part.
 
     Raises:
@@ -160,11 +161,11 @@ def given(train: Positives, test: Positives, candidates: Candidates = "catalogue
     cold = len(targets) > 0 and not _mask(train, train.rows)[targets].mean() > 0.5  # most targets are new
     rng = np.random.default_rng(seed)
     train_histories, validation = (_hold_items if cold else _hold_events)(rng, train, known_users)
-    return _checked("given", train, train_histories, validation, (part,))
+    return _checked("own split", train, train_histories, validation, (part,))
 
 
 def everything(positives: Positives, seed: int = DEFAULT_SEED) -> Split:
-    """Trains for use: nothing is held out but the validation part, the last events of a tenth of the users.
+    """Returns the split of a model for use: only validation is held out, the last events of a tenth of the users.
 
     Raises:
         NothingToLearnFrom: too few users or items.
@@ -174,15 +175,15 @@ def everything(positives: Positives, seed: int = DEFAULT_SEED) -> Split:
     return _checked("everything", positives, train, validation, ())
 
 
-def read_given(
+def read_own_split(
     train: Interactions,
     test: Interactions,
     item_ids: Sequence[str] | None = None,
     positive_rating: float | None = None,
 ) -> tuple[Positives, Positives]:
-    """Lays training and test over one catalogue, with one rule of what is positive.
+    """Reads training and test interactions over one catalogue, with one rule of what is positive.
 
-    Without a catalogue the training's items are all there is: nothing is known of others.
+    Without a catalogue the items of the training file are the catalogue.
 
     Raises:
         SplitRefused: a user has the same item in training and in the test; or most items are unknown.
@@ -206,7 +207,7 @@ def _check_disjoint(train: Interactions, test: Interactions, item_ids: Sequence[
         user_id, item_id = test.user_ids[test.user[both[0]]], item_ids[rows[1][both[0]]]
         raise SplitRefused(
             f'{len(both):,} interaction(s) of the test occur in training too, for example user "{user_id}" with item '
-            f'"{item_id}"; a model would be asked for what it was told. Remove them from one of the two files'
+            f'"{item_id}"; test pairs leak into training. Remove them from one of the two files'
         )
 
 
@@ -217,15 +218,15 @@ def _hold_items(
     ids = np.array(sorted(positives.item_ids[row] for row in np.unique(positives.rows)))
     drawn = rng.choice(ids, max(1, int(_VALIDATION_SHARE * len(ids))), replace=False)
     row_of = {item_id: row for row, item_id in enumerate(positives.item_ids)}
-    held = _mask(positives, [row_of[item_id] for item_id in drawn])
+    held_out = _mask(positives, [row_of[item_id] for item_id in drawn])
     train, cases = [], []
     for user_id, user in users.items():
-        in_held = held[user.rows]
+        in_held = held_out[user.rows]
         if not in_held.all():
             train.append(user.history(~in_held))
             if in_held.any():
                 cases.append(EvalCase(user_id, train[-1], user.rows[in_held]))
-    return train, EvalSet(tuple(cases), held)
+    return train, EvalSet(tuple(cases), held_out)
 
 
 def _hold_events(
@@ -234,15 +235,15 @@ def _hold_events(
     """Holds back the last fifth of the events, at least one, of a tenth of the users with two or more."""
     able = np.array(sorted(user_id for user_id, user in users.items() if len(user) > 1))
     drawn = set(rng.choice(able, max(1, int(_VALIDATION_SHARE * len(able))), replace=False)) if len(able) else set()
-    train, asked = [], []
+    train, held_cases = [], []
     for user_id, user in users.items():
         source = len(user)
         if user_id in drawn:
             source = _source_count(len(user))
-            asked.append((user_id, user, source))
+            held_cases.append((user_id, user, source))
         train.append(user.history(slice(source)) if user_id in drawn else user.whole())
     cases = []
-    for user_id, user, source in asked:
+    for user_id, user, source in held_cases:
         now_s = None if user.time_s is None else float(user.time_s[source])
         cases.append(EvalCase(user_id, user.history(slice(source), now_s), user.rows[source:]))
     return train, EvalSet(tuple(cases), np.ones(len(positives.item_ids), bool))
@@ -292,7 +293,7 @@ def _checked(
     ):
         if not count:
             raise NothingToLearnFrom(
-                f"{name}: no {what} is left of {len(positives):,} positive interactions of {len(positives.user_ids):,} "
+                f"{name}: no {what} remains of {len(positives):,} positive interactions of {len(positives.user_ids):,} "
                 "users; more interactions are needed, or another protocol"
             )
     return Split(name, positives.item_ids, tuple(train), validation, tests, _known(positives, train))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -34,10 +33,9 @@ class ShortHistorySet:
     texts: tuple[str, ...] | None = None
 
 
-def cut_histories(part: EvalSet, event_count: int, side: Literal["first", "last"] = "last") -> ShortHistorySet:
-    """Returns the part with only the first or last events of every history."""
-    kept = slice(None, event_count) if side == "first" else slice(-event_count, None)
-    dropped = slice(event_count, None) if side == "first" else slice(None, -event_count)
+def cut_histories(part: EvalSet, event_count: int) -> ShortHistorySet:
+    """Returns the part with only the last events of every history; the others are hidden."""
+    kept, dropped = slice(-event_count, None), slice(None, -event_count)
     cases = tuple(
         EvalCase(case.user_id, case.history.take(kept), case.targets, case.history.rows[dropped]) for case in part.cases
     )
@@ -45,11 +43,11 @@ def cut_histories(part: EvalSet, event_count: int, side: Literal["first", "last"
     return ShortHistorySet(name, EvalSet(cases, part.candidates))
 
 
-def little_known(part: EvalSet, event_counts: Sequence[int] = SHORT_HISTORIES) -> EvalSet:
-    """Returns the questions asked again, of the last events alone; those whose whole history is no longer stay out."""
+def little_known(part: EvalSet) -> EvalSet:
+    """Returns the cases again with the last one and three events alone, without those that had no more before."""
     cases = [
         case
-        for count in event_counts
+        for count in SHORT_HISTORIES
         for whole, case in zip(part.cases, cut_histories(part, count).part.cases, strict=True)
         if len(whole.history) > count
     ]

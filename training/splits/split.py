@@ -1,4 +1,4 @@
-"""What every model trains on and is judged by: histories, cases, splits, and the one question asked of all."""
+"""Split of interactions into training histories and evaluation cases, and the protocol of every scorer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ from core.events import EventSequence
 
 @dataclass(frozen=True)
 class EvalCase:
-    """One question with its answer.
+    """One user's history with the items to be found.
 
     Attributes:
-        user_id: whose.
-        history: what is known.
-        targets: int64[T], T >= 1, rows that the user did choose; none of them is in the history.
-        hidden: int64[H], rows cut from the history: no answers, and not to be recommended either.
+        user_id: of the user.
+        history: the known events.
+        targets: int64[T], T >= 1, rows that the user chose; none of them is in the history.
+        hidden: int64[H], rows cut from the history: neither targets nor to be recommended.
     """
 
     user_id: str
@@ -29,10 +29,10 @@ class EvalCase:
 
 @dataclass(frozen=True)
 class EvalSet:
-    """Cases asked about one set of candidates.
+    """Cases with one set of candidates.
 
     Attributes:
-        cases: the questions.
+        cases: the cases.
         candidates: bool[n], rows that may be recommended; a case's own history is left out besides.
     """
 
@@ -42,14 +42,14 @@ class EvalSet:
 
 @dataclass(frozen=True)
 class Split:
-    """Interactions divided for training, choosing and judging.
+    """Interactions divided for training, selection and evaluation.
 
     Attributes:
         protocol: its name.
         item_ids: by row; the catalogue's order where there is a catalogue.
         train: one history a training user, of at least one event.
-        validation: picks models.
-        tests: looked at once a model; several where the protocol draws several times.
+        validation: selects models and settings.
+        tests: evaluated once a model; several where the protocol draws several times.
         known: bool[n], rows that occur in training.
     """
 
@@ -62,16 +62,16 @@ class Split:
 
 
 class Scorer(Protocol):
-    """Anything that can recommend."""
+    """Anything that scores the catalogue for histories."""
 
     def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
-        """Returns float32[B, n], higher is better, for every row of the catalogue; -inf where it cannot say."""
+        """Returns float32[B, n], higher is better, for every row of the catalogue; -inf where it has no score."""
 
 
 def interaction_matrix(histories: Sequence[EventSequence], item_count: int) -> csr_array:
     """Returns float32[users, items], 1 where the user had to do with the item."""
     rows = [np.unique(history.rows) for history in histories]
-    ends = np.cumsum([0, *(len(found) for found in rows)])
+    ends = np.cumsum([0, *(len(each) for each in rows)])
     columns = np.concatenate(rows) if rows else np.empty(0, np.int64)
     return csr_array((np.ones(len(columns), np.float32), columns, ends), shape=(len(rows), item_count))
 
@@ -82,7 +82,7 @@ def met_matrix(histories: Sequence[EventSequence], item_count: int, impression_w
     if impression_weight <= 0:
         return chosen
     rows = [np.setdiff1d(history.impressions, history.rows) for history in histories]
-    ends = np.cumsum([0, *(len(found) for found in rows)])
+    ends = np.cumsum([0, *(len(each) for each in rows)])
     columns = np.concatenate(rows) if rows else np.empty(0, np.int64)
     weights = np.full(len(columns), impression_weight, np.float32)
     return csr_array(chosen + csr_array((weights, columns, ends), shape=chosen.shape))

@@ -1,4 +1,4 @@
-"""Chooses settings on a validation part: the figure by which candidates are compared, and the search over a grid."""
+"""Selection on the validation part: the metric by which settings are compared, and the search over a grid."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, is_dataclass
@@ -12,38 +12,36 @@ from training.splits.split import EvalSet, Scorer
 DEPTH = 100
 # Cases scored at once: a score for every item each.
 _CHUNK = 512
-# Further values at either end of a scale, so that what only ever gains a little more comes to an end.
+# Further values at either end of a scale at most.
 _STEPS_BEYOND = 3
-# What a step beyond must gain, relatively, so that noise brings none.
+# Relative gain that a step beyond must have, so that noise does not cause one.
 _LEAST_GAIN = 0.005
-# A few dozen people cannot tell settings apart that lie this near, relatively.
+# Settings nearer than this, relatively, count as tied: a few dozen users cannot separate them.
 _A_TIE = 0.01
 
 _Setting = TypeVar("_Setting")
 
 
-def ndcg_by_case(scores: np.ndarray, part: EvalSet, depth: int = DEPTH) -> np.ndarray:
-    """Returns float64[cases], binary NDCG with log2 discount, the ideal cut at `depth`.
+def ndcg_by_case(scores: np.ndarray, part: EvalSet) -> np.ndarray:
+    """Returns float64[cases], binary NDCG@100 with log2 discount, the ideal cut at 100.
 
-    Rows that are no candidates, and the case's own history, what is hidden of it too, are left out; equal scores are
-    ordered by row.
+    Only candidates outside the case's history, hidden events included, are ranked; equal scores are ordered by row.
 
     Args:
         scores: float32[cases, n].
-        part: whose targets count.
-        depth: how many places are looked at.
+        part: the cases.
     """
-    discount = 1 / np.log2(np.arange(depth) + 2)
+    discount = 1 / np.log2(np.arange(DEPTH) + 2)
     ideal = np.cumsum(discount)
-    found = np.zeros(len(part.cases))
+    ndcg = np.zeros(len(part.cases))
     for place, (row, case) in enumerate(zip(scores, part.cases, strict=True)):
         allowed = np.where(part.candidates, row, -np.inf)
         allowed[case.history.rows] = -np.inf
         allowed[case.hidden] = -np.inf
-        top = top_places(allowed, depth)
+        top = top_places(allowed, DEPTH)
         hits = np.isin(top, case.targets)
-        found[place] = discount[: len(top)][hits].sum() / ideal[min(len(case.targets), depth) - 1]
-    return found
+        ndcg[place] = discount[: len(top)][hits].sum() / ideal[min(len(case.targets), DEPTH) - 1]
+    return ndcg
 
 
 def top_places(scores: np.ndarray, count: int) -> np.ndarray:
@@ -59,27 +57,40 @@ def validation_ndcg(scorer: Scorer, part: EvalSet) -> float:
     """Returns the mean NDCG@100 over the part's cases; 0 where there are none."""
     if not part.cases:
         return 0.0
-    found = []
+    chunks = []
     for start in range(0, len(part.cases), _CHUNK):
         chunk = EvalSet(part.cases[start : start + _CHUNK], part.candidates)
-        found.append(ndcg_by_case(scorer.scores([case.history for case in chunk.cases]), chunk))
-    return float(np.concatenate(found).mean())
+        chunks.append(ndcg_by_case(scorer.scores([case.history for case in chunk.cases]), chunk))
+    return float(np.concatenate(chunks).mean())
+
+
+def ndcg_validation(build: Callable[[], Scorer], part: EvalSet | None) -> Callable[[], dict[str, float]] | None:
+    """Returns the validation of a model while it trains, by NDCG@100; None without validation cases.
+
+    Args:
+        build: returns a scorer with the present weights.
+        part: validation cases.
+    """
+    if part is None or not part.cases:
+        return None
+    return lambda: {"ndcg_at_100": validation_ndcg(build(), part)}
 
 
 def _differing(setting: object, tried: Sequence[object]) -> str:
-    """Says what sets one of these settings apart from the others, for example `ease.regularisation 30`."""
-    plain = [_flat("", one) for one in tried]
+    """Returns the fields in which a setting differs from the others, for example `ease.regularisation 30`."""
+    plain = [_flat("", other) for other in tried]
     own = _flat("", setting)
-    return ", ".join(f"{name} {value}" for name, value in own.items() if len({str(one[name]) for one in plain}) > 1)
+    differing = [name for name in own if len({str(other[name]) for other in plain}) > 1]
+    return ", ".join(f"{name} {own[name]}" for name in differing)
 
 
 def _flat(prefix: str, value: object) -> dict[str, object]:
     if not is_dataclass(value) or isinstance(value, type):
         return {prefix: value}
-    found: dict[str, object] = {}
+    flat: dict[str, object] = {}
     for field in fields(value):
-        found |= _flat(f"{prefix}.{field.name}" if prefix else field.name, getattr(value, field.name))
-    return found
+        flat |= _flat(f"{prefix}.{field.name}" if prefix else field.name, getattr(value, field.name))
+    return flat
 
 
 def best_setting(
@@ -89,14 +100,14 @@ def best_setting(
     progress: Progress | None = None,
     ties: EvalSet | None = None,
 ) -> _Setting:
-    """Builds a model with each setting and returns the setting with the best validation NDCG@100, the first of equals.
+    """Returns the setting whose model has the best validation NDCG@100, the first of equals.
 
     Args:
         settings: to choose from.
         build: builds a model.
-        part: the cases that choose.
+        part: the cases that select.
         progress: hears of each.
-        ties: cases that choose among the settings within 1 % of the best, where there are such cases.
+        ties: cases that select among the settings within 1 % of the best; None for none.
 
     Raises:
         ValueError: there are no settings to choose from.
@@ -106,13 +117,13 @@ def best_setting(
         raise ValueError("no settings to choose from; give at least one")
     if len(tried) == 1 or not part.cases:
         return tried[0]
-    figures, others = [], []
+    values, others = [], []
     for setting in tried:
         scorer = build(setting)
-        figures.append(_figure(scorer, setting, tried, (part, progress or SilentProgress())))
+        values.append(_evaluated(scorer, setting, tried, (part, progress or SilentProgress())))
         others.append(validation_ndcg(scorer, ties) if ties is not None else 0.0)
-    near = [place for place, figure in enumerate(figures) if figure >= max(figures) * (1 - _A_TIE)]
-    return tried[max(near, key=lambda place: (others[place], figures[place]))]
+    near = [place for place, value in enumerate(values) if value >= max(values) * (1 - _A_TIE)]
+    return tried[max(near, key=lambda place: (others[place], values[place]))]
 
 
 def best_on_scale(
@@ -122,15 +133,15 @@ def best_on_scale(
     part: EvalSet,
     progress: Progress | None = None,
 ) -> _Setting:
-    """Does as `best_setting` over one number, and goes on beyond either end of the values for as long as that gains.
+    """Returns the best setting over one number, and continues beyond either end of the values as long as that gains.
 
-    How strongly weights are to be held back differs by orders of magnitude between data sets.
+    The best regularisation differs by orders of magnitude between data sets.
 
     Args:
         values: above 0; the ratio of the last two at an end is that of the steps beyond it.
         setting_of: the setting of a value.
         build: builds a model.
-        part: the cases that choose.
+        part: the cases that select.
         progress: hears of each.
 
     Raises:
@@ -139,28 +150,30 @@ def best_on_scale(
     known = sorted(values)
     if len(known) < 2 or not part.cases:
         return best_setting([setting_of(value) for value in values], build, part, progress)
-    judge = (part, progress or SilentProgress())
+    evaluation = (part, progress or SilentProgress())
     settings = [setting_of(value) for value in known]
-    figures = [_figure(build(setting), setting, settings, judge) for setting in settings]
-    best = int(np.argmax(figures))
-    chosen, figure = settings[best], figures[best]
+    ndcgs = [_evaluated(build(setting), setting, settings, evaluation) for setting in settings]
+    best = int(np.argmax(ndcgs))
+    chosen, highest = settings[best], ndcgs[best]
     if best not in (0, len(known) - 1):
         return chosen
     end, before = (known[0], known[1]) if best == 0 else (known[-1], known[-2])
     for _ in range(_STEPS_BEYOND):
         end, before = end * end / before, end
         beyond = setting_of(end)
-        found = _figure(build(beyond), beyond, [*settings, beyond], judge)
-        if found <= figure * (1 + _LEAST_GAIN):
+        ndcg = _evaluated(build(beyond), beyond, [*settings, beyond], evaluation)
+        if ndcg <= highest * (1 + _LEAST_GAIN):
             break
-        chosen, figure = beyond, found
+        chosen, highest = beyond, ndcg
     return chosen
 
 
-def _figure(scorer: Scorer, setting: _Setting, tried: Sequence[_Setting], judge: tuple[EvalSet, Progress]) -> float:
-    """Returns the validation NDCG@100 of a setting's model, told by what sets it apart from the tried."""
-    part, progress = judge
-    figure = validation_ndcg(scorer, part)
-    progress.metric("selection/validation_ndcg_at_100", tried.index(setting), figure)
-    progress.step(f"    {_differing(setting, tried)}: validation NDCG@100 {figure:.4f}")
-    return figure
+def _evaluated(
+    scorer: Scorer, setting: _Setting, tried: Sequence[_Setting], evaluation: tuple[EvalSet, Progress]
+) -> float:
+    """Returns the validation NDCG@100 of a setting's model and reports it."""
+    part, progress = evaluation
+    value = validation_ndcg(scorer, part)
+    progress.metric("selection/validation_ndcg_at_100", tried.index(setting), value)
+    progress.step(f"    {_differing(setting, tried)}: validation NDCG@100 {value:.4f}")
+    return value

@@ -1,4 +1,4 @@
-"""What the Python-based backends of the embedded Triton share: configuration checks, batches, errors.
+"""Common part of the embedded Triton's Python-based backends: configuration checks, batches, errors.
 
 A backend's model.py derives Triton's `TritonPythonModel` from `BatchedModel`; a copy of this file lies beside it. It
 runs in Triton's environment, which has numpy but nothing of this project. Triton calls `initialize` once per instance
@@ -129,8 +129,8 @@ class BatchedModel(ABC):
         merged = inputs[indexes[0]]
         if len(indexes) > 1:
             merged = {port.name: np.concatenate([inputs[i][port.name] for i in indexes]) for port in self._inputs}
-        asked = {name for i in indexes for name in requests[i].requested_output_names()}
-        names = [name for name in self._output_names if name in asked]
+        requested = {name for i in indexes for name in requests[i].requested_output_names()}
+        names = [name for name in self._output_names if name in requested]
         try:
             outputs = dict(zip(names, self.run(names, merged), strict=True))
         except Exception as error:  # the libraries raise several unrelated classes

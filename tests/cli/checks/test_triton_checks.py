@@ -88,9 +88,8 @@ class TestCanary:
     def test_the_small_model_is_what_it_is_said_to_be(self):
         assert FILE.read_bytes() == tiny_model()
         session = onnxruntime.InferenceSession(tiny_model(), providers=["CPUExecutionProvider"])
-        tiny = canary._tiny()
-        feed = {"input_ids": tiny.input_ids, "attention_mask": tiny.attention_mask}
-        np.testing.assert_allclose(session.run(None, feed)[0], tiny.vectors, atol=1e-6)
+        batch = canary._tiny().batch
+        np.testing.assert_allclose(session.run(None, dict(batch.inputs))[0], batch.answer, atol=1e-6)
 
     def test_without_a_release(self):
         finding = canary.check_canary(TRITON_ENV, None)

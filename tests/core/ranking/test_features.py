@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.ranking.features import FEATURE_NAMES, FeatureScaler, RankHistory, rank_features, recency_weights
+from core.events import EventSequence
+from core.ranking.features import FEATURE_NAMES, FeatureScaler, UserSignals, rank_features, recency_weights
 from core.ranking.fusion import RecalledList
 from core.ranking.item_facts import ItemFacts
 from domain.item import Item
@@ -33,9 +34,9 @@ def facts():
     )
 
 
-def asked(*rows, **more):
+def asked(*rows):
     count = len(rows)
-    return RankHistory(np.array(rows, np.int64), np.zeros(count, np.int64), np.arange(count, 0, -1) * 86400.0, **more)
+    return EventSequence(np.array(rows, np.int64), np.zeros(count, np.int64), np.arange(count, 0, -1) * 86400.0)
 
 
 def column(features, name):
@@ -53,13 +54,13 @@ def test_attributes_become_facts_by_rules():
 
 
 def test_by_hand(facts):
-    history = asked(0, 1, user_embedding=np.array([1, 0, 0], np.float32))
+    history, user = asked(0, 1), UserSignals(np.array([1, 0, 0], np.float32))
     candidates = np.array([3, 2])
     lists = (
         RecalledList("user_tower", np.array([2, 0]), np.zeros(2)),
         RecalledList("lexical", np.array([3]), np.zeros(1)),
     )
-    features = rank_features(history, candidates, facts, lists)
+    features = rank_features(history, candidates, facts, lists, user)
     assert features.shape == (2, len(FEATURE_NAMES))
     assert features.dtype == np.float32
     older, newer = recency_weights(2)
@@ -112,11 +113,6 @@ def test_facts_that_nobody_knows_are_neutral():
     assert varying == ["history_length", "last_event_age"]
 
 
-def test_a_text_takes_the_place_of_the_history(facts):
-    features = rank_features(asked(query=facts.vectors[3]), np.array([3, 0]), facts)
-    assert column(features, "semantic") == pytest.approx(facts.vectors[[3, 0]] @ facts.vectors[3])
-
-
 def test_scaler():
     features = np.array([[0.0, 5.0], [2.0, 5.0]], np.float32)
     scaler = FeatureScaler.fitted(features)
@@ -128,7 +124,9 @@ def test_what_the_users_own_comments_say_counts_before_what_their_items_are_prai
     facts = replace(facts, aspects=np.array([[0.8, -0.8], [0, 0.5], [0.5, 0], [0, 0]], np.float32))
 
     def affinity(aspects):
-        return column(rank_features(asked(0, aspects=aspects), np.array([1, 2]), facts), "aspect_affinity")
+        return column(
+            rank_features(asked(0), np.array([1, 2]), facts, user=UserSignals(aspects=aspects)), "aspect_affinity"
+        )
 
     silent = affinity(None)
     assert silent[1] > silent[0] == 0  # the history's item is blamed for the second aspect: no reason to look for it

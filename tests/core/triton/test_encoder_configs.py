@@ -22,9 +22,9 @@ def test_the_committed_files_are_what_export_writes(name):
     assert set(named_configs()) == {*ON_CPU, *ON_GPU}
 
 
-@pytest.mark.parametrize("text", named_configs(48, 8).values(), ids=named_configs())
-def test_they_serve_what_the_default_serves(text):
-    config = parsed(text)
+@pytest.mark.parametrize("name", sorted(named_configs()))
+def test_they_serve_what_the_default_serves(name):
+    config = parsed(named_configs(48, 8)[name])
     assert [(one.name, one.data_type, list(one.dims)) for one in config.input] == [
         ("input_ids", model_config_pb2.TYPE_INT64, [-1]),
         ("attention_mask", model_config_pb2.TYPE_INT64, [-1]),
@@ -34,7 +34,7 @@ def test_they_serve_what_the_default_serves(text):
     assert config.dynamic_batching.max_queue_delay_microseconds == 0
     assert not config.dynamic_batching.HasField("default_queue_policy")
     assert [(one.batch_size, *one.inputs["input_ids"].dims) for one in config.model_warmup] == [
-        (batch, length) for length in (16, 32, 48) for batch in (1, 8)
+        (batch, length) for length in (16, 32, 48) for batch in ((1, 8) if name in ON_GPU else (1,))
     ]
 
 

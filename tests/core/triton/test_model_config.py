@@ -77,13 +77,15 @@ def test_it_is_a_triton_model_configuration():
     assert not config.HasField("version_policy")
 
 
-def test_every_length_is_warmed_up_with_one_row_and_with_a_full_batch():
-    config = text_format.Parse(encoder_config(max_tokens=48, max_batch_size=8), model_config_pb2.ModelConfig())
+@pytest.mark.parametrize(("on_gpu", "batches"), [(False, (1,)), (True, (1, 8))])
+def test_every_length_is_warmed_up_with_one_row_and_on_a_gpu_with_a_full_batch(on_gpu, batches):
+    text = encoder_config(max_tokens=48, max_batch_size=8, on_gpu=on_gpu)
+    config = text_format.Parse(text, model_config_pb2.ModelConfig())
 
     shapes = [
         (warmup.batch_size, *warmup.inputs["input_ids"].dims, *warmup.inputs["attention_mask"].dims)
         for warmup in config.model_warmup
     ]
-    assert shapes == [(batch, length, length) for length in (16, 32, 48) for batch in (1, 8)]
+    assert shapes == [(batch, length, length) for length in (16, 32, 48) for batch in batches]
     assert all(tensor.zero_data for warmup in config.model_warmup for tensor in warmup.inputs.values())
-    assert len({warmup.name for warmup in config.model_warmup}) == 6
+    assert len({warmup.name for warmup in config.model_warmup}) == 3 * len(batches)

@@ -62,7 +62,8 @@ def test_the_page_needs_no_other_file(table):
 
 
 def test_the_plot_is_a_picture(table):
-    assert speed_plot(table, "png").startswith(b"\x89PNG")
+    picture = speed_plot(table)
+    assert picture.startswith(b"<?xml") and b"</svg>" in picture
 
 
 def test_a_page_that_cannot_be_written_leaves_nothing(table, tmp_path):

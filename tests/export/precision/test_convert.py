@@ -291,11 +291,11 @@ def test_the_gate_refuses_other_weights_and_what_cannot_run(exported, make_encod
 
 
 def test_recall_kept_counts_shared_neighbours():
-    exact = (
-        np.eye(4, dtype=np.float32)[[0, 0, 1, 1, 2, 2, 3, 3]] + 0.01 * np.arange(32, dtype=np.float32).reshape(8, 4) % 7
-    )
-    assert recall_kept(exact, exact, 1) == 1
-    assert recall_kept(exact, exact[[0, 2, 1, 3, 4, 5, 6, 7]], 1) == 0.5
+    angles = np.deg2rad([0, 10, 30])  # of three rows the nearest one counts
+    exact = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    assert recall_kept(exact, exact) == 1
+    assert recall_kept(exact, exact[[1, 0, 2]]) == pytest.approx(2 / 3)
+    assert recall_kept(exact, exact[[0, 2, 1]]) == 0
     assert precision_gate.DEPTH == 10
 
 

@@ -8,7 +8,11 @@ import pytest
 
 from core.ranking.blend import Blend, ProxyBlend
 from core.ranking.features import FEATURE_NAMES
-from core.retrieval.item_neighbours import NeighbourTable, PopularItems
+from core.retrieval.collaborative import CollaborativeSource
+from core.retrieval.item_neighbours import NeighbourTable
+from core.retrieval.popular import PopularSource
+from core.retrieval.source import SourceQuery
+from core.scaling import POPULATION
 from domain import release_folder as layout
 from domain.errors import ModelNotUsable, ReleaseRejected
 from domain.progress import SilentProgress
@@ -18,6 +22,8 @@ from export.parts.quality import Quality, unlike, worse_metrics
 from export.release.build import build_release
 from tests.support.small_model import write_model
 from tests.support.trained import COUNT, WIDTH, item_ids
+
+pytestmark = pytest.mark.xdist_group("workshop")
 
 
 class Said(SilentProgress):
@@ -56,7 +62,7 @@ def test_every_part_is_packed_with_its_figures(trained_release):
 def test_a_release_without_a_model_has_no_such_parts(workshop, trained_release):
     plain = workshop.build(None, promote=False)
     assert (plain.manifest.models, plain.manifest.quality, plain.manifest.thresholds) == ({}, {}, {})
-    assert not (plain.path / layout.NEIGHBOURS).exists()
+    assert not (plain.path / CollaborativeSource.file).exists()
     assert (plain.path / layout.CARD).is_file()
 
 
@@ -87,7 +93,7 @@ def test_more_is_better_but_for_errors(name, now, before, worse):
 
 def test_the_blend_is_packed_where_no_ranker_was_kept(workshop, copy):
     blend = Blend({"user_tower": 1.0, "popular": -0.2}, {"user_tower": 30}, ProxyBlend({"popular": 1.0}, 20, 0.3))
-    blend.save(copy / "ranker/hybrid.json")
+    blend.save(copy / "blend.json")
     run = json.loads((copy / "run.json").read_text())
     (copy / "run.json").write_text(json.dumps({**run, "steps": {"ranker": {"accepted": False}}}))
     release = workshop.build(copy, promote=False)
@@ -172,14 +178,14 @@ def test_tables_move_to_the_rows_of_the_release(workshop, tmp_path):
     trained = [*reversed(item_ids()[10:]), *(f"gone-{number}" for number in range(10))]
     model = write_model(tmp_path / "model", trained, dimension=WIDTH, parts=("collaborative",))
     release = workshop.build(model, promote=False)
-    table = NeighbourTable.load(release.path / layout.NEIGHBOURS)
+    table = NeighbourTable.load(release.path / CollaborativeSource.file)
     assert (table.rows[:10] == -1).all()
     assert table.rows[59, :5].tolist() == [58, 57, 56, 55, 54]
     # The neighbours of the catalogue's tenth item are all gone.
     assert (table.rows[10] == -1).all()
     assert (table.rows[12, :2].tolist(), table.rows[12, 2]) == ([11, 10], -1)
-    prior = PopularItems.load(release.path / layout.POPULARITY)
-    assert prior.search(3, np.zeros(COUNT, bool))[0].tolist() == [59, 58, 57]
+    prior = PopularSource.load(release.path / PopularSource.file)
+    assert prior.search(SourceQuery(), 3, np.zeros(COUNT, bool))[0].tolist() == [59, 58, 57]
 
 
 class TestRefused:
@@ -227,15 +233,15 @@ class TestRefused:
     @pytest.mark.parametrize(
         "content",
         [
-            "[]",
-            '{"weights": {"moon": 1.0}}',
-            '{"user_tower": "much"}',
-            '{"weights": {}, "told": {"weights": {"moon": 1.0}, "nearest": 5, "temperature": 1}}',
+            {"weights": {"moon": 1.0}},
+            {"weights": {"user_tower": "much"}},
+            {"weights": {}, "proxy": {"weights": {"moon": 1.0}, "nearest": 5, "temperature": 1}},
+            {"weights": {}, "population": "everything"},
         ],
     )
     def test_weights_of_no_source(self, copy, content):
-        (copy / "ranker/hybrid.json").write_text(content)
-        assert "hybrid.json" in self.refusal(copy)
+        (copy / "blend.json").write_text(json.dumps({"population": POPULATION, "list_lengths": {}, **content}))
+        assert "blend.json" in self.refusal(copy)
 
     def test_an_interrupted_training(self, copy):
         (copy / ".unfinished-ranker").mkdir()

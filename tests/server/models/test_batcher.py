@@ -18,7 +18,7 @@ def row(length, first=1):
 
 
 def batcher_of(encoder, **limits):
-    settings = {"buckets": BUCKETS, "pad_token_id": 9, "max_rows": 4, "max_padded_tokens": 64, "in_flight": 1}
+    settings = {"buckets": BUCKETS, "pad_token_id": 9, "max_texts": 4, "max_padded_tokens": 64, "in_flight": 1}
     return Batcher(encoder, BatchLimits(**settings | limits), NotedBatches())
 
 
@@ -68,17 +68,17 @@ REQUEST = st.tuples(
     st.sampled_from([1, 8, 24, 64]),
     st.integers(1, 3),
 )
-def test_batches_give_what_encoding_one_by_one_gives(requests, max_rows, max_padded_tokens, in_flight):
+def test_batches_give_what_encoding_one_by_one_gives(requests, max_texts, max_padded_tokens, in_flight):
     async def run():
         encoder = FakeEncoder()
-        batcher = batcher_of(encoder, max_rows=max_rows, max_padded_tokens=max_padded_tokens, in_flight=in_flight)
+        batcher = batcher_of(encoder, max_texts=max_texts, max_padded_tokens=max_padded_tokens, in_flight=in_flight)
 
         async def ask(number, lengths, before, urgency):
             await turns(before)
             rows = [row(length, 100 * number + place) for place, length in enumerate(lengths)]
             answers = await batcher.encode(rows, Deadline.after(30 * urgency))
             assert [one.vector.tolist() for one in answers] == [vector_of(ids).tolist() for ids in rows]
-            assert all(one.queue_s >= 0 and one.triton_s >= 0 for one in answers)
+            assert all(one.queued_s <= one.sent_s <= one.answered_s for one in answers)
 
         async def leave(task, when):
             await turns(when)
@@ -102,7 +102,7 @@ def test_batches_give_what_encoding_one_by_one_gives(requests, max_rows, max_pad
         for input_ids, mask in encoder.batches:
             count, length = input_ids.shape
             assert length in BUCKETS
-            assert count <= max_rows
+            assert count <= max_texts
             assert count == 1 or count * length <= max_padded_tokens
             lengths = mask.sum(axis=1)
             assert all(BUCKETS[BUCKETS.index(length) - 1] < one <= length or length == BUCKETS[0] for one in lengths)
@@ -270,9 +270,9 @@ async def test_an_answer_of_another_length_is_refused(encoder, extra_rows):
         assert str(outcome) == f"Triton answered {2 + extra_rows} vectors for 2 texts"
 
 
-async def test_too_many_waiting_rows_are_refused_and_those_that_wait_are_served(encoder):
+async def test_too_many_waiting_texts_are_refused_and_those_that_wait_are_served(encoder):
     encoder.open.clear()
-    batcher = batcher_of(encoder, max_waiting_rows=3)
+    batcher = batcher_of(encoder, max_waiting_texts=3)
     callers = [start(batcher, row(1))]
     await encoder.wait_for_calls(1)
     callers.append(start(batcher, row(1), row(1)))
@@ -291,7 +291,7 @@ async def test_too_many_waiting_rows_are_refused_and_those_that_wait_are_served(
 @pytest.mark.parametrize("leave", ["cancelled", "late"])
 async def test_callers_that_left_make_room_for_others(encoder, leave):
     encoder.open.clear()
-    batcher = batcher_of(encoder, max_waiting_rows=3)
+    batcher = batcher_of(encoder, max_waiting_texts=3)
     first = start(batcher, row(1))
     await encoder.wait_for_calls(1)
     deadline = later() if leave == "cancelled" else Deadline.after(0.02)
@@ -349,11 +349,11 @@ async def test_a_stuck_call_gives_its_slot_back_once_all_its_callers_left(encode
     assert encoder.in_flight == 0
 
 
-async def test_rows_are_refused_at_once_while_held_and_taken_again_after(encoder):
+async def test_rows_are_refused_at_once_while_suspended_and_taken_again_after(encoder):
     batcher = batcher_of(encoder)
-    batcher.hold(EncoderUnavailable("it holds another model"))
+    batcher.suspend(EncoderUnavailable("it holds another model"))
     with pytest.raises(EncoderUnavailable, match="another model"):
         await batcher.encode([row(3)], later())
     assert not encoder.batches
-    batcher.release()
+    batcher.resume()
     assert len(await batcher.encode([row(3)], later())) == 1

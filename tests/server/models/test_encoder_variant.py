@@ -1,4 +1,4 @@
-"""What of a release can be served by which configuration, before Triton is asked."""
+"""The limits of the encoder's configurations, checked before Triton is asked."""
 
 import dataclasses
 
@@ -8,10 +8,10 @@ from core.triton.tensorrt import length_profiles
 from core.triton.tensorrt_plan import PlanKey, write_record
 from domain.errors import ReleaseRejected
 from domain.manifest import EncoderEntry
-from server.models.encoder_variant import EncoderChoice
+from server.models.encoder_variant import EncoderVariant
 
 SHA256 = "ab" * 32
-TENSORRT = EncoderChoice("tensorrt")
+TENSORRT = EncoderVariant("tensorrt")
 
 
 @pytest.fixture
@@ -29,44 +29,44 @@ def folder(tmp_path, entry):
 
 
 def test_a_plan_that_fits(folder, entry):
-    TENSORRT.check(entry, SHA256, folder)
+    TENSORRT.config_of(entry, SHA256).check(folder)
 
 
 @pytest.mark.parametrize("name", [None, "openvino", "onnxruntime-tensorrt"])
 def test_the_others_need_no_plan(tmp_path, entry, name):
-    EncoderChoice(name).check(entry, SHA256, tmp_path)
+    EncoderVariant(name).config_of(entry, SHA256).check(tmp_path)
 
 
 def test_no_plan(tmp_path, entry):
     with pytest.raises(ReleaseRejected, match=r"needs a plan.*shortlist export --tensorrt"):
-        TENSORRT.check(entry, SHA256, tmp_path)
+        TENSORRT.config_of(entry, SHA256).check(tmp_path)
 
 
 def test_a_plan_of_another_encoder(folder, entry):
     with pytest.raises(ReleaseRejected, match=r"built for the ONNX file abab.*the release has cdcd"):
-        TENSORRT.check(entry, "cd" * 32, folder)
+        TENSORRT.config_of(entry, "cd" * 32).check(folder)
 
 
 def test_a_plan_for_other_lengths(folder, entry):
     with pytest.raises(ReleaseRejected, match=r"built for the lengths .*33 to 48 tokens"):
-        TENSORRT.check(dataclasses.replace(entry, max_tokens=64), SHA256, folder)
+        TENSORRT.config_of(dataclasses.replace(entry, max_tokens=64), SHA256).check(folder)
 
 
 def test_a_damaged_plan(folder, entry):
     (folder / "model.plan").write_bytes(b"another")
     with pytest.raises(ReleaseRejected, match="build it again"):
-        TENSORRT.check(entry, SHA256, folder)
+        TENSORRT.config_of(entry, SHA256).check(folder)
 
 
-def test_what_triton_refuses_is_told_with_what_the_plan_was_built_for(folder):
+def test_tritons_refusal_is_explained_by_what_the_plan_was_built_for(folder, entry):
     refusal = ReleaseRejected("Triton does not load encoder;\n")
-    told = str(TENSORRT.explained(refusal, folder))
-    assert told.startswith("Triton does not load encoder; its plan was built with TensorRT 11.0.0.114")
-    assert "compute capability 8.9" in told
-    assert EncoderChoice("openvino").explained(refusal, folder) is refusal
+    explained = str(TENSORRT.config_of(entry, SHA256).explained(refusal, folder))
+    assert explained.startswith("Triton does not load encoder; its plan was built with TensorRT 11.0.0.114")
+    assert "compute capability 8.9" in explained
+    assert EncoderVariant("openvino").config_of(entry, SHA256).explained(refusal, folder) is refusal
 
 
 @pytest.mark.parametrize("name", ["openvino", "openvino-bfloat16"])
 def test_openvino_has_other_int8_vectors(tmp_path, entry, name):
     with pytest.raises(ReleaseRejected, match="leave encoder_config out"):
-        EncoderChoice(name).check(dataclasses.replace(entry, precision="int8"), SHA256, tmp_path)
+        EncoderVariant(name).config_of(dataclasses.replace(entry, precision="int8"), SHA256).check(tmp_path)

@@ -10,15 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from domain.errors import EncoderUnavailable, ReleaseRejected, TritonUnresponsive
+from domain.errors import ModelUnavailable, ReleaseRejected, TritonUnresponsive
 from server.models.start import start_model
 from server.observability.metrics import Metrics
-from server.release.live_release import ReleaseLoader
+from server.release.loader import ModelLoader, ReleaseLoader
 from server.triton.client import TritonClient
 from server.triton.embedded import EmbeddedTriton, EmbeddedTritonSettings
 from tests.support.running import ROOT
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.xdist_group("workshop")]
 
 
 class HarmedTriton(TritonClient):
@@ -28,10 +28,6 @@ class HarmedTriton(TritonClient):
         super().__init__(address)
         self.model = model
         self.harm = harm
-
-    async def encode(self, *arrays, **how):
-        with self.harmed("encoder"):
-            return await super().encode(*arrays, **how)
 
     async def infer(self, model, *arguments, **how):
         with self.harmed(model):
@@ -73,7 +69,7 @@ def stall_process(pid: int) -> Callable[[], None]:
     ("model", "harm"),
     [("encoder", kill_process), ("encoder", stall_process), ("encoder", kill_server), ("ranker", kill_process)],
 )
-async def test_a_stumble_while_a_release_is_loaded_is_mended(trained_release, tmp_path, model, harm):
+async def test_an_unresponsive_model_is_restarted_while_a_release_is_loaded(trained_release, tmp_path, model, harm):
     env = ROOT / ".venv-triton"
     if not (env / "bin" / "python").exists():
         pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
@@ -84,16 +80,15 @@ async def test_a_stumble_while_a_release_is_loaded_is_mended(trained_release, tm
         client = HarmedTriton(triton.grpc_address, model, lambda: harm(triton.pid))
         with ThreadPoolExecutor(2) as workers:
             async with client:
-                loader = ReleaseLoader(client, repository, workers, Metrics(), 0.3, shared=False)
-                live = await loader.load(trained_release, steps.append)
-                assert sum("stumbled" in step for step in steps) >= 1
-                await loader.check_canaries(live.manifest, live.triton_version, live.canaries)
-                for served in live.trained.models():
-                    assert await served.probe(5) is None
+                models = ModelLoader(client, repository, workers, shared=False)
+                live = await ReleaseLoader(models, Metrics(), 0.3).load(trained_release, steps.append)
+                assert sum("unresponsive" in step for step in steps) >= 1
+                for served in live.models():
+                    await served.check(30)
                 await live.encoder.batcher.aclose()
 
 
-async def test_only_a_stumble_is_tried_again_and_not_for_ever():
+async def test_only_an_unresponsive_triton_is_tried_again_and_not_for_ever():
     class Live:
         async def wait_until_live(self, timeout_s):
             starts.append("waited")
@@ -104,7 +99,7 @@ async def test_only_a_stumble_is_tried_again_and_not_for_ever():
 
     for error, expected in (
         (TritonUnresponsive("gone"), [False, "waited", True, "waited", True]),
-        (EncoderUnavailable("index out of range"), [False]),
+        (ModelUnavailable("index out of range"), [False]),
         (ReleaseRejected("another model"), [False]),
     ):
         starts: list = []

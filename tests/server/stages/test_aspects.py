@@ -4,6 +4,7 @@ from core.aspects.extract import ASPECTS
 from core.aspects.profile import user_aspects
 from core.ranking.fusion import Candidate
 from domain.event import Event, EventKind
+from server.catalogue.aspects import ItemAspects
 from server.stages.aspects import by_aspects, comments_of
 
 PRICE = ASPECTS.index("price")
@@ -12,7 +13,7 @@ PRICE = ASPECTS.index("price")
 def scores(*prices):
     matrix = np.zeros((len(prices), len(ASPECTS)), np.float32)
     matrix[:, PRICE] = prices
-    return matrix
+    return ItemAspects(matrix)
 
 
 def candidates(count):
@@ -35,7 +36,7 @@ def test_what_is_far_down_can_come_into_a_short_list():
 
 
 def test_no_candidates():
-    assert by_aspects([], scores(0.5)[0], scores(0.5), 5) == []
+    assert by_aspects([], scores(0.5).matrix[0], scores(0.5), 5) == []
 
 
 def test_the_newest_comments_are_read_up_to_a_limit():

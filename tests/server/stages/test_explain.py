@@ -1,8 +1,16 @@
 """No sentence claims more than the similarities bear out."""
 
+import numpy as np
 import pytest
 
 from core.ranking.fusion import Candidate, SourceView
+from core.retrieval.fill import FillSource
+from core.retrieval.lexical import LexicalSource
+from core.retrieval.next_item import NextItemSource
+from core.retrieval.popular import PopularSource
+from core.retrieval.semantic import SemanticHistorySource, SemanticTextSource
+from core.retrieval.user_tower import UserTowerSource
+from core.retrieval.vector_store import VectorStore
 from domain.recommendation import Source
 from server.stages.explain import CLOSE_FROM, RESEMBLES_FROM, Closeness, Resemblance, explain
 
@@ -10,11 +18,16 @@ CLOSE = "is close in meaning to the text"
 TEXT, HISTORY, LEXICAL, FILL = Source.SEMANTIC_TEXT, Source.SEMANTIC_HISTORY, Source.LEXICAL, Source.FILL
 
 
+STORE = VectorStore(np.zeros((1, 1), np.float32), np.zeros(1, bool))
+SOURCES = (SemanticTextSource(STORE), SemanticHistorySource(STORE), UserTowerSource(STORE), FillSource(STORE.silent))
+REASONS = {source.name: source.reason for source in (*SOURCES, NextItemSource, PopularSource, LexicalSource)}
+
+
 def told(*sources, text=None, history=None, to_query=0.2, item_id="shoe", terms=()):
     """The explanation of one candidate that these sources found."""
     candidate = Candidate(7, 1.0, tuple(SourceView(source, 1, 0.5) for source in sources))
     resemblance = None if history is None else Resemblance(item_id, history, to_query)
-    (why,) = explain([candidate], [Closeness(text, resemblance)], {7: terms})
+    (why,) = explain([candidate], [Closeness(text, resemblance, matched_terms=terms)], REASONS)
     return why
 
 
@@ -54,7 +67,7 @@ def test_a_told_history_has_no_item_to_name(similarity, text):
 
 def test_what_is_near_to_a_told_history_is_no_item_of_it():
     candidate = Candidate(7, 1.0, (SourceView(Source.COLLABORATIVE, 1, 0.5),))
-    (why,) = explain([candidate], [Closeness(None, None, chosen_with_like="shoe")], {})
+    (why,) = explain([candidate], [Closeness(None, None, chosen_with_proxy="shoe")], REASONS)
     assert why.text == 'It was chosen by people who chose "shoe", among the closest to the history.'
     assert (why.because_of_item_id, why.because_of_similarity) == ("", None)
 
@@ -95,5 +108,5 @@ def test_fill_says_that_nothing_speaks_for_it():
 
 def test_an_aspect_that_reviews_praise_is_named():
     candidate = Candidate(7, 1.0, (SourceView(TEXT, 1, 0.5),))
-    (why,) = explain([candidate], [Closeness(0.1, None, aspect="price")], {})
+    (why,) = explain([candidate], [Closeness(0.1, None, aspect="price")], REASONS)
     assert why.text == "Reviews praise its price, which the comments care about."

@@ -20,18 +20,18 @@ VOCABULARY = 100
 def save_encoder():
     """Writes an encoder of the right signature: gather, masked mean, normalise."""
 
-    def save(path: Path, *, seed: int = 0, width: int = 8, unit: bool = True, input_name: str = "input_ids") -> Path:
+    def save(path: Path, *, seed: int = 0, width: int = 8, input_name: str = "input_ids") -> Path:
         table = np.random.default_rng(seed).standard_normal((VOCABULARY, width)).astype(np.float32)
         nodes = [
             helper.make_node("Gather", ["table", input_name], ["tokens"]),
             helper.make_node("Cast", ["attention_mask"], ["weights"], to=TensorProto.FLOAT),
             helper.make_node("Unsqueeze", ["weights", "two"], ["column"]),
             helper.make_node("Mul", ["tokens", "column"], ["kept"]),
-            helper.make_node("ReduceSum", ["kept", "one"], ["total" if unit else "sentence_embedding"], keepdims=0),
+            helper.make_node("ReduceSum", ["kept", "one"], ["total"], keepdims=0),
         ]
-        if unit:  # an empty mask gives 0 / 0
-            nodes.append(helper.make_node("ReduceL2", ["total", "one"], ["length"], keepdims=1))
-            nodes.append(helper.make_node("Div", ["total", "length"], ["sentence_embedding"]))
+        # An empty mask gives 0 / 0.
+        nodes.append(helper.make_node("ReduceL2", ["total", "one"], ["length"], keepdims=1))
+        nodes.append(helper.make_node("Div", ["total", "length"], ["sentence_embedding"]))
         inputs = [
             helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "length_"])
             for name in (input_name, "attention_mask")

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from core.triton.model_config import encoder_config
-from domain.errors import EncoderUnavailable, StorageError, TritonNotUsable
+from domain.errors import ModelUnavailable, StorageError, TritonNotUsable
 from server.triton.client import TritonClient
 from server.triton.embedded import EmbeddedTriton
+from tests.support.encoder_calls import encode
 
 pytestmark = pytest.mark.triton
 
@@ -100,7 +101,7 @@ async def test_a_killed_child_is_started_again_and_serves_again(settings, texts,
     request = texts(1, 16)
     async with EmbeddedTriton(settings, load_live_versions) as triton, TritonClient(triton.grpc_address) as client:
         await client.load("encoder", CONFIG, [1, 2], timeout_s=30)
-        before = await client.encode(*request, version=1, timeout_s=5)
+        before = await encode(client, *request, version=1, timeout_s=5)
         address, group = triton.grpc_address, triton.pid
         for restart_count in (1, 2):
             calls.clear()
@@ -110,7 +111,7 @@ async def test_a_killed_child_is_started_again_and_serves_again(settings, texts,
             while not (await client.model_ready("encoder", 1) and await client.model_ready("encoder", 2)):
                 assert time.monotonic() - start < 20
                 await asyncio.sleep(0.02)
-            after = await client.encode(*request, version=1, timeout_s=5)
+            after = await encode(client, *request, version=1, timeout_s=5)
             seconds = time.monotonic() - start
             record_property(f"restart_{restart_count}_s", round(seconds, 2))
             logging.getLogger(__name__).warning("restart %d: serving again after %.2f s", restart_count, seconds)
@@ -240,17 +241,17 @@ async def test_a_dead_stub_is_mended_by_unloading_first(triton, client, texts):
     # Triton calls the model ready all the same (server #8604), and loading it again does nothing: only a call tells.
     request = texts(1, 16)
     await client.load("encoder", CONFIG, [1], timeout_s=30)
-    before = await client.encode(*request, version=1, timeout_s=5)
+    before = await encode(client, *request, version=1, timeout_s=5)
     [stub] = [pid for pid in triton_processes_of(triton.pid) if pid != triton.pid]
     os.kill(stub, signal.SIGKILL)
 
-    with pytest.raises(EncoderUnavailable, match="not healthy"):
-        await client.encode(*request, version=1, timeout_s=5)
+    with pytest.raises(ModelUnavailable, match="not healthy"):
+        await encode(client, *request, version=1, timeout_s=5)
     assert await client.model_ready("encoder", 1)
     start = time.monotonic()
     await client.unload("encoder")
     await client.load("encoder", CONFIG, [1], timeout_s=30)
-    after = await client.encode(*request, version=1, timeout_s=5)
+    after = await encode(client, *request, version=1, timeout_s=5)
     logging.getLogger(__name__).warning("mended after %.2f s", time.monotonic() - start)
     assert (after == before).all()
     assert triton.restart_count == 0

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from core.triton.encoder_configs import named_configs
-from domain.errors import EncoderUnavailable, ReleaseRejected
+from domain.errors import ModelUnavailable, ReleaseRejected
+from tests.support.encoder_calls import encode
 
 pytestmark = pytest.mark.triton
 
@@ -19,7 +20,7 @@ HAS_BFLOAT16 = "amx_bf16" in FLAGS or "avx512_bf16" in FLAGS
 async def test_calls_at_once_get_the_vectors_of_onnx_runtime(client, repository, texts, in_process):
     await client.load("encoder", CONFIGS["openvino"], [1], timeout_s=30)
     requests = [texts(1 + n % 3, (16, 32, 7, 100)[n % 4], seed=n) for n in range(40)]
-    answers = await asyncio.gather(*(client.encode(*request, version=1, timeout_s=20) for request in requests))
+    answers = await asyncio.gather(*(encode(client, *request, version=1, timeout_s=20) for request in requests))
     for request, vectors in zip(requests, answers, strict=True):
         assert vectors.dtype == np.float32
         expected = in_process(repository / "encoder/1/model.onnx", *request)
@@ -33,7 +34,7 @@ async def test_bfloat16_is_near_or_refused_where_there_is_none(client, repositor
         return
     await client.load("encoder", CONFIGS["openvino-bfloat16"], [1], timeout_s=30)
     request = texts(32, 16)
-    vectors = await client.encode(*request, version=1, timeout_s=20)
+    vectors = await encode(client, *request, version=1, timeout_s=20)
     expected = in_process(repository / "encoder/1/model.onnx", *request)
     assert (vectors * expected).sum(axis=1).min() > 0.9999
 
@@ -42,7 +43,7 @@ async def test_a_file_that_is_no_model_is_refused_and_the_old_version_goes_on(cl
     await client.load("encoder", CONFIGS["openvino"], [1], timeout_s=30)
     with pytest.raises(ReleaseRejected, match="cannot be loaded by OpenVINO"):
         await client.load("encoder", CONFIGS["openvino"], [3], timeout_s=30)
-    assert (await client.encode(*texts(1, 16), version=1, timeout_s=20)).shape == (1, 8)
+    assert (await encode(client, *texts(1, 16), version=1, timeout_s=20)).shape == (1, 8)
 
 
 async def test_a_configuration_that_does_not_fit_the_file_is_refused(client):
@@ -54,9 +55,9 @@ async def test_a_configuration_that_does_not_fit_the_file_is_refused(client):
 async def test_a_bad_request_among_others_fails_alone(client, texts):
     await client.load("encoder", CONFIGS["openvino"], [1], timeout_s=30)
     bad = (np.zeros((1, 16), dtype=np.int64), np.zeros((1, 16), dtype=np.int64))  # an empty mask: no unit vector
-    calls = [client.encode(*texts(1, 16, seed=n), version=1, timeout_s=20) for n in range(10)]
+    calls = [encode(client, *texts(1, 16, seed=n), version=1, timeout_s=20) for n in range(10)]
     *answers, refused = await asyncio.gather(
-        *calls, client.encode(*bad, version=1, timeout_s=20), return_exceptions=True
+        *calls, encode(client, *bad, version=1, timeout_s=20), return_exceptions=True
     )
     assert all(isinstance(answer, np.ndarray) for answer in answers)
-    assert isinstance(refused, EncoderUnavailable)
+    assert isinstance(refused, ModelUnavailable)

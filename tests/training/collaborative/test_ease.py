@@ -5,6 +5,7 @@ import pytest
 
 from tests.support.histories import history, part, random_histories
 from training.collaborative.ease import EaseSettings, choose_ease, ease_weights, fit_ease, inverse_gram
+from training.collaborative.neighbours import NeighbourScorer
 from training.splits.split import interaction_matrix, met_matrix
 from training.splits.validation import validation_ndcg
 
@@ -39,7 +40,7 @@ def test_table_keeps_the_strongest_weights():
     model = fit_ease(random_histories(30, 8, 4), 9, EaseSettings(regularisation=5.0))
     full = model.table(100)
     asked = [history(0, 2), history(5)]
-    assert np.allclose(full.scores(asked)[:, :8], model.scores(asked)[:, :8], atol=1e-6)
+    assert np.allclose(NeighbourScorer(full).scores(asked)[:, :8], model.scores(asked)[:, :8], atol=1e-6)
     two = model.table(2)
     strongest = np.sort(np.abs(model.weights[3]))[::-1][:2]
     assert np.allclose(np.abs(two.weights[3]), strongest)
@@ -56,10 +57,10 @@ def test_lambda_is_chosen_on_validation():
     histories = random_histories(60, 12, 5)
     validation = part(12, ((0, 3), (6, 1)), ((1, 4), (7, 2)), ((2, 5), (8, 10)))
     tried = (0.01, 1.0, 30.0)
-    figures = [validation_ndcg(fit_ease(histories, 12, EaseSettings(one)), validation) for one in tried]
+    metrics = [validation_ndcg(fit_ease(histories, 12, EaseSettings(one)), validation) for one in tried]
     chosen = choose_ease(histories, 12, validation, EaseSettings(tried=tried))
-    assert chosen.regularisation == tried[int(np.argmax(figures))]
-    assert len(set(figures)) > 1
+    assert chosen.regularisation == tried[int(np.argmax(metrics))]
+    assert len(set(metrics)) > 1
 
 
 def test_one_user_one_item_and_nothing():

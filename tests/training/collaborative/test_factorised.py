@@ -53,13 +53,6 @@ def test_loss_is_the_cross_entropy_of_the_softmax():
     assert factors.loss(chosen, 0.0).item() == pytest.approx(expected.item(), abs=1e-6)
 
 
-def test_saved_and_loaded(tmp_path):
-    for model in (fit_elsa(HISTORIES, 13, ElsaSettings(4, 1)), fit_softmax_mf(HISTORIES, 13, SoftmaxMfSettings(4, 1))):
-        model.save(tmp_path)
-        loaded = type(model).load(tmp_path)
-        assert np.array_equal(loaded.scores([history(1, 2)]), model.scores([history(1, 2)]))
-
-
 def test_one_user_one_item_and_nothing():
     assert fit_elsa((history(0),), 1, ElsaSettings(2, 1)).scores([history(0)]).shape == (1, 1)
     assert np.isfinite(fit_softmax_mf((history(0),), 1, SoftmaxMfSettings(2, 1)).scores([history(0)])).all()

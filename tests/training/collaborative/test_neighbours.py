@@ -3,10 +3,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
+from core.retrieval.item_neighbours import NeighbourTable
 from tests.support.histories import history, part, random_histories
 from training.collaborative.neighbours import (
     ItemNeighboursSettings,
-    NeighbourTable,
+    NeighbourScorer,
     UserNeighboursSettings,
     choose_item_neighbours,
     choose_user_neighbours,
@@ -17,9 +18,10 @@ from training.collaborative.neighbours import (
 
 
 def test_shrunk_cosine_by_hand():
-    model = fit_item_neighbours(
+    table = fit_item_neighbours(
         (history(0, 1), history(0, 1, 2), history(0)), 4, ItemNeighboursSettings(count=2, shrinkage=1.0)
     )
+    model = NeighbourScorer(table)
     scores = model.scores([history(0), history(1, 2), history()])
     near = 2 / (np.sqrt(3 * 2) + 1)
     assert np.allclose(scores[0], [0, near, 1 / (np.sqrt(3) + 1), 0])
@@ -57,14 +59,14 @@ def test_strongest_neighbours_are_a_full_sort(seed, count):
 
 def test_table_is_saved_and_loaded(tmp_path):
     table = fit_item_neighbours(random_histories(12, 9, 1), 9)
-    table.save(tmp_path)
-    again = NeighbourTable.load(tmp_path)
+    table.save(tmp_path / "table.npz")
+    again = NeighbourTable.load(tmp_path / "table.npz")
     asked = [history(0, 3), history(8)]
-    assert np.array_equal(again.scores(asked), table.scores(asked))
+    assert np.array_equal(NeighbourScorer(again).scores(asked), NeighbourScorer(table).scores(asked))
 
 
 def test_one_user_and_one_item():
-    assert not fit_item_neighbours((history(0),), 1).scores([history(0)]).any()
+    assert not NeighbourScorer(fit_item_neighbours((history(0),), 1)).scores([history(0)]).any()
     assert fit_user_neighbours((history(0),), 1).scores([history()]).tolist() == [[0]]
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from tests.support.histories import history
-from training.collaborative.popularity import Popularity, PopularitySettings, fit_popularity
+from training.collaborative.popularity import PopularitySettings, fit_popularity
 
 
 def test_smoothed_shares_of_users():
@@ -18,9 +18,3 @@ def test_an_event_of_one_half_life_counts_half():
 
 def test_without_histories_all_are_alike():
     assert np.allclose(np.exp(fit_popularity((), 4).log_prior), 0.25)
-
-
-def test_saved_and_loaded(tmp_path):
-    model = fit_popularity((history(0),), 3)
-    model.save(tmp_path / "new")
-    assert np.array_equal(Popularity.load(tmp_path / "new").log_prior, model.log_prior)

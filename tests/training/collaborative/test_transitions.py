@@ -1,6 +1,7 @@
 import numpy as np
 
 from tests.support.histories import history
+from training.collaborative.neighbours import NeighbourScorer
 from training.collaborative.transitions import TransitionSettings, fit_transitions
 
 
@@ -14,4 +15,4 @@ def test_succession_by_hand():
 
 
 def test_one_event_says_nothing():
-    assert not fit_transitions((history(0),), 2).scores([history(0)]).any()
+    assert not NeighbourScorer(fit_transitions((history(0),), 2)).scores([history(0)]).any()

@@ -9,8 +9,8 @@ from domain.errors import EncoderNotUsable
 from domain.progress import SilentProgress
 from export.encoder.source import resolve_encoder
 from tests.support.small_encoder import WORDS, write_encoder
-from training.distillation.layer_student import LayerStudentSettings, train_layer_student
-from training.distillation.layer_training import encode_tokens
+from training.distillation.layer_student import train_layer_student
+from training.distillation.layer_training import LayerStudentSettings, encode_tokens
 from training.encoder.folder import load_encoder
 
 SETTINGS = LayerStudentSettings(
@@ -84,7 +84,7 @@ def test_a_killed_training_goes_on_to_the_same_student(teacher, tmp_path):
     resumed = train_layer_student(
         teacher, texts, tmp_path / "resumed", settings, progress=progress, checkpoint=checkpoint
     )
-    assert any("goes on after step" in line for line in progress.told)
+    assert any("continues after step" in line for line in progress.told)
     assert resumed.step_count == straight.step_count
     assert resumed.final == straight.final
     assert all(

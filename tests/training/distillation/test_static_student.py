@@ -8,8 +8,9 @@ from core.text.static_encoder import StaticEncoder, StaticTable
 from domain.errors import EncoderNotUsable, ReleaseRejected
 from domain.progress import SilentProgress
 from tests.support.small_encoder import WORDS, write_encoder
-from training.distillation.static_fit import make_bags, solve_ridge
-from training.distillation.static_student import StaticStudentSettings, train_static_student
+from training.distillation.static_fit import StaticStudentSettings, solve_ridge
+from training.distillation.static_student import train_static_student
+from training.distillation.token_bags import make_bags
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +61,8 @@ def test_what_is_saved_encodes_the_same(tokenizer_path, tmp_path):
     loaded = StaticEncoder.load(tmp_path / "student")
     assert np.array_equal(loaded.encode(texts), student.encoder().encode(texts))
     assert loaded.dimension == 16
-    figures = json.loads((tmp_path / "student" / "student.json").read_text())["figures"]
-    assert figures["final"]["cosine"] == student.result.final.cosine
+    metrics = json.loads((tmp_path / "student" / "student.json").read_text())["metrics"]
+    assert metrics["final"]["cosine"] == student.result.final.cosine
 
 
 def test_the_same_seed_gives_the_same_table(tokenizer_path):

@@ -12,7 +12,9 @@ from training.encoder.adaptation import AdaptationSettings, adapt, halves_found,
 from training.encoder.folder import load_encoder
 from training.encoder.trainer import TuningRun
 
-SETTINGS = AdaptationSettings(steps=3, batch_size=8, mini_batch_size=4, max_tokens=16, learning_rate=1e-3, judgements=1)
+SETTINGS = AdaptationSettings(
+    steps=3, batch_size=8, mini_batch_size=4, max_tokens=16, learning_rate=1e-3, validations=1
+)
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ def test_what_is_held_is_gone_from_the_histories_and_asked_for():
     consumed = csr_array(np.random.default_rng(0).random((30, 20)) < 0.4).astype(np.float32)
     allowed = np.arange(20) < 15
     folds = cold_folds(consumed, allowed, 5, seed=1)
-    assert sorted(row for fold in folds for row in fold.held) == list(range(15))
+    assert sorted(row for fold in folds for row in fold.held_out) == list(range(15))
     for fold in folds:
         dense = fold.consumed.toarray()
-        assert (dense[:, fold.held] == 0).all()
-        rest = np.setdiff1d(np.arange(20), fold.held)
+        assert (dense[:, fold.held_out] == 0).all()
+        rest = np.setdiff1d(np.arange(20), fold.held_out)
         np.testing.assert_array_equal(dense[:, rest], consumed.toarray()[:, rest])
         assert (fold.cases.sum(axis=1) > 0).all()
         assert (fold.sources.sum(axis=1) > 0).all()
@@ -24,9 +24,9 @@ def test_figures_by_hand():
     vectors[:, 2] = np.tile([0, 0.1, 0.2, 0.3, 0.4], 2)
     consumed = np.zeros((1, 10), np.float32)
     consumed[0, [0, 1, 2, 3, 4]] = 1
-    fold = next(fold for fold in cold_folds(csr_array(consumed), np.arange(10) < 5, 5, seed=0) if 4 in fold.held)
-    assert fold.held.tolist() == [4]
-    found = fold.figures(vectors)
+    fold = next(fold for fold in cold_folds(csr_array(consumed), np.arange(10) < 5, 5, seed=0) if 4 in fold.held_out)
+    assert fold.held_out.tolist() == [4]
+    found = fold.metrics(vectors)
     assert (found.recall_at_20, found.ndcg_at_100) == (1, 1)
 
 
@@ -40,7 +40,7 @@ def test_ranks_count_by_the_logarithm():
         mean = vectors.mean(axis=0)
         for source, target in zip(fold.sources.toarray() > 0, fold.cases.toarray() > 0, strict=True):
             query = (vectors[source] - mean).sum(axis=0)
-            order = np.argsort(-(vectors[fold.held] @ query), kind="stable")
+            order = np.argsort(-(vectors[fold.held_out] @ query), kind="stable")
             gains = target[order] / np.log2(np.arange(len(order)) + 2)
             scores.append(gains.sum() / (1 / np.log2(np.arange(target.sum()) + 2)).sum())
-        assert abs(fold.figures(vectors).ndcg_at_100 - np.mean(scores)) < 1e-9
+        assert abs(fold.metrics(vectors).ndcg_at_100 - np.mean(scores)) < 1e-9

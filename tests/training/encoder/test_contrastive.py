@@ -22,7 +22,7 @@ from training.processor import attention_for_learning, attention_for_reading, wi
 from training.splits.split import interaction_matrix
 
 SETTINGS = ContrastiveSettings(
-    "full", steps=4, batch_size=8, mini_batch_size=4, max_tokens=16, learning_rate=1e-3, judgements=2
+    "full", steps=4, batch_size=8, mini_batch_size=4, max_tokens=16, learning_rate=1e-3, validations=2
 )
 
 
@@ -58,7 +58,7 @@ class Judge:
 
 def test_fine_tuning_keeps_the_best_state_and_leaves_the_model_alone(model, source, tmp_path):
     before, judge = weights(model), Judge(0.1, 0.5, 0.3)
-    settings = dataclasses.replace(SETTINGS, steps=6, judgements=3, accumulation=2)
+    settings = dataclasses.replace(SETTINGS, steps=6, validations=3, accumulation=2)
     tuned = fine_tune(model, source, judge, settings, TuningRun(tmp_path / "c", 0, SilentProgress()))
     assert (tuned.score, tuned.steps) == (0.5, 6)
     assert not changed(weights(tuned.model), judge.seen[1])
@@ -68,7 +68,7 @@ def test_fine_tuning_keeps_the_best_state_and_leaves_the_model_alone(model, sour
 
 
 def test_patience_ends_it(model, source, tmp_path):
-    settings = dataclasses.replace(SETTINGS, steps=8, judgements=8, patience=2)
+    settings = dataclasses.replace(SETTINGS, steps=8, validations=8, patience=2)
     tuned = fine_tune(model, source, Judge(0.5, 0.4, 0.3), settings, TuningRun(tmp_path / "c", 0, SilentProgress()))
     assert tuned.steps == 3
 
@@ -80,7 +80,7 @@ def test_time_ends_it(model, source, tmp_path):
 
 def test_little_to_learn_from_is_not_gone_over_for_ever(model, source, tmp_path):
     chosen = source.consumed.nnz
-    settings = dataclasses.replace(SETTINGS, steps=10_000, passes=1, batch_size=chosen // 2, judgements=1)
+    settings = dataclasses.replace(SETTINGS, steps=10_000, passes=1, batch_size=chosen // 2, validations=1)
     assert (
         fine_tune(model, source, Judge(), settings, TuningRun(tmp_path / "c", 0, SilentProgress())).steps
         == 2 + chosen % 2
@@ -95,7 +95,7 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(model, source, tmp_path)
         raise Killed
 
     run = TuningRun(tmp_path / "c", 0, SilentProgress())
-    settings = dataclasses.replace(SETTINGS, steps=4, judgements=1)
+    settings = dataclasses.replace(SETTINGS, steps=4, validations=1)
     with pytest.raises(Killed):
         fine_tune(model, source, kill, settings, run)
     assert (tmp_path / "c/checkpoint-2/trainer_state.json").is_file()
@@ -106,7 +106,7 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(model, source, tmp_path)
 
 
 def test_low_rank_updates_are_merged(model, source, tmp_path):
-    settings = dataclasses.replace(SETTINGS, mode="lora", lora_rank=2, judgements=1, steps=3)
+    settings = dataclasses.replace(SETTINGS, mode="lora", lora_rank=2, validations=1, steps=3)
     tuned = fine_tune(model, source, Judge(), settings, TuningRun(tmp_path / "c", 0, SilentProgress()))
     names = list(tuned.model.state_dict())
     assert not [name for name in names if "lora" in name]

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from domain.progress import SilentProgress
-from training.encoder.early_stopping import TuningPace, TuningWatch
+from training.encoder.early_stopping import EarlyStopping, ValidationPace
 
 
 def watch(steps, max_seconds):
-    pace = TuningPace(steps, steps, max_seconds, max_seconds, 2)
-    return TuningWatch(torch.nn.Linear(1, 1), lambda model: 0.0, pace, SilentProgress())
+    pace = ValidationPace(steps, steps, max_seconds, max_seconds, 2)
+    return EarlyStopping(torch.nn.Linear(1, 1), lambda model: 0.0, pace, SilentProgress())
 
 
 def test_the_rate_goes_up_over_a_tenth_of_the_steps_and_down_to_nothing():
@@ -23,11 +23,11 @@ def test_the_rate_goes_up_over_a_tenth_of_the_steps_and_down_to_nothing():
 def test_a_machine_that_manages_few_steps_in_its_time_leaves_the_warm_up():
     slow = watch(10_000, 100.0)
     assert slow.rate(3) < 0.01
-    slow.tell_time(10.0)
+    slow.set_time(10.0)
     assert slow.rate(3) == pytest.approx(1)
-    slow.tell_time(55.0)
+    slow.set_time(55.0)
     assert slow.rate(3) == pytest.approx(0.5)
-    slow.tell_time(1e3)
+    slow.set_time(1e3)
     assert slow.rate(3) == 0
 
 
@@ -48,8 +48,8 @@ def test_a_slow_judge_is_asked_less_often():
         time.sleep(0.2)
         return 0.0
 
-    pace = TuningPace(1_000, 1_000, 0.01, 1e9, 1_000)
-    paced = TuningWatch(torch.nn.Linear(1, 1), judge, pace, SilentProgress())
+    pace = ValidationPace(1_000, 1_000, 0.01, 1e9, 1_000)
+    paced = EarlyStopping(torch.nn.Linear(1, 1), judge, pace, SilentProgress())
     control = type("Control", (), {"should_training_stop": False})()
     for step in range(1, 20):
         time.sleep(0.02)

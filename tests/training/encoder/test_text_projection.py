@@ -3,7 +3,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from tests.support.synthetic import cold_split, history
-from training.encoder.text_projection import ItemTexts, MapShape, ProjectionChoice, TextMapFit
+from training.encoder.text_projection import ItemTexts, ProjectionChoice, ProjectionFit, ProjectionShape
 from training.splits.split import interaction_matrix
 
 
@@ -15,8 +15,8 @@ def _texts(count=80, width=6, seed=0):
     return ItemTexts(vectors.astype(np.float32), counts)
 
 
-def _fit(texts, consumed, shape=MapShape(6, bag_width=8, taste_width=3)):  # noqa: B008
-    return TextMapFit(texts, consumed, np.ones(len(texts.vectors), bool), shape, seed=0)
+def _fit(texts, consumed, shape=ProjectionShape(6, bag_width=8, latent_width=3)):  # noqa: B008
+    return ProjectionFit(texts, consumed, np.ones(len(texts.vectors), bool), shape, seed=0)
 
 
 NOTHING = csr_array((3, 80), dtype=np.float32)
@@ -74,8 +74,8 @@ def test_texts_that_may_not_be_seen_change_nothing():
     )
     consumed = interaction_matrix([history([1, 2, 3]), history([3, 4, 70]), history([5, 6, 1])], 80)
     choice, seen = ProjectionChoice(0.5, 1, 0.5), np.arange(80) < 60
-    shape = MapShape(6, bag_width=8, taste_width=3)
-    first, second = (TextMapFit(each, consumed, seen, shape, 0).fit(choice) for each in (texts, mixed))
+    shape = ProjectionShape(6, bag_width=8, latent_width=3)
+    first, second = (ProjectionFit(each, consumed, seen, shape, 0).fit(choice) for each in (texts, mixed))
     np.testing.assert_array_equal(first.affine.weight, second.affine.weight)
     np.testing.assert_array_equal(first.table.table, second.table.table)
 

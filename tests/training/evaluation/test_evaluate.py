@@ -25,7 +25,7 @@ class _Fixed:
 
 class _Reading(_Fixed):
     def text_scores(self, texts):
-        return np.array([[len(text) == row for row in range(len(self._scores))] for text in texts], np.float32)
+        return np.array([[len(text) == method for method in range(len(self._scores))] for text in texts], np.float32)
 
 
 class _Sure(_Fixed):
@@ -34,8 +34,10 @@ class _Sure(_Fixed):
         return told
 
 
-def _history(*rows):
-    return EventSequence(np.array(rows, np.int64), np.zeros(len(rows), np.int64), np.zeros(len(rows), np.float32))
+def _history(*methods):
+    return EventSequence(
+        np.array(methods, np.int64), np.zeros(len(methods), np.int64), np.zeros(len(methods), np.float32)
+    )
 
 
 def _case(user, known, targets):
@@ -49,7 +51,7 @@ def _setting(n=4, vectors=None):
 _PART = EvalSet((_case("u", [3], [0]), _case("v", [0], [2, 1])), np.array([True] * 4))
 
 
-def test_rows_are_asked_the_same_and_what_is_known_is_not_recommended():
+def test_methods_get_the_same_cases_and_the_history_is_not_recommended():
     table = evaluate(
         {"down": _Fixed([4, 3, 2, 1]), "up": _Fixed([1, 2, 3, 4])}, "t", [_PART], _setting(), SilentProgress()
     )
@@ -62,20 +64,25 @@ def test_rows_are_asked_the_same_and_what_is_known_is_not_recommended():
     assert table.mean("up", "mrr").point == pytest.approx((1 / 3 + 1 / 2) / 2)
     assert table.mean("up", "recall@5").point == 1
     assert table.ratio("up", "down", "mrr").point == pytest.approx(5 / 12)
-    assert table.row("up").coverage == 1
-    assert table.row("up").spread == {}
+    assert table.method("up").coverage == 1
+    assert table.method("up").spread == {}
 
 
-def test_a_row_that_says_nothing_is_no_row_of_chance():
+def test_a_method_without_scores_is_not_evaluated_as_chance():
     silent, flat = _Fixed([-np.inf] * 4), _Fixed([0.5] * 4)
     table = evaluate(
-        {"silent": silent, "flat": flat, "down": _Fixed([4, 3, 2, 1])}, "t", [_PART], _setting(), SilentProgress()
+        {"none": None, "silent": silent, "flat": flat, "down": _Fixed([4, 3, 2, 1])},
+        "t",
+        [_PART],
+        _setting(),
+        SilentProgress(),
     )
-    assert [row.name for row in table.answered()] == ["down"]
+    assert [method.name for method in table.answered()] == ["down"]
     assert math.isnan(table.mean("flat", "recall@1").point)
+    assert math.isnan(table.mean("none", "recall@1").point)
 
 
-def test_a_silent_row_is_not_asked_to_the_end():
+def test_a_method_that_cannot_score_is_given_up():
     class Counting(_Fixed):
         asked = 0
 
@@ -94,7 +101,7 @@ def test_draws_are_averaged_by_user_and_their_spread_is_told():
     table = evaluate({"down": _Fixed([4, 3, 2, 1])}, "t", [_PART, other], _setting(), SilentProgress())
     assert table.draws == 2 and table.user_count == 2 and table.case_count == 4
     assert table.mean("down", "recall@1").point == pytest.approx(0.75)
-    assert table.row("down").spread["recall@1"] == pytest.approx(np.std([1, 0.5], ddof=1))
+    assert table.method("down").spread["recall@1"] == pytest.approx(np.std([1, 0.5], ddof=1))
 
 
 def test_hidden_rows_are_not_recommended_and_texts_are_read():
@@ -110,12 +117,12 @@ def test_hidden_rows_are_not_recommended_and_texts_are_read():
 def test_probabilities_curves_and_lists():
     vectors = np.eye(4, dtype=np.float32)
     table = evaluate({"sure": _Sure([4, 3, 2, 1])}, "t", [_PART], _setting(vectors=vectors), SilentProgress())
-    row = table.row("sure")
-    # Allowed: u 0 (hit .9), 1, 2 (.2); v 1, 2 (hits, .2); row 3 tells nothing.
-    assert row.brier == pytest.approx((0.01 + 2 * 0.04 + 2 * 0.64) / 5)
-    assert row.reliability.count.sum() == 5
-    assert row.threshold.recall[0] == 1 and row.threshold.recall[-1] == pytest.approx(1 / 3)
-    assert row.threshold.precision[0] == pytest.approx(3 / 6) and row.threshold.precision[-1] == 1
+    method = table.method("sure")
+    # Allowed: u 0 (hit .9), 1, 2 (.2); v 1, 2 (hits, .2); method 3 tells nothing.
+    assert method.brier == pytest.approx((0.01 + 2 * 0.04 + 2 * 0.64) / 5)
+    assert method.reliability.count.sum() == 5
+    assert method.threshold.recall[0] == 1 and method.threshold.recall[-1] == pytest.approx(1 / 3)
+    assert method.threshold.precision[0] == pytest.approx(3 / 6) and method.threshold.precision[-1] == 1
     assert table.mean("sure", "diversity@10").point == pytest.approx(1)
     assert table.mean("sure", "novelty@10").point == pytest.approx(2)
 

@@ -11,7 +11,7 @@ from training.evaluation.accumulator import EvaluationContext
 from training.evaluation.bootstrap import Interval
 from training.evaluation.evaluate import evaluate
 from training.evaluation.html import page, write_page
-from training.evaluation.report import EvaluationReport, figure, with_interval
+from training.evaluation.report import EvaluationReport, format_number, with_interval
 from training.splits.short_histories import cut_histories
 from training.splits.split import EvalCase, EvalSet
 
@@ -50,16 +50,16 @@ def _part(seed):
 @pytest.fixture(scope="module")
 def report():
     parts = [_part(0), _part(1)]
-    rows = {
+    methods = {
         "random": _Guess(0, 0),
         "popularity": _Guess(1, 0.2),
         "semantic, zero-shot": _Guess(2, 0.4),
         "EASE": _Mute(),
     }
-    rows["ranker <b>"] = _Likely(3, 0.9)
+    methods["ranker <b>"] = _Likely(3, 0.9)
     setting = EvaluationContext(tuple(f"{row:02}" for row in range(30)), np.arange(30.0), np.eye(30, dtype=np.float32))
-    table = evaluate(rows, "warm-users", parts, setting, SilentProgress())
-    cold = evaluate(rows, "1 event", [cut_histories(part, 1) for part in parts], setting, SilentProgress())
+    table = evaluate(methods, "warm-users", parts, setting, SilentProgress())
+    cold = evaluate(methods, "1 event", [cut_histories(part, 1) for part in parts], setting, SilentProgress())
     return EvaluationReport({"protocol": "warm-users, seed <42>"}, table, (cold,), ("A note.",))
 
 
@@ -86,7 +86,7 @@ def test_the_reference_is_the_best_baseline_that_answered(report):
 def test_a_table_without_answers_is_a_page_too():
     setting = EvaluationContext(tuple(f"{row:02}" for row in range(30)), np.ones(30))
     table = evaluate({"EASE": _Mute()}, "cold-items", [_part(0)], setting, SilentProgress())
-    assert "No row could answer" in page(EvaluationReport({}, table))
+    assert "No method could score" in page(EvaluationReport({}, table))
 
 
 def test_a_recall_that_every_order_has_is_no_headline(report):
@@ -97,6 +97,12 @@ def test_a_recall_that_every_order_has_is_no_headline(report):
 
 
 def test_figures_read_as_people_write_them():
-    assert [figure(value) for value in (0.16834, 1.5, 0, None, float("nan"))] == [".1683", "1.5000", ".0000", "-", "-"]
+    assert [format_number(value) for value in (0.16834, 1.5, 0, None, float("nan"))] == [
+        ".1683",
+        "1.5000",
+        ".0000",
+        "-",
+        "-",
+    ]
     assert with_interval(Interval(0.5, 0.4, 1.2), 2) == ".50 [.40, 1.20]"
     assert with_interval(Interval(106.95, 33.36, float("inf")), 2) == "107 [33.4, ∞]"

@@ -7,7 +7,7 @@ from domain.progress import SilentProgress
 from tests.support.histories import history
 from training.evaluation.accumulator import EvaluationContext
 from training.evaluation.evaluate import evaluate
-from training.evaluation.per_user import pooled, read_user_figures, write_user_figures
+from training.evaluation.per_user import pooled, read_user_metrics, write_user_metrics
 from training.evaluation.report import EvaluationReport
 from training.splits.split import EvalCase, EvalSet, Split
 
@@ -17,8 +17,8 @@ COUNT = 20
 class Favourite:
     """Puts one item first."""
 
-    def __init__(self, row):
-        self._row = row
+    def __init__(self, method):
+        self._row = method
 
     def scores(self, histories):
         found = np.zeros((len(histories), COUNT), np.float32)
@@ -31,20 +31,20 @@ def report():
     cases = tuple(EvalCase(f"u{n}", history(0), np.array([n])) for n in (5, 6))
     part = EvalSet(cases, np.ones(COUNT, bool))
     split = Split("next-item", tuple(map(str, range(COUNT))), (history(0, 1),), part, (part,), np.ones(COUNT, bool))
-    rows = {"five": Favourite(5), "six": Favourite(6)}
-    table = evaluate(rows, "next-item", split.tests, EvaluationContext.of(split, None, 1), SilentProgress())
+    methods = {"five": Favourite(5), "six": Favourite(6)}
+    table = evaluate(methods, "next-item", split.tests, EvaluationContext.of(split, None, 1), SilentProgress())
     return EvaluationReport({}, table)
 
 
 @pytest.mark.parametrize("name", ["users.csv", "users.csv.gz"])
 def test_written_figures_are_read_again(report, tmp_path, name):
-    write_user_figures(report, tmp_path / name)
-    found = read_user_figures(tmp_path / name, "ndcg@10")
+    write_user_metrics(report, tmp_path / name)
+    found = read_user_metrics(tmp_path / name, "ndcg@10")
     assert found["five"]["u5"] == 1
     assert found["six"] == {"u5": pytest.approx(found["six"]["u5"]), "u6": 1.0}
     assert found["five"]["u6"] < 1
     with pytest.raises(KeyError):
-        read_user_figures(tmp_path / name, "recall@77")
+        read_user_metrics(tmp_path / name, "recall@77")
 
 
 def test_users_of_all_sets_count_alike():

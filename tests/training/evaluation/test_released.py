@@ -13,7 +13,7 @@ from domain.errors import SplitRefused
 from domain.model_folder import FORMAT
 from tests.support.trained import COUNT, item_ids
 from training.evaluation.released import open_released
-from training.ranking.folder import load_pipeline
+from training.ranking.folder import load_ranker
 from training.run.item_facts import content_facts
 from training.sequence.user_tower.ensemble import UserTower
 
@@ -23,7 +23,7 @@ def blended(workshop, tmp_path_factory):
     """A model folder with every part and a blend, and the release of it."""
     folder = tmp_path_factory.mktemp("blended") / "model"
     shutil.copytree(workshop.model, folder)
-    Blend({"user_tower": 1.0, "collaborative": 0.5, "popular": 0.1}).save(folder / "ranker/hybrid.json")
+    Blend({"user_tower": 1.0, "collaborative": 0.5, "popular": 0.1}).save(folder / "blend.json")
     run = {"format": FORMAT, "steps": {}, "split": {"newest_event_s": 17.0}}
     (folder / "run.json").write_text(json.dumps(run))
     return folder, workshop.build(folder, promote=False)
@@ -48,7 +48,7 @@ def test_a_release_scores_as_its_model_folder(workshop, blended):
     facts = content_facts(COUNT, items, vectors, folder / "aspects.json")
     tower = UserTower.load(folder / "user_tower", vectors)
     allowed = np.arange(COUNT) >= 10
-    pipeline = load_pipeline(folder, facts, np.ones(COUNT, bool), tower).among(allowed)
+    pipeline = load_ranker(folder, facts, tower).among(allowed)
     histories = [[12, 30, 44], [59], []]
     expected = pipeline.scores([_sequence(rows) for rows in histories])
     asked = [_sequence([0, *(row_of[item_ids()[row]] for row in rows)] if rows else []) for rows in histories]

@@ -23,7 +23,7 @@ _RATED = "user_id,item_id,rating,timestamp\na,x,5,100\na,x,4,50\na,y,1,200\nb,x,
 def test_the_report_counts_what_the_file_holds(tmp_path):
     report = check_interactions(read_interactions(_file(tmp_path, _RATED)), ["x", "y", "never"])
     assert (report.interaction_count, report.user_count, report.item_count) == (5, 3, 3)
-    assert (report.duplicate_count, report.unknown_item_count, report.unknown_row_count) == (1, 1, 1)
+    assert (report.duplicate_count, report.unknown_item_count, report.unknown_record_count) == (1, 1, 1)
     assert report.untouched_item_count == 1
     assert report.density == pytest.approx(4 / 9)
     assert (report.per_user.least, report.per_user.most) == (1, 2)
@@ -33,7 +33,7 @@ def test_the_report_counts_what_the_file_holds(tmp_path):
     assert (report.positive_count, report.positive_rule, report.positive_user_count) == (4, "rating >= 4", 2)
     assert not report.problems and not report.same_time
     json.dumps(asdict(report))
-    assert dict(report_lines(report))["unknown items"] == "1 are not in the item file, 1 rows (20.0%)"
+    assert dict(report_lines(report))["unknown items"] == "1 are not in the item file, 1 records (20.0%)"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_counts_given_as_ratings_are_noted(tmp_path):
     text = "user_id,item_id,rating\n" + "".join(f"u{row % 30},x{row},{count}\n" for row, count in enumerate(counts))
     plays = read_interactions(_file(tmp_path, text + "u1,most,90000\n"))
     (note,) = [note for note in check_interactions(plays).notes if "weight" in note]
-    assert note.startswith("only 0.33% of the rows are positive (rating >= 72000")
+    assert note.startswith("only 0.33% of the records are positive (rating >= 72000")
     assert not [note for note in check_interactions(plays, positive_rating=500).notes if "weight" in note]
 
 

@@ -100,7 +100,7 @@ def test_a_rating_may_be_absent_only_where_a_kind_says_what_happened(tmp_path):
     [
         ("", "i.csv", "the file is empty"),
         ("\n \n", "i.jsonl", "the file is empty"),
-        ("user_id,item_id\n", "i.csv", "no rows"),
+        ("user_id,item_id\n", "i.csv", "no records"),
         (
             "userId,movieId,rating\n1,2,3\n",
             "i.csv",

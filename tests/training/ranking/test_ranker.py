@@ -4,19 +4,21 @@ import numpy as np
 import pytest
 import torch
 
+from core.ranking.blend import Blend
 from core.ranking.features import FEATURE_NAMES
 from core.ranking.item_facts import ItemFacts
 from domain.item import Item
 from tests.support.histories import history, part, random_histories
 from training.collaborative.ease import EaseSettings
-from training.ranking.blend import fit_hybrid
-from training.ranking.examples import ExampleSettings, candidates_of, cross_fitted_examples, hold_out_of
+from training.ranking.blend import BlendScorer, fit_blend
+from training.ranking.examples import CandidateRules, ExampleSettings, candidates_of, cross_fitted_examples, hold_out_of
 from training.ranking.ranker import Ranker, RankerSettings, RankModel, train_ranker
-from training.ranking.sources import RecallRecipe, RecallSettings, fit_recall
+from training.ranking.sources import RecallRecipe, RecallSettings, fit_sources
 
 COUNT = 24
 HISTORIES = random_histories(60, COUNT, 11)
 SETTINGS = RecallSettings(ease=EaseSettings(regularisation=5.0))
+BLEND = Blend({"collaborative": 1.0})
 QUICK = RankerSettings(hidden=(8,), members=2, epochs=5)
 
 
@@ -30,7 +32,9 @@ def facts():
 
 @pytest.fixture(scope="module")
 def examples(facts):
-    return cross_fitted_examples(HISTORIES, RecallRecipe(facts, SETTINGS), ExampleSettings(draws=1, short_share=0), 1)
+    return cross_fitted_examples(
+        HISTORIES, RecallRecipe(facts, SETTINGS), ExampleSettings(draws=1, short_share=0), 1, BLEND
+    )
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +59,7 @@ def test_sources_are_fitted_without_the_users_asked(facts):
     loner = history(COUNT - 2, COUNT - 1)
     others = tuple(replace(one, rows=one.rows[one.rows < COUNT - 2]) for one in HISTORIES)
     others = tuple(history(*one.rows) for one in others if len(one.rows))
-    asked = cross_fitted_examples((*others, loner), RecallRecipe(facts, SETTINGS), ExampleSettings(draws=1), 3)
+    asked = cross_fitted_examples((*others, loner), RecallRecipe(facts, SETTINGS), ExampleSettings(draws=1), 3, BLEND)
     own = np.flatnonzero(asked.group == len(others))
     assert not asked.features[own, :, FEATURE_NAMES.index("collaborative")].any()
 
@@ -71,7 +75,9 @@ def test_late_events_are_asked_of_sources_that_know_only_what_came_before(facts)
         fitted.extend(histories)
 
     recipe = RecallRecipe(facts, SETTINGS, seen)
-    asked = cross_fitted_examples((*others, loner), recipe, ExampleSettings("last", late_draws=2, short_share=0), 3)
+    asked = cross_fitted_examples(
+        (*others, loner), recipe, ExampleSettings("last", late_draws=2, short_share=0), 3, BLEND
+    )
     assert [one.rows.tolist() for one in fitted][-1] == [COUNT - 4, COUNT - 3]
     assert len(fitted) == len(others) + 1  # fitted once
     own = np.flatnonzero(asked.group == len(others))
@@ -81,14 +87,14 @@ def test_late_events_are_asked_of_sources_that_know_only_what_came_before(facts)
 
 def test_a_pair_of_events_is_asked_once(facts):
     pairs = tuple(history(*one.rows[:2]) for one in HISTORIES if len(one.rows) > 1)
-    asked = cross_fitted_examples(pairs, RecallRecipe(facts, SETTINGS), ExampleSettings("last", late_draws=3), 3)
+    asked = cross_fitted_examples(pairs, RecallRecipe(facts, SETTINGS), ExampleSettings("last", late_draws=3), 3, BLEND)
     assert len(np.unique(asked.group)) == len(asked.group)
 
 
 def test_somebody_hardly_known_is_asked_about_too(facts):
     """What is hidden of a history is neither told nor a candidate."""
     settings = ExampleSettings(draws=1, short_share=1.0, short_limit=1)
-    asked = cross_fitted_examples(HISTORIES, RecallRecipe(facts, SETTINGS), settings, 1)
+    asked = cross_fitted_examples(HISTORIES, RecallRecipe(facts, SETTINGS), settings, 1, BLEND)
     lengths = asked.features[:, :, FEATURE_NAMES.index("history_length")][asked.mask]
     assert lengths == pytest.approx(np.log(2))
     for row in range(len(asked.group)):
@@ -99,7 +105,7 @@ def test_somebody_hardly_known_is_asked_about_too(facts):
 @pytest.mark.parametrize("hold_out", ["random", "last", "items"])
 def test_every_way_of_asking(facts, hold_out):
     asked = cross_fitted_examples(
-        HISTORIES, RecallRecipe(facts, SETTINGS), ExampleSettings(hold_out=hold_out, draws=2), 1
+        HISTORIES, RecallRecipe(facts, SETTINGS), ExampleSettings(hold_out=hold_out, draws=2), 1, BLEND
     )
     assert asked.chosen.any()
     assert np.isfinite(asked.features).all()
@@ -119,9 +125,10 @@ def test_protocols_have_their_questions():
 
 
 def test_candidates_leave_out_the_history_and_what_is_not_allowed(facts):
-    recall = fit_recall(HISTORIES, RecallRecipe(facts, SETTINGS))
+    recall = fit_sources(HISTORIES, RecallRecipe(facts, SETTINGS))
     allowed = np.arange(COUNT) % 2 == 0
-    ((rows, features),) = candidates_of(recall, [history(0, 3)], allowed, 5)
+    (described,) = candidates_of(recall, [history(0, 3)], CandidateRules(allowed, 5))
+    rows, features = described.rows, described.features
     assert len(rows) == 5
     assert features.shape == (5, len(FEATURE_NAMES))
     assert (rows % 2 == 0).all()
@@ -137,7 +144,8 @@ def test_training_is_reproducible_and_ranks_own_taste_first(facts, model, exampl
     again = train_ranker(examples, QUICK, 1)
     assert np.array_equal(again.logits(examples.features[0]), model.logits(examples.features[0]))
     validation = part(COUNT, ((0, 3), (6, 9)), ((1, 4), (7, 10)))
-    ranker = Ranker(fit_hybrid(fit_recall(HISTORIES, RecallRecipe(facts, SETTINGS)), validation), model)
+    fitted = fit_sources(HISTORIES, RecallRecipe(facts, SETTINGS))
+    ranker = Ranker(BlendScorer(fitted, fit_blend(fitted, validation)), model)
     scores = ranker.scores([history(0, 3), history(1, 4, 7), history()])
     assert np.isfinite(scores).all()
     assert (np.argsort(-scores[0])[:3] % 3 == 0).all()
@@ -147,11 +155,12 @@ def test_training_is_reproducible_and_ranks_own_taste_first(facts, model, exampl
 
 
 def test_items_beyond_the_candidates_stand_below_in_hybrid_order(facts, model):
-    hybrid = fit_hybrid(fit_recall(HISTORIES, RecallRecipe(facts, SETTINGS)), part(COUNT))
-    ranker = Ranker(hybrid, model, candidate_limit=4)
+    fitted = fit_sources(HISTORIES, RecallRecipe(facts, SETTINGS))
+    blend = BlendScorer(fitted, fit_blend(fitted, part(COUNT)))
+    ranker = Ranker(blend, model, candidate_limit=4)
     asked = [history(0, 3)]
-    ((candidates, _),) = candidates_of(hybrid.recall, asked, np.ones(COUNT, bool), 4)
-    scores, order = ranker.scores(asked)[0], hybrid.scores(asked)[0]
+    candidates = candidates_of(fitted, asked, CandidateRules(np.ones(COUNT, bool), 4))[0].rows
+    scores, order = ranker.scores(asked)[0], blend.scores(asked)[0]
     rest = np.setdiff1d(np.arange(COUNT), candidates)
     assert scores[candidates].min() > scores[rest].max()
     assert np.array_equal(np.argsort(-scores[rest], kind="stable"), np.argsort(-order[rest], kind="stable"))
@@ -171,7 +180,7 @@ def test_probabilities_come_true_on_average(model, examples):
 
 def test_nothing_to_learn_from(facts, examples):
     with pytest.raises(ValueError, match="two and more"):
-        cross_fitted_examples((history(0), history(1)), RecallRecipe(facts, SETTINGS), ExampleSettings(), 1)
+        cross_fitted_examples((history(0), history(1)), RecallRecipe(facts, SETTINGS), ExampleSettings(), 1, BLEND)
     with pytest.raises(ValueError, match="recall found none"):
         train_ranker(replace(examples, chosen=np.zeros_like(examples.chosen)), QUICK)
 
@@ -188,17 +197,17 @@ class ByTaste:
 
 
 def test_without_validation_a_tower_counts_like_every_source(facts):
-    recall = fit_recall(HISTORIES, RecallRecipe(facts, SETTINGS, lambda histories, content: ByTaste()))
-    hybrid = fit_hybrid(recall, part(COUNT))
-    assert dict(hybrid.weights) == dict.fromkeys(set(recall.source_scores([history(1)])) - {"popular"}, 1.0)
-    assert "user_tower" in hybrid.weights
+    recall = fit_sources(HISTORIES, RecallRecipe(facts, SETTINGS, lambda histories, content: ByTaste()))
+    blend = fit_blend(recall, part(COUNT))
+    assert dict(blend.weights) == dict.fromkeys(set(recall.source_scores([history(1)])) - {"popular"}, 1.0)
+    assert "user_tower" in blend.weights
 
 
 def test_a_tower_recalls_and_is_a_feature(facts):
     recipe = RecallRecipe(facts, SETTINGS, lambda histories, content: ByTaste())
-    recall = fit_recall(HISTORIES, recipe)
-    assert np.argmax(recall.source_scores([history(1)])["user_tower"][0]) % 3 == 1
-    ((_, features),) = candidates_of(recall, [history(1)], np.ones(COUNT, bool), COUNT)
+    recall = fit_sources(HISTORIES, recipe)
+    assert np.argmax(recall.source_scores([history(1)])["user_tower"][0].scores) % 3 == 1
+    features = candidates_of(recall, [history(1)], CandidateRules(np.ones(COUNT, bool), COUNT))[0].features
     assert features[:, FEATURE_NAMES.index("tower")].max() == 1
     assert features[:, FEATURE_NAMES.index("reciprocal_rank_user_tower")].max() == 1
 

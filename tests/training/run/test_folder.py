@@ -10,7 +10,7 @@ from training.run.folder import RunFolder, StepRecord, digest, read_run
 def _write(text, name="part.txt"):
     def make(work):
         (work / name).write_text(text)
-        return StepRecord(0, "", figures={"loss": 1.0})
+        return StepRecord(0, "", metrics={"loss": 1.0})
 
     return make
 
@@ -21,7 +21,7 @@ def test_a_finished_step_is_not_run_again(tmp_path):
     with RunFolder(tmp_path / "m").open() as run:
         record = run.step("one", "k", _write("second"), ("part.txt",))
     assert (tmp_path / "m/part.txt").read_text() == "first"
-    assert record.figures == {"loss": 1.0}
+    assert record.metrics == {"loss": 1.0}
 
 
 def test_a_step_with_another_key_runs_again_and_leaves_nothing_of_the_old(tmp_path):
@@ -76,7 +76,7 @@ def test_two_processes_do_not_write_one_folder(tmp_path):
 
 def test_somebody_elses_folder_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("x")
-    with pytest.raises(TrainingRefused, match="something else"), RunFolder(tmp_path).open():
+    with pytest.raises(TrainingRefused, match="other files"), RunFolder(tmp_path).open():
         pass
 
 

@@ -20,19 +20,20 @@ from training.run.dataset import BaseEncoder
 from training.run.folder import RunFolder
 from training.run.item_facts import item_facts
 from training.run.load import DataRequest, load_data
-from training.run.out_of_fold import TEXT_MAP, MapRecipe, out_of_fold_vectors
+from training.run.out_of_fold import TEXT_PROJECTION, ProjectionRecipe, out_of_fold_vectors
 from training.run.runner import run_steps
+from training.run.steps.blend import BlendStep, BlendStepSettings
 from training.run.steps.collaborative import CollaborativeStep
 from training.run.steps.encoder import EncoderStep
-from training.run.steps.ranking import RankingSettings, RankingStep
+from training.run.steps.ranker import RankerStep, RankingSettings
 
 ITEMS, USERS = 120, 60
 MAP = EncoderSettings(
     whitening=(0.5,),
     bag_gain=(1.0,),
-    taste_gain=(0.5,),
+    latent_gain=(0.5,),
     bag_width=24,
-    taste_width=32,
+    latent_width=32,
     shrinkage=1e-3,
     contrastive=ContrastiveSettings("off"),
 )
@@ -76,12 +77,12 @@ def test_fitted_to_everybody_it_is_the_encoder_and_to_others_it_knows_nothing_of
     again = item_vectors(data.texts, data.out / "encoder", 64, data.out / "empty", SilentProgress())
     np.testing.assert_allclose(item_facts(data).vectors, again, atol=1e-4)
 
-    def own_likeness(vectors):
+    def own_similarity(vectors):
         """Mean cosine of items that one user chose together."""
         chosen = vectors[train[0].rows]
         return float(((chosen @ chosen.T).sum() - len(chosen)) / (len(chosen) * (len(chosen) - 1)))
 
-    assert own_likeness(content(train[1:])) < own_likeness(content(train)) - 0.05
+    assert own_similarity(content(train[1:])) < own_similarity(content(train)) - 0.05
 
 
 def test_texts_of_items_that_stand_for_new_ones_are_not_read(data):
@@ -93,23 +94,28 @@ def test_texts_of_items_that_stand_for_new_ones_are_not_read(data):
 
 
 def test_what_the_encoder_knows_of_those_asked_does_not_flatter_the_ranker(data):
-    steps = (EncoderStep(MAP), CollaborativeStep(RecallSettings(ease=EaseSettings(tried=(10.0,)))), RankingStep(QUICK))
-    honest = run(data, *steps)["ranker"].figures
+    steps = (
+        EncoderStep(MAP),
+        CollaborativeStep(RecallSettings(ease=EaseSettings(tried=(10.0,)))),
+        BlendStep(BlendStepSettings()),
+        RankerStep(QUICK),
+    )
+    honest = run(data, *steps)["ranker"].metrics
     # A map fitted to everybody, as earlier versions asked with.
-    (data.out / TEXT_MAP).unlink()
-    flattered = RankingStep(QUICK).make(data, data.out / "again").figures
+    (data.out / TEXT_PROJECTION).unlink()
+    flattered = RankerStep(QUICK).make(data, data.out / "again").metrics
     assert honest["held_out_ndcg_at_100"] < flattered["held_out_ndcg_at_100"] - 0.02
 
 
 def test_a_fine_tuned_transformer_has_seen_everybody_so_the_base_stands_below_the_map(data):
     eager = ContrastiveSettings(
-        "full", steps=3, batch_size=8, mini_batch_size=8, max_tokens=16, learning_rate=1e-2, judgements=1
+        "full", steps=3, batch_size=8, mini_batch_size=8, max_tokens=16, learning_rate=1e-2, validations=1
     )
     tuned, plain = replace(MAP, contrastive=eager), MAP
     run(data, EncoderStep(plain))
     train = data.split.train
     before = out_of_fold_vectors(data, items_hidden=False)(train)
-    recipe = MapRecipe.load(data.out / TEXT_MAP)
+    recipe = ProjectionRecipe.load(data.out / TEXT_PROJECTION)
     run(data, EncoderStep(tuned))
-    assert MapRecipe.load(data.out / TEXT_MAP) == recipe
+    assert ProjectionRecipe.load(data.out / TEXT_PROJECTION) == recipe
     np.testing.assert_allclose(out_of_fold_vectors(data, items_hidden=False)(train), before, atol=1e-5)

@@ -64,7 +64,7 @@ def test_tables_inside_tables(tmp_path):
         ("[tower.layer]\nwidht = 1\n", (), "tower.layer has no setting widht"),
         ("[tower.layer]\npairs = [[1]]\n", (), "tower.layer.pairs is"),
         ("", ("tower.epochs",), "part.setting=value"),
-        ("", ("tower.epochs=[",), "is no TOML value"),
+        ("", ("tower.epochs=[",), "is not a TOML value"),
         ("[tower]\nepochs = 3\n", ("tower.epochs.width=1",), "epochs has a value of its own"),
     ],
 )

@@ -38,7 +38,7 @@ class _Step:
         assert work.is_dir()
         type(self).made += 1
         error = (self._settings.width - 7) ** 2 + (self._settings.inner.rate - 0.3) ** 2
-        return StepRecord(0, "", figures={"recall": -error})
+        return StepRecord(0, "", metrics={"recall": -error})
 
 
 _SPACE = SearchSpace("recall", {"width": Span(1, 10), "inner.rate": Span(0.01, 1.0, log=True)})
@@ -65,6 +65,6 @@ def test_an_interrupted_search_goes_on(tmp_path):
     assert _Step.made == 6
 
 
-def test_a_figure_that_the_step_does_not_give_is_named(tmp_path):
-    with pytest.raises(TrainingRefused, match="gives no figure auc; it gives recall"):
+def test_a_metric_that_the_step_does_not_have_is_named(tmp_path):
+    with pytest.raises(TrainingRefused, match="has no metric auc; it has recall"):
         search_settings(_Step, _Settings(), SearchSpace("auc", {"width": Span(1, 3)}), _material(tmp_path), 1)

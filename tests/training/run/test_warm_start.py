@@ -12,7 +12,7 @@ from domain.errors import ModelNotUsable, ReleaseRejected, TrainingRefused
 from domain.manifest import FileEntry
 from domain.model_folder import FORMAT
 from tests.support.small_model import write_model
-from training.run.warm_start import check_encoder, open_start
+from training.run.warm_start import check_encoder, open_warm_start
 
 SPLIT = {"protocol": None, "seed": 1, "positive_rating": None, "interactions_sha256": "a", "items_sha256": "b"}
 IDS = ("a", "b", "c")
@@ -26,18 +26,18 @@ def model(tmp_path):
 
 
 def test_a_model_folder_and_what_run_json_says_of_it(model, tmp_path):
-    start = open_start(model, tmp_path / "out", ())
+    start = open_warm_start(model, tmp_path / "out", ())
     assert (start.encoder, start.tower, start.item_ids) == (None, model / "user_tower", IDS)
     facts = start.compared_with(SPLIT).facts()
     assert facts["same_split"] and set(facts["digests"]) == {"user_tower"}
     (model / "user_tower" / "model.safetensors").write_bytes(b"other")
-    assert open_start(model, tmp_path / "out", ()).digests != start.digests
+    assert open_warm_start(model, tmp_path / "out", ()).digests != start.digests
 
 
 def test_what_may_know_the_test_part_is_refused(model, tmp_path):
-    start = open_start(model, tmp_path / "out", ())
+    start = open_warm_start(model, tmp_path / "out", ())
     assert start.compared_with(SPLIT).notes() == []
-    assert "may flatter" in start.compared_with({**SPLIT, "seed": 2}).notes()[0]
+    assert "may be too high" in start.compared_with({**SPLIT, "seed": 2}).notes()[0]
     with pytest.raises(TrainingRefused, match="may know the test part"):
         start.compared_with({**SPLIT, "protocol": "warm-users"})
     unlearned = replace(start, split={"interactions_sha256": None})
@@ -47,17 +47,17 @@ def test_what_may_know_the_test_part_is_refused(model, tmp_path):
 def test_what_is_no_start_is_refused(model, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(TrainingRefused, match="neither a model folder nor a release"):
-        open_start(tmp_path, out, ())
+        open_warm_start(tmp_path, out, ())
     with pytest.raises(TrainingRefused, match="both --from and --out"):
-        open_start(model, model, ())
-    with pytest.raises(TrainingRefused, match="encoder/ is not there"):
-        open_start(model, out, ("encoder",))
+        open_warm_start(model, model, ())
+    with pytest.raises(TrainingRefused, match="encoder/ is missing"):
+        open_warm_start(model, out, ("encoder",))
     (model / "user_tower" / "items.json").unlink()
     with pytest.raises(ModelNotUsable, match="cannot be read"):
-        open_start(model, out, ())
+        open_warm_start(model, out, ())
     shutil.rmtree(model / "user_tower")
-    with pytest.raises(TrainingRefused, match="encoder/ or user_tower/ is not there"):
-        open_start(model, out, ())
+    with pytest.raises(TrainingRefused, match="encoder/ or user_tower/ is missing"):
+        open_warm_start(model, out, ())
 
 
 def test_an_encoder_of_another_width_is_refused(tmp_path):
@@ -80,10 +80,10 @@ def test_a_release_keeps_what_is_needed_and_is_checked(model, tmp_path):
     release = tmp_path / "release"
     release.mkdir()
     pack_training(open_model_folder(model), release)
-    start = open_start(release / layout.TRAINING, tmp_path / "out", ())
+    start = open_warm_start(release / layout.TRAINING, tmp_path / "out", ())
     assert start.item_ids == IDS
     assert start.split == SPLIT
-    assert start.digests["encoder"] == open_start(model, tmp_path / "out", ()).digests["encoder"]
+    assert start.digests["encoder"] == open_warm_start(model, tmp_path / "out", ()).digests["encoder"]
 
 
 def test_a_release_is_verified_apart_from_what_serves(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 from domain.errors import NothingToLearnFrom
 from domain.progress import SilentProgress
 from tests.support.sequences import Recorder, history, ring_split
-from training.sequence.fit import Resume
+from training.fit import Resume
 from training.sequence.gpt2 import Gpt2Settings, train_gpt2_baseline
 from training.sequence.sasrec import SasrecSettings, train_sasrec
 from training.splits.split import Split

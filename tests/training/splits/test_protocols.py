@@ -14,10 +14,10 @@ from training.interactions.table import Interactions, read_interactions
 from training.splits.protocols import (
     cold_items,
     everything,
-    given,
     items_with_text,
     next_item,
-    read_given,
+    own_split,
+    read_own_split,
     split_by,
     warm_users,
 )
@@ -176,36 +176,36 @@ def test_a_given_split_asks_what_somebody_held_back(tmp_path):
         mine = np.flatnonzero(everything.user == user)
         late[mine[np.argsort(everything.order[mine])[-2:]]] = True
     train, test = everything.take(~late), everything.take(late)
-    split = given(*read_given(train, test, everything.item_ids))
+    split = own_split(*read_own_split(train, test, everything.item_ids))
     assert split.tests[0].candidates.all()
     assert sum(len(case.targets) for case in split.tests[0].cases) == late.sum()
     assert len(split.validation.cases) == 4
     held = {(case.user_id, row) for case in split.validation.cases for row in case.targets}
     assert sum(len(history) for history in split.train) == (~late).sum() - len(held)
-    narrow = given(*read_given(train, test, everything.item_ids), candidates="test-items")
+    narrow = own_split(*read_own_split(train, test, everything.item_ids), candidates="test-items")
     assert narrow.tests[0].candidates.sum() == len(test.item_ids)
     with pytest.raises(SplitRefused, match=r'1 interaction.*occur in training too, for example user "u\d+" with item'):
         both = test.take(np.arange(len(test)))
-        read_given(everything.take(~late | (np.arange(len(late)) == np.flatnonzero(late)[0])), both)
+        read_own_split(everything.take(~late | (np.arange(len(late)) == np.flatnonzero(late)[0])), both)
 
 
 def test_a_given_split_of_new_items_is_validated_on_new_items(tmp_path):
     everything = _random_file(tmp_path)
     new = everything.item < 12
     parts = everything.take(~new), everything.take(new)
-    split = given(*read_given(*parts, everything.item_ids), candidates="test-items")
+    split = own_split(*read_own_split(*parts, everything.item_ids), candidates="test-items")
     assert not split.known[_rows_of(split.tests[0])].any()
     assert not split.known[_rows_of(split.validation)].any()
     assert split.validation.candidates.sum() == 4
     with pytest.raises(SplitRefused, match="catalogue lacks"):
-        read_given(*parts)
+        read_own_split(*parts)
 
 
 def test_a_given_split_without_common_users_is_refused(tmp_path):
     train = _file(tmp_path, ["a,x,1", "a,y,2", "b,x,3", "b,y,4"])
     test = _file(tmp_path, ["c,x,1", "c,y,2", "d,x,3"])
-    with pytest.raises(NothingToLearnFrom, match="no test case is left"):
-        given(*read_given(train, test))
+    with pytest.raises(NothingToLearnFrom, match="no test case remains"):
+        own_split(*read_own_split(train, test))
 
 
 def test_text_means_text_where_any_item_has_one():
@@ -217,14 +217,13 @@ def test_text_means_text_where_any_item_has_one():
 
 def test_a_cold_user_is_the_same_question_with_less_told(tmp_path):
     part = warm_users(read_positives(_random_file(tmp_path))).tests[0]
-    for side in ("first", "last"):
-        cold = cut_histories(part, 3, side)
-        assert cold.name == "3 events"
-        for case, short in zip(part.cases, cold.part.cases, strict=True):
-            rows = case.history.rows.tolist()
-            assert short.history.rows.tolist() == (rows[:3] if side == "first" else rows[-3:])
-            assert sorted([*short.history.rows, *short.hidden]) == sorted(rows)
-            assert short.targets is case.targets
+    cold = cut_histories(part, 3)
+    assert cold.name == "3 events"
+    for case, short in zip(part.cases, cold.part.cases, strict=True):
+        rows = case.history.rows.tolist()
+        assert short.history.rows.tolist() == rows[-3:]
+        assert sorted([*short.history.rows, *short.hidden]) == sorted(rows)
+        assert short.targets is case.targets
 
 
 def test_what_was_cut_from_a_history_is_neither_an_answer_nor_recommended():
@@ -253,9 +252,9 @@ def test_training_for_use_holds_only_a_few_last_events_back(tmp_path):
 
 def test_a_line_of_text_is_what_the_user_wrote_else_the_last_event_told(tmp_path):
     found = _file(tmp_path, ["a,x,like,", "a,y,buy,so good", "b,x,like,", "b,z,view,"], "user_id,item_id,kind,text")
-    part = given(*read_given(found, _file(tmp_path, ["a,z,like", "b,y,like"], "user_id,item_id,kind", "t.csv"))).tests[
-        0
-    ]
+    part = own_split(
+        *read_own_split(found, _file(tmp_path, ["a,z,like", "b,y,like"], "user_id,item_id,kind", "t.csv"))
+    ).tests[0]
     reviews = read_reviews(found, ["x", "y", "z"])
     assert reviews == {("a", 1): "so good"}
     texts = ["X thing", "Y thing", "Z thing"]

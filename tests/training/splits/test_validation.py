@@ -11,8 +11,14 @@ from training.splits.validation import best_on_scale, best_setting, ndcg_by_case
 def test_ndcg_by_hand_without_the_history_and_non_candidates():
     asked = part(5, ((0,), (2, 3)))
     asked.candidates[4] = False
-    figures = ndcg_by_case(np.array([[9.0, 5.0, 4.0, 3.0, 8.0]]), asked, depth=2)
-    assert figures == pytest.approx([(1 / np.log2(3)) / (1 + 1 / np.log2(3))])
+    values = ndcg_by_case(np.array([[9.0, 5.0, 4.0, 3.0, 8.0]]), asked)
+    assert values == pytest.approx([(1 / np.log2(3) + 1 / np.log2(4)) / (1 + 1 / np.log2(3))])
+
+
+def test_ndcg_looks_at_a_hundred_places():
+    many = part(300, ((0,), (100,)), ((0,), (101,)), ((0,), tuple(range(1, 151))))
+    falling = np.tile(-np.arange(300.0), (3, 1))
+    assert ndcg_by_case(falling, many) == pytest.approx([1 / np.log2(101), 0, 1])
 
 
 def test_equal_scores_are_ordered_by_row_and_minus_infinity_never_stands():

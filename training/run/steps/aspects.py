@@ -1,4 +1,4 @@
-"""Aspect profiles of items and users, where interactions carry reviews."""
+"""Aspects step: profiles of items and users, where interactions have reviews."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ from training.splits.split import Split
 
 
 class AspectsStep:
-    """Writes `aspects.json` for the release and the ranker, and `user_aspects.json`."""
+    """Step that writes `aspects.json` for the release and the ranker, and `user_aspects.json`."""
 
     name = "aspects"
     outputs = (ITEM_FILE, USER_FILE)
@@ -31,16 +31,16 @@ class AspectsStep:
         self._settings = settings
 
     def applies(self, data: TrainingData) -> str:
-        """Says that the interactions carry no reviews, where they don't."""
+        """Returns why there is no review to read; empty where there is."""
         texts = data.interactions.text
-        return "" if texts is not None and any(text.strip() for text in texts) else "the interactions carry no text"
+        return "" if texts is not None and any(text.strip() for text in texts) else "the interactions have no text"
 
     def settings(self, data: TrainingData) -> ReviewProfileSettings:
         """Returns the settings."""
         return self._settings
 
     def make(self, data: TrainingData, work: Path) -> StepRecord:
-        """Reads the training part's reviews."""
+        """Reads the reviews of the training part."""
         reviews = list(training_reviews(data.interactions, data.split))
         profiles = train_review_profiles(reviews, self._settings, data.progress)
         profiles.save(work)
@@ -51,13 +51,13 @@ class AspectsStep:
 
 
 def training_reviews(interactions: Interactions, split: Split) -> Iterator[Review]:
-    """Yields the texts that a model may know, oldest first.
+    """Yields the reviews that a model may be trained on, oldest first.
 
-    Left out are reviews of items that training does not know, and of what validation or test ask for.
+    Left out are reviews of items that are not in training, and of validation and test targets.
     """
     if interactions.text is None:
         return
-    asked = {
+    held_out = {
         (case.user_id, int(row))
         for part in (split.validation, *split.tests)
         for case in part.cases
@@ -66,6 +66,6 @@ def training_reviews(interactions: Interactions, split: Split) -> Iterator[Revie
     rows = catalogue_rows(interactions, split.item_ids)
     for place in np.argsort(interactions.order, kind="stable"):
         row, user_id = int(rows[interactions.item[place]]), interactions.user_ids[interactions.user[place]]
-        told = interactions.text[place].strip()
-        if told and row >= 0 and split.known[row] and (user_id, row) not in asked:
+        text = interactions.text[place].strip()
+        if text and row >= 0 and split.known[row] and (user_id, row) not in held_out:
             yield Review(user_id, split.item_ids[row], interactions.text[place])

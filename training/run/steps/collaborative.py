@@ -1,11 +1,12 @@
-"""Item-item neighbours from EASE, what follows what, and the popularity prior: what people chose together."""
+"""Collaborative step: item-item neighbours from EASE, item transitions, and the popularity prior."""
 
 from dataclasses import replace
 from pathlib import Path
 
+from training.collaborative.neighbours import NeighbourScorer
 from training.collaborative.popularity import fit_popularity
-from training.ranking.folder import COLLABORATIVE, save_chosen, save_recall
-from training.ranking.sources import RecallRecipe, RecallSettings, choose_recall, fit_recall
+from training.ranking.folder import COLLABORATIVE, save_chosen, save_sources
+from training.ranking.sources import RecallRecipe, RecallSettings, choose_recall, fit_sources
 from training.run.dataset import TrainingData
 from training.run.folder import StepRecord
 from training.run.item_facts import item_facts
@@ -13,7 +14,7 @@ from training.splits.validation import validation_ndcg
 
 
 class CollaborativeStep:
-    """The collaborative step: writes neighbours, item transitions, popularity and the item ids of their rows."""
+    """Step that writes neighbours, item transitions, popularity and the item ids of their rows."""
 
     name = "collaborative"
     outputs = (COLLABORATIVE,)
@@ -23,7 +24,7 @@ class CollaborativeStep:
         self._settings = settings
 
     def applies(self, data: TrainingData) -> str:
-        """Every run has interactions."""
+        """Returns an empty reason: every run has interactions."""
         return ""
 
     def settings(self, data: TrainingData) -> RecallSettings:
@@ -36,18 +37,18 @@ class CollaborativeStep:
         recipe = RecallRecipe(item_facts(data), self._settings)
         chosen = choose_recall(warm.train, warm.validation, recipe, data.progress)
         recipe = replace(recipe, settings=chosen)
-        recall = fit_recall(warm.train, recipe)
+        fitted = fit_sources(warm.train, recipe)
         prior = fit_popularity(warm.train, data.item_count, chosen.popularity)
-        figures = {
-            "ndcg_at_100": validation_ndcg(recall.collaborative, warm.validation),
+        metrics = {
+            "ndcg_at_100": validation_ndcg(NeighbourScorer(fitted.neighbours), warm.validation),
             "popularity_ndcg_at_100": validation_ndcg(prior, warm.validation),
         }
         if warm is not data.split:
-            recall = fit_recall(data.split.train, recipe)
-        save_recall(recall, data.split.item_ids, work / COLLABORATIVE)
+            fitted = fit_sources(data.split.train, recipe)
+        save_sources(fitted, data.split.item_ids, work / COLLABORATIVE)
         save_chosen(chosen, work / COLLABORATIVE)
-        accepted = figures["ndcg_at_100"] > figures["popularity_ndcg_at_100"]
+        accepted = metrics["ndcg_at_100"] > metrics["popularity_ndcg_at_100"]
         ease = chosen.ease
-        note = f"EASE lambda {ease.regularisation:g}, content {chosen.side_weight:g}, met {ease.impression_weight:g}"
-        note += f", low rank {chosen.low_rank:g}"
-        return StepRecord(0, "", accepted, figures, [note])
+        note = f"EASE lambda {ease.regularisation:g}, content {chosen.side_weight:g}, "
+        note += f"impressions {ease.impression_weight:g}, low rank {chosen.low_rank:g}"
+        return StepRecord(0, "", accepted, metrics, [note])

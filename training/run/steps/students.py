@@ -1,4 +1,4 @@
-"""Students of the encoder: a table that stands in for it while it is away, and an encoder with fewer layers."""
+"""Student steps: a static table that replaces the encoder while it is unavailable, and an encoder of fewer layers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,8 @@ import numpy as np
 
 from core.events import EventSequence
 from domain.prompts import TextRole, read_prompts
-from training.distillation.static_student import StaticStudentSettings, train_static_student
+from training.distillation.static_fit import StaticStudentSettings
+from training.distillation.static_student import train_static_student
 from training.distillation.student_encoder import (
     StudentEncoderSettings,
     StudentInputs,
@@ -29,11 +30,11 @@ STUDENT_ENCODER = "student_encoder"
 
 @dataclass(frozen=True)
 class StudentSettings:
-    """How the static student is made.
+    """Settings of the static student.
 
     Attributes:
-        least_kept: it is kept where its histories, searching the teacher's items, reach this share of the teacher's
-            own NDCG@100 on validation.
+        least_kept: share of the teacher's NDCG@100 on validation that its histories, searching the teacher's items,
+            must reach to be accepted.
         static: the distillation.
     """
 
@@ -42,7 +43,7 @@ class StudentSettings:
 
 
 class StudentStep:
-    """Writes `student/`, which the gateway asks while Triton is away, if it was accepted."""
+    """Step that writes `student/`, which the gateway uses while Triton is unavailable, if it is accepted."""
 
     name = STUDENT
     outputs = (STUDENT,)
@@ -52,7 +53,7 @@ class StudentStep:
         self._settings = settings
 
     def applies(self, data: TrainingData) -> str:
-        """Needs texts."""
+        """Returns why there is no text to distil from; empty where there is."""
         return "" if data.encoder is not None else "no item has a text"
 
     def settings(self, data: TrainingData) -> StudentSettings:
@@ -60,7 +61,7 @@ class StudentStep:
         return self._settings
 
     def make(self, data: TrainingData, work: Path) -> StepRecord:
-        """Distils from item texts, and judges by histories that search the teacher's items."""
+        """Distils from item texts, and evaluates by histories that search the teacher's items."""
         teacher, texts = _Teacher(data), data.texts
         assert texts is not None
         student = train_static_student(
@@ -72,22 +73,22 @@ class StudentStep:
             progress=data.progress,
             cache=work / "teacher_vectors",
         )
-        theirs, own = _scores(data, teacher.items, student.encoder().encode(texts))
+        teacher_ndcg, student_ndcg = _scores(data, teacher.items, student.encoder().encode(texts))
         final = student.result.final
-        accepted = own >= self._settings.least_kept * theirs
+        accepted = student_ndcg >= self._settings.least_kept * teacher_ndcg
         if accepted:
             student.save(work / STUDENT)
-        figures = {
-            "ndcg_at_100": own,
-            "teacher_ndcg_at_100": theirs,
+        metrics = {
+            "ndcg_at_100": student_ndcg,
+            "teacher_ndcg_at_100": teacher_ndcg,
             "held_out_cosine": final.cosine,
             "held_out_overlap_at_10": final.overlap_at_10,
         }
-        return StepRecord(0, "", accepted, figures, [f"{student.result.fragment_count:,} fragments beside the texts"])
+        return StepRecord(0, "", accepted, metrics, [f"{student.result.fragment_count:,} fragments beside the texts"])
 
 
 class StudentEncoderStep:
-    """Writes `student_encoder/`, an encoder of its own that a release can be built with, if it was accepted."""
+    """Step that writes `student_encoder/`, which a release can be built with by --encoder, if it is accepted."""
 
     name = STUDENT_ENCODER
     outputs = (STUDENT_ENCODER,)
@@ -97,7 +98,7 @@ class StudentEncoderStep:
         self._settings = settings
 
     def applies(self, data: TrainingData) -> str:
-        """Needs texts."""
+        """Returns why there is no text to distil from; empty where there is."""
         return "" if data.encoder is not None else "no item has a text"
 
     def settings(self, data: TrainingData) -> StudentEncoderSettings:
@@ -105,60 +106,63 @@ class StudentEncoderStep:
         return self._settings
 
     def make(self, data: TrainingData, work: Path) -> StepRecord:
-        """Distils from item texts, and judges by histories and items told by the student alone."""
+        """Distils from item texts, and evaluates by histories and items encoded by the student alone."""
         teacher, texts = _Teacher(data), data.texts
         assert texts is not None
         folder = work / STUDENT_ENCODER
         split = data.split if teacher.trained else None
-        schooling = StudentInputs(teacher.folder, texts, texts, teacher.max_tokens, split, work)
-        student = train_student_encoder(schooling, folder, self._settings, data.seed, data.progress)
+        inputs = StudentInputs(teacher.folder, texts, texts, teacher.max_tokens, split, work)
+        student = train_student_encoder(inputs, folder, self._settings, data.seed, data.progress)
         vectors = student.vectors.copy()
-        vectors[~teacher.items.any(axis=1)] = 0  # a text that says nothing
-        theirs, _ = _scores(data, teacher.items, vectors)
-        own = validation_ndcg(SemanticScorer.of(vectors), data.split.validation)
-        figures = {
-            "ndcg_at_100": own,
-            "teacher_ndcg_at_100": theirs,
+        vectors[~teacher.items.any(axis=1)] = 0  # an empty text
+        teacher_ndcg, _ = _scores(data, teacher.items, vectors)
+        student_ndcg = validation_ndcg(SemanticScorer.of(vectors), data.split.validation)
+        metrics = {
+            "ndcg_at_100": student_ndcg,
+            "teacher_ndcg_at_100": teacher_ndcg,
             "held_out_cosine": student.layers.final.cosine,
             "held_out_overlap_at_10": student.layers.final.overlap_at_10,
         }
-        accepted = own >= self._settings.least_kept * theirs
+        accepted = student_ndcg >= self._settings.least_kept * teacher_ndcg
         if not accepted:
             folder.rename(work / "refused")
-        notes = [f"began as layers {', '.join(map(str, student.layers.layers))}", *filter(None, [student.map])]
-        return StepRecord(0, "", accepted, figures, notes)
+        notes = [
+            f"initialised from layers {', '.join(map(str, student.layers.layers))}",
+            *filter(None, [student.projection]),
+        ]
+        return StepRecord(0, "", accepted, metrics, notes)
 
 
 class _Teacher:
-    """The run's own encoder where one was accepted, else the base."""
+    """The run's encoder where one was accepted, else the base."""
 
     def __init__(self, data: TrainingData) -> None:
-        base, own = data.encoder, data.out / "encoder"
+        base, trained = data.encoder, data.out / "encoder"
         assert base is not None
-        self.trained = (own / "modules.json").is_file()
-        self.folder = own if self.trained else base.folder
+        self.trained = (trained / "modules.json").is_file()
+        self.folder = trained if self.trained else base.folder
         self.max_tokens = base.max_tokens
         vectors = item_facts(data).vectors
         assert vectors is not None and data.texts is not None
         self.items = vectors
         prompts = read_prompts(self.folder)
-        # The student stands in for the encoder where users' texts are read, so it learns these as queries.
+        # The student replaces the encoder where users' texts are read, so it is trained on queries.
         same = prompts.query == prompts.passage
         self._known = dict(zip(data.texts, vectors, strict=True)) if same else {}
         self._encode: Encode | None = None
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Returns float32[n, d], unit, as of queries; items' own texts were encoded before where that is the same."""
+        """Returns float32[n, d], unit, encoded as queries; items' texts are known where both prompts are the same."""
         missing = [text for text in texts if text not in self._known]
         if missing:
             self._encode = self._encode or encoder_of(self.folder, self.max_tokens, TextRole.QUERY)
-        found = iter(self._encode(missing) if missing and self._encode else ())
-        return np.stack([self._known[text] if text in self._known else next(found) for text in texts])
+        encoded = iter(self._encode(missing) if missing and self._encode else ())
+        return np.stack([self._known[text] if text in self._known else next(encoded) for text in texts])
 
 
 @dataclass(frozen=True)
 class _StudentQueries:
-    """Histories told by the student search the teacher's items."""
+    """Scorer whose queries are by the student and whose items are by the teacher."""
 
     student: SemanticScorer
     items: np.ndarray

@@ -1,4 +1,4 @@
-"""The user tower: what somebody does next, from the order of what they did."""
+"""User tower step: trains a model of the next event from the order of events."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -11,10 +11,10 @@ from domain.errors import ModelNotUsable
 from training.collaborative.popularity import fit_popularity
 from training.encoder.item_vectors import item_vectors
 from training.encoder.semantic import SemanticScorer
+from training.fit import Resume
 from training.run.dataset import TrainingData
 from training.run.folder import StepRecord, digest, write_json
 from training.run.item_facts import item_facts
-from training.sequence.fit import Resume
 from training.sequence.user_tower.ensemble import UserTower, train_user_tower
 from training.sequence.user_tower.settings import UserTowerSettings
 from training.sequence.user_tower.warm_start import EarlierTower, carry_over, open_tower
@@ -25,7 +25,7 @@ USER_TOWER = "user_tower"
 
 
 class UserTowerStep:
-    """Writes `user_tower/`, if it beats popularity and content alone."""
+    """Step that writes `user_tower/` if it beats popularity and content alone."""
 
     name = USER_TOWER
     outputs = (USER_TOWER,)
@@ -35,7 +35,7 @@ class UserTowerStep:
         self._settings = settings
 
     def applies(self, data: TrainingData) -> str:
-        """Needs somebody who did two things."""
+        """Returns why there is no sequence to train on; empty where there is."""
         long = any(len(history) > 1 for history in data.split.train)
         return "" if long else "no training history has two events"
 
@@ -44,33 +44,33 @@ class UserTowerStep:
         return self._settings
 
     def make(self, data: TrainingData, work: Path) -> StepRecord:
-        """Trains with early stopping on validation, and compares with what needs no order."""
+        """Trains with early stopping on validation, and compares with models that ignore the order."""
         split, facts = data.split, item_facts(data)
         earlier = earlier_tower(data, self._settings)
-        key = digest(data.key, asdict(self._settings), data.start and data.start.digests)
+        key = digest(data.key, asdict(self._settings), data.warm_start and data.warm_start.digests)
         begin = None if earlier is None else lambda network, place: carry_over(network, facts.vectors, earlier, place)
         resume = Resume(data.seed, key, work / "checkpoint.pt", begin)
         tower = train_user_tower(split, facts.vectors, self._settings, resume, data.progress)
         continued = [_whole(case.history, case.targets) for case in split.validation.cases]
-        figures = {
+        metrics = {
             "ndcg_at_100": validation_ndcg(tower, split.validation),
             "log_likelihood": tower.log_likelihood(continued),
             "popularity_ndcg_at_100": validation_ndcg(fit_popularity(split.train, facts.count), split.validation),
         }
-        beaten = [figures["popularity_ndcg_at_100"]]
+        baselines = [metrics["popularity_ndcg_at_100"]]
         if facts.vectors is not None:
-            figures["semantic_ndcg_at_100"] = validation_ndcg(SemanticScorer.of(facts.vectors), split.validation)
-            beaten.append(figures["semantic_ndcg_at_100"])
-        accepted = figures["ndcg_at_100"] > max(beaten)
+            metrics["semantic_ndcg_at_100"] = validation_ndcg(SemanticScorer.of(facts.vectors), split.validation)
+            baselines.append(metrics["semantic_ndcg_at_100"])
+        accepted = metrics["ndcg_at_100"] > max(baselines)
         if accepted:
             tower.save(work / USER_TOWER)
             write_json(work / USER_TOWER / "items.json", list(split.item_ids))
         notes = []
-        if data.start is not None and earlier is not None:
+        if data.warm_start is not None and earlier is not None:
             known = int(earlier.known.sum())
-            notes = [f"started from {data.start.path}, which knew {known:,} of {facts.count:,} items"]
-            notes += data.start.notes()
-        return StepRecord(0, "", accepted, figures, notes)
+            notes = [f"started from {data.warm_start.path}, which knew {known:,} of {facts.count:,} items"]
+            notes += data.warm_start.notes()
+        return StepRecord(0, "", accepted, metrics, notes)
 
 
 def saved_tower(model: Path, content: np.ndarray | None) -> UserTower | None:
@@ -85,7 +85,7 @@ def earlier_tower(data: TrainingData, settings: UserTowerSettings) -> EarlierTow
     Raises:
         ModelNotUsable: it is damaged, of another width, or made for the vectors of another encoder.
     """
-    start = data.start
+    start = data.warm_start
     if start is None or start.tower is None:
         return None
     earlier = open_tower(start.tower, start.item_ids, data.split.item_ids, settings.width)
@@ -110,9 +110,9 @@ def earlier_tower(data: TrainingData, settings: UserTowerSettings) -> EarlierTow
 def out_of_fold_tower(
     data: TrainingData, settings: UserTowerSettings
 ) -> Callable[[Sequence[EventSequence], np.ndarray | None], UserTower]:
-    """Returns what trains a tower on some histories alone, so that others can be asked without having been seen.
+    """Returns a function of histories that trains a tower on them alone, so that the others are out of fold.
 
-    It has one member: there may be five folds, and a tower of several differs less from one than one does from another.
+    It has one member: there may be five folds, and an ensemble differs less from one member than two members differ.
     """
     settings = replace(settings, members=1)
 
@@ -125,7 +125,7 @@ def out_of_fold_tower(
 
 
 def _whole(history: EventSequence, targets: np.ndarray) -> EventSequence:
-    """Returns the history with what came after it."""
+    """Returns the history followed by the targets."""
     rows = np.concatenate([history.rows, targets])
     kind = np.concatenate([history.kind, np.full(len(targets), history.kind[-1] if len(history) else 0)])
     return EventSequence(rows, kind, np.concatenate([history.age_s, np.zeros(len(targets), np.float32)]))

@@ -1,6 +1,6 @@
-"""Where the user tower's item vectors begin: near the items that the same users chose, instead of anywhere.
+"""Initial item vectors of the user tower, from co-consumption and content instead of at random.
 
-From there one epoch reaches what random vectors take four for, and the end is better, too.
+One epoch from here equals four from random vectors, and the final metrics are better.
 """
 
 from collections.abc import Sequence
@@ -19,25 +19,25 @@ def shared_user_vectors(histories: Sequence[EventSequence], item_count: int, wid
     """Returns float32[item_count, width], unit vectors; zeros for items of no history.
 
     The right singular vectors of the user-item matrix, rows and columns divided by the root of their sums, so that
-    neither busy users nor popular items rule. Numbers beyond the matrix's rank are 0; all are if too few users.
+    neither busy users nor popular items dominate. Components beyond the matrix's rank are 0, with too few users all.
     """
     matrix = interaction_matrix(histories, item_count).astype(np.float64)
-    found = np.zeros((item_count, width), np.float32)
+    vectors = np.zeros((item_count, width), np.float32)
     rank = min(width, min(matrix.shape) - 1)
     if rank < _FEWEST:
-        return found
+        return vectors
     users, items = np.maximum(matrix.sum(1), 1), np.maximum(matrix.sum(0), 1)
     scaled = diags_array(users**-0.5) @ matrix @ diags_array(items**-0.5)
     _, _, right = svds(scaled, k=rank, v0=np.ones(min(scaled.shape)))
-    found[:, :rank] = right.T
-    length = np.linalg.norm(found, axis=1, keepdims=True)
-    return np.where(length > 1e-6, found / np.maximum(length, 1e-6), 0).astype(np.float32)
+    vectors[:, :rank] = right.T
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.where(length > 1e-6, vectors / np.maximum(length, 1e-6), 0).astype(np.float32)
 
 
 def content_projection(content: np.ndarray, wanted: np.ndarray, penalty: float = 1.0) -> np.ndarray:
     """Returns float32[width, d]: the linear map from content to wanted vectors, by ridge regression.
 
-    A penalty of the mean of the content's own spectrum is strong: the map speaks for items that nobody touched.
+    A penalty of the mean of the content's spectrum is strong: the map is meant for items without interactions.
 
     Args:
         content: float32[m, d], centred.

@@ -14,11 +14,11 @@ from domain.errors import ModelNotUsable, NothingToLearnFrom
 from domain.progress import Progress
 from networks.storage import load_user_tower, read_settings, save_user_tower
 from networks.user_tower_ensemble import UserTowerGroup, unit_states
-from training.sequence.figures import RankingFigures, ranking_figures
-from training.sequence.fit import Resume
+from training.fit import Resume
+from training.sequence.metrics import RankingMetrics, ranking_metrics
 from training.sequence.packing import event_table, pack, sliding_windows
 from training.sequence.user_tower.loss import packed_states, places, targeted
-from training.sequence.user_tower.member import TrainingSet, chunks, last_states, train_member
+from training.sequence.user_tower.member import TowerTrainingSet, chunks, last_states, train_member
 from training.sequence.user_tower.settings import UserTowerSettings
 from training.splits.split import Split
 
@@ -31,17 +31,17 @@ class UserTower:
         network: in eval mode, its rows those of the catalogue.
         content: float32[n, d], the items' content vectors; None where they have none.
         settings: it was trained with.
-        validation: figures of what was kept, all members together; None if unknown.
+        validation: metrics of all members together; None if unknown.
     """
 
     network: UserTowerGroup
     content: Tensor | None
     settings: UserTowerSettings
-    validation: RankingFigures | None = None
+    validation: RankingMetrics | None = None
 
     @torch.no_grad()
     def user_vectors(self, histories: Sequence[EventSequence]) -> np.ndarray:
-        """Returns float32[B, e], what is served as user_embedding: unit vectors; zeros for an empty history."""
+        """Returns float32[B, e], unit vectors, served as user_embedding; zeros for an empty history."""
         filled = torch.tensor([[len(history) > 0] for history in histories])
         return np.asarray(unit_states(self._states(histories)) * filled)
 
@@ -52,11 +52,11 @@ class UserTower:
         return np.asarray(self.network.eval().unit_items(self.content, rows))
 
     def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
-        """Returns float32[B, n], inner products of unit vectors in [-1, 1]; -inf for items that it knows nothing of."""
+        """Returns float32[B, n], inner products of unit vectors in [-1, 1]; -inf for items without id and content."""
         items = self.item_vectors()
-        found: np.ndarray = self.user_vectors(histories) @ items.T
-        found[:, ~items.any(1)] = -np.inf
-        return found
+        scores: np.ndarray = self.user_vectors(histories) @ items.T
+        scores[:, ~items.any(1)] = -np.inf
+        return scores
 
     @torch.no_grad()
     def log_likelihood(self, histories: Sequence[EventSequence]) -> float:
@@ -86,8 +86,8 @@ class UserTower:
 
     def save(self, folder: Path) -> None:
         """Writes model.safetensors and settings.json."""
-        figures = None if self.validation is None else dataclasses.asdict(self.validation)
-        save_user_tower(folder, self.network, settings=dataclasses.asdict(self.settings) | {"validation": figures})
+        metrics = None if self.validation is None else dataclasses.asdict(self.validation)
+        save_user_tower(folder, self.network, settings=dataclasses.asdict(self.settings) | {"validation": metrics})
 
     @classmethod
     def load(cls, folder: Path, content: np.ndarray | None) -> "UserTower":
@@ -102,18 +102,18 @@ class UserTower:
         """
         network, training = load_user_tower(folder), dict(read_settings(folder)["training"])
         shape = network.shape
-        given = (shape.item_count, 0) if content is None else content.shape
-        if tuple(given) != (shape.item_count, shape.content_dimension):
+        content_shape = (shape.item_count, 0) if content is None else content.shape
+        if tuple(content_shape) != (shape.item_count, shape.content_dimension):
             raise ModelNotUsable(
                 f"{folder} was trained on {shape.item_count} items with vectors of {shape.content_dimension}; "
-                f"{given[0]} with {given[1]} are given; use the catalogue and the encoder of its training"
+                f"got {content_shape[0]} with {content_shape[1]}; use the catalogue and the encoder of its training"
             )
-        figures = training.pop("validation", None)
+        metrics = training.pop("validation", None)
         return cls(
             network,
             None if content is None else torch.from_numpy(np.ascontiguousarray(content, np.float32)),
             UserTowerSettings(**training | {"members": len(network.members)}),
-            None if figures is None else RankingFigures(**figures),
+            None if metrics is None else RankingMetrics(**metrics),
         )
 
     def _states(self, histories: Sequence[EventSequence]) -> Tensor:
@@ -131,30 +131,30 @@ def train_user_tower(
     """Trains each member until validation stops improving, and keeps its best epoch.
 
     Args:
-        split: what to learn from and to choose by.
+        split: training histories, and the validation part for early stopping.
         content: float32[n, d], the items' content vectors; None where they have none.
-        settings: see there.
-        resume: seed, where a killed training goes on, and the weights that a warm one starts from; see `train_member`.
+        settings: of the tower.
+        resume: seed, checkpoint and initial weights; see `train_member`.
         progress: hears of the curves.
 
     Raises:
         NothingToLearnFrom: no history of two events, a single item, or no validation case.
     """
     _check(split)
-    lesson = TrainingSet.of(split, content, settings)
-    members = [train_member(lesson, place, resume, progress) for place in range(settings.members)]
+    data = TowerTrainingSet.of(split, content, settings)
+    members = [train_member(data, place, resume, progress) for place in range(settings.members)]
     network = UserTowerGroup(members).eval()
-    network.measure(lesson.content)
-    tower = UserTower(network, lesson.content, settings)
+    network.measure(data.content)
+    tower = UserTower(network, data.content, settings)
     with torch.no_grad():
-        items = network.items(lesson.content, torch.arange(len(split.item_ids)))
+        items = network.items(data.content, torch.arange(len(split.item_ids)))
         states = tower._states([case.history for case in split.validation.cases])
-    figures = ranking_figures(states, items, split.validation)
+    metrics = ranking_metrics(states, items, split.validation)
     if len(members) > 1:
         progress.step(
-            f"user_tower: {len(members)} members, validation R@10 {figures.recall:.4f}, NDCG@10 {figures.ndcg:.4f}"
+            f"user_tower: {len(members)} members, validation R@10 {metrics.recall:.4f}, NDCG@10 {metrics.ndcg:.4f}"
         )
-    return dataclasses.replace(tower, validation=figures)
+    return dataclasses.replace(tower, validation=metrics)
 
 
 def _check(split: Split) -> None:

@@ -1,4 +1,4 @@
-"""What the user tower is trained to make small, and how states come from packed sequences."""
+"""Loss of the user tower, and states of packed sequences."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from training.sequence.softmax_loss import NegativeSampler, full_softmax, sample
 
 @dataclass(frozen=True)
 class SoftmaxPlan:
-    """When and how the softmax is sampled; see UserTowerSettings."""
+    """Size of the softmax and of its sample; see UserTowerSettings."""
 
     full_softmax_items: int
     negatives: int
@@ -33,7 +33,7 @@ def packed_states(network: UserTowerNetwork, batch: PackedBatch, content: Tensor
 
 
 class TowerLoss:
-    """Mean negative log-likelihood of a batch's targets among the items that occur in training."""
+    """Loss: mean negative log-likelihood of a batch's targets among the items that occur in training."""
 
     def __init__(
         self, network: UserTowerNetwork, content: Tensor | None, plan: SoftmaxPlan, counts: np.ndarray

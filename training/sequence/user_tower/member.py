@@ -11,8 +11,8 @@ from core.events import EventSequence
 from domain.event import EventKind
 from domain.progress import Progress
 from networks.user_tower import ITEM_DEVIATION, TowerDropout, UserTowerNetwork, UserTowerShape
-from training.sequence.figures import RankingFigures, ranking_figures
-from training.sequence.fit import FitPlan, Resume, TrainableModel, fit
+from training.fit import FitPlan, Metrics, Resume, TrainableModel, fit, gradient_steps
+from training.sequence.metrics import ranking_metrics
 from training.sequence.packing import (
     EventTable,
     event_table,
@@ -32,29 +32,29 @@ _STATES_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
-class TrainingSet:
-    """What all members learn from.
+class TowerTrainingSet:
+    """Data that all members are trained on.
 
     Attributes:
-        split: what to learn from and to choose by.
+        split: training histories, and the validation part for early stopping.
         table: of the training histories.
         content: float32[n, d], the items' content vectors; None where they have none.
-        begin: float32[n, width], where item vectors begin; zeros where that is anywhere.
-        settings: see there.
+        initial: float32[n, width], initial item vectors; zeros for random ones.
+        settings: of the tower.
     """
 
     split: Split
     table: EventTable
     content: Tensor | None
-    begin: np.ndarray
+    initial: np.ndarray
     settings: UserTowerSettings
 
     @classmethod
-    def of(cls, split: Split, content: np.ndarray | None, settings: UserTowerSettings) -> "TrainingSet":
-        """Looks over the split, once for all members."""
-        begin = shared_user_vectors(split.train, len(split.item_ids), settings.width)
+    def of(cls, split: Split, content: np.ndarray | None, settings: UserTowerSettings) -> "TowerTrainingSet":
+        """Computes the data, once for all members."""
+        initial = shared_user_vectors(split.train, len(split.item_ids), settings.width)
         vectors = None if content is None else torch.from_numpy(np.ascontiguousarray(content, np.float32))
-        return cls(split, event_table(split.train), vectors, begin * ITEM_DEVIATION * settings.width**0.5, settings)
+        return cls(split, event_table(split.train), vectors, initial * ITEM_DEVIATION * settings.width**0.5, settings)
 
     @property
     def counts(self) -> np.ndarray:
@@ -62,20 +62,19 @@ class TrainingSet:
         return np.bincount(self.table.rows, minlength=len(self.split.item_ids))
 
 
-def train_member(lesson: TrainingSet, place: int, resume: Resume, progress: Progress) -> UserTowerNetwork:
+def train_member(data: TowerTrainingSet, place: int, resume: Resume, progress: Progress) -> UserTowerNetwork:
     """Trains until validation stops improving, and returns the best epoch, in eval mode.
 
     Args:
-        lesson: what to learn.
-        place: of the member in its tower.
-        resume: seed, where a killed training goes on, and the weights that a warm one starts from, of the tower. The
-            first member takes seed and file as they are, each further one has its own, derived from them; one that was
-            trained to the end is not trained again.
+        data: of the tower.
+        place: number of the member in its tower.
+        resume: seed, checkpoint and initial weights of the tower. The first member takes seed and file as they are,
+            each further one has its own, derived from them; a finished member is not trained again.
         progress: hears of the curves, "user_tower/..." of the first member, "user_tower_2/..." of the next.
     """
-    settings, split, resume = lesson.settings, lesson.split, _own(resume, place)
+    settings, split, resume = data.settings, data.split, _member_resume(resume, place)
     torch.manual_seed(resume.seed)
-    network = _network(lesson)
+    network = _network(data)
     if resume.start is not None:
         resume.start(network, place)
     groups = [
@@ -84,29 +83,24 @@ def train_member(lesson: TrainingSet, place: int, resume: Resume, progress: Prog
     ]
     optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
     plan = SoftmaxPlan(settings.full_softmax_items, settings.negatives, settings.smoothing)
-    loss = TowerLoss(network, lesson.content, plan, lesson.counts)
+    loss = TowerLoss(network, data.content, plan, data.counts)
     average = weight_average(network, settings.averaging)
 
+    def losses(rng: np.random.Generator) -> Iterator[Tensor]:
+        windows = sliding_windows(data.table, settings.length + 1, rng)
+        for batch in training_batches(data.table, windows, slots=settings.batch, length=settings.length, rng=rng):
+            yield loss(batch, rng)
+
     def train_epoch(rng: np.random.Generator) -> float:
-        losses = []
-        windows = sliding_windows(lesson.table, settings.length + 1, rng)
-        for batch in training_batches(lesson.table, windows, slots=settings.batch, length=settings.length, rng=rng):
-            found = loss(batch, rng)
-            optimizer.zero_grad()
-            found.backward()
-            optimizer.step()
-            average.update_parameters(network)
-            losses.append(found.item())
-        return float(np.mean(losses))
+        return gradient_steps(optimizer, losses(rng), lambda: average.update_parameters(network))
 
     @torch.no_grad()
-    def validate() -> RankingFigures:
-        items = average.module.items(lesson.content, torch.arange(len(split.item_ids)))
+    def validate() -> Metrics:
+        items = average.module.items(data.content, torch.arange(len(split.item_ids)))
         histories = [case.history for case in split.validation.cases]
-        figures: RankingFigures = ranking_figures(
-            last_states(average.module, lesson.content, histories), items, split.validation
-        )
-        return figures
+        states = last_states(average.module, data.content, histories)
+        metrics: Metrics = ranking_metrics(states, items, split.validation).by_name()
+        return metrics
 
     name = f"user_tower_{place + 1}" if place else "user_tower"
     epochs = FitPlan(name, settings.epochs, settings.patience)
@@ -124,22 +118,22 @@ def last_states(network: UserTowerNetwork, content: Tensor | None, histories: Se
         histories: B of them.
     """
     table = event_table(histories)
-    found = torch.zeros(len(histories), network.shape.width)
+    states = torch.zeros(len(histories), network.shape.width)
     filled = np.flatnonzero(np.diff(table.ends))
     for place, some in zip(chunks(filled), chunks(last_windows(table, network.shape.length)), strict=True):
         batch = pack(table, some, network.shape.length)
         flat = packed_states(network, batch, content).flatten(0, 1)
-        found[torch.from_numpy(place)] = flat[torch.from_numpy(last_slots(batch, len(some)))]
-    return found
+        states[torch.from_numpy(place)] = flat[torch.from_numpy(last_slots(batch, len(some)))]
+    return states
 
 
 def chunks(values: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields as many histories as are read at once."""
+    """Yields chunks of histories that are read at once."""
     for start in range(0, len(values), _STATES_AT_ONCE):
         yield values[start : start + _STATES_AT_ONCE]
 
 
-def _own(resume: Resume, place: int) -> Resume:
+def _member_resume(resume: Resume, place: int) -> Resume:
     if not place:
         return resume
     seed = int(np.random.SeedSequence((resume.seed, place)).generate_state(1)[0])
@@ -147,11 +141,11 @@ def _own(resume: Resume, place: int) -> Resume:
     return replace(resume, seed=seed, path=path)
 
 
-def _network(lesson: TrainingSet) -> UserTowerNetwork:
-    settings, start = lesson.settings, lesson.begin
+def _network(data: TowerTrainingSet) -> UserTowerNetwork:
+    settings, start = data.settings, data.initial
     shape = UserTowerShape(
-        item_count=len(lesson.split.item_ids),
-        content_dimension=0 if lesson.content is None else lesson.content.shape[1],
+        item_count=len(data.split.item_ids),
+        content_dimension=0 if data.content is None else data.content.shape[1],
         width=settings.width,
         heads=settings.heads,
         length=settings.length,
@@ -160,12 +154,12 @@ def _network(lesson: TrainingSet) -> UserTowerNetwork:
     )
     dropout = TowerDropout(settings.dropout, settings.event_dropout, settings.candidate_dropout, settings.id_dropout)
     network = UserTowerNetwork(shape, dropout)
-    known = lesson.counts > 0
+    known = data.counts > 0
     with torch.no_grad():
         if start.any():
             network.ids.weight.copy_(torch.from_numpy(start))
-        if lesson.content is not None:
-            content = lesson.content.numpy()
+        if data.content is not None:
+            content = data.content.numpy()
             mean = content.mean(0)
             network.content_mean.copy_(torch.from_numpy(mean))
             if start.any():

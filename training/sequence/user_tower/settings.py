@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class UserTowerSettings:
-    """How the tower is built and trained.
+    """Architecture and training of the tower.
 
     Attributes:
-        members: towers trained from seeds of their own, whose scores are averaged; see below.
+        members: towers trained from different seeds, whose scores are averaged; see below.
         width: of a member's states.
         heads: of attention.
         length: events that a state looks back on.
@@ -20,7 +20,7 @@ class UserTowerSettings:
         weight_decay: decoupled, of matrices.
         smoothing: of the target, in the full softmax.
         learning_rate: Adam's.
-        averaging: decay of the running average of the weights, which is what is kept; 0 keeps the last step's.
+        averaging: decay of the running average of the weights, which is kept; 0 keeps the last step's weights.
         batch: events a step.
         epochs: at most.
         patience: epochs without a better validation before it ends.

@@ -1,8 +1,8 @@
-"""A user tower that goes on from an earlier one: weights as they were, items found by their ids, new ones among them.
+"""Warm start of a user tower from an earlier one: its weights, and its item vectors by item id.
 
-States and item vectors only mean something together, so what is kept is each item's vector. Where the content vectors
-are others than the earlier tower learned from (another encoder), the projection of content is fitted anew to what the
-earlier one made of the same items' texts, and an id embedding is what then remains.
+States and item vectors have a meaning only together, so each item's vector is kept. Where the content vectors differ
+from those of the earlier tower (another encoder), the projection of content is fitted anew to the earlier one's vectors
+of the same items, and the id embeddings are the residuals.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _CONTENT = ("content.weight", "content_mean")
 
 @dataclass(frozen=True)
 class EarlierTower:
-    """What to go on from.
+    """An earlier tower in terms of this catalogue.
 
     Attributes:
         network: the earlier tower, its rows those of its own catalogue.
@@ -39,12 +39,12 @@ class EarlierTower:
     @property
     def known(self) -> np.ndarray:
         """bool[n], items that have an id embedding there."""
-        found = self.network.known().numpy()
-        return np.asarray((self.rows >= 0) & found[self.rows.clip(0)])
+        has_id = self.network.known().numpy()
+        return np.asarray((self.rows >= 0) & has_id[self.rows.clip(0)])
 
 
 def open_tower(folder: Path, earlier_ids: Sequence[str], item_ids: Sequence[str], width: int) -> EarlierTower:
-    """Reads an earlier tower, its content vectors left to be filled in.
+    """Reads an earlier tower; its content vectors are set by the caller.
 
     Raises:
         ModelNotUsable: a file is missing or damaged, or the tower is of another width.
@@ -52,7 +52,7 @@ def open_tower(folder: Path, earlier_ids: Sequence[str], item_ids: Sequence[str]
     network = load_user_tower(folder)
     if network.shape.width != width:
         raise ModelNotUsable(
-            f"{folder} is {network.shape.width} wide, this run's user tower {width}: say "
+            f"{folder} is {network.shape.width} wide, this run's user tower {width}: give "
             f"--set user_tower.width={network.shape.width}, or leave --from out"
         )
     if network.shape.item_count != len(earlier_ids):
@@ -66,16 +66,16 @@ def open_tower(folder: Path, earlier_ids: Sequence[str], item_ids: Sequence[str]
 
 @torch.no_grad()
 def carry_over(network: UserTowerNetwork, content: np.ndarray | None, earlier: EarlierTower, place: int = 0) -> None:
-    """Puts the weights of one of the earlier tower's members into a network that was initialised as usual.
+    """Copies the weights of one of the earlier tower's members into an initialised network.
 
-    Every tensor of the same shape is copied. An item without an id embedding there keeps the place that it was
-    initialised to, moved into the earlier tower's space by a linear map fitted to the items that both know. A member
-    that the earlier tower does not have begins as usual: a copy of another would err as that one does.
+    Every tensor of the same shape is copied. The initial vector of an item without an id embedding there is moved into
+    the earlier tower's space by a linear map fitted to the items that both know. A member that the earlier tower does
+    not have keeps its initial weights: a copy of another member would make the same errors.
 
     Args:
         network: changed in place.
         content: float32[n, d], its content vectors; None where it takes none.
-        earlier: what to go on from.
+        earlier: the earlier tower.
         place: of the network among its tower's members.
     """
     if place >= len(earlier.network.members):
@@ -91,14 +91,16 @@ def carry_over(network: UserTowerNetwork, content: np.ndarray | None, earlier: E
             state[name].copy_(value)
     carried = earlier.known
     old_ids = member.ids.weight.detach().numpy()[earlier.rows.clip(0)] * carried[:, None]
-    told = _projected(member, earlier.content)
-    wanted = old_ids + told
+    projected = _projected(member, earlier.content)
+    wanted = old_ids + projected
     fresh, shared = known & ~carried, known & carried
     if fresh.any():
         moved = content_projection(cold[shared], wanted[shared]) if shared.any() else np.eye(cold.shape[1])
         wanted[fresh] = cold[fresh] @ moved.T
     if content is not None and not same:
-        _refit(network, content, wanted if earlier.content is None else told, carried | (earlier.content is not None))
+        _refit(
+            network, content, wanted if earlier.content is None else projected, carried | (earlier.content is not None)
+        )
     ids = (wanted - _projected(network, content)) * (carried | fresh)[:, None]
     if same:
         ids[carried] = old_ids[carried]
@@ -114,7 +116,7 @@ def _refit(network: UserTowerNetwork, content: np.ndarray, wanted: np.ndarray, r
 
 
 def _projected(network: UserTowerNetwork, content: np.ndarray | None) -> np.ndarray:
-    """Returns float32[n, width], what content alone says of each item."""
+    """Returns float32[n, width], the projected content of each item."""
     if content is None or not network.shape.content_dimension:
         return np.zeros((1, network.shape.width), np.float32)
     vectors = torch.from_numpy(np.ascontiguousarray(content, np.float32))

@@ -15,8 +15,8 @@ from training.encoder.pairs import PairSettings
 from training.encoder.semantic import SemanticScorer
 from training.encoder.train import (
     FINE_TUNED,
-    MAP_HELD,
-    ZERO_SHOT_HELD,
+    PROJECTION_HELD_OUT,
+    ZERO_SHOT_HELD_OUT,
     EncoderInputs,
     EncoderSettings,
     text_may_be_seen,
@@ -27,9 +27,9 @@ from training.splits.split import EvalSet, Split
 SETTINGS = EncoderSettings(
     whitening=(0.5,),
     bag_gain=(0.0, 1.0),
-    taste_gain=(0.0, 0.5),
+    latent_gain=(0.0, 0.5),
     bag_width=24,
-    taste_width=4,
+    latent_width=4,
     contrastive=ContrastiveSettings("off"),
 )
 
@@ -51,8 +51,8 @@ def result(inputs):
 def test_the_trained_encoder_finds_new_items_better(inputs, result):
     assert result.accepted
     assert result.validation_ndcg[1] > result.validation_ndcg[0]
-    assert str(result.choice).endswith("token bag 1, taste 0.5")
-    assert set(result.figures) > {"zero-shot"}
+    assert str(result.choice).endswith("token bag 1, latent factors 0.5")
+    assert set(result.metrics) > {"zero-shot"}
     part = inputs.split.tests[0]
 
     def hits(vectors):
@@ -129,11 +129,11 @@ def test_settings_out_of_range_are_refused(wrong):
 @pytest.mark.parametrize("rate", [1e-3, 30.0])
 def test_a_fine_tuned_transformer_stays_only_if_it_beats_the_map(inputs, tmp_path, rate):
     contrastive = ContrastiveSettings(
-        "full", steps=6, batch_size=32, max_tokens=32, learning_rate=rate, judgements=1,
+        "full", steps=6, batch_size=32, max_tokens=32, learning_rate=rate, validations=1,
         pairs=PairSettings(history_share=0.0, hard_negatives=False),
     )  # fmt: skip
     result = train_encoder(inputs, dataclasses.replace(SETTINGS, contrastive=contrastive), 0, SilentProgress())
-    before, after = (result.figures[name] for name in (MAP_HELD, FINE_TUNED))
+    before, after = (result.metrics[name] for name in (PROJECTION_HELD_OUT, FINE_TUNED))
     assert result.fine_tuned == (after.ndcg_at_100 > before.ndcg_at_100)
     result.save(tmp_path / "out")
     again = item_vectors(inputs.texts, tmp_path / "out", 32, tmp_path / "cache", SilentProgress())
@@ -142,22 +142,22 @@ def test_a_fine_tuned_transformer_stays_only_if_it_beats_the_map(inputs, tmp_pat
 
 def test_a_fine_tuned_transformer_is_held_against_the_base_where_neither_saw_the_items(inputs):
     contrastive = ContrastiveSettings(
-        "full", steps=20, passes=50, batch_size=32, max_tokens=32, learning_rate=1e-3, judgements=1,
+        "full", steps=20, passes=50, batch_size=32, max_tokens=32, learning_rate=1e-3, validations=1,
         pairs=PairSettings(history_share=0.0, hard_negatives=False),
     )  # fmt: skip
-    narrow = dataclasses.replace(SETTINGS, dimension=3, bag_gain=(0.0,), taste_gain=(0.0,))
+    narrow = dataclasses.replace(SETTINGS, dimension=3, bag_gain=(0.0,), latent_gain=(0.0,))
     plain = train_encoder(inputs, narrow, 0, SilentProgress())
     assert not plain.accepted  # a map as narrow as this is worse than no map
     tuned = train_encoder(inputs, dataclasses.replace(narrow, contrastive=contrastive), 0, SilentProgress())
     assert tuned.fine_tuned
-    assert tuned.figures[FINE_TUNED].ndcg_at_100 > tuned.figures[ZERO_SHOT_HELD].ndcg_at_100
+    assert tuned.metrics[FINE_TUNED].ndcg_at_100 > tuned.metrics[ZERO_SHOT_HELD_OUT].ndcg_at_100
     assert tuned.accepted
 
 
 def test_a_warm_start_builds_upon_the_earlier_transformer_and_must_beat_the_base(inputs, result, tmp_path):
     earlier = write_encoder(tmp_path / "earlier", seed=5)
-    found = train_encoder(dataclasses.replace(inputs, start=earlier), SETTINGS, 0, SilentProgress())
-    assert found.figures["zero-shot"] == result.figures["zero-shot"]
+    found = train_encoder(dataclasses.replace(inputs, warm_start=earlier), SETTINGS, 0, SilentProgress())
+    assert found.metrics["zero-shot"] == result.metrics["zero-shot"]
     words = found.model[0].model.embeddings.word_embeddings.weight
     assert np.allclose(
         words.detach().cpu(), load_encoder(earlier)[0].model.embeddings.word_embeddings.weight.detach().cpu()

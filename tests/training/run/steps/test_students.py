@@ -10,8 +10,8 @@ import pytest
 from core.text.static_encoder import StaticEncoder
 from domain.progress import SilentProgress
 from tests.support.small_encoder import WORDS, write_encoder
-from training.distillation.layer_student import LayerStudentSettings
-from training.distillation.static_student import StaticStudentSettings
+from training.distillation.layer_training import LayerStudentSettings
+from training.distillation.static_fit import StaticStudentSettings
 from training.distillation.student_encoder import StudentEncoderSettings, encoder_of
 from training.encoder.contrastive import ContrastiveSettings
 from training.encoder.folder import load_encoder
@@ -60,7 +60,7 @@ def test_a_run_leaves_both_students(tmp_path, request_for_run):
     out, records = run(tmp_path, request_for_run, QUICK)
     assert records["student"].accepted
     assert records["student_encoder"].accepted
-    assert records["student"].figures["held_out_cosine"] > 0.3
+    assert records["student"].metrics["held_out_cosine"] > 0.3
     assert StaticEncoder.load(out / "student").dimension == 32
     assert encoder_of(out / "student_encoder", 64)(["word1 word2"]).shape == (1, 32)
 
@@ -74,9 +74,9 @@ def test_students_that_lose_too_much_are_not_kept(tmp_path, request_for_run):
     assert not (out / "student_encoder").exists()
 
 
-def test_the_student_of_a_trained_encoder_has_a_map_of_its_own(tmp_path, request_for_run):
+def test_the_student_of_a_trained_encoder_has_a_projection_of_its_own(tmp_path, request_for_run):
     words = EncoderSettings(folds=1, bag_gain=(3.0,), contrastive=ContrastiveSettings("off"))
-    settings = (QUICK[0], replace(QUICK[1], map=words))
+    settings = (QUICK[0], replace(QUICK[1], projection=words))
     out, records = run(tmp_path, request_for_run, settings, EncoderStep(replace(words, dimension=16)))
     assert records["encoder"].accepted
     assert records["student_encoder"].accepted
@@ -85,7 +85,7 @@ def test_the_student_of_a_trained_encoder_has_a_map_of_its_own(tmp_path, request
     assert len(student[0].auto_model.encoder.layer) == 1
     assert student.max_seq_length == teacher.max_seq_length
     assert student.get_embedding_dimension() == 16
-    # Fitted to the student's own vectors, not the teacher's map on them.
+    # Fitted to the student's own vectors, not the projection of the teacher.
     assert not np.allclose(student[-2].linear.weight.detach(), teacher[-2].linear.weight.detach(), atol=1e-3)
-    ratio = records["student_encoder"].figures["ndcg_at_100"] / records["encoder"].figures["validation_ndcg_at_100"]
+    ratio = records["student_encoder"].metrics["ndcg_at_100"] / records["encoder"].metrics["validation_ndcg_at_100"]
     assert ratio > 0.9

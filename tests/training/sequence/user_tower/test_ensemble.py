@@ -11,7 +11,7 @@ from domain.errors import ModelNotUsable, NothingToLearnFrom
 from domain.progress import SilentProgress
 from networks.storage import for_catalogue
 from tests.support.sequences import ITEM_COUNT, Recorder, history, ring_split, ring_vectors
-from training.sequence.fit import Resume
+from training.fit import Resume
 from training.sequence.user_tower.ensemble import UserTower, train_user_tower
 from training.sequence.user_tower.member import last_states
 from training.sequence.user_tower.settings import UserTowerSettings
@@ -137,7 +137,7 @@ def test_a_killed_training_goes_on_to_the_same_result(tmp_path, settings):
         trained(split, ring_vectors(), settings=settings, path=path, progress=Recorder(stop_after=5))
     progress = Recorder()
     resumed = trained(split, ring_vectors(), settings=settings, path=path, progress=progress)
-    assert progress.steps[0] == "user_tower: goes on after epoch 5"
+    assert progress.steps[0] == "user_tower: continues after epoch 5"
     assert np.array_equal(resumed.scores([history([1, 2])]), whole.scores([history([1, 2])]))
 
 

@@ -8,7 +8,7 @@ import torch
 
 from domain.errors import ModelNotUsable
 from tests.support.sequences import ITEM_COUNT, Recorder, history, ring_split, ring_vectors
-from training.sequence.fit import Resume
+from training.fit import Resume
 from training.sequence.user_tower.ensemble import train_user_tower
 from training.sequence.user_tower.settings import UserTowerSettings
 from training.sequence.user_tower.warm_start import carry_over, open_tower
@@ -128,7 +128,7 @@ def test_another_length_keeps_the_rest(saved):
 
 
 def test_another_width_is_refused(saved):
-    with pytest.raises(ModelNotUsable, match=r"is 16 wide, this run's user tower 32: say --set user_tower.width=16"):
+    with pytest.raises(ModelNotUsable, match=r"is 16 wide, this run's user tower 32: give --set user_tower.width=16"):
         open_tower(saved[1], IDS, IDS, 32)
     with pytest.raises(ModelNotUsable, match="12 items, its list of ids 11"):
         open_tower(saved[1], IDS[1:], IDS, 16)

@@ -6,20 +6,25 @@ import json
 import numpy as np
 import pytest
 
+from core.ranking.blend import Blend
 from core.ranking.item_facts import ItemFacts
 from domain.progress import SilentProgress
 from tests.support.histories import history
 from training.collaborative.ease import EaseSettings
+from training.ranking.blend import BlendScorer
 from training.ranking.examples import ExampleSettings
-from training.ranking.folder import load_hybrid, load_pipeline, load_recall, with_chosen
+from training.ranking.folder import load_ranker, load_sources, with_chosen
 from training.ranking.ranker import RankerSettings
 from training.ranking.sources import RecallSettings
+from training.ranking.thresholds import ThresholdSettings
 from training.run.folder import RunFolder
 from training.run.item_facts import item_facts
 from training.run.load import DataRequest, load_data
 from training.run.runner import run_steps
+from training.run.steps.blend import BlendStep, BlendStepSettings
 from training.run.steps.collaborative import CollaborativeStep
-from training.run.steps.ranking import RankingSettings, RankingStep
+from training.run.steps.ranker import RankerStep, RankingSettings
+from training.run.steps.thresholds import ThresholdsStep
 from training.splits.split import Scorer
 
 ITEMS = 18
@@ -43,25 +48,29 @@ def request_for(tmp_path, request):
 
 def test_a_run_leaves_a_pipeline_that_recommends(tmp_path, request_for):
     out = tmp_path / "model"
-    steps = (CollaborativeStep(RecallSettings(ease=EaseSettings(tried=(1.0, 10.0)))), RankingStep(QUICK))
+    steps = (
+        CollaborativeStep(RecallSettings(ease=EaseSettings(tried=(1.0, 10.0)))),
+        BlendStep(BlendStepSettings()),
+        ThresholdsStep(ThresholdSettings()),
+        RankerStep(QUICK),
+    )
     with RunFolder(out).open() as run:
         loaded = load_data(request_for, lambda: None, out, tmp_path / "cache", SilentProgress())
         run_steps(steps, loaded.data, run, (), lambda line: None)
         record = run.steps["ranker"]
     data = loaded.data
-    told = {"hybrid_ndcg_at_100", "source_ndcg_at_100"}
+    assert set(run.steps["blend"].metrics) == {"hybrid_ndcg_at_100", "source_ndcg_at_100"}
     # Nothing speaks for new items without texts: no ranker, and that is said.
     ranked = {"ndcg_at_100", "held_out_ndcg_at_100", "held_out_hybrid_ndcg_at_100"}
-    wanted = told if request_for.protocol == "cold-items" else told | ranked
-    assert set(record.figures) == wanted
+    assert set(record.metrics) == (set() if request_for.protocol == "cold-items" else ranked)
     assert any("no ranker" in note for note in record.notes) == (request_for.protocol == "cold-items")
     assert with_chosen(RecallSettings(), out / "collaborative").ease.regularisation in (1.0, 10.0)
     assert "collaborative" in json.loads((out / "thresholds.json").read_text())
-    facts, known = item_facts(data), data.split.known
-    rows: list[Scorer] = [load_hybrid(out / "ranker", load_recall(out / "collaborative", facts), known)]
+    facts = item_facts(data)
+    rows: list[Scorer] = [BlendScorer(load_sources(out, facts), Blend.load(out / "blend.json"))]
     assert (out / "ranker" / "model.safetensors").exists() == record.accepted, "only what is better is kept"
     if record.accepted:
-        rows.append(load_pipeline(out, facts, known))
+        rows.append(load_ranker(out, facts))
     for row in rows:
         scores = row.scores([history(0, 3), history()])
         assert np.isfinite(scores).all()

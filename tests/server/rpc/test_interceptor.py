@@ -1,4 +1,4 @@
-"""The guard around a tiny servicer, over a real grpc.aio server."""
+"""The interceptor around a tiny servicer, over a real grpc.aio server."""
 
 import asyncio
 import contextlib
@@ -21,22 +21,22 @@ LIMIT_BYTES = 2_000
 REQUEST = pb.RecommendRequest(text="tea")
 
 
-class Guarded:
+class Intercepted:
     """A server on a port of its own, and a channel to it.
 
     Attributes:
         channel: to it.
         stub: over the channel.
-        calls: what the guard told its observer.
+        calls: the calls that its observer received.
         server: to stop it early.
-        guard: the guard.
+        interceptor: the interceptor.
     """
 
     def __init__(self, answer, limits, before):
         self.calls = NotedCalls()
-        self.guard = CallInterceptor(limits, LIMIT_BYTES, self.calls)
+        self.interceptor = CallInterceptor(limits, LIMIT_BYTES, self.calls)
         self.server = grpc.aio.server(
-            interceptors=[*before, self.guard],
+            interceptors=[*before, self.interceptor],
             options=(("grpc.max_send_message_length", LIMIT_BYTES),),
         )
         add_RecommenderServiceServicer_to_server(ToldServicer(answer), self.server)
@@ -62,8 +62,8 @@ def told(error):
 
 
 @contextlib.asynccontextmanager
-async def guarded(answer, limits=LIMITS, before=()):
-    serving = Guarded(answer, limits, before)
+async def intercepted(answer, limits=LIMITS, before=()):
+    serving = Intercepted(answer, limits, before)
     await serving.server.start()
     try:
         yield serving
@@ -103,7 +103,7 @@ async def test_a_reply_too_large_is_refused_with_a_reason():
     async def large(request):
         return pb.RecommendResponse(items=[{"id": "x" * 100}] * 30)
 
-    async with guarded(large) as serving:
+    async with intercepted(large) as serving:
         code, message, info, _ = await serving.refused()
         size = (await large(REQUEST)).ByteSize()
         assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "ERROR_REASON_REPLY_TOO_LARGE")
@@ -121,7 +121,7 @@ async def test_the_limit_itself_is_allowed(extra, answered):
         assert reply.ByteSize() == LIMIT_BYTES + extra
         return reply
 
-    async with guarded(exact) as serving:
+    async with intercepted(exact) as serving:
         if answered:
             assert (await serving.stub.Recommend(REQUEST)).ByteSize() == LIMIT_BYTES
         else:
@@ -129,7 +129,7 @@ async def test_the_limit_itself_is_allowed(extra, answered):
 
 
 async def test_an_internal_errors_text_never_reaches_the_caller():
-    async with guarded(raising(RuntimeError("secret-path"))) as serving:
+    async with intercepted(raising(RuntimeError("secret-path"))) as serving:
         code, message, info, trailers = await serving.refused(metadata=(("x-request-id", "find-me"),))
         assert (code, info.reason) == (grpc.StatusCode.INTERNAL, "ERROR_REASON_INTERNAL")
         assert info.metadata["request_id"] == "find-me"
@@ -138,14 +138,14 @@ async def test_an_internal_errors_text_never_reaches_the_caller():
 
 
 async def test_a_domain_error_keeps_its_text():
-    async with guarded(raising(NoRelease("no release is live yet"))) as serving:
+    async with intercepted(raising(NoRelease("no release is live yet"))) as serving:
         code, message, info, _ = await serving.refused()
         assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_NO_RELEASE")
         assert message == "no release is live yet"
 
 
 async def test_bytes_that_are_no_message():
-    async with guarded(full) as serving:
+    async with intercepted(full) as serving:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await serving.channel.unary_unary(METHOD)(b"\xff\xff\xff")
         code, _, info, _ = told(caught.value)
@@ -167,7 +167,7 @@ class LateContext:
 
 
 class LateArrival(grpc.aio.ServerInterceptor):
-    """Stands before the guard and hands it a LateContext."""
+    """Comes before the interceptor and hands it a LateContext."""
 
     async def intercept_service(self, continuation, details):
         handler = await continuation(details)
@@ -181,7 +181,7 @@ class LateArrival(grpc.aio.ServerInterceptor):
 class TestDeadline:
     async def test_one_that_is_past_never_reaches_the_handler(self):
         stuck = Stuck()
-        async with guarded(stuck, before=[LateArrival()]) as serving:
+        async with intercepted(stuck, before=[LateArrival()]) as serving:
             code, message, info, _ = await serving.refused()
             assert (code, info.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "ERROR_REASON_DEADLINE_EXCEEDED")
             assert "had passed when the call arrived" in message
@@ -198,7 +198,7 @@ class TestDeadline:
     )
     async def test_a_handler_that_overruns_is_ended(self, limits, how):
         stuck = Stuck()
-        async with guarded(stuck, limits) as serving:
+        async with intercepted(stuck, limits) as serving:
             code, message, info, _ = await serving.refused(**how)
             assert (code, info.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "ERROR_REASON_DEADLINE_EXCEEDED")
             assert "give it more time" in message
@@ -209,7 +209,7 @@ class TestDeadline:
         async def seconds_left(request):
             return pb.RecommendResponse(unknown_token_share=current_call.get().deadline.remaining_s())
 
-        async with guarded(seconds_left) as serving:
+        async with intercepted(seconds_left) as serving:
             for timeout, expected in ((5, 5), (None, 10), (60, 20)):
                 reply = await serving.stub.Recommend(REQUEST, timeout=timeout)
                 assert reply.unknown_token_share == pytest.approx(expected, abs=1)
@@ -217,7 +217,7 @@ class TestDeadline:
 
 async def test_a_caller_who_leaves_ends_the_handler():
     stuck = Stuck()
-    async with guarded(stuck) as serving:
+    async with intercepted(stuck) as serving:
         call = serving.stub.Recommend(REQUEST)
         await asyncio.wait_for(stuck.began.wait(), 10)
         call.cancel()
@@ -227,7 +227,7 @@ async def test_a_caller_who_leaves_ends_the_handler():
 
 async def test_a_stopping_server_answers_unavailable():
     stuck = Stuck()
-    async with guarded(stuck) as serving:
+    async with intercepted(stuck) as serving:
         refusal = asyncio.create_task(serving.refused())
         await asyncio.wait_for(stuck.began.wait(), 10)
         await serving.server.stop(0.05)
@@ -246,38 +246,38 @@ class TestTurningAway:
             await may_go_on.wait()
             return pb.RecommendResponse(release_id="answered")
 
-        async with guarded(held) as serving:
+        async with intercepted(held) as serving:
             first = asyncio.ensure_future(serving.stub.Recommend(REQUEST))
             await asyncio.wait_for(began.wait(), 10)
-            turning_away = asyncio.create_task(serving.guard.drain(10))
+            draining = asyncio.create_task(serving.interceptor.drain(10))
             await asyncio.sleep(0)
             code, message, *_ = await serving.refused()
             assert (code, message) == (grpc.StatusCode.UNAVAILABLE, "the gateway is stopping; try another replica")
             assert await serving.calls.next() == (METHOD, "UNAVAILABLE")
-            assert not turning_away.done()
+            assert not draining.done()
             may_go_on.set()
             assert (await asyncio.wait_for(first, 10)).release_id == "answered"
-            await asyncio.wait_for(turning_away, 10)
+            await asyncio.wait_for(draining, 10)
 
     async def test_a_call_that_never_ends_is_not_waited_for_any_longer_than_said(self):
         stuck = Stuck()
-        async with guarded(stuck) as serving:
+        async with intercepted(stuck) as serving:
             call = asyncio.ensure_future(serving.stub.Recommend(REQUEST))
             await asyncio.wait_for(stuck.began.wait(), 10)
-            await asyncio.wait_for(serving.guard.drain(0.2), 10)
+            await asyncio.wait_for(serving.interceptor.drain(0.2), 10)
             assert not stuck.ended.is_set()
             call.cancel()
 
 
 class TestRequestId:
     async def test_the_callers_is_echoed(self):
-        async with guarded(full) as serving:
+        async with intercepted(full) as serving:
             call = serving.stub.Recommend(REQUEST, metadata=(("x-request-id", "find-me-42"),))
             assert (await call).request_id == "find-me-42"
             assert dict(await call.trailing_metadata())["x-request-id"] == "find-me-42"
 
     @pytest.mark.parametrize("unloggable", ["", "two words", "x" * 129], ids=["empty", "space", "long"])
     async def test_an_unloggable_one_is_replaced(self, unloggable):
-        async with guarded(full) as serving:
+        async with intercepted(full) as serving:
             reply = await serving.stub.Recommend(REQUEST, metadata=(("x-request-id", unloggable),))
             assert re.fullmatch(r"[0-9a-f]{32}", reply.request_id)

@@ -1,4 +1,4 @@
-"""Figures by which a sequence model is chosen: R@10 and NDCG@10 of states against item vectors, full ranking."""
+"""Validation metrics of sequence models: R@10 and NDCG@10 of states against item vectors, full ranking."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from training.fit import Metrics
 from training.splits.split import EvalCase, EvalSet, Scorer
 
 DEPTH = 10
@@ -13,7 +14,7 @@ _CHUNK = 256
 
 
 @dataclass(frozen=True)
-class RankingFigures:
+class RankingMetrics:
     """Means over cases.
 
     Attributes:
@@ -24,31 +25,35 @@ class RankingFigures:
     recall: float
     ndcg: float
 
-    @property
-    def choice(self) -> float:
-        """What early stopping compares: the mean of both."""
-        return (self.recall + self.ndcg) / 2
+    def by_name(self) -> dict[str, float]:
+        """Returns the metrics by the names of their curves."""
+        return {"recall_at_10": self.recall, "ndcg_at_10": self.ndcg}
+
+    @classmethod
+    def of(cls, metrics: Metrics) -> "RankingMetrics":
+        """Reads what `by_name` returns."""
+        return cls(metrics["recall_at_10"], metrics["ndcg_at_10"])
 
 
 @torch.no_grad()
-def ranking_figures(states: torch.Tensor, items: torch.Tensor, part: EvalSet) -> RankingFigures:
+def ranking_metrics(states: torch.Tensor, items: torch.Tensor, part: EvalSet) -> RankingMetrics:
     """Ranks every candidate for every case by inner product; a case's own history is left out.
 
     Args:
         states: float32[cases, d].
         items: float32[n, d].
-        part: the questions and their candidates.
+        part: the cases and their candidates.
     """
-    return _figures(lambda chunk: states[chunk] @ items.T, part)
+    return _means(lambda chunk: states[chunk] @ items.T, part)
 
 
 @torch.no_grad()
-def scorer_figures(scorer: Scorer, part: EvalSet) -> RankingFigures:
-    """Returns the same figures of anything that scores."""
-    return _figures(lambda chunk: torch.from_numpy(scorer.scores([case.history for case in part.cases[chunk]])), part)
+def scorer_metrics(scorer: Scorer, part: EvalSet) -> RankingMetrics:
+    """Returns the same metrics of anything that scores."""
+    return _means(lambda chunk: torch.from_numpy(scorer.scores([case.history for case in part.cases[chunk]])), part)
 
 
-def _figures(scores_of: Callable[[slice], torch.Tensor], part: EvalSet) -> RankingFigures:
+def _means(scores_of: Callable[[slice], torch.Tensor], part: EvalSet) -> RankingMetrics:
     outside = torch.from_numpy(~part.candidates)
     discount = 1 / np.log2(np.arange(DEPTH) + 2)
     ideal = np.cumsum(discount)
@@ -64,7 +69,7 @@ def _figures(scores_of: Callable[[slice], torch.Tensor], part: EvalSet) -> Ranki
             recall += float(hits.sum()) / wanted
             ndcg += float(hits @ discount[: len(hits)]) / ideal[wanted - 1]
     count = max(1, len(part.cases))
-    return RankingFigures(float(recall / count), float(ndcg / count))
+    return RankingMetrics(float(recall / count), float(ndcg / count))
 
 
 def _seen(cases: Sequence[EvalCase]) -> tuple[torch.Tensor, torch.Tensor]:

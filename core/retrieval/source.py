@@ -1,0 +1,181 @@
+"""The seam of recall: one query, many sources. Gateway, training and export loop over the same objects.
+
+A new source is one class with the methods of `RecallSource`; docs/design.md has the recipe. Time limits, counters and
+provenance belong to the loop, not to a source.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Protocol, Self
+
+import numpy as np
+
+from core.events import EventSequence
+from core.retrieval.proxy_history import ProxyHistory
+from core.scaling import Population, ScoreScaler
+
+# Items recalled by a source for which neither training nor its class chose another number.
+DEFAULT_LIST_LENGTH = 100
+
+
+@dataclass(frozen=True)
+class SourceQuery:
+    """What a request offers to the sources; each takes what it can use.
+
+    Attributes:
+        text_vector: float32[d], unit, of the request's text; None without one.
+        lexical_text: words to match; empty where vectors speak for everything.
+        history_vector: float32[d], unit, of the history; None without one.
+        events: the history's events on known items; empty without any.
+        user_embedding: float32[e], unit, by the user tower; None without one.
+        proxy_history: known items in place of a history that is only text; None otherwise.
+    """
+
+    text_vector: np.ndarray | None = None
+    lexical_text: str = ""
+    history_vector: np.ndarray | None = None
+    events: EventSequence = field(default_factory=EventSequence)
+    user_embedding: np.ndarray | None = None
+    proxy_history: ProxyHistory | None = None
+
+
+@dataclass(frozen=True)
+class RecalledList:
+    """One source's list.
+
+    Attributes:
+        source: its name.
+        rows: int64[m], best first.
+        scores: float32[m], the source's own scores.
+    """
+
+    source: str
+    rows: np.ndarray
+    scores: np.ndarray
+
+
+@dataclass(frozen=True)
+class SourceScores:
+    """One source's scores of a request's candidates.
+
+    Attributes:
+        scores: float32[C], -inf where it cannot score an item.
+        scaler: of its scores over the population.
+    """
+
+    scores: np.ndarray
+    scaler: ScoreScaler
+
+    @classmethod
+    def of_catalogue(cls, scores: np.ndarray, rows: np.ndarray, population: Population) -> "SourceScores":
+        """Takes float[n] over the whole catalogue, -inf where the source cannot score, and the candidates, int64[C]."""
+        return cls(scores[rows], population.scaler(scores))
+
+    @property
+    def z_scores(self) -> np.ndarray:
+        """float32[C]."""
+        return self.scaler.apply(self.scores)
+
+
+class RecallSource(Protocol):
+    """One way to find candidates."""
+
+    @property
+    def name(self) -> str:
+        """A value of `domain.recommendation.Source`, in provenance, blend, thresholds and metrics."""
+
+    @property
+    def reason(self) -> str:
+        """The clause that explains an item of which nothing more can be said, such as "it was chosen by many"."""
+
+    def can_answer(self, query: SourceQuery) -> bool:
+        """Whether the query has what this source goes by."""
+
+    def search(self, query: SourceQuery, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the best rows, int64[m], m <= count, and their scores, float32[m], best first, equal ones by row.
+
+        Args:
+            query: one that `can_answer` takes.
+            count: at least 1.
+            blocked: bool[n], rows that must not be returned.
+        """
+
+    def scores(self, query: SourceQuery, rows: np.ndarray, population: Population) -> SourceScores:
+        """Returns the scores of these rows, int64[C], for a query that `can_answer` takes."""
+
+
+class TableSource(RecallSource, Protocol):
+    """A source that training fits and a release carries as a file.
+
+    Attributes:
+        file: name of its file, in a model folder and in a release.
+    """
+
+    file: ClassVar[str]
+
+    def __len__(self) -> int:
+        """Items that it is about."""
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Reads what `save` wrote.
+
+        Raises:
+            OSError, ValueError, KeyError: the file is damaged.
+        """
+
+    def save(self, path: Path) -> None:
+        """Writes the file."""
+
+    def remapped(self, target: np.ndarray, item_count: int) -> Self:
+        """Returns the source for another catalogue.
+
+        Args:
+            target: int64[n], for each row its row there; -1 for an item that is not in it.
+            item_count: items there.
+        """
+
+
+@dataclass(frozen=True)
+class RecallSources:
+    """The sources of one catalogue and the population by which their scores are compared.
+
+    Attributes:
+        sources: in the order in which they are asked.
+        population: of the catalogue.
+    """
+
+    sources: tuple[RecallSource, ...]
+    population: Population
+
+    def __iter__(self) -> Iterator[RecallSource]:
+        return iter(self.sources)
+
+    def __contains__(self, name: object) -> bool:
+        return any(source.name == name for source in self.sources)
+
+    def get(self, name: str) -> RecallSource | None:
+        """Returns a source by name, or None."""
+        return next((source for source in self.sources if source.name == name), None)
+
+    def answering(self, query: SourceQuery) -> list[RecallSource]:
+        """Returns the sources that can answer a query."""
+        return [source for source in self.sources if source.can_answer(query)]
+
+
+def recall_lists(
+    sources: Sequence[RecallSource], query: SourceQuery, lengths: Mapping[str, int], blocked: np.ndarray
+) -> list[RecalledList]:
+    """Asks each source for its candidates.
+
+    Args:
+        sources: those that can answer.
+        query: the query.
+        lengths: candidates by source name; `DEFAULT_LIST_LENGTH` for others.
+        blocked: bool[n], rows that must not be recalled.
+    """
+    return [
+        RecalledList(source.name, *source.search(query, lengths.get(source.name, DEFAULT_LIST_LENGTH), blocked))
+        for source in sources
+    ]

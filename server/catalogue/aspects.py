@@ -1,0 +1,22 @@
+"""Aspects of the catalogue's items by row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ItemAspects:
+    """What reviews say of items.
+
+    Attributes:
+        matrix: float32[n, A], signed, in the order of `core.aspects.extract.ASPECTS`.
+    """
+
+    matrix: np.ndarray
+
+    def of(self, rows: Sequence[int]) -> np.ndarray:
+        """Returns float32[m, A]."""
+        found: np.ndarray = self.matrix[list(rows)]
+        return found

@@ -1,0 +1,35 @@
+"""The recall sources of a release."""
+
+import numpy as np
+
+from core.ranking.blend import PRIOR
+from core.retrieval.lexical import LexicalSource
+from core.retrieval.popular import PopularSource
+from core.retrieval.semantic import SemanticHistorySource, SemanticTextSource
+from core.retrieval.source import RecallSource, RecallSources
+from core.retrieval.user_tower import UserTowerSource
+from core.retrieval.vector_store import VectorStore
+from core.scaling import Population
+from server.release.data import ReleaseData
+
+
+def release_sources(data: ReleaseData, content: VectorStore) -> RecallSources:
+    """Returns every source of a release, ready to be asked; blocking.
+
+    Args:
+        data: read from its files.
+        content: its vectors and graph.
+    """
+    found: list[RecallSource] = [SemanticTextSource(content), LexicalSource(data.lexical)]
+    found.append(SemanticHistorySource(content))
+    stores = [content]
+    if data.tower_vectors is not None:
+        stores.append(VectorStore(data.tower_vectors, np.asarray(~data.tower_vectors.any(axis=1))))
+        found.append(UserTowerSource(stores[-1]))
+    popular = data.tables.get(PRIOR)
+    chosen = popular.chosen if isinstance(popular, PopularSource) else np.ones(len(data.items), bool)
+    population = Population.of(chosen)
+    if data.blend.source_names():
+        for store in stores:  # else the first request would compute them
+            population.moments(store.vectors, store.silent)
+    return RecallSources((*found, *data.tables.values()), population)

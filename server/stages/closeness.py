@@ -1,0 +1,140 @@
+"""Computes how close candidates are to a request's text, history and comments, for similarities and explanations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.aspects.profile import strongest_shared_aspect
+from core.ranking.fusion import Candidate
+from core.retrieval.collaborative import CollaborativeSource
+from core.retrieval.lexical import LexicalSource
+from domain.recommendation import Source
+from server.stages.explain import Closeness, Resemblance
+from server.stages.history import History
+from server.stages.recall import Recalled
+from server.stages.release import ServingRelease
+from server.stages.represent import Represented
+
+
+@dataclass(frozen=True)
+class ExplainedRequest:
+    """What the candidates of one request are compared with."""
+
+    history: History
+    represented: Represented
+    recalled: Recalled
+    release: ServingRelease
+
+
+def similarities(represented: Represented, rows: Sequence[int], release: ServingRelease) -> list[float | None]:
+    """Returns the cosine of each row to the text, else to the history; None where it would say nothing."""
+    if represented.similarity_vector is None or not rows:
+        return [None] * len(rows)
+    vectors = release.catalogue.vectors_of(rows)
+    cosines = vectors @ represented.similarity_vector
+    readable = np.linalg.norm(vectors, axis=1) > 0
+    return [cosine if says else None for cosine, says in zip(cosines.tolist(), readable.tolist(), strict=True)]
+
+
+def closeness_of(
+    candidates: Sequence[Candidate], cosines: Sequence[float | None], request: ExplainedRequest
+) -> list[Closeness]:
+    """Returns how close each candidate is.
+
+    Args:
+        candidates: what is explained.
+        cosines: as `similarities` gives them.
+        request: what they are compared with.
+    """
+    rows = [candidate.row for candidate in candidates]
+    recalled, release = request.recalled, request.release
+    nearest = _nearest_of_history(request.history, rows, release)
+    partners = _chosen_with(candidates, recalled, release)
+    terms = _matched_terms(candidates, recalled, release)
+    by_text = request.represented.query.text_vector is not None
+    return [
+        Closeness(
+            text=cosine if by_text else None,
+            history=_resemblance(candidate, resembled, release),
+            chosen_with=None if recalled.is_proxy else partner,
+            chosen_with_proxy=partner[0] if recalled.is_proxy and partner is not None else "",
+            aspect=_aspect(candidate, request),
+            matched_terms=matched,
+        )
+        for candidate, cosine, resembled, partner, matched in zip(
+            candidates, cosines, nearest, partners, terms, strict=True
+        )
+    ]
+
+
+def _nearest_of_history(
+    history: History, rows: Sequence[int], release: ServingRelease
+) -> list[tuple[int, float] | None]:
+    """Returns for each row the history's row that it resembles most, and the cosine; None without such rows."""
+    if not history.rows or not rows:
+        return [None] * len(rows)
+    cosines = release.catalogue.vectors_of(rows) @ release.catalogue.vectors_of(history.rows).T
+    best = np.argmax(cosines, axis=1)
+    return [(history.rows[place], float(row[place])) for row, place in zip(cosines, best, strict=True)]
+
+
+def _chosen_with(
+    candidates: Sequence[Candidate], recalled: Recalled, release: ServingRelease
+) -> list[tuple[str, float] | None]:
+    """Returns the history's item that most people chose together with each candidate, and the cosine to it.
+
+    Of a history that is only text, the proxy item. None for candidates that collaborative recall did not find.
+    """
+    collaborative = release.sources.get(Source.COLLABORATIVE.value)
+    rows = [candidate.row for candidate in candidates if _recalled_by(candidate, Source.COLLABORATIVE)]
+    if not isinstance(collaborative, CollaborativeSource) or not rows:
+        return [None] * len(candidates)
+    pairs = [
+        (row, other)
+        for row, other in zip(rows, collaborative.strongest(recalled.query, np.asarray(rows)), strict=True)
+        if other is not None
+    ]
+    if not pairs:
+        return [None] * len(candidates)
+    own, others = [row for row, _ in pairs], [other for _, other in pairs]
+    cosines = (release.catalogue.vectors_of(own) * release.catalogue.vectors_of(others)).sum(axis=1).tolist()
+    named = zip(own, release.catalogue.ids_of(others), cosines, strict=True)
+    partners = {row: (item_id, cosine) for row, item_id, cosine in named}
+    return [partners.get(candidate.row) for candidate in candidates]
+
+
+def _matched_terms(
+    candidates: Sequence[Candidate], recalled: Recalled, release: ServingRelease
+) -> list[tuple[str, ...]]:
+    """Returns the terms shared with the text, for candidates that lexical recall found."""
+    lexical = release.sources.get(Source.LEXICAL.value)
+    rows = [candidate.row for candidate in candidates if _recalled_by(candidate, Source.LEXICAL)]
+    if not isinstance(lexical, LexicalSource) or not rows:
+        return [()] * len(candidates)
+    terms = dict(zip(rows, lexical.index.matched_terms(recalled.query.lexical_text, rows), strict=True))
+    return [terms.get(candidate.row, ()) for candidate in candidates]
+
+
+def _aspect(candidate: Candidate, request: ExplainedRequest) -> str:
+    """Returns what reviews praise the item for and the caller's comments care about; empty where there is nothing."""
+    aspects = request.release.aspects
+    if aspects is None or request.history.aspects is None:
+        return ""
+    return strongest_shared_aspect(request.history.aspects, aspects.of([candidate.row])[0]) or ""
+
+
+def _resemblance(
+    candidate: Candidate, nearest: tuple[int, float] | None, release: ServingRelease
+) -> Resemblance | None:
+    """Returns the history's nearest item; a history that is only text has none to name."""
+    scores = [view.score for view in candidate.views if view.source == Source.SEMANTIC_HISTORY]
+    if not scores:
+        return None
+    if nearest is None:
+        return Resemblance("", scores[0], scores[0])
+    return Resemblance(release.catalogue.ids_of([nearest[0]])[0], nearest[1], scores[0])
+
+
+def _recalled_by(candidate: Candidate, source: Source) -> bool:
+    return any(view.source == source for view in candidate.views)

@@ -1,0 +1,66 @@
+"""What the stages of a request need of a release."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from core.ranking.blend import Blend
+from core.retrieval.source import RecallSource, RecallSources
+from core.text.static_encoder import StaticEncoder
+from domain.text import TextTemplate
+from server.catalogue.aspects import ItemAspects
+from server.catalogue.catalogue import Catalogue
+from server.models.ranker import Ranker
+from server.models.text_encoder import TextEncoder
+from server.models.user_tower import UserTower
+
+
+class ServingRelease(Protocol):
+    """A release as one request sees it. What was not trained is None, or empty."""
+
+    @property
+    def release_id(self) -> str:
+        """Its id, in every reply."""
+
+    @property
+    def template(self) -> TextTemplate:
+        """How items and histories become text."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Its items."""
+
+    @property
+    def sources(self) -> RecallSources:
+        """Its recall sources."""
+
+    @property
+    def fill(self) -> RecallSource:
+        """What may stand at the end of a list that would be too short."""
+
+    @property
+    def encoder(self) -> TextEncoder:
+        """Text to vectors."""
+
+    @property
+    def student(self) -> StaticEncoder | None:
+        """Text to vectors while the encoder is unavailable."""
+
+    @property
+    def user_tower(self) -> UserTower | None:
+        """Events to the user's embedding."""
+
+    @property
+    def ranker(self) -> Ranker | None:
+        """Orders candidates."""
+
+    @property
+    def aspects(self) -> ItemAspects | None:
+        """What reviews say of items."""
+
+    @property
+    def blend(self) -> Blend:
+        """What each source counts."""
+
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """Least score of a candidate in a source, by its name."""

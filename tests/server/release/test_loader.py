@@ -1,0 +1,150 @@
+"""The loader: installs, loads, compares and warms up one model, on a Triton of its own or on a shared one."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected, TritonUnresponsive
+from domain.manifest import EncoderEntry, ModelEntry
+from server.models.canary import Canary, vector_difference
+from server.models.encoder_variant import EncoderVariant
+from server.models.model_spec import ModelSpec, TrainedModelConfig
+from server.release.loader import ModelLoader
+from server.release.model_specs import trained_model_spec
+from tests.support.fakes_server import MANIFEST, FakeTriton
+
+UNIT = np.eye(1, 4, dtype=np.float32)
+
+
+def batch(length):
+    ids = np.ones((1, length), np.int64)
+    return {"input_ids": ids, "attention_mask": ids}
+
+
+@pytest.fixture
+def spec(tmp_path):
+    file = tmp_path / "encoder.onnx"
+    file.write_bytes(b"an encoder")
+    sha256 = hashlib.sha256(b"an encoder").hexdigest()
+    entry = EncoderEntry("tiny", "", "encoder", "", 32, 8, 0, 1.0)
+    return ModelSpec(
+        name="encoder",
+        release_id="r1",
+        file=file,
+        sha256=sha256,
+        output="sentence_embedding",
+        canaries=(Canary(batch(3), UNIT),),
+        difference=vector_difference,
+        config=EncoderVariant().config_of(entry, sha256),
+        warm_up_inputs=(batch(16), batch(32)),
+        unit_output=True,
+    )
+
+
+@pytest.fixture
+def triton():
+    return FakeTriton(UNIT)
+
+
+@pytest.fixture
+def load(triton, tmp_path):
+    """Serves a model from an empty repository and returns it with the steps."""
+
+    async def serve(spec, *, shared=False):
+        steps = []
+        loader = ModelLoader(triton, tmp_path / "models", workers, shared=shared)
+        return await loader.serve(spec, steps.append), steps
+
+    with ThreadPoolExecutor(1) as workers:
+        yield serve
+
+
+def lengths(triton):
+    return [inputs["input_ids"].shape[1] for inputs in triton.batches]
+
+
+async def test_a_model_is_installed_loaded_compared_and_warmed_up(load, spec, triton, tmp_path):
+    model, steps = await load(spec)
+    assert model.version == 1
+    assert (tmp_path / "models/encoder/1/model.onnx").read_bytes() == b"an encoder"
+    assert triton.calls == [("load", 1)]
+    assert "model_warmup" in triton.configs[0]
+    assert lengths(triton) == [3, 16, 32]
+    assert steps == [
+        "loading the encoder into Triton",
+        "comparing the canaries of the encoder",
+        "warming up the encoder",
+    ]
+
+
+async def test_on_a_shared_triton_the_versions_of_others_stay_and_are_not_warmed_up(load, spec, triton):
+    triton.ready = (4, 7)
+    await load(spec, shared=True)
+    assert triton.calls == [("load", 1, 4, 7)]
+    assert "model_warmup" not in triton.configs[0]
+    assert lengths(triton) == [3, 16, 32]
+
+
+async def test_another_model_is_refused(load, spec, triton):
+    triton.answer = -UNIT
+    with pytest.raises(ReleaseRejected, match="not the encoder of release r1: it encodes the canary texts differently"):
+        await load(spec)
+
+
+@pytest.mark.parametrize("error", [ModelUnavailable("index out of range"), DeadlineExceeded("slow")])
+async def test_canaries_that_cannot_be_answered_refuse_the_release(load, spec, triton, error):
+    triton.answer = error
+    with pytest.raises(ReleaseRejected, match=f"cannot answer the canaries of release r1: {error}; do Triton and"):
+        await load(spec)
+
+
+async def test_a_length_that_fails_refuses_the_release(load, spec, triton):
+    class Short(FakeTriton):
+        async def infer(self, model, version, inputs, **how):
+            if inputs["input_ids"].shape[1] > 16:
+                raise ModelUnavailable("too long")
+            return UNIT
+
+    triton.infer = Short(UNIT).infer
+    with pytest.raises(ReleaseRejected, match=r"warm-up of the encoder with input_ids \[1, 32\].*too long"):
+        await load(spec)
+
+
+async def test_an_unresponsive_model_is_restarted(load, spec, triton):
+    triton.errors = [TritonUnresponsive("its process stood still")]
+    _, steps = await load(spec)
+    assert triton.calls == [("load", 1), ("wait",), ("unload",), ("load", 1)]
+    assert "Triton is unresponsive; restarting the model" in steps
+
+
+async def test_what_the_configuration_cannot_serve_never_reaches_triton(load, spec, triton):
+    entry = replace(MANIFEST.encoder, precision="int8")
+    with pytest.raises(ReleaseRejected, match="doesn't serve int8"):
+        await load(replace(spec, config=EncoderVariant("openvino").config_of(entry, spec.sha256)))
+    assert triton.calls == []
+
+
+async def test_tritons_refusal_is_explained(load, spec, triton):
+    class Explained(TrainedModelConfig):
+        def explained(self, error, version_folder):
+            return ReleaseRejected(f"{error}, in {version_folder.name}")
+
+    async def refuse(*_):
+        raise ReleaseRejected("no")
+
+    triton.load = refuse
+    config = Explained(ModelEntry("", "ranker", "", 2, 1, 4, 8, (), 0.0))
+    with pytest.raises(ReleaseRejected, match=r"^no, in 1$"):
+        await load(replace(spec, config=config))
+
+
+def test_a_model_that_the_program_does_not_know_is_refused(trained_release):
+    manifest = trained_release.manifest
+    models = {"oracle": manifest.models["ranker"], "ranker": replace(manifest.models["ranker"], triton_model="other")}
+    changed = replace(trained_release, manifest=replace(manifest, models=models))
+    for name in models:
+        with pytest.raises(ReleaseRejected, match=f"has a model {name} that this program doesn't know"):
+            trained_model_spec(changed, name, (Canary({}, UNIT),))

@@ -1,0 +1,176 @@
+"""The watch over a model, with a Triton that answers as it is scripted to."""
+
+import asyncio
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from domain.errors import DeadlineExceeded, EncoderUnavailable, ModelUnavailable
+from domain.manifest import EncoderEntry, ModelEntry
+from server.deadline import Deadline
+from server.models.batcher import BatchLimits
+from server.models.canary import Canary, score_difference, vector_difference
+from server.models.encoder_variant import EncoderVariant
+from server.models.model_spec import ModelSpec, TrainedModelConfig
+from server.models.served_model import ServedModel
+from server.models.text_encoder import encoder_batcher
+from server.release.loader import ModelLoader
+from server.release.watch import ModelWatch
+from tests.support.fakes_server import FakeTriton, NotedBatches
+
+RIGHT = np.array([[1.0, 0.0, 0.0, 0.0]], dtype=np.float32)
+ANOTHER = np.array([[0.0, 1.0, 0.0, 0.0]], dtype=np.float32)
+IDS = np.array([1, 2, 3])
+
+ENCODER = ModelSpec(
+    name="encoder",
+    release_id="r1",
+    file=Path("models/encoder.onnx"),
+    sha256="",
+    output="sentence_embedding",
+    canaries=(Canary({"input_ids": IDS[None], "attention_mask": np.ones((1, 3), np.int64)}, RIGHT),),
+    difference=vector_difference,
+    config=EncoderVariant().config_of(EncoderEntry("tiny", "", "encoder", "", 16, 8, 0, 1.0), ""),
+    warm_up_inputs=(),
+    unit_output=True,
+)
+RANKER = ModelSpec(
+    name="ranker",
+    release_id="r1",
+    file=Path("models/ranker.onnx"),
+    sha256="",
+    output="match_logit",
+    canaries=(Canary({"features": np.ones((1, 4, 2), np.float32)}, RIGHT),),
+    difference=score_difference,
+    config=TrainedModelConfig(ModelEntry("", "ranker", "", 2, 1, 4, 8, (), 0.0)),
+    warm_up_inputs=(),
+)
+
+
+@dataclass
+class Watched:
+    """A model under watch, and how requests reach it."""
+
+    triton: FakeTriton
+    model: ServedModel
+    gate: object
+    states: list[bool] = field(default_factory=list)
+
+    @property
+    def loads(self):
+        return [call for call in self.triton.calls if call[0] == "load"]
+
+    async def on_state(self, model, *, up):
+        assert model == self.model.spec.name
+        self.states.append(up)
+
+    async def ask(self):
+        if self.gate is self.model:
+            return await self.model.ask(RANKER.canaries[0].inputs, Deadline.after(2))
+        (text,) = await self.gate.encode([IDS], Deadline.after(2))
+        return text.vector[None]
+
+    async def refusal(self):
+        """Returns why a request is refused before it reaches Triton; None where it does reach it."""
+        before = len(self.triton.batches)
+        try:
+            await self.ask()
+        except ModelUnavailable as error:
+            return str(error) if len(self.triton.batches) == before else None
+        return None
+
+
+@pytest.fixture(params=["encoder", "ranker"])
+async def watched(request, tmp_path):
+    triton = FakeTriton(RIGHT)
+    spec = ENCODER if request.param == "encoder" else RANKER
+    model = ServedModel(triton, spec, 1)
+    gate = encoder_batcher(model, BatchLimits((16,), 0), NotedBatches()) if spec is ENCODER else model
+    watched = Watched(triton, model, gate)
+    with ThreadPoolExecutor(1) as workers:
+        loader = ModelLoader(triton, tmp_path, workers, shared=False)
+        task = asyncio.create_task(ModelWatch(loader, model, gate, watched.on_state, period_s=0.01).run())
+        await until(lambda: watched.states == [True])
+        yield watched
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(holds):
+    async with asyncio.timeout(15):  # a traceback in the log takes its time on a busy machine
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+async def test_the_right_model_takes_requests(watched):
+    np.testing.assert_array_equal(await watched.ask(), RIGHT)
+    assert watched.triton.calls == []
+
+
+async def test_another_model_is_never_up_however_often_it_is_loaded(watched):
+    watched.triton.answer = ANOTHER
+    await until(lambda: len(watched.loads) >= 4)
+    assert watched.states == [True, False]
+    assert "is not the" in await watched.refusal()
+    watched.triton.answer = RIGHT
+    await until(lambda: watched.states == [True, False, True])
+    np.testing.assert_array_equal(await watched.ask(), RIGHT)
+
+
+async def test_where_loading_is_not_enough_the_model_is_started_afresh(watched):
+    watched.triton.answer = ModelUnavailable("its process died")
+    await until(lambda: ("unload",) in watched.triton.calls)
+    await until(lambda: len(watched.loads) >= 2)
+    assert watched.triton.calls[:3] == [("load", 1), ("unload",), ("load", 1)]
+
+
+async def test_where_loading_is_enough_nothing_is_unloaded(watched):
+    watched.triton.errors = [ModelUnavailable("Triton was restarted")] * 2
+    await until(lambda: watched.loads)
+    await until(lambda: watched.states == [True, False, True])
+    assert watched.triton.calls == [("load", 1)]
+
+
+async def test_one_failed_probe_reloads_nothing(watched):
+    watched.triton.errors = [ModelUnavailable("a hiccup")]
+    await until(lambda: watched.states == [True, False, True])
+    assert watched.triton.calls == []
+
+
+async def test_a_triton_that_is_not_live_is_not_asked_to_load(watched):
+    watched.triton.live = False
+    watched.triton.answer = ModelUnavailable("gone")
+    await until(lambda: watched.states == [True, False])
+    before = len(watched.triton.batches)
+    await until(lambda: len(watched.triton.batches) >= before + 5)
+    assert watched.triton.calls == []
+
+
+async def test_another_width_counts_as_another_model(watched):
+    watched.triton.answer = np.ones((1, 2), dtype=np.float32) / np.float32(np.sqrt(2))
+    await until(lambda: watched.states == [True, False])
+    assert "the release" in await watched.refusal()
+
+
+async def test_an_unavailable_model_is_suspended_and_a_slow_one_is_not(watched):
+    watched.triton.live = False
+    watched.triton.answer = DeadlineExceeded("slow")
+    await until(lambda: watched.states == [True, False])
+    with pytest.raises(DeadlineExceeded, match="slow"):
+        await watched.ask()
+    watched.triton.answer = EncoderUnavailable("gone")
+    before = len(watched.triton.batches)
+    await until(lambda: len(watched.triton.batches) >= before + 2)
+    assert await watched.refusal() == "gone"
+
+
+async def test_an_unforeseen_failure_does_not_end_the_watch(watched):
+    watched.triton.errors = [ValueError("unforeseen")]
+    await until(lambda: not watched.triton.errors)
+    watched.triton.answer = EncoderUnavailable("gone")
+    await until(lambda: watched.states == [True, False])

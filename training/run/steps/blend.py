@@ -1,0 +1,100 @@
+"""The blend of the recall sources, also for short histories and for histories that are only text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from core.ranking.blend import LIST_LENGTHS, ProxyBlend
+from domain.text import TextTemplate
+from training.ranking.blend import BlendSettings, crossed_ndcg, fit_blend
+from training.ranking.folder import BLEND, COLLABORATIVE, load_sources
+from training.ranking.proxy_history import ProxySettings, draw_lines, fit_proxy_blend
+from training.ranking.sources import FittedSources
+from training.run.dataset import TrainingData
+from training.run.folder import StepRecord
+from training.run.item_facts import item_facts, query_vectors
+from training.run.steps.user_tower import saved_tower
+from training.splits.short_histories import read_reviews, text_only
+from training.splits.split import EvalSet
+from training.splits.validation import ndcg_by_case
+
+
+@dataclass(frozen=True)
+class BlendStepSettings:
+    """How the sources are blended.
+
+    Attributes:
+        list_lengths: items that each source recalls for the ranker, by its name.
+        weights: how weights are searched.
+        proxy: what is tried for histories that are only text.
+    """
+
+    list_lengths: Mapping[str, int] = field(default_factory=lambda: dict(LIST_LENGTHS))
+    weights: BlendSettings = field(default_factory=BlendSettings)
+    proxy: ProxySettings = field(default_factory=ProxySettings)
+
+
+class BlendStep:
+    """The blend step: writes `blend.json`."""
+
+    name = "blend"
+    outputs = (BLEND,)
+    uses = ("encoder", "collaborative", "user_tower")
+
+    def __init__(self, settings: BlendStepSettings) -> None:
+        self._settings = settings
+
+    def applies(self, data: TrainingData) -> str:
+        """Needs the collaborative tables."""
+        return "" if (data.out / COLLABORATIVE).is_dir() else "collaborative/ is not there; train it first"
+
+    def settings(self, data: TrainingData) -> BlendStepSettings:
+        """Returns the settings."""
+        return self._settings
+
+    def make(self, data: TrainingData, work: Path) -> StepRecord:
+        """Fits the weights on validation, and evaluates them by cases that did not choose them."""
+        settings, validation = self._settings, data.split.validation
+        facts = item_facts(data)
+        fitted = load_sources(data.out, facts, saved_tower(data.out, facts.vectors))
+        fitted = replace(fitted, list_lengths=settings.list_lengths)
+        blend = fit_blend(fitted, validation, settings.weights, data.progress)
+        blend = replace(blend, proxy=_proxy_blend(data, fitted, settings.proxy))
+        blend.save(work / BLEND)
+        notes = [
+            "hybrid recall: " + ", ".join(f"{name} {weight:g}" for name, weight in blend.weights.items() if weight)
+        ]
+        if blend.proxy is not None:
+            weights = ", ".join(f"{name} {weight:g}" for name, weight in blend.proxy.weights.items())
+            notes.append(f"proxy histories: {weights}, {blend.proxy.nearest} items at {blend.proxy.temperature:g}")
+        figures = {
+            "hybrid_ndcg_at_100": crossed_ndcg(fitted, validation, settings.weights),
+            "source_ndcg_at_100": _best_source(fitted, validation),
+        }
+        return StepRecord(0, "", True, figures, notes)
+
+
+def _proxy_blend(data: TrainingData, fitted: FittedSources, settings: ProxySettings) -> ProxyBlend | None:
+    """Returns the blend for histories that are only text; None where no item has a text, or no line can be made."""
+    texts = data.texts
+    if fitted.content is None or texts is None:
+        return None
+    reviews = read_reviews(data.interactions, data.split.item_ids)
+    lines = draw_lines(
+        data.split.validation,
+        lambda part: text_only(part, texts, TextTemplate(), reviews),
+        lambda texts: query_vectors(data, texts),
+        settings,
+        data.seed,
+    )
+    return fit_proxy_blend(fitted, lines, settings, data.progress)
+
+
+def _best_source(fitted: FittedSources, validation: EvalSet) -> float:
+    """Returns the best validation NDCG@100 of one source alone."""
+    scores = fitted.source_scores([case.history for case in validation.cases])
+    return max(
+        float(ndcg_by_case(np.stack([one.scores for one in by_case]), validation).mean()) for by_case in scores.values()
+    )
