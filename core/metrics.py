@@ -13,7 +13,7 @@ UNREACHED = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class Ranking:
-    """Where the targets of each case came.
+    """Ranks of the targets of each case.
 
     Attributes:
         case: int64[M], ascending; which case a target belongs to. Every case has at least one.
