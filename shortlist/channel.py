@@ -1,4 +1,4 @@
-"""How the gateway is reached."""
+"""The channel to the gateway."""
 
 import ipaddress
 from dataclasses import dataclass, field

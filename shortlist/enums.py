@@ -21,7 +21,7 @@ class OpenEnum(enum.StrEnum):
 
 
 class EventKind(enum.StrEnum):
-    """What a user did with an item."""
+    """The kind of an event: an action of a user on an item."""
 
     VIEW = "VIEW"
     CLICK = "CLICK"
@@ -37,7 +37,7 @@ class EventKind(enum.StrEnum):
 
 
 class HistoryEncoding(enum.StrEnum):
-    """How events and passed-along items become a query."""
+    """The way in which events and liked items become a query."""
 
     VECTORS = "VECTORS"
     """The centred mean of the items' own vectors; no encoder call, any language. What the gateway does by default."""
@@ -46,16 +46,16 @@ class HistoryEncoding(enum.StrEnum):
 
 
 class TextRole(enum.StrEnum):
-    """What a text is to the encoder."""
+    """The role of a text for the encoder."""
 
     QUERY = "QUERY"
-    """What a user says or looks for."""
+    """A text that a user writes or searches for."""
     PASSAGE = "PASSAGE"
-    """What an item says of itself."""
+    """An item's own text."""
 
 
 class RecallSource(OpenEnum):
-    """Where a candidate came from."""
+    """The recall source of a candidate."""
 
     SEMANTIC_TEXT = "SEMANTIC_TEXT"
     SEMANTIC_HISTORY = "SEMANTIC_HISTORY"
@@ -97,7 +97,7 @@ class ErrorReason(OpenEnum):
 
 
 class HealthStatus(OpenEnum):
-    """Whether a service of the gateway takes calls (`grpc.health.v1`)."""
+    """The health of a service of the gateway (`grpc.health.v1`)."""
 
     UNKNOWN = "UNKNOWN"
     SERVING = "SERVING"

@@ -1,4 +1,4 @@
-"""What a call raises: one family, named after what the caller can do about it."""
+"""The errors of a call: one family, named after what the caller can do."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from shortlist.results import FieldViolation
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is known about a failed call.
+    """Details of a failed call.
 
     Attributes:
         code: the gRPC status code's name, for example `UNAVAILABLE`.

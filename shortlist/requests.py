@@ -1,4 +1,4 @@
-"""What a caller gives: events, conditions and the request that holds them."""
+"""A caller's inputs: events, conditions and the request that holds them."""
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -101,7 +101,7 @@ Condition = AnyOf | Range | TimeRange | Equals
 
 @dataclass(frozen=True, slots=True)
 class RecommendRequest:
-    """Who asks, what is known about them, and what they want back.
+    """A recommendation request: the caller, their history, and what is wanted back.
 
     The limits are the gateway's settings; these are their defaults.
     At least one of `text`, `events` and `item_ids` must be given.

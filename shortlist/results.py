@@ -1,4 +1,4 @@
-"""What a call returns."""
+"""The results of calls."""
 
 from array import array
 from collections.abc import Mapping

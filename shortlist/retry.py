@@ -1,4 +1,4 @@
-"""When a failed call is tried once more, and how many such tries the client allows itself."""
+"""Retries: which failed calls are repeated once, and the budget of repeats."""
 
 import random
 import threading
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How a client repeats calls that could not reach the gateway. A call is repeated at most once.
+    """The retry policy for calls that could not reach the gateway. A call is repeated at most once.
 
     Attributes:
         budget_share: repeats allowed per call made, 0 to 1, over all calls of the client.

@@ -37,7 +37,7 @@ _Detail = TypeVar("_Detail", bound=Message)
 
 
 class FailedRpc(Protocol):
-    """What grpc and grpc.aio raise alike."""
+    """The interface that the errors of grpc and grpc.aio share."""
 
     def code(self) -> grpc.StatusCode:
         """The status code."""
@@ -46,7 +46,7 @@ class FailedRpc(Protocol):
         """The status message."""
 
     def trailing_metadata(self) -> Iterable[tuple[str, str | bytes]] | None:
-        """What came after the reply."""
+        """Returns the metadata that came after the reply."""
 
 
 def error_of(rpc: FailedRpc, request_id: str) -> ShortlistCallError:

@@ -67,7 +67,7 @@ _DAY_S = 86_400.0
 
 @dataclass(frozen=True)
 class UserSignals:
-    """What is known of a user besides the events.
+    """Signals of a user besides the events.
 
     Attributes:
         embedding: float32[e], unit, by the user tower; None without one.
@@ -140,9 +140,9 @@ def rank_features(
     columns["last_event_age"] += np.log1p(max(float(age_s.min()), 0.0) / _DAY_S) if len(rows) else 0.0
     for name in STANDARDISED:
         columns[f"{name}_standardised"] = standardised(columns[name])
-    for found in lists:
-        if found.source in RANKED_SOURCES:
-            columns[f"reciprocal_rank_{found.source}"] = _reciprocal_ranks(found.rows, candidates)
+    for recalled in lists:
+        if recalled.source in RANKED_SOURCES:
+            columns[f"reciprocal_rank_{recalled.source}"] = _reciprocal_ranks(recalled.rows, candidates)
     return np.stack([columns[name] for name in FEATURE_NAMES], axis=1).astype(np.float32)
 
 
@@ -162,26 +162,26 @@ def recency_weights(count: int, half_life: float = RECENT_HALF_LIFE) -> np.ndarr
 def _semantic(rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -> dict[str, np.ndarray]:
     if facts.vectors is None or facts.mean is None:
         return {}
-    found: dict[str, np.ndarray] = {}
+    columns: dict[str, np.ndarray] = {}
     vectors = facts.vectors[candidates]
-    told = rows[facts.vectors[rows].any(axis=1)]
-    query = history_query(facts.vectors[told], facts.mean)
+    readable = rows[facts.vectors[rows].any(axis=1)]
+    query = history_query(facts.vectors[readable], facts.mean)
     if query is not None:
-        found["semantic"] = found["semantic_recent"] = vectors @ query
-    if not len(told):
-        return found
-    recent = told[-RECENT_LIMIT:]
+        columns["semantic"] = columns["semantic_recent"] = vectors @ query
+    if not len(readable):
+        return columns
+    recent = readable[-RECENT_LIMIT:]
     centred = facts.vectors[recent] - facts.mean
     latest = unit(recency_weights(len(recent)) @ centred)
-    likeness = _centred_likeness(vectors, unit(centred), facts.mean)
-    return found | {
+    similarity = _centred_similarity(vectors, unit(centred), facts.mean)
+    return columns | {
         "semantic_recent": vectors @ latest,
-        "semantic_max": likeness.max(axis=1),
-        "semantic_last": likeness[:, -1],
+        "semantic_max": similarity.max(axis=1),
+        "semantic_last": similarity[:, -1],
     }
 
 
-def _centred_likeness(vectors: np.ndarray, events: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def _centred_similarity(vectors: np.ndarray, events: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Returns float32[C, N], cosines of v - mean to the events, float32[N, d] unit, without making v - mean.
 
     (v - mean) e = v e - mean e, and |v - mean|^2 = v v - 2 v mean + mean mean: in serving, subtracting and scaling
@@ -189,8 +189,8 @@ def _centred_likeness(vectors: np.ndarray, events: np.ndarray, mean: np.ndarray)
     """
     squares = np.einsum("cd,cd->c", vectors, vectors) - 2 * (vectors @ mean) + mean @ mean
     norms = np.sqrt(np.maximum(squares, 1e-12))
-    likeness: np.ndarray = (vectors @ events.T - events @ mean) / norms[:, None]
-    return likeness
+    similarity: np.ndarray = (vectors @ events.T - events @ mean) / norms[:, None]
+    return similarity
 
 
 def _collaborative(rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -> dict[str, np.ndarray]:
@@ -237,17 +237,17 @@ def _linked(
 def _attributes(rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -> dict[str, np.ndarray]:
     if not len(rows):
         return {}
-    found: dict[str, np.ndarray] = {}
+    columns: dict[str, np.ndarray] = {}
     if facts.categories is not None and facts.category_weights is not None:
-        found["category_affinity"] = _category_affinity(rows, candidates, facts.categories, facts.category_weights)
+        columns["category_affinity"] = _category_affinity(rows, candidates, facts.categories, facts.category_weights)
     if facts.brands is not None:
         same = facts.brands[candidates][:, None] == facts.brands[rows][None, :]
-        found["brand_affinity"] = (same & (facts.brands[rows] >= 0)).mean(axis=1)
+        columns["brand_affinity"] = (same & (facts.brands[rows] >= 0)).mean(axis=1)
     if facts.log_price is not None:
-        found["price_distance"] = _distance(facts.log_price[rows, None], facts.log_price[candidates, None])[0]
+        columns["price_distance"] = _distance(facts.log_price[rows, None], facts.log_price[candidates, None])[0]
     if facts.numbers is not None:
-        found["number_distance"], found["number_offset"] = _distance(facts.numbers[rows], facts.numbers[candidates])
-    return found
+        columns["number_distance"], columns["number_offset"] = _distance(facts.numbers[rows], facts.numbers[candidates])
+    return columns
 
 
 def _aspects(user: UserSignals, rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -> dict[str, np.ndarray]:
@@ -283,9 +283,9 @@ def _distance(history: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, 
         history: float32[N, m], NaN where absent.
         candidates: float32[C, m], NaN where absent.
     """
-    told = ~np.isnan(history)
-    middle = np.where(told, history, 0).sum(axis=0) / np.maximum(told.sum(axis=0), 1)
-    offset = np.where(np.isnan(candidates) | ~told.any(axis=0), 0, candidates - middle)
+    known = ~np.isnan(history)
+    middle = np.where(known, history, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    offset = np.where(np.isnan(candidates) | ~known.any(axis=0), 0, candidates - middle)
     return np.abs(offset).mean(axis=1).astype(np.float32), offset.mean(axis=1).astype(np.float32)
 
 

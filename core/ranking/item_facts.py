@@ -1,4 +1,4 @@
-"""What the ranker knows of items: row-aligned arrays, built alike in training and in the gateway."""
+"""Facts about items for the ranker: row-aligned arrays, built alike in training and in the gateway."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

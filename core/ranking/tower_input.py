@@ -1,4 +1,4 @@
-"""What the user tower is fed: past events of some users as padded arrays, the same in export and in the gateway."""
+"""Input of the user tower: events of some users as padded arrays, the same in export and in the gateway."""
 
 from collections.abc import Sequence
 

@@ -25,7 +25,7 @@ class CollaborativeSource:
         return len(self.table)
 
     def can_answer(self, query: SourceQuery) -> bool:
-        """Whether there are events, or a proxy history, on known items."""
+        """Returns True with events, or a proxy history, on known items."""
         return bool(len(query.events)) or (query.proxy_history is not None and bool(len(query.proxy_history.rows)))
 
     def search(self, query: SourceQuery, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

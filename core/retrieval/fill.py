@@ -24,7 +24,7 @@ class FillSource:
     reason: str = "nothing speaks for it, but fewer others exist than were asked for"
 
     def can_answer(self, query: SourceQuery) -> bool:
-        """Whether others were searched by vectors, which cannot find these."""
+        """Returns True where vectors were searched, which cannot find these items."""
         return query.text_vector is not None or query.history_vector is not None
 
     def search(self, _: SourceQuery, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -174,7 +174,7 @@ class LexicalSource:
         self.index = index
 
     def can_answer(self, query: SourceQuery) -> bool:
-        """Whether there are words to match."""
+        """Returns True with words to match."""
         return bool(query.lexical_text)
 
     def search(self, query: SourceQuery, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -28,7 +28,7 @@ class NextItemSource:
         return len(self.table)
 
     def can_answer(self, query: SourceQuery) -> bool:
-        """Whether there are events on known items."""
+        """Returns True with events on known items."""
         return bool(len(query.events))
 
     def search(self, query: SourceQuery, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

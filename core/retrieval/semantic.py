@@ -29,7 +29,7 @@ class SemanticTextSource:
     reason: str = "its description is the closest to the text that is left"
 
     def can_answer(self, query: SourceQuery) -> bool:
-        """Whether the text has a vector."""
+        """Returns True where the text has a vector."""
         return query.text_vector is not None
 
     def search(self, query: SourceQuery, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -52,7 +52,7 @@ class SemanticHistorySource:
     reason: str = "nothing closer to the history is left"
 
     def can_answer(self, query: SourceQuery) -> bool:
-        """Whether the history has a vector."""
+        """Returns True where the history has a vector."""
         return query.history_vector is not None
 
     def search(self, query: SourceQuery, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

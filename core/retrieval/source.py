@@ -21,7 +21,7 @@ DEFAULT_LIST_LENGTH = 100
 
 @dataclass(frozen=True)
 class SourceQuery:
-    """What a request offers to the sources; each takes what it can use.
+    """The inputs of a request for the sources; each uses some of them.
 
     Attributes:
         text_vector: float32[d], unit, of the request's text; None without one.
@@ -90,7 +90,7 @@ class RecallSource(Protocol):
         """The clause that explains an item of which nothing more can be said, such as "it was chosen by many"."""
 
     def can_answer(self, query: SourceQuery) -> bool:
-        """Whether the query has what this source goes by."""
+        """Returns True where the query has what this source needs."""
 
     def search(self, query: SourceQuery, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns the best rows, int64[m], m <= count, and their scores, float32[m], best first, equal ones by row.

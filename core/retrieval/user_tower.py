@@ -25,7 +25,7 @@ class UserTowerSource:
     reason: str = "it is what often follows such a history"
 
     def can_answer(self, query: SourceQuery) -> bool:
-        """Whether the tower answered."""
+        """Returns True where the tower answered."""
         return query.user_embedding is not None
 
     def search(self, query: SourceQuery, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

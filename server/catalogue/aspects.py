@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ItemAspects:
-    """What reviews say of items.
+    """Review scores of items by aspect.
 
     Attributes:
         matrix: float32[n, A], signed, in the order of `core.aspects.extract.ASPECTS`.

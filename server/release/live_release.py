@@ -53,7 +53,7 @@ class LiveRelease:
 
     @property
     def template(self) -> TextTemplate:
-        """How items and histories become text."""
+        """The template by which items and histories become text."""
         return self.data.manifest.template
 
     @property

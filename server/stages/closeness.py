@@ -19,7 +19,7 @@ from server.stages.represent import Represented
 
 @dataclass(frozen=True)
 class ExplainedRequest:
-    """What the candidates of one request are compared with."""
+    """The parts of one request that candidates are compared with."""
 
     history: History
     represented: Represented

@@ -33,13 +33,13 @@ class Resemblance:
 
     @property
     def is_real(self) -> bool:
-        """Whether it is enough to be said."""
+        """True where it is strong enough for an explanation."""
         return self.similarity >= RESEMBLES_FROM and self.query_similarity > 0
 
 
 @dataclass(frozen=True)
 class Closeness:
-    """How close one candidate is to what the request gave.
+    """The closeness of one candidate to the request's inputs.
 
     Attributes:
         text: cosine to the text; None where there is none or it would say nothing.

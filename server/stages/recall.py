@@ -40,7 +40,7 @@ class Recalled:
 
     @property
     def is_proxy(self) -> bool:
-        """Whether known items stand in for a history that is only text."""
+        """True where known items take the place of a history that is only text."""
         return self.query.proxy_history is not None
 
 

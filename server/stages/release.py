@@ -1,4 +1,4 @@
-"""What the stages of a request need of a release."""
+"""The release as the stages of a request use it."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -23,7 +23,7 @@ class ServingRelease(Protocol):
 
     @property
     def template(self) -> TextTemplate:
-        """How items and histories become text."""
+        """The template by which items and histories become text."""
 
     @property
     def catalogue(self) -> Catalogue:
@@ -35,7 +35,7 @@ class ServingRelease(Protocol):
 
     @property
     def fill(self) -> RecallSource:
-        """What may stand at the end of a list that would be too short."""
+        """The source of items for the end of a list that would be too short."""
 
     @property
     def encoder(self) -> TextEncoder:
@@ -55,11 +55,11 @@ class ServingRelease(Protocol):
 
     @property
     def aspects(self) -> ItemAspects | None:
-        """What reviews say of items."""
+        """Review scores of items by aspect."""
 
     @property
     def blend(self) -> Blend:
-        """What each source counts."""
+        """The weights and list lengths of the sources."""
 
     @property
     def thresholds(self) -> Mapping[str, float]:

@@ -156,7 +156,7 @@ async def _encode(utterances: list[_Utterance], release: ServingRelease, deadlin
 
 
 def _by_student(utterances: list[_Utterance], release: ServingRelease, error: EncoderUnavailable) -> _Encoded:
-    """What the encoder's student makes of the texts: a look-up of microseconds that needs no Triton."""
+    """Encodes the texts with the encoder's student: a look-up of microseconds, without Triton."""
     student = release.student
     if student is None:
         return _Encoded({}, error)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EventServiceStub:
-    """Takes in what users do. Not served yet: every call is answered UNIMPLEMENTED; pass events along in RecommendRequest.
+    """Records events of users. Not served yet: every call is answered UNIMPLEMENTED; pass events along in RecommendRequest.
     """
 
     def __init__(self, channel):
@@ -43,7 +43,7 @@ class EventServiceStub:
 
 
 class EventServiceServicer:
-    """Takes in what users do. Not served yet: every call is answered UNIMPLEMENTED; pass events along in RecommendRequest.
+    """Records events of users. Not served yet: every call is answered UNIMPLEMENTED; pass events along in RecommendRequest.
     """
 
     def RecordEvents(self, request, context):
@@ -71,7 +71,7 @@ def add_EventServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EventService:
-    """Takes in what users do. Not served yet: every call is answered UNIMPLEMENTED; pass events along in RecommendRequest.
+    """Records events of users. Not served yet: every call is answered UNIMPLEMENTED; pass events along in RecommendRequest.
     """
 
     @staticmethod

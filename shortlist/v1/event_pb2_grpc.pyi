@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EventServiceStub:
-    """Takes in what users do. Not served yet: every call is answered UNIMPLEMENTED; pass events along in RecommendRequest."""
+    """Records events of users. Not served yet: every call is answered UNIMPLEMENTED; pass events along in RecommendRequest."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -40,7 +40,7 @@ class EventServiceStub:
 
 @_typing.type_check_only
 class EventServiceAsyncStub(EventServiceStub):
-    """Takes in what users do. Not served yet: every call is answered UNIMPLEMENTED; pass events along in RecommendRequest."""
+    """Records events of users. Not served yet: every call is answered UNIMPLEMENTED; pass events along in RecommendRequest."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordEvents: _aio.UnaryUnaryMultiCallable[_event_pb2.RecordEventsRequest, _event_pb2.RecordEventsResponse]  # type: ignore[assignment]
@@ -49,7 +49,7 @@ class EventServiceAsyncStub(EventServiceStub):
     """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Takes in what users do. Not served yet: every call is answered UNIMPLEMENTED; pass events along in RecommendRequest."""
+    """Records events of users. Not served yet: every call is answered UNIMPLEMENTED; pass events along in RecommendRequest."""
 
     @_abc_1.abstractmethod
     def RecordEvents(

@@ -65,7 +65,7 @@ class RecommenderServiceServicer:
         At least one of `text`, `events` and `item_ids` must be given. A call without a deadline gets the gateway's default (1 s).
         Errors: INVALID_ARGUMENT (a field is out of its range, or the reply would be larger than the gateway sends),
         UNIMPLEMENTED (a field this gateway does not serve yet),
-        DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is away),
+        DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is unavailable),
         RESOURCE_EXHAUSTED (the gateway's queue is full; try again after the RetryInfo's delay).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -44,7 +44,7 @@ class RecommenderServiceStub:
     At least one of `text`, `events` and `item_ids` must be given. A call without a deadline gets the gateway's default (1 s).
     Errors: INVALID_ARGUMENT (a field is out of its range, or the reply would be larger than the gateway sends),
     UNIMPLEMENTED (a field this gateway does not serve yet),
-    DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is away),
+    DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is unavailable),
     RESOURCE_EXHAUSTED (the gateway's queue is full; try again after the RetryInfo's delay).
     """
     BatchRecommend: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.BatchRecommendRequest, _recommender_pb2.BatchRecommendResponse]
@@ -70,7 +70,7 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     At least one of `text`, `events` and `item_ids` must be given. A call without a deadline gets the gateway's default (1 s).
     Errors: INVALID_ARGUMENT (a field is out of its range, or the reply would be larger than the gateway sends),
     UNIMPLEMENTED (a field this gateway does not serve yet),
-    DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is away),
+    DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is unavailable),
     RESOURCE_EXHAUSTED (the gateway's queue is full; try again after the RetryInfo's delay).
     """
     BatchRecommend: _aio.UnaryUnaryMultiCallable[_recommender_pb2.BatchRecommendRequest, _recommender_pb2.BatchRecommendResponse]  # type: ignore[assignment]
@@ -99,7 +99,7 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         At least one of `text`, `events` and `item_ids` must be given. A call without a deadline gets the gateway's default (1 s).
         Errors: INVALID_ARGUMENT (a field is out of its range, or the reply would be larger than the gateway sends),
         UNIMPLEMENTED (a field this gateway does not serve yet),
-        DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is away),
+        DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is unavailable),
         RESOURCE_EXHAUSTED (the gateway's queue is full; try again after the RetryInfo's delay).
         """
 

@@ -105,7 +105,7 @@ def test_another_split_than_the_folders_is_refused(interactions, encoder, tmp_pa
 
 def test_a_search_keeps_the_best_settings(interactions, encoder, tmp_path):
     out = tmp_path / "model"
-    assert _train(interactions, encoder, out, "--only", "collaborative") == 0
+    assert _train(interactions, encoder, out, "--only", "collaborative,blend") == 0
     assert _train(interactions, encoder, out, "--only", "ranker", "--search", "2") == 0
     told = json.loads((out / "search.json").read_text())
     assert len(told["trials"]) == 2

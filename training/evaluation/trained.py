@@ -34,7 +34,7 @@ TRAINED = (FINE_TUNED, COLLABORATIVE, USER_TOWER, HYBRID, RANKED)
 
 @dataclass(frozen=True)
 class ModelInputs:
-    """What trained rows work on.
+    """Inputs of the trained methods.
 
     Attributes:
         split: they are judged by.

@@ -20,7 +20,7 @@ _NEARLY_AS_GOOD = 0.8
 
 @dataclass(frozen=True)
 class BlendSettings:
-    """How weights are searched.
+    """Settings of the search for weights.
 
     Attributes:
         tried: weights that a source may have beside the strongest source's 1.

@@ -21,7 +21,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How far probabilities come true.
+    """Reliability of probabilities.
 
     Attributes:
         brier: mean squared difference of probability and outcome.

@@ -25,7 +25,7 @@ _BATCH = 256
 
 @dataclass(frozen=True)
 class ExampleSettings:
-    """How questions are made from training histories.
+    """Settings of the questions made from training histories.
 
     Attributes:
         hold_out: what is to be found: a random fifth of a user's events, the last one, or items that nobody touched.
@@ -97,7 +97,7 @@ class Described:
 
 @dataclass(frozen=True)
 class CandidateRules:
-    """What may be a candidate.
+    """Limits on the candidates of a question.
 
     Attributes:
         allowed: bool[n], rows that may be recommended; a history's own rows are left out besides.

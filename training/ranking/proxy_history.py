@@ -25,7 +25,7 @@ _FEWEST_LINES = 50
 
 @dataclass(frozen=True)
 class ProxySettings:
-    """What is tried.
+    """Settings of the search for a proxy blend.
 
     Attributes:
         line_limit: most lines that are asked.

@@ -22,7 +22,7 @@ from training.ranking.examples import CandidateRules, Described, Examples, candi
 
 @dataclass(frozen=True)
 class RankerSettings:
-    """How the network is trained.
+    """Settings of the ranker's training.
 
     Attributes:
         hidden: widths of its hidden layers.

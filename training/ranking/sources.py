@@ -44,7 +44,7 @@ class Tower(Protocol):
 
 @dataclass(frozen=True)
 class RecallSettings:
-    """How the sources are fitted and how many items each recalls.
+    """Settings of the sources: how they are fitted, and how many items each recalls.
 
     Attributes:
         ease: of the collaborative model.
@@ -165,7 +165,7 @@ def _store(vectors: np.ndarray | None) -> VectorStore:
 
 @dataclass(frozen=True)
 class RecallRecipe:
-    """How the sources are fitted on any histories, so that they can be fitted without those that are asked about.
+    """Recipe that fits the sources on any histories, also without those that are asked about.
 
     Attributes:
         facts: facts that need no training: attributes, content vectors.

@@ -12,7 +12,7 @@ from training.splits.split import EvalSet, Scorer
 
 @dataclass(frozen=True)
 class ThresholdSettings:
-    """What a threshold has to hold.
+    """Conditions on a threshold.
 
     Attributes:
         least_precision: share of the recalled pairs of user and item that must be right.

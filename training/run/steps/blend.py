@@ -23,7 +23,7 @@ from training.splits.validation import ndcg_by_case
 
 @dataclass(frozen=True)
 class BlendStepSettings:
-    """How the sources are blended.
+    """Settings of the blend step.
 
     Attributes:
         list_lengths: items that each source recalls for the ranker, by its name.

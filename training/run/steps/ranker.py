@@ -20,7 +20,7 @@ from training.splits.validation import validation_ndcg
 
 @dataclass(frozen=True)
 class RankingSettings:
-    """How candidates are ranked.
+    """Settings of the ranker step.
 
     Attributes:
         recall: of the sources while questions are made; what the collaborative step chose wins.
