@@ -86,21 +86,21 @@ def discounts(depth: int) -> np.ndarray:
     return gains
 
 
-def ideal_gain(target_counts: np.ndarray, depth: int) -> np.ndarray:
+def ideal_gain(target_counts: np.ndarray | int, depth: int) -> np.ndarray:
     """Returns float64[B], the gain of int64[B] targets (at least 1) that fill the first ranks down to `depth`."""
     gains: np.ndarray = np.cumsum(discounts(depth))[np.minimum(target_counts, depth) - 1]
     return gains
 
 
-def binary_ndcg(hits: np.ndarray, target_counts: np.ndarray, depth: int) -> np.ndarray:
+def binary_ndcg(hits: np.ndarray, target_counts: np.ndarray | int, depth: int) -> np.ndarray:
     """Returns float64[B], NDCG@depth of lists.
 
     Args:
-        hits: bool[B, k], k <= depth, whether the item at each rank is a target.
-        target_counts: int64[B], at least 1; targets that no list holds count too.
+        hits: bool[B, k], k <= depth, whether the item at each rank is a target; bool[k] for one list.
+        target_counts: int64[B], at least 1; targets that no list holds count too. A number for one list.
         depth: the list length that the ideal is cut at.
     """
-    share: np.ndarray = (hits @ discounts(depth)[: hits.shape[1]]) / ideal_gain(target_counts, depth)
+    share: np.ndarray = (hits @ discounts(depth)[: hits.shape[-1]]) / ideal_gain(target_counts, depth)
     return share
 
 

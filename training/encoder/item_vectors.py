@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.vectors import unit
 from domain.durable import replaced
 from domain.errors import StorageError
 from domain.progress import Progress
@@ -79,14 +80,8 @@ def _encoded(texts: Sequence[str], encoder: Path, max_tokens: int, prompt: str, 
     width = model.get_embedding_dimension() or 0
     vectors = np.zeros((len(texts), width), np.float32)
     if parts:
-        vectors[filled] = _unit(np.concatenate(parts).astype(np.float32))
+        vectors[filled] = unit(np.concatenate(parts).astype(np.float32))
     return vectors
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: np.ndarray = np.where(norms > 0, vectors / np.maximum(norms, 1e-12), 0).astype(np.float32)
-    return scaled
 
 
 def _digest(texts: Sequence[str], encoder: Path, max_tokens: int) -> str:
