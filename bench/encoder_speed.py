@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from core.text.tokenize import TextTokenizer
+from domain.progress import LineProgress
 from export.encoder.source import EncoderSource
 from export.onnx_session import embed, open_session
 from export.prepare_encoder import prepare_encoder
@@ -36,7 +37,9 @@ class Speed:
 
 def onnx_encode(source: EncoderSource, cache: Path, report: Callable[[str], None]) -> Encode:
     """Returns the encoder as ONNX Runtime runs it on one thread: text in, batches of like lengths, vectors out."""
-    return file_encode(source, prepare_encoder(source, cache, max_batch_size=_MAX_BATCH_SIZE, on_step=report).onnx.path)
+    return file_encode(
+        source, prepare_encoder(source, cache, max_batch_size=_MAX_BATCH_SIZE, progress=LineProgress(report)).onnx.path
+    )
 
 
 def file_encode(source: EncoderSource, file: Path) -> Encode:

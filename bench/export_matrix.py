@@ -24,7 +24,8 @@ from core.text.tokenize import TextTokenizer, pad
 from core.triton.model_config import ENCODER_OUTPUT, encoder_config
 from core.triton.model_repository import install_model
 from domain.errors import ShortlistError
-from domain.precision import FLOAT32, PRECISIONS
+from domain.manifest import FLOAT32, PRECISIONS
+from domain.progress import LineProgress
 from export.encoder.families import FAMILIES
 from export.encoder.source import EncoderSource, resolve_encoder
 from export.precision.calibration import Precision
@@ -218,7 +219,11 @@ def _prepared(subject: Subject, texts: Texts, cache: Path, cells: list[Cell | Re
         precision = Precision(name, texts.items)
         try:
             made[name] = prepare_encoder(
-                subject.source, cache, max_batch_size=_MAX_BATCH_SIZE, on_step=_print, precision=precision
+                subject.source,
+                cache,
+                max_batch_size=_MAX_BATCH_SIZE,
+                progress=LineProgress(_print),
+                precision=precision,
             )
         except ShortlistError as error:
             cells.append(Refusal(subject.name, name, subject.source.pooling, str(error)))

@@ -20,6 +20,7 @@ from bench.students import Bench
 from core.text.tokenize import TextTokenizer
 from core.triton.model_config import length_buckets
 from datafiles.items import read_items
+from domain.progress import LineProgress
 from export.encoder.source import resolve_encoder
 from export.precision.calibration import Precision, read_calibration
 from export.precision.gate import Serving, encode, mixed_batches, recall_kept
@@ -57,7 +58,9 @@ def main() -> int:
     serving = Serving(length_buckets(source.max_tokens), _MAX_BATCH_SIZE, source.pad_token_id)
     tokenizer = TextTokenizer(source.tokenizer_file, source.max_tokens)
     token_ids = [text.ids for text in tokenizer.tokenize([texts[row] for row in needed], source.passage_prompt)]
-    exact_file = prepare_encoder(source, args.cache, max_batch_size=_MAX_BATCH_SIZE, on_step=_print).onnx.path
+    exact_file = prepare_encoder(
+        source, args.cache, max_batch_size=_MAX_BATCH_SIZE, progress=LineProgress(_print)
+    ).onnx.path
     _print(f"encoding {len(token_ids)} items")
     exact = encode(exact_file, token_ids, _by_length(token_ids), serving)
     bench = Bench(split, part, texts, source, _placed(exact, needed, len(texts)), args.cache, args.seed)
@@ -65,7 +68,7 @@ def main() -> int:
     for name in args.precisions.split(","):
         precision = Precision(name, read_calibration(args.items))
         prepared = prepare_encoder(
-            source, args.cache, max_batch_size=_MAX_BATCH_SIZE, on_step=_print, precision=precision
+            source, args.cache, max_batch_size=_MAX_BATCH_SIZE, progress=LineProgress(_print), precision=precision
         )
         ways = {"by length": _by_length(token_ids), "mixed": mixed_batches(len(token_ids), _MAX_BATCH_SIZE)}
         if name == "float16":

@@ -10,9 +10,11 @@ import argparse
 import dataclasses
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from domain.progress import LineProgress
 from training.fit import Resume
 from training.run.dataset import BaseEncoder, TrainingData
 from training.run.load import DataRequest, load_data
@@ -26,13 +28,11 @@ _ROOT = Path(__file__).resolve().parent.parent
 _SETTINGS = {"sasrec": SasrecSettings, "tower": UserTowerSettings, "gpt2": Gpt2Settings}
 
 
-class _Printer:
-    """Progress that prints."""
+class _Printer(LineProgress):
+    """Progress that prints curves too."""
 
-    def step(self, message: str) -> None:
-        """Prints the message."""
-        sys.stdout.write(f"{message}\n")
-        sys.stdout.flush()
+    def __init__(self) -> None:
+        super().__init__(partial(print, flush=True))
 
     def metric(self, name: str, step: int, value: float) -> None:
         """Prints the value."""

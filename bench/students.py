@@ -1,6 +1,6 @@
 """Loss of smaller encoders on cold items, and their speed.
 
-    python -m bench.students --items FILE --interactions FILE [--encoder NAME] [--only static,layers,matryoshka,int8]
+    python -m bench.students --items FILE --interactions FILE [--encoder NAME] [--only static,layers]
 
 Prints a line a method: recall@20 and NDCG@100 on the test part of the cold-items protocol (items, split and seed as in
 `shortlist evaluate`), the share of the teacher's that is kept with its paired 95 % interval, and texts a second over
@@ -21,8 +21,8 @@ import numpy as np
 
 from bench.encoder_speed import Encode, Speed, compare_speed, onnx_encode
 from core.metrics import id_places, rank_targets
-from core.retrieval.int8_vectors import Int8Vectors
 from datafiles.items import read_items
+from domain.progress import LineProgress
 from export.encoder.source import EncoderSource, resolve_encoder
 from training.distillation.fragments import cut_fragments
 from training.distillation.layer_training import LayerStudentSettings
@@ -31,7 +31,6 @@ from training.distillation.static_student import train_static_student
 from training.distillation.student_encoder import StudentEncoderSettings, StudentInputs, train_student_encoder
 from training.encoder.folder import base_modules, load_encoder
 from training.encoder.item_vectors import item_vectors
-from training.encoder.matryoshka import MatryoshkaSettings, fit_matryoshka
 from training.encoder.semantic import SemanticScorer
 from training.evaluation.bootstrap import Resampled
 from training.interactions.positives import read_positives
@@ -41,7 +40,7 @@ from training.splits.protocols import cold_items, items_with_text
 from training.splits.split import EvalSet, Split
 
 _DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "movielens-small"
-_PARTS = ("int8", "matryoshka", "static", "layers")
+_PARTS = ("static", "layers")
 _SPEED_TEXTS = 200
 _SPEED_ROUNDS = 7
 
@@ -84,8 +83,6 @@ def main() -> int:
     bench, learned_from = _prepare(arguments)
     results = [bench.method(f"teacher, {bench.source.name}", bench.teacher, bench.teacher)]
     measured: dict[str, Callable[[], list[dict[str, object]]]] = {
-        "int8": lambda: _int8(bench),
-        "matryoshka": lambda: _matryoshka(bench, learned_from),
         "static": lambda: _static(bench, learned_from),
         "layers": lambda: _layers(bench, learned_from, arguments.minutes),
     }
@@ -122,32 +119,13 @@ def _prepare(arguments: argparse.Namespace) -> tuple[Bench, np.ndarray]:
     positives = read_positives(read_interactions(arguments.interactions), [item.id for item in catalogue.items])
     split = cold_items(positives, items_with_text(catalogue.items, len(texts)), arguments.seed)
     source = resolve_encoder(arguments.encoder)
-    vectors = item_vectors(texts, source.root, source.max_tokens, arguments.cache, _Lines())
+    vectors = item_vectors(
+        texts, source.root, source.max_tokens, arguments.cache, LineProgress(lambda line: _print(f"    {line}"))
+    )
     part = split.validation if arguments.validation else split.tests[0]
     hidden = split.validation.candidates | split.tests[0].candidates
     learned_from = np.flatnonzero(~hidden) if arguments.unseen else np.arange(len(texts))
     return Bench(split, part, texts, source, vectors, arguments.cache, arguments.seed), learned_from
-
-
-def _int8(bench: Bench) -> list[dict[str, object]]:
-    table = Int8Vectors.quantise(bench.teacher)
-    note = f"{table.byte_count / bench.teacher.nbytes:.3f} of the memory"
-    return [bench.method("int8 item vectors", bench.teacher, table.vectors(), note)]
-
-
-def _matryoshka(bench: Bench, learned_from: np.ndarray) -> list[dict[str, object]]:
-    results = []
-    width = bench.teacher.shape[1]
-    for dimension in (width // 3, width // 6):
-        plain = bench.teacher[:, :dimension]
-        plain = plain / np.maximum(np.linalg.norm(plain, axis=1, keepdims=True), 1e-12)
-        results.append(bench.method(f"first {dimension} of {width}, plain", plain, plain))
-    for softening in (0.0, MatryoshkaSettings().softening):
-        head = fit_matryoshka(bench.teacher[learned_from], MatryoshkaSettings(softening))
-        for dimension in (width, width // 3, width // 6):
-            short = head.shorten(bench.teacher, dimension)
-            results.append(bench.method(f"head, softening {softening:g}: {dimension} of {width}", short, short))
-    return results
 
 
 def _static(bench: Bench, learned_from: np.ndarray) -> list[dict[str, object]]:
@@ -157,7 +135,7 @@ def _static(bench: Bench, learned_from: np.ndarray) -> list[dict[str, object]]:
         [bench.texts[row] for row in learned_from],
         StaticStudentSettings(max_tokens=bench.source.max_tokens),
         bench.seed,
-        progress=_Lines(),
+        progress=LineProgress(lambda line: _print(f"    {line}")),
         cache=bench.cache / "static",
     )
     encoder = student.encoder()
@@ -182,7 +160,9 @@ def _layers(bench: Bench, learned_from: np.ndarray, minutes: float) -> list[dict
         bench.cache / "layers",
     )
     settings = StudentEncoderSettings(layers=LayerStudentSettings(time_budget_s=60 * minutes))
-    student = train_student_encoder(inputs, bench.cache / "layer_student", settings, bench.seed, _Lines())
+    student = train_student_encoder(
+        inputs, bench.cache / "layer_student", settings, bench.seed, LineProgress(lambda line: _print(f"    {line}"))
+    )
     result = student.layers
     source = resolve_encoder(str(result.folder))
     encode = onnx_encode(source, bench.cache / "onnx", _print)
@@ -234,16 +214,6 @@ def _metrics(bench: Bench, queries: np.ndarray, items: np.ndarray) -> np.ndarray
         allowed[place, case.history.rows] = False
     ranking = rank_targets(scores, allowed, [case.targets for case in cases], id_places(bench.split.item_ids))
     return np.stack([ranking.recall(20), ranking.ndcg(100)], axis=1)
-
-
-class _Lines:
-    """Progress that prints steps and no curves."""
-
-    def step(self, message: str) -> None:
-        _print(f"    {message}")
-
-    def metric(self, name: str, step: int, value: float) -> None:
-        """Not printed."""
 
 
 def _print(line: str) -> None:

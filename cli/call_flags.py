@@ -1,4 +1,4 @@
-"""How the commands that call a gateway reach it."""
+"""Flags by which commands reach a gateway."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class WrongArgument(ShortlistError):
-    """A flag's value cannot be read."""
+    """Refusal of a flag's value."""
 
 
 def add_tls_flags(parser: argparse.ArgumentParser) -> None:

@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
 
     from domain.errors import ConfigurationError
 
-    asked = args.in_range or args.positives or args.deduplicate or args.k_core or args.time_split is not None
-    if asked and args.clean is None:
+    wanted = args.in_range or args.positives or args.deduplicate or args.k_core or args.time_split is not None
+    if wanted and args.clean is None:
         raise ConfigurationError("cleaning was asked for without a place to write it; give --clean OUT")
     if args.interactions is None and (args.items is None or args.clean is not None):
         raise ConfigurationError("nothing to look over; give --items, --interactions or both")
@@ -67,12 +67,12 @@ def _checked_items(args: argparse.Namespace, console: "Console") -> "ItemFile":
     started_s = time.monotonic()
     items = check_items(args.items, ConsoleProgress(console).counter(f"checking {args.items}", "items"))
     seconds = time.monotonic() - started_s
-    told = [f"{name} ({kind})" for name, kind in items.attribute_types.items()]
+    attributes = [f"{name} ({kind})" for name, kind in items.attribute_types.items()]
     _print_rows(
         console,
         [
             ("items", f"{items.item_count:,}, of which {items.available_count:,} available"),
-            ("attributes", ", ".join(told) or "none"),
+            ("attributes", ", ".join(attributes) or "none"),
             ("read", f"in {seconds:.1f} s ({items.item_count / seconds:,.0f} items/s)"),
             ("memory", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MIB:,.0f} MiB at most"),
         ],

@@ -1,4 +1,4 @@
-"""`shortlist demo`: the whole road on the sample catalogue, from texts to ranked items."""
+"""`shortlist demo`: the whole way on the sample catalogue, from texts to ranked items."""
 
 import argparse
 import asyncio
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _up_to_date(releases: Path) -> bool:
-    """Whether the current release is intact and was made from this very sample by this program."""
+    """Returns whether the current release is intact and was made from this very sample by this program."""
     from domain.errors import ShortlistError
     from domain.release_folder import find_release, verify
 
@@ -67,7 +67,7 @@ def _up_to_date(releases: Path) -> bool:
 
 def _stamp() -> str:
     """Tells the sample and the code that makes a release of it."""
-    from domain.release_folder import sha256_of
+    from domain.durable import sha256_of
 
     code = hashlib.sha256()
     for package in _MAKERS:

@@ -1,4 +1,4 @@
-"""`shortlist doctor`: looks a machine over and says for each finding how to mend it."""
+"""`shortlist doctor`: checks a machine and says for each finding how to repair it."""
 
 import argparse
 import dataclasses
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from domain.release_folder import ReleaseFolder
     from server.settings import Settings
 
-HELP = "look this machine over: what is missing for Shortlist, and how to mend it"
+HELP = "look this machine over: what is missing for Shortlist, and how to repair it"
 
 # Of the gateway's settings those that say where something is; the same flags as of `up` and `serve`.
 _FLAGS = {
@@ -55,10 +55,10 @@ def run(args: argparse.Namespace) -> int:
     if sys.stderr.isatty() and not args.json:
         sys.stderr.write("\r\033[K")
     if args.json:
-        print(json.dumps([dataclasses.asdict(one) for one in findings], ensure_ascii=False, indent=2))
+        print(json.dumps([dataclasses.asdict(result) for result in findings], ensure_ascii=False, indent=2))
     else:
         print_findings(findings)
-    return int(any(one.level is Level.FAIL for one in findings))
+    return int(any(result.level is Level.FAIL for result in findings))
 
 
 def print_findings(findings: list[Finding]) -> None:
@@ -68,20 +68,23 @@ def print_findings(findings: list[Finding]) -> None:
         from rich.markup import escape
         from rich.table import Table
     except ImportError:
-        for one in findings:
-            print(f"{one.level:5} {one.name}: {one.found}" + (f"\n      mend: {one.mend}" if one.mend else ""))
+        for result in findings:
+            print(
+                f"{result.level:5} {result.name}: {result.found}"
+                + (f"\n      remedy: {result.remedy}" if result.remedy else "")
+            )
         return
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for one in findings:
-        found = escape(one.found) + (f"\n[bold]-> {escape(one.mend)}[/bold]" if one.mend else "")
-        table.add_row(f"[{_STYLES[one.level]}]{one.level}[/]", one.name, found)
+    for result in findings:
+        found = escape(result.found) + (f"\n[bold]-> {escape(result.remedy)}[/bold]" if result.remedy else "")
+        table.add_row(f"[{_STYLES[result.level]}]{result.level}[/]", result.name, found)
     console = Console()
     console.print(table, highlight=False)
-    counts = {level: sum(one.level is level for one in findings) for level in Level}
-    console.print(f"{counts[Level.OK]} ok, {counts[Level.WARN]} to look at, {counts[Level.FAIL]} to mend")
+    counts = {level: sum(result.level is level for result in findings) for level in Level}
+    console.print(f"{counts[Level.OK]} ok, {counts[Level.WARN]} to look at, {counts[Level.FAIL]} to repair")
 
 
 def _examine(args: argparse.Namespace) -> Iterator[Finding]:
@@ -120,16 +123,16 @@ def _examine_gateway(args: argparse.Namespace) -> Iterator[Finding]:
     release = list(_safely("release", partial(check_release, settings.releases, settings.release)))
     yield from release
     folder = _verified(settings) if worst(*release) is Level.OK else None
-    yield from _examine_triton(settings, folder, asked=not args.no_canary)
+    yield from _examine_triton(settings, folder, wanted=not args.no_canary)
 
 
-def _examine_triton(settings: "Settings", folder: "ReleaseFolder | None", *, asked: bool) -> Iterator[Finding]:
+def _examine_triton(settings: "Settings", folder: "ReleaseFolder | None", *, wanted: bool) -> Iterator[Finding]:
     from cli.checks import storage
     from cli.checks.canary import check_canary, check_external
     from cli.checks.triton_environment import check_triton_environment
 
     if settings.triton is not None:
-        if asked:
+        if wanted:
             ask = partial(check_external, settings.triton, settings.triton_key_file, folder)
             yield from _safely("canary", ask)
         return
@@ -137,7 +140,7 @@ def _examine_triton(settings: "Settings", folder: "ReleaseFolder | None", *, ask
     yield from _safely("shared memory", storage.check_shared_memory)
     found = list(_safely("Triton's environment", partial(check_triton_environment, settings.triton_env)))
     yield from found
-    if asked and worst(*found) is not Level.FAIL:
+    if wanted and worst(*found) is not Level.FAIL:
         yield from _safely("canary", partial(check_canary, settings.triton_env, folder))
 
 

@@ -1,4 +1,4 @@
-"""What `shortlist export` and `shortlist release build` may say of an encoder beyond its folder."""
+"""Flags of `shortlist export` and `shortlist release build` that override the encoder folder's settings."""
 
 import argparse
 from pathlib import Path
@@ -37,10 +37,10 @@ def check_with_model(args: argparse.Namespace) -> None:
     from domain.errors import ModelNotUsable
 
     flags = {"--pooling": args.pooling, "--head": args.head, "--passage-prompt": args.passage_prompt}
-    given = [flag for flag, value in flags.items() if value is not None]
-    if args.model is not None and given:
+    used = [flag for flag, value in flags.items() if value is not None]
+    if args.model is not None and used:
         raise ModelNotUsable(
-            f"{' and '.join(given)} would give the items other vectors than {args.model} was trained on; write it into "
+            f"{' and '.join(used)} would give the items other vectors than {args.model} was trained on; write it into "
             "the encoder's folder (modules.json, config_sentence_transformers.json) and train with that"
         )
 

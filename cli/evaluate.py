@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from training.evaluation.run import EvaluationPlan
     from training.run.dataset import BaseEncoder
 
@@ -60,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     """Evaluates, prints the tables, writes the files that were asked for; returns 0."""
     from rich.console import Console
 
+    from cli.progress import ConsoleProgress
     from domain.errors import StorageError
     from training.evaluation.report import evaluation_to_json, terminal_report
     from training.evaluation.request import EvaluationRequest, load_evaluation
@@ -82,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.json, args.by_user, args.report):
         if path is not None and not path.absolute().parent.is_dir():
             raise StorageError(f"{path} could not be written: there is no folder {path.parent}; make it first")
-    report = run_evaluation(load_evaluation(request), _plan(args), _StepPrinter(console))
+    report = run_evaluation(load_evaluation(request), _plan(args), ConsoleProgress(console, style="dim"))
     console.print()
     console.print(terminal_report(report, console.width))
     try:
@@ -123,17 +122,3 @@ def _base_encoder(name: str | None) -> "BaseEncoder":
     logging.disable_progress_bar()
     source = resolve_encoder(name)
     return BaseEncoder(source.root, source.name, source.max_tokens)
-
-
-class _StepPrinter:
-    """Progress that prints steps dimly."""
-
-    def __init__(self, console: "Console") -> None:
-        self._console = console
-
-    def step(self, message: str) -> None:
-        """Prints a line."""
-        self._console.print(message, style="dim", highlight=False, markup=False)
-
-    def metric(self, name: str, step: int, value: float) -> None:
-        """Prints no curves."""

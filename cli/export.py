@@ -2,17 +2,19 @@
 
 import argparse
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.encoder_flags import add_encoder_flags, encoder_choice
 from cli.precision_flags import add_precision_flags, precision_of
+from domain.progress import LineProgress
 
 if TYPE_CHECKING:
     from export.precision.gate import PrecisionReport
     from export.prepare_encoder import EncoderExport, PreparedEncoder
 
-from cli.encoder_flags import add_encoder_flags, encoder_choice
-
+_PROGRESS = LineProgress(partial(print, flush=True))
 HELP = "turn a trained text encoder into ONNX, check it against torch, and install it for Triton"
 
 
@@ -73,9 +75,9 @@ def _export(args: argparse.Namespace) -> int:
     precision = precision_of(args, args.calibration)
     if args.tensorrt:
         _check_tensorrt(args.precision)
-    prepared = prepare_encoder(source, args.cache, on_step=_say, precision=precision, **limits)
+    prepared = prepare_encoder(source, args.cache, progress=_PROGRESS, precision=precision, **limits)
     plan = _plan(prepared, args.cache) if args.tensorrt else None
-    result = install_encoder(prepared, args.model_repository, on_step=_say, **limits)
+    result = install_encoder(prepared, args.model_repository, progress=_PROGRESS, **limits)
     if plan is not None:
         _install_plan(plan, result)
     onnx, parity = prepared.onnx, prepared.parity
@@ -94,7 +96,7 @@ def _export(args: argparse.Namespace) -> int:
 
 def _report(args: argparse.Namespace) -> int:
     """Measures every precision and writes the page."""
-    from domain.precision import INT8
+    from domain.manifest import INT8
     from export.comparison.html import write_page
     from export.comparison.report import lines, measure_precisions
     from export.encoder.source import resolve_encoder
@@ -102,7 +104,7 @@ def _report(args: argparse.Namespace) -> int:
 
     texts = read_calibration(args.calibration) if args.calibration is not None else ()
     Precision(INT8, texts).check()
-    table = measure_precisions(resolve_encoder(args.encoder, encoder_choice(args)), texts, args.cache, _say)
+    table = measure_precisions(resolve_encoder(args.encoder, encoder_choice(args)), texts, args.cache, _PROGRESS)
     write_page(table, args.report)
     print("\n".join(lines(table)))
     print(f"{table.text_count} texts, {table.machine}; rows of tokens x texts in a call")
@@ -125,7 +127,7 @@ def _plan(prepared: "PreparedEncoder", cache: Path) -> Path:
 
     onnx = prepared.onnx
     source = PlanSource(onnx.path, onnx.sha256, prepared.precision, prepared.source.max_tokens, DEFAULT_MAX_BATCH_SIZE)
-    return prepare_plan(source, cache, _say)
+    return prepare_plan(source, cache, _PROGRESS)
 
 
 def _install_plan(plan: Path, result: "EncoderExport") -> None:
@@ -135,10 +137,6 @@ def _install_plan(plan: Path, result: "EncoderExport") -> None:
     print(f"plan              {install_plan(plan, result.path.parent)}")
     for path in write_gpu_configs(result.path.parent.parent, result.prepared.source.max_tokens, DEFAULT_MAX_BATCH_SIZE):
         print(f"configuration     {path}; chosen with --model-config-name={path.stem}")
-
-
-def _say(step: str) -> None:
-    print(step, flush=True)
 
 
 def _print_gate(name: str, gate: "PrecisionReport") -> None:

@@ -1,10 +1,10 @@
-"""The flags that say in which numbers an encoder shall compute, shared by `export` and `release build`."""
+"""Flags for the precision of an encoder, shared by `export` and `release build`."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from domain.precision import FLOAT32, PRECISIONS
+from domain.manifest import FLOAT32, PRECISIONS
 
 if TYPE_CHECKING:
     from export.precision.calibration import Precision

@@ -1,4 +1,4 @@
-"""Shows long work: a bar with rate and time left on a terminal, plain lines in a log."""
+"""Progress on a console: a bar with rate and time left on a terminal, plain lines in a log."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,81 +17,71 @@ from rich.progress import (
 from rich.progress import Task as RichTask
 from rich.text import Text
 
-_LOG_EVERY_S = 10.0
+from domain.progress import LINE_EVERY_S, LineProgress, summary
 
 
-class ConsoleProgress:
-    """Reports steps and progress on a console."""
+class ConsoleProgress(LineProgress):
+    """Progress on a rich console; curves are left to logs of their own."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, style: str | None = None) -> None:
+        """Takes the console, and the style of the lines."""
+        super().__init__(lambda text: console.print(text, style=style, highlight=False, markup=False))
         self._console = console
-
-    def step(self, text: str) -> None:
-        """Prints a step."""
-        self._console.print(text, highlight=False, markup=False)
 
     @contextmanager
     def track(self, text: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-        """Shows how far the work is; the function given takes the number of units done since its last call."""
+        """Shows a bar on a terminal, lines elsewhere, and a summary after the work."""
+        if not self._console.is_terminal:
+            with super().track(text, total, unit) as advance:
+                yield advance
+            return
         started_s = time.monotonic()
         done = 0
-        if self._console.is_terminal:
-            columns = (
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                TaskProgressColumn(),
-                MofNCompleteColumn(),
-                _RateColumn(unit),
-                TimeRemainingColumn(),
-            )
-            with Progress(*columns, console=self._console, transient=True) as bar:
-                task = bar.add_task(text, total=total)
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            MofNCompleteColumn(),
+            _RateColumn(unit),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self._console, transient=True) as bar:
+            task = bar.add_task(text, total=total)
 
-                def advance(count: int) -> None:
-                    nonlocal done
-                    done += count
-                    bar.advance(task, count)
-
-                yield advance
-        else:
-            said_s = started_s
-
-            def advance(count: int) -> None:
-                nonlocal done, said_s
+            def draw(count: int) -> None:
+                nonlocal done
                 done += count
-                now_s = time.monotonic()
-                if now_s - said_s >= _LOG_EVERY_S and done < total:
-                    said_s = now_s
-                    rate = done / (now_s - started_s)
-                    left_s = (total - done) / rate
-                    self.step(f"{text}: {done:,} of {total:,} {unit}, {rate:,.0f} {unit}/s, {left_s:.0f} s left")
+                bar.advance(task, count)
 
-            yield advance
-        seconds = time.monotonic() - started_s
-        self.step(f"{text}: {done:,} {unit} in {seconds:.1f} s ({done / max(seconds, 1e-9):,.0f} {unit}/s)")
+            yield draw
+        self.step(summary(text, done, unit, time.monotonic() - started_s))
 
     def counter(self, text: str, unit: str) -> Callable[[int], None]:
-        """Tells every ten seconds how far work of unknown length is; takes the units done since its last call."""
-        started_s = said_s = time.monotonic()
+        """Returns a function that reports every ten seconds how far work of unknown length is.
+
+        It takes the number of units done since its last call.
+        """
+        started_s = written_s = time.monotonic()
         done = 0
 
         def advance(count: int) -> None:
-            nonlocal done, said_s
+            nonlocal done, written_s
             done += count
             now_s = time.monotonic()
-            if now_s - said_s >= _LOG_EVERY_S:
-                said_s = now_s
+            if now_s - written_s >= LINE_EVERY_S:
+                written_s = now_s
                 self.step(f"{text}: {done:,} {unit}, {done / (now_s - started_s):,.0f} {unit}/s")
 
         return advance
 
 
 class _RateColumn(ProgressColumn):
-    """Units a second."""
+    """Column of the rate, units a second."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()
         self._unit = unit
 
     def render(self, task: RichTask) -> Text:
+        """Returns the rate; empty before there is one."""
         return Text(f"{task.speed:,.0f} {self._unit}/s" if task.speed else "")

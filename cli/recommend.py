@@ -132,7 +132,7 @@ def _row(item: "RankedItem", *, ranked: bool) -> list[str]:
 
     title = escape(item.item.title if item.item else "")
     similarity = "-" if item.similarity is None else f"{item.similarity:.3f}"
-    sources = "\n".join(f"{one.source.name.lower()} #{one.rank}" for one in item.provenance)
+    sources = "\n".join(f"{origin.source.name.lower()} #{origin.rank}" for origin in item.provenance)
     match = "-" if item.match_probability is None else f"{item.match_probability:.1%}"
     return [str(item.rank), title, similarity, *([match] if ranked else []), sources, escape(item.id)]
 

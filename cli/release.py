@@ -1,12 +1,13 @@
 """`shortlist release build|list|show|promote|rollback`: releases on disk."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.encoder_flags import add_encoder_flags, check_with_model, encoder_choice
 from cli.precision_flags import add_precision_flags, precision_of
-from domain.precision import FLOAT32
+from domain.manifest import FLOAT32
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,11 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--text-attributes",
         metavar="A,B",
-        help="attributes told in the item texts (default: those of year, category, genres, brand, tags that occur)",
+        help="attributes in the item texts (default: those of the --model's training, else the common ones that occur)",
     )
     build.add_argument("--model", type=Path, metavar="DIR", help="what `shortlist train` made: packed with its figures")
     build.add_argument(
-        "--accept-worse", action="store_true", help="take the model although the current release has better figures"
+        "--accept-worse",
+        action="store_true",
+        help="take a model that is worse than the current release or uncompared",
     )
     build.add_argument("--no-promote", action="store_true", help="don't make it the current release")
     build.add_argument("--workers", type=int, default=1, metavar="N", help="processes that encode items (%(default)s)")
@@ -88,7 +91,8 @@ def _build(args: argparse.Namespace) -> int:
     engine = _engine(args.engine, args.workers)
     progress.step(f"checking {args.items}")
     catalogue = check_items(args.items, progress.counter(f"checking {args.items}", "items"))
-    from export.parts.model_folder import ENCODER, open_model_folder
+    from domain.model_folder import ENCODER
+    from export.parts.model_folder import open_model_folder
 
     model = open_model_folder(args.model) if args.model else None
     progress.step("loading the encoder")
@@ -97,10 +101,13 @@ def _build(args: argparse.Namespace) -> int:
 
     attributes = tuple(args.text_attributes.split(",")) if args.text_attributes else None
     trained = args.model / ENCODER if model is not None and model.has(ENCODER) else None
+    choice = encoder_choice(args)
+    if choice.max_tokens is None and model is not None and model.text is not None:
+        choice = replace(choice, max_tokens=model.text.max_tokens)
     request = ReleaseRequest(
         catalogue=catalogue,
         releases=args.out,
-        encoder=resolve_encoder(args.encoder or (str(trained) if trained else None), encoder_choice(args)),
+        encoder=resolve_encoder(args.encoder or (str(trained) if trained else None), choice),
         cache=args.cache,
         text_attributes=attributes,
         promote=not args.no_promote,
@@ -207,7 +214,7 @@ def _rollback(args: argparse.Namespace) -> int:
     current = current_release_id(args.out)
     if current is None:
         raise NoRelease(f"{args.out} has no current release; `shortlist release list` shows what is there")
-    older = [one.manifest.release_id for one in list_releases(args.out) if one.manifest.release_id < current]
+    older = [folder.manifest.release_id for folder in list_releases(args.out) if folder.manifest.release_id < current]
     if not older:
         raise NoRelease(f"{args.out} has no release older than the current one, {current}")
     promote(args.out, older[-1])

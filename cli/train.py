@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from domain.release_folder import ReleaseFolder
     from training.run.dataset import BaseEncoder
 
 HELP = "train on interactions: encoder, user tower, collaborative models, ranker"
@@ -57,6 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="start encoder and user tower from those of this model folder, or of a release built from one",
     )
     training.add_argument(
+        "--against",
+        metavar="RELEASE",
+        help="the release to be replaced, a folder or an id in releases/: both are evaluated on the validation part, "
+        "and `shortlist release build` refuses the model where it is worse (default: the release of --from)",
+    )
+    training.add_argument(
         "--cache",
         type=Path,
         default=Path(".cache/vectors"),
@@ -82,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _adapt(args: argparse.Namespace) -> int:
-    """Without interactions: adapts the encoder to the texts alone."""
+    """Adapts the encoder to the item texts, without interactions."""
     from training.encoder.adaptation import AdaptationSettings
     from training.recipe import SECTIONS
     from training.run.adapt import NAME, adapt_run, check_words
@@ -98,6 +105,7 @@ def _adapt(args: argparse.Namespace) -> int:
         "--skip": args.skip,
         "--search": args.search,
         "--from": args.warm_from,
+        "--against": args.against,
     }
     check_words(args.items, flags)
     settings = read_preset(args.preset, args.set, {**SECTIONS, NAME: AdaptationSettings})[NAME]
@@ -130,6 +138,7 @@ def _learn(args: argparse.Namespace) -> int:
     without(steps_of(settings), _names(args.skip))  # a wrong name is refused before the data is read
     request = DataRequest(args.items, args.interactions, args.protocol, args.seed, args.positive_rating)
     start = open_warm_start(args.warm_from, args.out, only) if args.warm_from else None
+    replaced = _replaced_release(args)
     with RunFolder(args.out).open() as folder, RunLog(args.out, _print) as log:
         _print("data")
         loaded = load_data(request, lambda: _base_encoder(args.encoder), args.out, args.cache, log)
@@ -139,7 +148,11 @@ def _learn(args: argparse.Namespace) -> int:
             )
         write_json(args.out / "data.json", dataclasses.asdict(loaded.report))
         split, training_data = loaded.split_facts(request), loaded.data
-        facts: dict[str, object] = {"data_key": training_data.key, "split": split}
+        facts: dict[str, object] = {
+            "data_key": training_data.key,
+            "split": split,
+            "text": training_data.text_record,
+        }
         if start is not None:
             start = start.compared_with(split)
             training_data = dataclasses.replace(training_data, warm_start=start)
@@ -156,10 +169,27 @@ def _learn(args: argparse.Namespace) -> int:
         measured = split_identity(split)
         if start is not None and not start.same_split:  # its validation metrics may be too high
             measured |= {"started_from": "other data"}
-        write_json(args.out / "quality.json", quality_of(summary, request.protocol, measured))
+        quality = quality_of(summary, request.protocol, measured)
+        if replaced is not None:
+            from training.evaluation.against_release import compare_with_release
+
+            _print("comparison with the release")
+            quality["against"] = compare_with_release(training_data, split, replaced)
+        write_json(args.out / "quality.json", quality)
     kept = [name for name, record in summary.steps.items() if record.accepted]
     _print(f"{args.out}: kept {', '.join(kept) or 'nothing'}")
     return 0
+
+
+def _replaced_release(args: argparse.Namespace) -> "ReleaseFolder | None":
+    """Returns the release to compare with: that of --against, else that of --from where this is a release."""
+    from domain.release_folder import MANIFEST, find_release, open_release
+
+    if args.against:
+        return find_release(Path("releases"), args.against)
+    if args.warm_from is not None and (args.warm_from / MANIFEST).is_file():
+        return open_release(args.warm_from)
+    return None
 
 
 def _names(words: str | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Measures rankings and probabilities: arrays in, figures out. Full ranking, ties broken by item id.
+"""Metrics of rankings and probabilities over arrays. Full ranking, ties broken by item id.
 
 Recall@k = hits / min(k, targets); NDCG@k is binary, log2 discount, the ideal cut at k (Jarvelin and Kekalainen 2002).
 """
@@ -45,10 +45,8 @@ class Ranking:
 
     def ndcg(self, k: int) -> np.ndarray:
         """Returns float64[B], sum of 1 / log2(1 + rank) over targets among the first k / the most there could be."""
-        gain = np.where(self.rank <= k, 1 / np.log2(1.0 + np.minimum(self.rank, k)), 0.0)
-        ideal = np.cumsum(1 / np.log2(np.arange(k) + 2.0))
-        found = np.bincount(self.case, gain, minlength=len(self.auc))
-        share: np.ndarray = found / ideal[np.minimum(k, self._targets()) - 1]
+        gain = np.where(self.rank <= k, discounts(k)[np.minimum(self.rank, k) - 1], 0.0)
+        share: np.ndarray = np.bincount(self.case, gain, minlength=len(self.auc)) / ideal_gain(self._targets(), k)
         return share
 
     def reciprocal_rank(self) -> np.ndarray:
@@ -80,6 +78,30 @@ class ThresholdCurve:
     threshold: np.ndarray
     recall: np.ndarray
     precision: np.ndarray
+
+
+def discounts(depth: int) -> np.ndarray:
+    """Returns float64[depth], the gain of a hit at each rank: 1 / log2(1 + rank), ranks from 1."""
+    gains: np.ndarray = 1 / np.log2(np.arange(depth) + 2.0)
+    return gains
+
+
+def ideal_gain(target_counts: np.ndarray | int, depth: int) -> np.ndarray:
+    """Returns float64[B], the gain of int64[B] targets (at least 1) that fill the first ranks down to `depth`."""
+    gains: np.ndarray = np.cumsum(discounts(depth))[np.minimum(target_counts, depth) - 1]
+    return gains
+
+
+def binary_ndcg(hits: np.ndarray, target_counts: np.ndarray | int, depth: int) -> np.ndarray:
+    """Returns float64[B], NDCG@depth of lists.
+
+    Args:
+        hits: bool[B, k], k <= depth, whether the item at each rank is a target; bool[k] for one list.
+        target_counts: int64[B], at least 1; targets that no list holds count too. A number for one list.
+        depth: the list length that the ideal is cut at.
+    """
+    share: np.ndarray = (hits @ discounts(depth)[: hits.shape[-1]]) / ideal_gain(target_counts, depth)
+    return share
 
 
 def id_places(item_ids: Sequence[str]) -> np.ndarray:

@@ -1,10 +1,17 @@
-"""Arithmetic on unit vectors: checks, the catalogue's mean, a history's query, exact search."""
+"""Arithmetic on vectors: unit length, the catalogue's mean, a history's query, exact search."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 UNIT_TOLERANCE = 1e-3
+
+
+def unit(vectors: np.ndarray, least_norm: float = 0.0) -> np.ndarray:
+    """Returns float[..., d] of unit length along the last axis; zeros where the norm is not above `least_norm`."""
+    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    scaled = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > least_norm)
+    return np.asarray(scaled)
 
 
 def check_unit(vectors: np.ndarray) -> None:
@@ -50,7 +57,7 @@ def top_rows(scores: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarr
     Returns:
         rows int64[min(m, count)] and their scores.
     """
-    if count < len(scores):
+    if 0 < count < len(scores):
         edge = np.partition(scores, len(scores) - count)[len(scores) - count]
         keep = scores >= edge
         scores, rows = scores[keep], rows[keep]

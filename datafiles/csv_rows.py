@@ -1,11 +1,10 @@
 """Item rows from .csv and .csv.gz: a header line, and types that are recognised by column."""
 
-import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from datafiles.text_lines import text_lines
+from datafiles.text_lines import csv_cells
 from domain.errors import ItemFileError
 from domain.item import AttributeType
 
@@ -13,12 +12,10 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _LIST_SUFFIX = "[]"
 _LIST_SEPARATOR = "|"
-# The library's own limit is 128 KiB, far less than a text in a .jsonl file may have.
-_CELL_LIMIT = 1 << 30
 
 
 class CsvRows:
-    """The rows of a file. A column named `NAME[]` is a list of strings separated by `|`."""
+    """Row source of a CSV file. A column named `NAME[]` is a list of strings separated by `|`."""
 
     unit = "line"
 
@@ -51,22 +48,11 @@ class CsvRows:
 
     def _cells(self) -> Iterator[tuple[int, list[str], list[str]]]:
         """Yields (line, header, cells); blank lines are skipped."""
-        csv.field_size_limit(_CELL_LIMIT)
-        path = self.path
-        reader = csv.reader((text for _, text in text_lines(path)), strict=True)
-        try:
-            header = [name.strip() for name in next((row for row in reader if row), [])]
-            _check_header(path, reader.line_num, header)
-            for row in reader:
-                if not any(row):
-                    continue
-                if len(row) != len(header):
-                    raise ItemFileError(
-                        f"{path}, line {reader.line_num}: {len(row)} columns, but the header has {len(header)}"
-                    )
-                yield reader.line_num, header, row
-        except csv.Error as error:
-            raise ItemFileError(f"{path}, line {reader.line_num}: broken CSV: {error}") from error
+        cells = csv_cells(self.path, ItemFileError)
+        line, header = next(cells, (0, []))
+        _check_header(self.path, line, header)
+        for line, row in cells:
+            yield line, header, row
 
 
 def _check_header(path: Path, line: int, header: list[str]) -> None:
@@ -80,7 +66,7 @@ def _check_header(path: Path, line: int, header: list[str]) -> None:
 
 
 class _ColumnKind:
-    """Narrows down a column's type cell by cell; CSV itself has none."""
+    """Type of a column, narrowed down cell by cell; CSV itself has none."""
 
     def __init__(self, name: str) -> None:
         self._is_list = name.endswith(_LIST_SUFFIX)
@@ -101,7 +87,7 @@ class _ColumnKind:
 
     @property
     def type(self) -> AttributeType:
-        """The type that fits every cell seen."""
+        """Type that fits every cell seen."""
         if self._is_list:
             return AttributeType.STRING_LIST
         if self._is_available or (self._filled and self._may_be_truth):

@@ -19,7 +19,7 @@ _TELL_EVERY = 10_000
 
 @dataclass(frozen=True)
 class ItemFile:
-    """A file that was read once and found good. Its items are read again from the disk each time.
+    """Checked item file. Its items are read from the disk each time.
 
     Attributes:
         source: where the rows come from.
@@ -37,7 +37,7 @@ class ItemFile:
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """Path of the file."""
         return self.source.path
 
     def items(self) -> Iterator[Item]:
@@ -70,7 +70,7 @@ class ItemFile:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The items of a file that is small enough to be held.
+    """Items of a file, held in memory.
 
     Attributes:
         items: in the order of the file.
@@ -132,7 +132,7 @@ def check_items(path: Path, on_progress: Callable[[int], None] = lambda _: None)
 
 
 class _Types:
-    """The attributes' types, row by row."""
+    """Types of the attributes, collected row by row."""
 
     def __init__(self, source: RowSource) -> None:
         self._source = source
@@ -173,15 +173,15 @@ def _refuse_repeated(source: RowSource, hashes: "array[int]") -> None:
         return
     place_of: dict[str, int] = {}
     for place, columns in source.rows():
-        one = item_id(columns)
-        at = bisect_left(repeated, hash(one))
-        if at == len(repeated) or repeated[at] != hash(one):
+        key = item_id(columns)
+        at = bisect_left(repeated, hash(key))
+        if at == len(repeated) or repeated[at] != hash(key):
             continue
-        first = place_of.setdefault(one, place)
+        first = place_of.setdefault(key, place)
         if first != place:
             unit = source.unit
             raise ItemFileError(
-                f'{source.path}, {unit} {place}: id "{one}" stands on {unit} {first} already; ids are unique'
+                f'{source.path}, {unit} {place}: id "{key}" stands on {unit} {first} already; ids are unique'
             )
 
 

@@ -18,7 +18,7 @@ _FITTING = "a string, number, boolean, list of strings, timestamp or date"
 
 
 class ParquetRows:
-    """The rows of a file. Timestamps without a zone, and dates, count as UTC."""
+    """Row source of a parquet file. Timestamps without a zone, and dates, count as UTC."""
 
     unit = "row"
 
@@ -64,20 +64,20 @@ class ParquetRows:
 
     def _check_schema(self) -> None:
         fields = {field.name: field.type for field in self._schema}
-        found = ", ".join(f"{field.name} ({field.type})" for field in self._schema) or "none"
+        described = ", ".join(f"{field.name} ({field.type})" for field in self._schema) or "none"
         if len(fields) != len(self._schema) or "" in fields:
-            raise ItemFileError(f"{self.path}: every column needs a name of its own; columns found: {found}")
+            raise ItemFileError(f"{self.path}: every column needs a name of its own; columns found: {described}")
         if "id" not in fields or not {"title", "text"} & set(fields):
             raise ItemFileError(
                 f'{self.path}: expected the columns "id" (string or integer) and one of "title" and "text" (string); '
-                f"columns found: {found}"
+                f"columns found: {described}"
             )
         expected = {"id": "a string or integer", "title": "a string", "text": "a string", "available": "a boolean"}
         for name, kind in fields.items():
             if not _fits(name, kind):
                 raise ItemFileError(
                     f'{self.path}: the column "{name}" is a {kind}, expected {expected.get(name, _FITTING)}; '
-                    f"columns found: {found}"
+                    f"columns found: {described}"
                 )
 
     def _values(self, name: str, array: pa.Array, before: int) -> Sequence[object]:
@@ -112,7 +112,7 @@ def _instants(array: pa.Array) -> list[str | None]:
 
 
 def _fits(name: str, kind: pa.DataType) -> bool:
-    """Whether a column of this name may have this type; a column of nothing but nulls counts as absent."""
+    """Returns whether a column of this name may have this type; a column of nothing but nulls counts as absent."""
     if pa.types.is_null(kind):
         return name != "id"
     if pa.types.is_dictionary(kind):

@@ -1,13 +1,10 @@
-"""Reads files of reviews, with aspect labels where somebody labelled them."""
+"""Files of reviews, with aspect labels where there are any."""
 
-import csv
-import gzip
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
+from datafiles.text_lines import csv_cells, json_objects
 from domain.errors import ReviewFileError
 
 POLARITIES = ("positive", "neutral", "negative")
@@ -15,7 +12,7 @@ POLARITIES = ("positive", "neutral", "negative")
 
 @dataclass(frozen=True, slots=True)
 class LabelledReview:
-    """A review as a file holds it.
+    """Review of a file.
 
     Attributes:
         text: what was written.
@@ -48,65 +45,38 @@ def read_reviews(path: Path) -> tuple[LabelledReview, ...]:
     if read is None:
         raise ReviewFileError(f"{path}: unknown kind of file; give .jsonl, .jsonl.gz, .csv or .csv.gz")
     reviews = []
-    try:
-        with _opened(path) as stream:
-            for line, columns in read(stream):
-                reviews.append(_review(line, columns))
-    except UnicodeDecodeError as error:
-        raise ReviewFileError(f"{path}: not valid UTF-8; save the file as UTF-8") from error
-    except (_BadLine, csv.Error) as error:
-        raise ReviewFileError(f"{path}, {error}") from error
-    except (OSError, EOFError) as error:
-        raise ReviewFileError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    for line, columns in read(path):
+        try:
+            reviews.append(_review(columns))
+        except ValueError as error:
+            raise ReviewFileError(f"{path}, line {line}: {error}") from error
     if not reviews:
         raise ReviewFileError(f"{path}: no reviews; the file is empty")
     return tuple(reviews)
 
 
-class _BadLine(ValueError):
-    """A line that could not be taken apart; the message begins with its number."""
+def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    return json_objects(path, ReviewFileError)
 
 
-def _opened(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    cells = csv_cells(path, ReviewFileError)
+    _, header = next(cells, (0, []))
+    for line, row in cells:
+        yield line, {name: cell for name, cell in zip(header, row, strict=True) if name != "aspects"}
 
 
-def _json_rows(stream: TextIO) -> Iterator[tuple[int, dict[str, object]]]:
-    for line, text in enumerate(stream, start=1):
-        if not text.strip():
-            continue
-        try:
-            columns = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise _BadLine(f"line {line}: broken JSON: {error}") from error
-        if not isinstance(columns, dict):
-            raise _BadLine(f"line {line}: expected one JSON object a line")
-        yield line, columns
-
-
-def _csv_rows(stream: TextIO) -> Iterator[tuple[int, dict[str, object]]]:
-    reader = csv.DictReader(stream, strict=True)
-    for columns in reader:
-        columns.pop("aspects", None)
-        yield reader.line_num, dict(columns)
-
-
-def _review(line: int, columns: dict[str, object]) -> LabelledReview:
+def _review(columns: dict[str, object]) -> LabelledReview:
     text = columns.get("text")
     if not isinstance(text, str):
-        raise _BadLine(f'line {line}: "text" is missing or no string')
+        raise ValueError('"text" is missing or no string')
     words = {}
     for name in ("id", "item_id", "user_id", "language"):
         value = columns.get(name, "")
         if not isinstance(value, str | int):
-            raise _BadLine(f'line {line}: "{name}" must be a string, found {value!r}')
+            raise ValueError(f'"{name}" must be a string, found {value!r}')
         words[name] = str(value)
-    try:
-        labels = _labels(columns["aspects"]) if "aspects" in columns else None
-    except ValueError as error:
-        raise _BadLine(f"line {line}: {error}") from error
+    labels = _labels(columns["aspects"]) if "aspects" in columns else None
     return LabelledReview(text, **words, aspects=labels)
 
 

@@ -1,4 +1,4 @@
-"""Where the rows of an item file come from: one class for each kind of file."""
+"""Row sources of item files: one class for each kind of file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ KINDS = ".jsonl, .jsonl.gz, .csv, .csv.gz or .parquet"
 
 
 class RowSource(Protocol):
-    """A file of rows that can be read again and again, without ever holding many of them."""
+    """File of rows that is read as a stream, as often as needed."""
 
     path: Path
     # What a place counts: "line" or "row", from 1.

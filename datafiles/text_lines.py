@@ -1,22 +1,33 @@
-"""Lines of a text file, packed or not, with a clear message where they end too early."""
+"""Text files of records: lines, JSON objects and CSV cells, packed or not, with the line in every error.
 
+Each reader takes the class of its errors, so that items, reviews and others keep their own.
+"""
+
+import csv
 import gzip
+import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from domain.errors import ItemFileError
+from domain.errors import ShortlistError
+
+# The csv library's own limit is 128 KiB, far less than a text in a .jsonl file may have.
+_CELL_LIMIT = 1 << 30
+
+FileError = Callable[[str], ShortlistError]
 
 
-def text_lines(path: Path) -> Iterator[tuple[int, str]]:
+def text_lines(path: Path, error_class: FileError) -> Iterator[tuple[int, str]]:
     """Yields (line number from 1, text with its line end).
 
     Args:
         path: UTF-8, with or without a byte order mark; gzip where the name ends so.
+        error_class: makes the error from its message.
 
     Raises:
-        ItemFileError: the file is missing, cut off or not UTF-8; the message names the line.
+        ShortlistError: the file is missing, cut off or not UTF-8; the message names the line.
     """
     number = 0
     try:
@@ -24,16 +35,72 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
             for number, raw in enumerate(stream, start=1):
                 yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        raise ItemFileError(
+        raise error_class(
             f"{path}, line {number}: not valid UTF-8 (byte {error.start + 1} of the line); save the file as UTF-8"
         ) from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ItemFileError(f"{path}: after line {number}: the gzip file is damaged or cut off ({error})") from error
+        raise error_class(f"{path}: after line {number}: the gzip file is damaged or cut off ({error})") from error
     except OSError as error:
-        raise ItemFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise error_class(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def json_objects(path: Path, error_class: FileError) -> Iterator[tuple[int, dict[str, object]]]:
+    """Yields (line, object) of a file with one JSON object a line; blank lines are skipped.
+
+    Raises:
+        ShortlistError: as `text_lines`, or a line holds something else.
+    """
+    for number, text in text_lines(path, error_class):
+        if not text.strip():
+            continue
+        try:
+            columns = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_columns)
+        except json.JSONDecodeError as error:
+            # The error's own text counts lines inside this one.
+            raise error_class(f"{path}, line {number}: broken JSON: {error.msg} (column {error.pos + 1})") from error
+        except (ValueError, RecursionError) as error:
+            raise error_class(f"{path}, line {number}: broken JSON: {error}") from error
+        if not isinstance(columns, dict):
+            raise error_class(f"{path}, line {number}: expected one JSON object a line")
+        yield number, columns
+
+
+def csv_cells(path: Path, error_class: FileError) -> Iterator[tuple[int, list[str]]]:
+    """Yields (line, cells) of a CSV file, the header first, with stripped names; blank lines are skipped.
+
+    Raises:
+        ShortlistError: as `text_lines`, the CSV is broken, or a row has too many or too few cells.
+    """
+    csv.field_size_limit(_CELL_LIMIT)
+    reader = csv.reader((text for _, text in text_lines(path, error_class)), strict=True)
+    width = 0
+    try:
+        for row in reader:
+            if not any(row):
+                continue
+            if not width:
+                width = len(row)
+                yield reader.line_num, [name.strip() for name in row]
+                continue
+            if len(row) != width:
+                raise error_class(f"{path}, line {reader.line_num}: {len(row)} columns, but the header has {width}")
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise error_class(f"{path}, line {reader.line_num}: broken CSV: {error}") from error
 
 
 def _opened(path: Path) -> BinaryIO:
     if path.suffix == ".gz":
         return gzip.open(path, "rb")  # type: ignore[return-value]
     return path.open("rb")
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not valid JSON")
+
+
+def _unique_columns(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    columns = dict(pairs)
+    if len(columns) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return columns

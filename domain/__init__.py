@@ -1,1 +1,1 @@
-"""What every program shares: items, events, text templates, the release manifest. Standard library only."""
+"""Values and files that every program shares: items, events, texts, manifest, folders. Standard library only."""

@@ -9,7 +9,7 @@ class ShortlistError(Exception):
 
 @dataclass(frozen=True)
 class FieldViolation:
-    """One request field out of its range.
+    """Request field out of its range, and the reason.
 
     Attributes:
         field: path of the field in the request message, for example `events[2].kind`.
@@ -21,7 +21,7 @@ class FieldViolation:
 
 
 class InvalidRequest(ShortlistError):
-    """A request field is out of its range."""
+    """Refusal of a request whose fields are out of range."""
 
     def __init__(self, *violations: FieldViolation) -> None:
         self.violations = violations
@@ -29,11 +29,11 @@ class InvalidRequest(ShortlistError):
 
 
 class NothingToGoOn(InvalidRequest):
-    """The request gives nothing to recommend from."""
+    """Refusal of a request that gives nothing to recommend from."""
 
 
 class NotServed(ShortlistError):
-    """The contract has it, this gateway does not serve it yet."""
+    """Refusal of a part of the contract that this gateway does not serve yet."""
 
     def __init__(self, field: str, reason: str) -> None:
         self.violations = (FieldViolation(field, reason),) if field else ()
@@ -41,100 +41,100 @@ class NotServed(ShortlistError):
 
 
 class ReplyTooLarge(ShortlistError):
-    """The reply would be larger than the gateway sends. The message names both sizes."""
+    """Refusal of a reply larger than the gateway sends. The message names both sizes."""
 
 
 class DeadlineExceeded(ShortlistError):
-    """The caller's deadline passed, or had passed on arrival."""
+    """End of a call whose deadline passed, or had passed on arrival."""
 
 
 class Overloaded(ShortlistError):
-    """Too many calls wait already."""
+    """Refusal of a call because too many wait already."""
 
 
 class ModelUnavailable(ShortlistError):
-    """Triton, or a model in it, cannot be asked."""
+    """Failure to reach Triton or a model in it."""
 
 
 class EncoderUnavailable(ModelUnavailable):
-    """Triton, or the encoder in it, cannot be asked."""
+    """Failure to reach Triton or the encoder in it."""
 
 
 class NoRelease(ShortlistError):
-    """No release is live."""
+    """Absence of a live release."""
 
 
 class ReleaseRejected(ShortlistError):
-    """A release is corrupt, newer than this program, or does not match what Triton answers."""
+    """Refusal of a release: corrupt, of another version, unlike Triton's answers, or stopped by a gate."""
 
 
 class ItemFileError(ShortlistError):
-    """An item file cannot be used. The message names the file and the line."""
+    """Refusal of an item file. The message names the file and the line."""
 
 
 class TrainingRefused(ShortlistError):
-    """Nothing can, or may, be trained from what was given. The message says what is wrong and what to do."""
+    """Refusal to train from the given files and settings. The message says what is wrong and what to do."""
 
 
 class InteractionFileError(ShortlistError):
-    """A file of interactions cannot be used. The message names the file and, where one is to blame, the line."""
+    """Refusal of a file of interactions. The message names the file and, where one is to blame, the line."""
 
 
 class NothingToLearnFrom(ShortlistError):
-    """Interactions are readable, but say too little for what is asked: one user, one item, no positives."""
+    """Refusal of interactions that are readable but too few: one user, one item, no positives."""
 
 
 class SplitRefused(ShortlistError):
-    """A division into training and test cannot be used, for example because a test item occurs in training."""
+    """Refusal of a division into training and test, for example because a test item occurs in training."""
 
 
 class EncoderNotUsable(ShortlistError):
-    """An encoder folder or name cannot be exported."""
+    """Refusal of an encoder folder or name that cannot be exported."""
 
 
 class ModelNotUsable(ShortlistError):
-    """A trained part cannot be loaded, exported or released. The message names the file and what to do."""
+    """Refusal of a trained part that cannot be loaded, exported or released. The message names the file."""
 
 
 class ParityFailed(ShortlistError):
-    """The exported model does not compute what the trained one does. The message names the case and by how much."""
+    """Difference between an exported model and the trained one. The message names the case and by how much."""
 
 
 class TritonNotUsable(ShortlistError):
-    """No Triton can be started or reached. The message says what to do."""
+    """Failure to start or reach a Triton. The message says what to do."""
 
 
 class TritonUnresponsive(ModelUnavailable, TritonNotUsable):
-    """Triton went away, or a model's process stood still: the model, started afresh, may answer."""
+    """Loss of Triton, or a model's process that stopped answering; the model, loaded again, may answer."""
 
 
 class ConfigurationError(ShortlistError):
-    """A setting is unknown or out of its range."""
+    """Refusal of a setting that is unknown or out of its range."""
 
 
 class StorageError(ShortlistError):
-    """A file could not be written: a full disk, a missing permission."""
+    """Failure to write a file: a full disk, a missing permission."""
 
 
 class ReviewFileError(ShortlistError):
-    """A file of reviews cannot be used. The message names the file and, where one is to blame, the line."""
+    """Refusal of a file of reviews. The message names the file and, where one is to blame, the line."""
 
 
 class WorkerLost(ShortlistError):
-    """A process that worked for this one ended before its work was done. What was finished is kept."""
+    """Loss of a worker process before its work was done. Finished work is kept."""
 
 
 class BuildRunning(ShortlistError):
-    """Another process is at the same work. The message says where."""
+    """Refusal because another process does the same work. The message says where."""
 
 
 class EngineMissing(ShortlistError):
-    """What was asked to do the work is not installed. The message says how to install it."""
+    """Absence of the engine that was chosen. The message says how to install it."""
 
 
 class CalibrationNotUsable(ShortlistError):
-    """An encoder can't be set up or measured in a precision with the texts that were given."""
+    """Refusal of calibration texts that can't set up or measure a precision."""
 
 
 class TensorRtNotUsable(ShortlistError):
-    """TensorRT, a GPU, or a plan for it is missing or another one. The message says which and what to do."""
+    """Refusal because TensorRT, a GPU or a plan for it is missing or another one. The message says which."""

@@ -1,11 +1,11 @@
-"""What users do with items."""
+"""Events: actions of users on items."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class EventKind(StrEnum):
-    """What was done. The values are the words that event files use."""
+    """Kind of event. The values are the words of event files."""
 
     VIEW = "view"
     CLICK = "click"
@@ -22,7 +22,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something a user did with an item.
+    """Action of a user on an item.
 
     Attributes:
         item_id: the item.

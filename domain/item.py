@@ -13,7 +13,7 @@ ID_LIMIT_BYTES = 256
 
 
 class AttributeType(StrEnum):
-    """The type of one attribute in the whole catalogue."""
+    """Type of one attribute in the whole catalogue."""
 
     STRING = "string"
     NUMBER = "number"
@@ -24,7 +24,7 @@ class AttributeType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An item: what is recommended.
+    """Item of the catalogue.
 
     Attributes:
         id: unique in the catalogue, 1 to 256 bytes of UTF-8.
@@ -76,10 +76,10 @@ def parse_attribute(value: object) -> AttributeValue:
 
 
 def _timestamp(value: object) -> Timestamp:
-    found = parse_timestamp(value) if isinstance(value, str) else None
-    if found is None:
+    moment = parse_timestamp(value) if isinstance(value, str) else None
+    if moment is None:
         raise ValueError(f"expected a timestamp as RFC 3339 writes it (2026-01-31T09:30:00Z), found {json_name(value)}")
-    return found
+    return moment
 
 
 def checked_text(value: str) -> str:
@@ -128,10 +128,10 @@ def item_from_json(columns: Mapping[str, object], timestamps: Collection[str] = 
     Raises:
         ValueError: a column is missing or of the wrong type; the message names it.
     """
-    one = item_id(columns)
+    key = item_id(columns)
     title, text = (_text(columns, name) for name in ("title", "text"))
     if not title.strip() and not text.strip():
-        raise ValueError(f'item "{one}" has neither title nor text; one of the two is required')
+        raise ValueError(f'item "{key}" has neither title nor text; one of the two is required')
     available = columns.get("available")
     if available is not None and not isinstance(available, bool):
         raise ValueError(f'"available" must be true or false, found {json_name(available)}')
@@ -143,7 +143,7 @@ def item_from_json(columns: Mapping[str, object], timestamps: Collection[str] = 
             attributes[checked_text(name)] = _timestamp(value) if name in timestamps else parse_attribute(value)
         except ValueError as error:
             raise ValueError(f'attribute "{name}": {error}') from error
-    return Item(one, title, text, available is not False, attributes)
+    return Item(key, title, text, available is not False, attributes)
 
 
 def item_id(columns: Mapping[str, object]) -> str:

@@ -1,4 +1,4 @@
-"""The release manifest: what a release is made of, so that anybody can check it before use."""
+"""Release manifest: contents and origin of a release, so that it can be checked before use."""
 
 import dataclasses
 import json
@@ -14,6 +14,12 @@ from domain.text import TextTemplate
 
 # Version 4: the folders and files of the present layout. Releases of another version are built again, never converted.
 SCHEMA_VERSION = 4
+
+# Number formats that an encoder's file is served in.
+FLOAT32 = "float32"
+FLOAT16 = "float16"
+INT8 = "int8"
+PRECISIONS = (FLOAT32, FLOAT16, INT8)
 
 
 @dataclass(frozen=True)

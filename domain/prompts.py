@@ -1,4 +1,4 @@
-"""What stands before a text so that the encoder knows whether it asks or is looked for."""
+"""Prompts: prefixes by which an encoder tells queries from passages."""
 
 import enum
 import json
@@ -15,7 +15,7 @@ _MOST_CHARACTERS = 1_000
 
 
 class TextRole(enum.StrEnum):
-    """What a text is to the encoder."""
+    """Role of a text for the encoder."""
 
     PLAIN = "PLAIN"  # neither: no prompt
     QUERY = "QUERY"  # what a user says
@@ -24,7 +24,7 @@ class TextRole(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Prompts:
-    """Put before a text as it is, with the space that may belong between them; empty for none.
+    """Prefixes of texts, with the space that may belong to them; empty for none.
 
     Attributes:
         query: before what users say.
@@ -67,13 +67,13 @@ def read_prompts(folder: Path) -> Prompts:
         config: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise EncoderNotUsable(f"{path} can't be read: {error}; save or fetch the encoder again") from error
-    found = config.get("prompts") or {} if isinstance(config, dict) else None
-    if not isinstance(found, dict) or not all(isinstance(one, str | None) for one in found.values()):
+    named = config.get("prompts") or {} if isinstance(config, dict) else None
+    if not isinstance(named, dict) or not all(isinstance(value, str | None) for value in named.values()):
         raise EncoderNotUsable(f"{path} must hold an object whose `prompts` are texts by name; fetch the encoder again")
-    query = _first(found, _QUERY_NAMES)
-    passage = _first(found, _PASSAGE_NAMES)
+    query = _first(named, _QUERY_NAMES)
+    passage = _first(named, _PASSAGE_NAMES)
     if not query and not passage:
-        query = passage = found.get(str(config.get("default_prompt_name"))) or ""
+        query = passage = named.get(str(config.get("default_prompt_name"))) or ""
     return Prompts(query, passage)
 
 

@@ -1,4 +1,4 @@
-"""A recommendation asked for and answered, free of protobuf."""
+"""Request and answer of a recommendation, free of protobuf."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,7 +10,7 @@ from domain.prompts import TextRole
 
 
 class Source(StrEnum):
-    """Source of a candidate."""
+    """Recall source of a candidate."""
 
     SEMANTIC_TEXT = "semantic_text"
     SEMANTIC_HISTORY = "semantic_history"
@@ -23,7 +23,7 @@ class Source(StrEnum):
 
 
 class DegradationReason(StrEnum):
-    """In what way a reply is worse than a full one."""
+    """Kind of degradation of a reply."""
 
     ENCODER_LANGUAGE_UNSUPPORTED = "encoder_language_unsupported"
     ENCODER_UNAVAILABLE = "encoder_unavailable"
@@ -35,7 +35,7 @@ class DegradationReason(StrEnum):
 
 @dataclass(frozen=True)
 class Degradation:
-    """One such way, with its cause and effect in a sentence."""
+    """Degradation of a reply, with cause and effect in a sentence."""
 
     reason: DegradationReason
     detail: str
@@ -43,14 +43,14 @@ class Degradation:
 
 @dataclass(frozen=True)
 class AnyOf:
-    """A string attribute equals, or a list of strings holds, one of these."""
+    """Condition that a string equals, or a list of strings holds, one of these."""
 
     values: frozenset[str]
 
 
 @dataclass(frozen=True)
 class Range:
-    """A number lies between two ends, both included; None leaves an end open."""
+    """Condition that a number lies between two ends, both included; None leaves an end open."""
 
     minimum: float | None
     maximum: float | None
@@ -58,7 +58,7 @@ class Range:
 
 @dataclass(frozen=True)
 class TimeRange:
-    """An instant lies between two ends, both included; None leaves an end open.
+    """Condition that an instant lies between two ends, both included; None leaves an end open.
 
     Attributes:
         minimum: seconds since 1970 UTC and nanoseconds.
@@ -71,14 +71,14 @@ class TimeRange:
 
 @dataclass(frozen=True)
 class Equals:
-    """A truth value equals this."""
+    """Condition that a truth value equals this."""
 
     value: bool
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition on one attribute. An item without the attribute meets none, and every negated one."""
+    """Condition on one attribute. An item without the attribute meets none, and every negated one."""
 
     attribute: str
     test: AnyOf | Range | TimeRange | Equals
@@ -87,7 +87,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class ItemMask:
-    """The details of an item that a caller wants.
+    """Selection of an item's details for the reply.
 
     Attributes:
         fields: of `title`, `text`, `available`, `attributes`.
@@ -142,7 +142,7 @@ class RecommendQuery:
 
 @dataclass(frozen=True)
 class SourceRank:
-    """One source's view of an item.
+    """Rank of an item in one source.
 
     Attributes:
         source: name of the source, a value of `Source` for all that the contract names.
@@ -157,7 +157,7 @@ class SourceRank:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Explanation of an item.
+    """Explanation of a recommended item.
 
     Attributes:
         text: one English sentence.

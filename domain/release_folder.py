@@ -1,13 +1,12 @@
-"""Release folders on disk: names, integrity, which one is current. Standard library only."""
+"""Release folders on disk: names, integrity and the current one. Standard library only."""
 
-import hashlib
-import os
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from domain.durable import sha256_of, sync_folder
 from domain.errors import NoRelease, ReleaseRejected, StorageError
 from domain.manifest import Manifest, manifest_from_json
 
@@ -37,7 +36,6 @@ TRAINING = "training"
 REQUIRED = (TOKENIZER, ITEMS, VECTORS, MEAN, GRAPH, LEXICAL, UNREADABLE_SHARE, ENCODER, CANARY)
 
 _CURRENT = "current"
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -56,15 +54,6 @@ class ReleaseFolder:
 def new_release_id() -> str:
     """Returns an id that sorts by time of creation (UTC)."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-
-
-def sha256_of(path: Path) -> str:
-    """Returns the SHA-256 of a file as lower-case hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def open_release(path: Path) -> ReleaseFolder:
@@ -192,12 +181,3 @@ def promote(releases: Path, release_id: str) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise StorageError(f"{releases / _CURRENT} could not be written: {error.strerror}") from error
-
-
-def sync_folder(path: Path) -> None:
-    """Makes a rename inside the folder durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,4 +1,4 @@
-"""Makes the encoder's text from items and users; training, export and serving call it with the release's template."""
+"""Texts for the encoder, made from items and histories by the release's template; the same everywhere."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -44,7 +44,7 @@ _CHINESE_VERBS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class HistoryWording:
-    """How a history is told in one language.
+    """Wording of histories in one language.
 
     Attributes:
         verbs: a verb for each event kind.
@@ -68,7 +68,7 @@ def _default_wordings() -> Mapping[str, HistoryWording]:
 
 @dataclass(frozen=True)
 class TextTemplate:
-    """How texts are made. It travels in the release's manifest, so that training and serving cannot differ.
+    """Text template. It travels in the release's manifest, so that training and serving cannot differ.
 
     Attributes:
         item_attributes: attributes told between title and text, in this order; absent ones are skipped.
@@ -88,7 +88,7 @@ def item_text(item: Item, template: TextTemplate) -> str:
     parts = [item.title.strip()]
     for name in template.item_attributes:
         if name in item.attributes:
-            parts.append(_told(item.attributes[name], template.value_separator))
+            parts.append(_value_text(item.attributes[name], template.value_separator))
     parts.append(item.text.strip())
     return template.part_separator.join(part for part in parts if part)
 
@@ -104,28 +104,19 @@ def history_text(events: Iterable[Event], titles: Mapping[str, str], template: T
     Returns:
         The sentence, in Chinese where the titles are mostly Chinese, else in English; empty where nothing can be told.
     """
-    told = [(event, titles.get(event.item_id) or event.item_title) for event in events]
-    told = [(event, title.strip()) for event, title in told if title.strip()]
-    if not told:
+    titled = [(event, titles.get(event.item_id) or event.item_title) for event in events]
+    titled = [(event, title.strip()) for event, title in titled if title.strip()]
+    if not titled:
         return ""
-    language = language_of(" ".join(title for _, title in told))
+    language = language_of(" ".join(title for _, title in titled))
     wording = template.wordings[language]
     space = "" if language == "zh" else " "
     clauses = []
-    for event, title in told:
+    for event, title in titled:
         comment = f"{wording.comment}{event.comment.strip()}" if event.comment.strip() else ""
         clauses.append(f"{wording.verbs[event.kind]}{space}{title}{comment}")
     sentence = wording.separator.join(clauses) + wording.end
     return sentence[0].upper() + sentence[1:]
-
-
-def user_text(profile: str, history: str) -> str:
-    """Tells a user as one text: the profile line, then the history's sentence; either may be empty."""
-    profile = profile.strip()
-    if profile and history and profile[-1] not in ".!?。！？":
-        profile += "。" if language_of(profile) == "zh" else "."
-    joint = "" if profile.endswith(("。", "！", "？")) else " "
-    return joint.join(part for part in (profile, history) if part)
 
 
 def language_of(text: str) -> str:
@@ -134,7 +125,7 @@ def language_of(text: str) -> str:
     return "zh" if chinese and 2 * chinese >= len(_LETTER.findall(text)) else "en"
 
 
-def _told(value: AttributeValue, separator: str) -> str:
+def _value_text(value: AttributeValue, separator: str) -> str:
     if isinstance(value, tuple):
         return separator.join(value)
     if isinstance(value, bool):

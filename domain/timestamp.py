@@ -1,4 +1,4 @@
-"""A moment as RFC 3339 writes it: kept as it was written, compared as an instant."""
+"""Timestamps in RFC 3339, kept as written and compared as instants."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Token ids to vectors in ONNX Runtime, in process: the offline road through the very file that Triton serves."""
+"""Encoding in ONNX Runtime, in process, by the very file that Triton serves."""
 
 import os
 from collections.abc import Iterator, Sequence

@@ -1,11 +1,10 @@
-"""The whole export step: a trained encoder -> a file that passed the gate -> a version that Triton can serve."""
+"""Export of an encoder: a trained encoder to a file that passed the gate to a version that Triton can serve."""
 
 import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,9 @@ from typing import Any
 
 from core.triton.model_config import encoder_config, length_buckets
 from core.triton.model_repository import install_model
-from domain.precision import FLOAT32
+from domain.durable import sha256_of, sync_file
+from domain.manifest import FLOAT32
+from domain.progress import Progress
 from export.encoder import cache_entry
 from export.encoder.onnx import OnnxExport, export_onnx
 from export.encoder.parity import ParityCase, ParityReport, check_parity
@@ -55,7 +56,7 @@ class PreparedEncoder:
 
     @property
     def worst_cosine(self) -> float:
-        """The lowest cosine that the gate saw: of float32 to torch, of another precision to float32."""
+        """Lowest cosine that the gate saw: of float32 to torch, of another precision to float32."""
         return self.parity.worst_cosine if self.gate is None else self.gate.worst_cosine
 
 
@@ -80,7 +81,7 @@ def export_encoder(
     *,
     max_batch_size: int = DEFAULT_MAX_BATCH_SIZE,
     cache: Path | None,
-    on_step: Callable[[str], None],
+    progress: Progress,
 ) -> EncoderExport:
     """Exports, checks, and installs as `<model_repository>/encoder/<version>/model.onnx`. Blocking, uses every core.
 
@@ -89,7 +90,7 @@ def export_encoder(
         model_repository: Triton's; made if missing. Its config.pbtxt is written if there is none, else left as it is.
         max_batch_size: rows in the largest batch that is served.
         cache: where gated files are kept; None keeps none.
-        on_step: told in a line what begins.
+        progress: hears what begins.
 
     Raises:
         EncoderNotUsable: the weights can't be read or exported.
@@ -98,8 +99,8 @@ def export_encoder(
     """
     with contextlib.ExitStack() as stack:
         folder = cache or stack.enter_context(cache_entry.work_folder(None))
-        prepared = prepare_encoder(source, folder, max_batch_size=max_batch_size, on_step=on_step)
-        return install_encoder(prepared, model_repository, max_batch_size=max_batch_size, on_step=on_step)
+        prepared = prepare_encoder(source, folder, max_batch_size=max_batch_size, progress=progress)
+        return install_encoder(prepared, model_repository, max_batch_size=max_batch_size, progress=progress)
 
 
 def install_encoder(
@@ -107,7 +108,7 @@ def install_encoder(
     model_repository: Path,
     *,
     max_batch_size: int = DEFAULT_MAX_BATCH_SIZE,
-    on_step: Callable[[str], None],
+    progress: Progress,
 ) -> EncoderExport:
     """Puts a gated file into Triton's model repository, as `export_encoder` does.
 
@@ -115,12 +116,12 @@ def install_encoder(
         StorageError: a file can't be written; nothing half-written is left behind.
     """
     source = prepared.source
-    on_step(f"installing in {model_repository}")
+    progress.step(f"installing in {model_repository}")
     config = encoder_config(source.max_tokens, max_batch_size)
     version = install_model(model_repository, MODEL_NAME, prepared.onnx.path, prepared.onnx.sha256, config)
     model_folder = model_repository / MODEL_NAME
     if (model_folder / "config.pbtxt").read_text(encoding="utf-8") != config:
-        on_step(
+        progress.step(
             f"{model_folder / 'config.pbtxt'} is kept, though this encoder ({source.max_tokens} tokens, batches of "
             f"{max_batch_size}) would get another; remove it and export again to have it written"
         )
@@ -132,7 +133,7 @@ def prepare_encoder(
     cache: Path,
     *,
     max_batch_size: int,
-    on_step: Callable[[str], None],
+    progress: Progress,
     precision: Precision | None = None,
 ) -> PreparedEncoder:
     """Returns the encoder's gated ONNX file from the cache, made if it isn't there. Blocking, uses every core.
@@ -146,7 +147,7 @@ def prepare_encoder(
         source: the encoder.
         cache: folder of the entries; made if missing.
         max_batch_size: rows in the largest batch that is served.
-        on_step: told in a line what begins.
+        progress: hears what begins.
         precision: in which numbers it shall compute; None for float32.
 
     Raises:
@@ -160,30 +161,30 @@ def prepare_encoder(
         precision.check()
     versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     entry = cache / _entry_name(_limits_of(source, max_batch_size), versions)
-    exact = _prepare(source, entry, versions, on_step, lambda work: _make(source, work, max_batch_size, on_step))
+    exact = _prepare(source, entry, versions, progress, lambda work: _make(source, work, max_batch_size, progress))
     if precision is None or precision.name == FLOAT32:
         return exact
     key = [exact.onnx.sha256, precision.name, precision.texts, RECIPE, *_limits_of(source, max_batch_size)]
     serving = Serving(length_buckets(source.max_tokens), max_batch_size, source.pad_token_id)
 
     def convert(work: Path) -> PreparedEncoder:
-        onnx, gate = make_precision(exact, precision, work / _MODEL_FILE, serving, on_step)
+        onnx, gate = make_precision(exact, precision, work / _MODEL_FILE, serving, progress)
         return dataclasses.replace(exact, onnx=onnx, precision=precision.name, gate=gate)
 
-    return _prepare(source, cache / _entry_name(key, versions), versions, on_step, convert)
+    return _prepare(source, cache / _entry_name(key, versions), versions, progress, convert)
 
 
 def _prepare(
     source: EncoderSource,
     entry: Path,
     versions: dict[str, str],
-    on_step: Callable[[str], None],
+    progress: Progress,
     make: Callable[[Path], PreparedEncoder],
 ) -> PreparedEncoder:
     """Reads the entry, or has it made in a folder beside and puts that in its place."""
     cached = _read_entry(source, entry)
     if cached is not None:
-        on_step(f"{source.name}: exported and checked before, taken from {entry}")
+        progress.step(f"{source.name}: exported and checked before, taken from {entry}")
         return cached
     with cache_entry.work_folder(entry.parent) as work:
         made = make(work)
@@ -200,10 +201,10 @@ def _prepare(
             return others or prepared
 
 
-def _make(source: EncoderSource, work: Path, max_batch_size: int, on_step: Callable[[str], None]) -> PreparedEncoder:
-    on_step(f"exporting {source.name} to ONNX ({source.dimension} dimensions, {source.max_tokens} tokens)")
+def _make(source: EncoderSource, work: Path, max_batch_size: int, progress: Progress) -> PreparedEncoder:
+    progress.step(f"exporting {source.name} to ONNX ({source.dimension} dimensions, {source.max_tokens} tokens)")
     made = export_onnx(source, work / _MODEL_FILE)
-    on_step("checking parity with torch over lengths, batch sizes and paddings")
+    progress.step("checking parity with torch over lengths, batch sizes and paddings")
     buckets = length_buckets(source.max_tokens)
     parity = check_parity(source, made.path, buckets=buckets, max_batch_size=max_batch_size)
     return PreparedEncoder(source=source, onnx=made, parity=parity, from_cache=False)
@@ -221,9 +222,8 @@ def _read_entry(source: EncoderSource, entry: Path) -> PreparedEncoder | None:
     path = entry / _MODEL_FILE
     try:
         record = json.loads((entry / _RECORD_FILE).read_text(encoding="utf-8"))
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != record["onnx"]["sha256"]:
-                return None
+        if sha256_of(path) != record["onnx"]["sha256"]:
+            return None
         cases = tuple(ParityCase(**case) for case in record["parity"].pop("cases"))
         return PreparedEncoder(
             source=source,
@@ -249,7 +249,5 @@ def _write_record(path: Path, prepared: PreparedEncoder, versions: dict[str, str
         "precision": prepared.precision,
         "gate": None if prepared.gate is None else dataclasses.asdict(prepared.gate),
     }
-    with path.open("w", encoding="utf-8") as file:
-        json.dump(record, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+    path.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    sync_file(path)

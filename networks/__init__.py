@@ -1,1 +1,1 @@
-"""Architectures in torch, shared by training (which fills them) and export (which turns them into ONNX)."""
+"""Network architectures in torch, shared by training, which fits them, and export, which turns them into ONNX."""

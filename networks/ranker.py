@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class RankerShape:
-    """What the network looks like.
+    """Shape of the network.
 
     Attributes:
         feature_count: F.
@@ -22,7 +22,7 @@ class RankerShape:
 
 
 class RankerNetwork(nn.Module):  # type: ignore[misc]  # torch is not type-checked here
-    """An ensemble of small perceptrons, each with a straight path from the features to the logit.
+    """Ensemble of small perceptrons, each with a straight path from the features to the logit.
 
     The softmax of the logits over a request's candidates is the share of the match that each candidate gets. What makes
     a logit the probability of one candidate, a slope and an intercept, is kept beside the network.

@@ -1,8 +1,7 @@
 """Trained parts on disk: model.safetensors and settings.json."""
 
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from domain.durable import replaced, write_atomic
 from domain.errors import ModelNotUsable
 from networks.user_tower import UserTowerNetwork, UserTowerShape
 from networks.user_tower_ensemble import UserTowerGroup
@@ -18,8 +18,6 @@ from networks.user_tower_ensemble import UserTowerGroup
 WEIGHTS_FILE = "model.safetensors"
 SETTINGS_FILE = "settings.json"
 USER_TOWER_FORMAT = 2
-# Of a single tower, without a word of members.
-_FIRST_FORMAT = 1
 
 
 def save_network(folder: Path, network: nn.Module, settings: Mapping[str, Any]) -> None:
@@ -30,12 +28,9 @@ def save_network(folder: Path, network: nn.Module, settings: Mapping[str, Any]) 
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().contiguous() for name, value in network.state_dict().items()}
-    temporary = folder / (WEIGHTS_FILE + ".part")
-    save_file(weights, temporary)
-    _put(temporary, folder / WEIGHTS_FILE)
-    temporary = folder / (SETTINGS_FILE + ".part")
-    temporary.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-    _put(temporary, folder / SETTINGS_FILE)
+    with replaced(folder / WEIGHTS_FILE) as temporary:
+        save_file(weights, temporary)
+    write_atomic(folder / SETTINGS_FILE, json.dumps(settings, indent=1) + "\n")
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -54,15 +49,15 @@ def read_settings(folder: Path) -> dict[str, Any]:
     return found
 
 
-def fill_network(folder: Path, network: nn.Module, named: Callable[[str], str] = str) -> None:
-    """Loads model.safetensors into a network of the same shape; `named` gives a tensor's name there from the file's.
+def fill_network(folder: Path, network: nn.Module) -> None:
+    """Loads model.safetensors into a network of the same shape.
 
     Raises:
         ModelNotUsable: the file is missing, broken or of another shape.
     """
     path = folder / WEIGHTS_FILE
     try:
-        network.load_state_dict({named(name): value for name, value in load_file(path).items()})
+        network.load_state_dict(load_file(path))
     except Exception as error:  # safetensors raises classes of its own
         raise ModelNotUsable(
             f"{path} doesn't fit its settings ({_first_line(error)}); train this part again"
@@ -83,19 +78,19 @@ def load_user_tower(folder: Path) -> UserTowerGroup:
     """
     settings = read_settings(folder)
     found = settings.get("format")
-    if found not in (_FIRST_FORMAT, USER_TOWER_FORMAT):
+    if found != USER_TOWER_FORMAT:
         raise ModelNotUsable(
-            f"{folder / SETTINGS_FILE} is of format {found}; this program reads {_FIRST_FORMAT} and {USER_TOWER_FORMAT}"
+            f"{folder / SETTINGS_FILE} is of format {found}, this program reads {USER_TOWER_FORMAT}; train the user "
+            "tower again"
         )
     try:
         shape = UserTowerShape(**settings["shape"])
-        count = 1 if found == _FIRST_FORMAT else int(settings["members"])
-        network = UserTowerGroup([UserTowerNetwork(shape) for _ in range(count)])
+        network = UserTowerGroup([UserTowerNetwork(shape) for _ in range(int(settings["members"]))])
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
         raise ModelNotUsable(
             f"{folder / SETTINGS_FILE} gives no usable shape ({error}); train this part again"
         ) from error
-    fill_network(folder, network, _first_name if found == _FIRST_FORMAT else str)
+    fill_network(folder, network)
     network.eval()
     return network
 
@@ -131,16 +126,6 @@ def tower_vectors(network: UserTowerGroup, content: torch.Tensor | None) -> torc
     """
     with torch.no_grad():
         return network.eval().unit_items(content, torch.arange(network.shape.item_count))
-
-
-def _first_name(name: str) -> str:
-    return name if name == "radius" else f"members.0.{name}"
-
-
-def _put(temporary: Path, path: Path) -> None:
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _first_line(error: Exception) -> str:

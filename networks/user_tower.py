@@ -1,11 +1,10 @@
 """One user tower: a causal attention block over a user's last events, and the item vectors it is compared with.
 
 Attention sees how many events, and how much time, lie between two events of a history, never a position counted from an
-end or an age counted from now. So a state never changes when later events come, and one that is updated event by event
-(networks.user_tower_state) equals the one computed at once. One block only, because with more the second would remember
-what the window has dropped.
+end or an age counted from now, so a state never changes when later events come. One block only, because with more the
+second would remember what the window has dropped.
 
-What is served is a group of such towers as one (networks.user_tower_ensemble).
+A group of such towers is served as one (networks.user_tower_ensemble).
 """
 
 import math
@@ -21,7 +20,7 @@ ITEM_DEVIATION = 0.02
 
 @dataclass(frozen=True)
 class UserTowerShape:
-    """What fixes the sizes of all tensors.
+    """Sizes that fix the shapes of all tensors.
 
     Attributes:
         item_count: n, rows of the catalogue that have an id embedding.
@@ -44,7 +43,7 @@ class UserTowerShape:
 
 @dataclass(frozen=True)
 class TowerDropout:
-    """Probabilities while training.
+    """Dropout probabilities during training.
 
     Attributes:
         hidden: of a number inside the block.
@@ -60,7 +59,7 @@ class TowerDropout:
 
 
 class UserTowerNetwork(nn.Module):  # type: ignore[misc]  # torch is not type-checked here
-    """Events -> states, items -> vectors; the logit of an item is their inner product."""
+    """User tower: events to states, items to vectors; an item's logit is their inner product."""
 
     def __init__(self, shape: UserTowerShape, dropout: TowerDropout | None = None) -> None:
         super().__init__()

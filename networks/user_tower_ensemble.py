@@ -1,4 +1,4 @@
-"""Several user towers as one: their logits are averaged, and everybody else sees a single, wider tower.
+"""Ensemble of user towers: their logits are averaged, and callers see a single, wider tower.
 
 A logit is an inner product, and so is the mean of several: the members' states side by side, times their item vectors
 side by side, both over the root of their number. Members that began with other random numbers err differently, so
@@ -20,7 +20,7 @@ from networks.user_tower import UserTowerNetwork, UserTowerShape
 
 
 class UserTowerGroup(nn.Module):  # type: ignore[misc]  # torch is not type-checked here
-    """One or more towers of the same shape; the logit of an item is the mean of theirs."""
+    """Ensemble of towers of the same shape; an item's logit is the mean of theirs."""
 
     def __init__(self, members: Sequence[UserTowerNetwork]) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class UserTowerGroup(nn.Module):  # type: ignore[misc]  # torch is not type-chec
 
     @property
     def width(self) -> int:
-        """Of states: all members'; served vectors have one number more (e in the release's signature)."""
+        """Width of the states of all members; served vectors have one number more (e in the release's signature)."""
         return len(self.members) * self.shape.width
 
     def joined(self, parts: Sequence[Tensor]) -> Tensor:
@@ -75,7 +75,7 @@ def unit_states(states: Tensor) -> Tensor:
 
 
 class UserTowerServing(nn.Module):  # type: ignore[misc]
-    """What Triton serves: events in, one unit vector out."""
+    """Serving form of the user tower: events in, one unit vector out."""
 
     def __init__(self, network: UserTowerGroup) -> None:
         super().__init__()

@@ -80,7 +80,7 @@ class DegradationReason(OpenEnum):
 
 
 class ErrorReason(OpenEnum):
-    """Why a call was refused."""
+    """Reason for the refusal of a call."""
 
     UNSPECIFIED = "UNSPECIFIED"
     """The gateway gave no reason; most often it was not reached."""

@@ -57,7 +57,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why an item was recommended.
+    """Explanation of a recommended item.
 
     Attributes:
         text: one English sentence.
@@ -170,7 +170,7 @@ class FieldViolation:
 
 @dataclass(frozen=True, slots=True)
 class EntryError:
-    """Why one request of a batch has no shortlist.
+    """Reason for the refusal of one request of a batch.
 
     Attributes:
         code: the canonical status code, for example `INVALID_ARGUMENT`.

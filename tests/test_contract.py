@@ -6,8 +6,6 @@ from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
 from grpc_tools import protoc
 
-from tools.generate_stubs import generate
-
 ROOT = Path(__file__).resolve().parents[1]
 UNSIGNED = {Field.TYPE_UINT32, Field.TYPE_UINT64, Field.TYPE_FIXED32, Field.TYPE_FIXED64}
 # Numbers of the fields of the descriptor messages: a source location is a path of them.
@@ -112,12 +110,3 @@ def test_no_integer_is_unsigned(contract):
 
 def test_the_package_is_the_folder(contract):
     assert {(file.package, str(Path(file.name).parent)) for file in contract} == {("shortlist.v1", "shortlist/v1")}
-
-
-def test_the_committed_stubs_are_those_of_the_contract(tmp_path):
-    generate(tmp_path)
-    made = {path.name: path.read_bytes() for path in (tmp_path / "shortlist/v1").iterdir()}
-    folder = ROOT / "shortlist/v1"
-    committed = {path.name: path.read_bytes() for path in folder.glob("*_pb2*")}
-    assert sorted(made) == sorted(committed)
-    assert [name for name in made if made[name] != committed[name]] == [], "run `make proto`"

@@ -1,4 +1,4 @@
-"""The contract as it was last released, in a file that people can read, and what a change to it would break.
+"""Contract as last released, in a readable file, and the changes that would break its callers.
 
 `python -m tools.contract_baseline` (`make proto-baseline`) writes the file, at a release, and
 `tests/test_contract_compatibility.py` compares the contract with it: everything in it must still be there, unchanged.
@@ -117,8 +117,8 @@ def _methods(service: ServiceDescriptorProto) -> dict[str, Facts]:
 
 def _method(method: MethodDescriptorProto) -> Facts:
     taken = "stream " * method.client_streaming + method.input_type.lstrip(".")
-    given = "stream " * method.server_streaming + method.output_type.lstrip(".")
-    return {"input": taken, "output": given}
+    response = "stream " * method.server_streaming + method.output_type.lstrip(".")
+    return {"input": taken, "output": response}
 
 
 def _changes(name: str, members: Mapping[str, Facts], current: Mapping[str, Facts] | None) -> list[str]:

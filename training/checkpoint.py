@@ -1,11 +1,11 @@
 """Checkpoints of training state, written atomically."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from domain.durable import replaced
 from domain.errors import StorageError
 
 
@@ -15,16 +15,11 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     Raises:
         StorageError: the disk is full or the folder can't be written; what was there before stays.
     """
-    temporary = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with replaced(path) as temporary, temporary.open("wb") as file:
             torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
-        temporary.unlink(missing_ok=True)
         raise StorageError(f"{path} can't be written ({error}); free some space, or give another folder") from error
 
 

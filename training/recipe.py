@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from domain.errors import TrainingRefused
+from domain.model_folder import ENCODER, USER_TOWER
 from training.distillation.student_encoder import StudentEncoderSettings
 from training.encoder.train import EncoderSettings
 from training.ranking.sources import RecallSettings
@@ -20,7 +21,7 @@ from training.run.steps.ranker import RankerStep, RankingSettings
 from training.run.steps.students import StudentEncoderStep, StudentSettings, StudentStep
 from training.run.steps.thresholds import ThresholdsStep
 from training.run.steps.user_tower import UserTowerStep, earlier_tower
-from training.run.warm_start import ENCODER, USER_TOWER, check_encoder
+from training.run.warm_start import check_encoder
 from training.sequence.user_tower.settings import UserTowerSettings
 
 if TYPE_CHECKING:

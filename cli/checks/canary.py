@@ -49,15 +49,15 @@ def check_canary(triton_env: Path, folder: "ReleaseFolder | None") -> Finding:
     from domain.errors import ShortlistError
 
     started = time.monotonic()
-    mend = "the last lines of Triton's log stand above; `make setup` makes Triton's environment again"
+    remedy = "the last lines of Triton's log stand above; `make setup` makes Triton's environment again"
     try:
         canary = _of_release(folder) if folder is not None else _tiny()
         with tempfile.TemporaryDirectory(prefix="shortlist-doctor-") as place:
             call_ms, difference = asyncio.run(_through_embedded(canary, triton_env, Path(place)))
     except ShortlistError as error:
-        return fail(_NAME, f"{error}", mend)
+        return fail(_NAME, f"{error}", remedy)
     if difference:
-        return fail(_NAME, f"{canary.what} through Triton is another: it {difference}", mend)
+        return fail(_NAME, f"{canary.what} through Triton is another: it {difference}", remedy)
     took_s = time.monotonic() - started
     return ok(
         _NAME, f"{canary.what}, as expected through a real Triton: {call_ms:.1f} ms a call, {took_s:.1f} s in all"
@@ -75,12 +75,12 @@ def check_external(address: str, key_file: Path | None, folder: "ReleaseFolder |
     from domain.errors import ShortlistError
     from server.triton.access_key import read_access_key
 
-    mend = 'start it as docs/operations.md says under "Somebody else\'s", or name another with --triton'
+    remedy = 'start it as docs/operations.md says under "Somebody else\'s", or name another with --triton'
     try:
         key = None if key_file is None else read_access_key(key_file)
         return asyncio.run(_ask_external(address, key, folder))
     except ShortlistError as error:
-        return fail(_NAME, str(error), mend)
+        return fail(_NAME, str(error), remedy)
 
 
 async def _ask_external(address: str, key: "object", folder: "ReleaseFolder | None") -> Finding:

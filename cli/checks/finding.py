@@ -26,7 +26,7 @@ class Finding:
     name: str
     level: Level
     found: str
-    mend: str = ""
+    remedy: str = ""
 
 
 def ok(name: str, found: str) -> Finding:
@@ -34,14 +34,14 @@ def ok(name: str, found: str) -> Finding:
     return Finding(name, Level.OK, found)
 
 
-def warn(name: str, found: str, mend: str) -> Finding:
+def warn(name: str, found: str, remedy: str) -> Finding:
     """Returns a finding that one can live with."""
-    return Finding(name, Level.WARN, found, mend)
+    return Finding(name, Level.WARN, found, remedy)
 
 
-def fail(name: str, found: str, mend: str) -> Finding:
+def fail(name: str, found: str, remedy: str) -> Finding:
     """Returns a finding that one cannot live with."""
-    return Finding(name, Level.FAIL, found, mend)
+    return Finding(name, Level.FAIL, found, remedy)
 
 
 def worst(*findings: Finding) -> Level:

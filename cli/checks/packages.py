@@ -15,7 +15,7 @@ _FOR_PEOPLE = {"server": "serving", "export": "building releases", "train": "tra
 
 @dataclass(frozen=True)
 class Extra:
-    """One extra of pyproject.toml and what of it is here.
+    """Extra of pyproject.toml and its installed packages.
 
     Attributes:
         name: of the extra.
@@ -52,15 +52,15 @@ def check_packages(checkout: Path = _CHECKOUT) -> tuple[Finding, ...]:
 def _finding(extra: Extra) -> Finding:
     purpose = _FOR_PEOPLE.get(extra.name, extra.name)
     name = f"extra {extra.name}"
-    mend = f"`make setup`, or: PIP_CONSTRAINT=constraints.txt pip install -e '.[{extra.name}]'"
+    remedy = f"`make setup`, or: PIP_CONSTRAINT=constraints.txt pip install -e '.[{extra.name}]'"
     if extra.missing and extra.name == "server":
-        return fail(name, f"missing: {', '.join(extra.missing)}", mend)
+        return fail(name, f"missing: {', '.join(extra.missing)}", remedy)
     if extra.own and extra.own <= set(extra.missing):
         return ok(name, f"not installed; it is for {purpose}")
     if extra.missing:
-        return warn(name, f"not complete, for {purpose} are missing: {', '.join(extra.missing)}", mend)
+        return warn(name, f"not complete, for {purpose} are missing: {', '.join(extra.missing)}", remedy)
     if extra.other:
-        return warn(name, f"other versions than the tested ones: {', '.join(extra.other)}", mend)
+        return warn(name, f"other versions than the tested ones: {', '.join(extra.other)}", remedy)
     return ok(name, f"{extra.count} packages for {purpose}, as pinned")
 
 
@@ -68,13 +68,13 @@ def _compare(name: str, wanted: frozenset[str], server: frozenset[str], pins: Ma
     missing, other = [], []
     for package in sorted(wanted):
         try:
-            found = importlib.metadata.version(package)
+            installed = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             missing.append(package)
             continue
         pinned = pins.get(package)
-        if pinned is not None and found.partition("+")[0] != pinned:  # torch says 2.13.0+cpu
-            other.append(f"{package} {found} (pinned {pinned})")
+        if pinned is not None and installed.partition("+")[0] != pinned:  # torch says 2.13.0+cpu
+            other.append(f"{package} {installed} (pinned {pinned})")
     return Extra(name, tuple(missing), tuple(other), len(wanted), wanted - server)
 
 
@@ -83,8 +83,8 @@ def _package(text: str) -> str:
 
 
 def _pins(path: Path) -> dict[str, str]:
-    found = re.findall(r"^([\w.-]+)==(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-    return {_plain(name): version for name, version in found}
+    lines = re.findall(r"^([\w.-]+)==(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {_plain(name): version for name, version in lines}
 
 
 def _plain(name: str) -> str:

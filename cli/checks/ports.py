@@ -1,4 +1,4 @@
-"""Addresses to listen on, and who has them."""
+"""Addresses to listen on, and the processes that hold them."""
 
 import errno
 import os

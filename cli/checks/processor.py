@@ -1,4 +1,4 @@
-"""The processor: what it can do, how much of it there is, and whether hnswlib was compiled for it."""
+"""Processor: instructions, number of cores, and whether hnswlib was compiled for it."""
 
 import os
 import re
@@ -59,21 +59,21 @@ def check_cores(folder: Path = cgroup.FOLDER, own: Path = cgroup.OWN_GROUPS) -> 
     count = len(os.sched_getaffinity(0))
     limit = cgroup.core_limit(folder, own)
     usable = count if limit is None else min(count, limit)
-    found = f"{count} cores" + ("" if limit is None else f", limited to {limit:g} by a control group")
+    words = f"{count} cores" + ("" if limit is None else f", limited to {limit:g} by a control group")
     if usable < 2:
         return warn(
             "cores",
-            found,
+            words,
             "gateway and Triton want two: raise the limit (`cpus` in compose.yaml, limits.cpu in Kubernetes)",
         )
     if limit is not None and limit < count:
         return warn(
             "cores",
-            found,
+            words,
             f"libraries count {count} cores and start as many threads, which then wait for one another: keep "
             "threads x instances in config.pbtxt within the limit, or set a cpuset instead",
         )
-    return ok("cores", found)
+    return ok("cores", words)
 
 
 def check_memory(meminfo: Path = _MEMINFO, folder: Path = cgroup.FOLDER, own: Path = cgroup.OWN_GROUPS) -> Finding:
@@ -87,13 +87,13 @@ def check_memory(meminfo: Path = _MEMINFO, folder: Path = cgroup.FOLDER, own: Pa
     table = {name: int(value) * 1024 for name, value in re.findall(r"^(\w+):\s+(\d+) kB", meminfo.read_text(), re.M)}
     available, total, limit = table["MemAvailable"], table["MemTotal"], cgroup.memory_limit(folder, own)
     usable = available if limit is None else min(available, limit)
-    found = f"{size(available)} of {size(total)} available"
+    words = f"{size(available)} of {size(total)} available"
     if limit is not None and limit < total:
-        found += f", limited to {size(limit)} by a control group"
-    mend = "gateway and Triton with the default encoder take about 0.7 GB, a release build 1.3 GB: free some, or more"
+        words += f", limited to {size(limit)} by a control group"
+    remedy = "gateway and Triton with the default encoder take about 0.7 GB, a release build 1.3 GB: free some, or more"
     if usable < _LEAST_BYTES:
-        return fail("memory", found, mend)
-    return ok("memory", found) if usable >= _ENOUGH_BYTES else warn("memory", found, mend)
+        return fail("memory", words, remedy)
+    return ok("memory", words) if usable >= _ENOUGH_BYTES else warn("memory", words, remedy)
 
 
 def check_hnswlib(python: str = sys.executable) -> Finding:

@@ -17,21 +17,21 @@ def check_shared_memory(folder: Path = _SHM) -> Finding:
     Args:
         folder: where it is mounted.
     """
-    name, mend = "shared memory", "mount -o remount,size=1g /dev/shm; in a container: --shm-size=1g, or shm_size: 1g"
+    name, remedy = "shared memory", "mount -o remount,size=1g /dev/shm; in a container: --shm-size=1g, or shm_size: 1g"
     try:
         status = os.statvfs(folder)
     except OSError as error:
         return fail(name, f"{folder}: {error.strerror}", f"mount -t tmpfs tmpfs {folder}")
     total, free = status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
-    found = f"{size(free)} of {size(total)} free in {folder}"
+    words = f"{size(free)} of {size(total)} free in {folder}"
     if not os.access(folder, os.W_OK):
         return fail(name, f"{folder} is not writable", f"chmod 1777 {folder}")
     if total < _SHM_LEAST_BYTES:
-        return fail(name, f"{found}; Triton's Python backend starves", mend)
+        return fail(name, f"{words}; Triton's Python backend starves", remedy)
     if free < _SHM_LEAST_BYTES:
-        left = sum(1 for _ in folder.iterdir())
-        return fail(name, f"{found}, {left} files", f"remove what ended programs left in {folder}, or {mend}")
-    return ok(name, found) if total >= _SHM_ENOUGH_BYTES else warn(name, found, mend)
+        entry_count = sum(1 for _ in folder.iterdir())
+        return fail(name, f"{words}, {entry_count} files", f"remove what ended programs left in {folder}, or {remedy}")
+    return ok(name, words) if total >= _SHM_ENOUGH_BYTES else warn(name, words, remedy)
 
 
 def check_folder(name: str, folder: Path, *, written: bool = True) -> Finding:
@@ -49,7 +49,7 @@ def check_folder(name: str, folder: Path, *, written: bool = True) -> Finding:
         return fail(name, f"{place} is no folder", f"move it away, or name another folder than {folder}")
     status = os.statvfs(place)
     free = status.f_bavail * status.f_frsize
-    found = f"{folder}: {size(free)} free"
+    words = f"{folder}: {size(free)} free"
     bad = fail if written else warn
     try:
         with tempfile.TemporaryFile(dir=place) as probe:
@@ -59,5 +59,5 @@ def check_folder(name: str, folder: Path, *, written: bool = True) -> Finding:
     except OSError as error:
         return bad(name, f"{place} cannot be written: {error.strerror}", f"free space or give rights there: {place}")
     if free < _DISK_LEAST_BYTES:
-        return bad(name, found, "free some: a model takes 90 MB a version, a release 100 MB and more")
-    return ok(name, found) if free >= _DISK_ENOUGH_BYTES else warn(name, found, "free some before the next release")
+        return bad(name, words, "free some: a model takes 90 MB a version, a release 100 MB and more")
+    return ok(name, words) if free >= _DISK_ENOUGH_BYTES else warn(name, words, "free some before the next release")

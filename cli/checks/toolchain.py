@@ -21,12 +21,12 @@ def check_python(version: tuple[int, int, int], machine: str = platform.machine(
         version: of the interpreter.
         machine: as `uname -m` says.
     """
-    found = f"Python {'.'.join(map(str, version))} on {machine}"
+    words = f"Python {'.'.join(map(str, version))} on {machine}"
     if version[:2] < _OLDEST:
-        return fail("Python", found, "install Python 3.11 or newer and say `make setup PYTHON=python3.12`")
+        return fail("Python", words, "install Python 3.11 or newer and say `make setup PYTHON=python3.12`")
     if machine != "x86_64":
-        return warn("Python", found, "only x86-64 is tested, and the embedded Triton exists for nothing else")
-    return ok("Python", found)
+        return warn("Python", words, "only x86-64 is tested, and the embedded Triton exists for nothing else")
+    return ok("Python", words)
 
 
 def check_compiler(*, needed: bool, path: str | None = None) -> Finding:
@@ -37,7 +37,7 @@ def check_compiler(*, needed: bool, path: str | None = None) -> Finding:
         path: where compilers are looked for; None takes PATH.
     """
     bad = fail if needed else warn
-    compiler = next((found for name in ("c++", "g++", "clang++") if (found := shutil.which(name, path=path))), None)
+    compiler = next((words for name in ("c++", "g++", "clang++") if (words := shutil.which(name, path=path))), None)
     if compiler is None:
         return bad("C++ compiler", "none on PATH; hnswlib is compiled on installation", _INSTALL)
     with tempfile.TemporaryDirectory() as folder:

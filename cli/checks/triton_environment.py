@@ -52,8 +52,8 @@ def check_triton_environment(triton_env: Path) -> Finding:
             f"numpy {versions['numpy']}: with numpy 2 Triton's Python backend answers empty tensors, without an error",
             f"{triton_env}/bin/python -m pip install --no-deps 'numpy<2' (constraints-triton.txt has the version)",
         )
-    told = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return ok(_NAME, f"{triton_env}: {told}; the server runs")
+    words = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return ok(_NAME, f"{triton_env}: {words}; the server runs")
 
 
 def _versions(triton_env: Path, environment: dict[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Reads signed opinions by aspect out of a review, English or Chinese, by rules over clauses.
+"""Signed opinions by aspect in a review, English or Chinese, by rules over clauses.
 
 A text is cut into sentences and these into clauses; words that judge are tied to the nearest word that names an aspect,
 unless they name one themselves ("overpriced"); negations, intensifiers and "too" before them change the polarity. What
@@ -24,7 +24,7 @@ SAID_FROM = 0.3
 
 @dataclass(frozen=True, slots=True)
 class AspectScore:
-    """What a text says about one aspect.
+    """Opinion of a text about one aspect.
 
     Attributes:
         aspect: one of `ASPECTS`.
@@ -52,12 +52,12 @@ def aspect_scores(text: str, lexicon: Lexicon | None = None) -> tuple[AspectScor
         lexicon: the words to go by; the default knows both languages.
     """
     lexicon = lexicon or default_lexicon()
-    words, found = lexicon.cut(text)
+    words, matches = lexicon.cut(text)
     evidence: list[Evidence] = []
     before: Target | None = None
-    for sentence in sentences(words, found):
-        said, before = Sentence(words, sentence).read(before)
-        evidence.extend(said)
+    for sentence in sentences(words, matches):
+        judgements, before = Sentence(words, sentence).read(before)
+        evidence.extend(judgements)
     return _summed(evidence)
 
 

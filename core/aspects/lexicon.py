@@ -1,4 +1,4 @@
-"""The words that aspect rules go by, from the lexicon files beside this module, and how a text is cut into them."""
+"""Lexicon of the aspect rules, from the files beside this module, and the search for its phrases in a text."""
 
 import re
 import tomllib
@@ -29,7 +29,7 @@ _TOKEN = re.compile(r"[\u3400-\u9fff]|[^\W\d_\u3400-\u9fff]+|\d+(?:[.,]\d+)*|\n|
 
 
 class Boundary(IntEnum):
-    """What parts two statements, weakest first."""
+    """Separator of two statements, weakest first."""
 
     NONE = 0
     JOIN = 1
@@ -47,7 +47,7 @@ _PUNCTUATION = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a phrase can mean; several at once for some.
+    """Meanings of a phrase; some have several.
 
     Attributes:
         target: the aspect it names.
@@ -79,13 +79,13 @@ class Entry:
 
     @property
     def judges(self) -> bool:
-        """Whether it can be an opinion."""
+        """Returns whether it can be an opinion."""
         return self.opinion is not None or bool(self.own) or bool(self.depending)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A phrase of the lexicon in a text: tokens `start` up to `end`."""
+class PhraseMatch:
+    """Phrase of the lexicon in a text: tokens `start` up to `end`."""
 
     entry: Entry
     start: int
@@ -93,7 +93,7 @@ class Found:
 
 
 class Lexicon:
-    """A trie of phrases over tokens: words of spaced scripts, single Chinese characters. Read-only."""
+    """Trie of phrases over tokens: words of spaced scripts, single Chinese characters. Read-only."""
 
     def __init__(self, entries: Mapping[tuple[str, ...], Entry], simplified: Mapping[int, str]) -> None:
         """Takes the phrases and the map from traditional characters' code points to simplified ones."""
@@ -132,17 +132,17 @@ class Lexicon:
         entries = {phrase: Entry(**meaning) for phrase, meaning in meanings.items()}  # type: ignore[arg-type]
         return cls(entries, simplified)
 
-    def cut(self, text: str) -> tuple[list[str], list[Found]]:
+    def cut(self, text: str) -> tuple[list[str], list[PhraseMatch]]:
         """Cuts a text into tokens and finds phrases in it, the longest first at each place, without overlaps."""
         words = tokens(text.translate(self._simplified))
-        found = []
+        matches = []
         place = 0
         while place < len(words):
             entry, end = self._longest(words, place)
             if entry is not None:
-                found.append(Found(entry, place, end))
+                matches.append(PhraseMatch(entry, place, end))
             place = end
-        return words, found
+        return words, matches
 
     def _longest(self, words: Sequence[str], place: int) -> tuple[Entry | None, int]:
         entry, end, level = None, place + 1, self._root
@@ -157,7 +157,7 @@ class Lexicon:
 
 
 class _Node:
-    """A place in the trie."""
+    """Node of the trie."""
 
     __slots__ = ("entry", "next")
 

@@ -1,4 +1,4 @@
-"""Aspect scores of users and items as arrays: what a user cares about, what an item is praised for, how they meet."""
+"""Aspect profiles: the aspects that a user cares about, those that an item is praised for, and their affinity."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ _PLACE = {aspect: place for place, aspect in enumerate(ASPECTS)}
 
 @dataclass(frozen=True)
 class AspectProfile:
-    """What many texts say about each aspect, arrays in the order of `ASPECTS`.
+    """Opinions of many texts by aspect, arrays in the order of `ASPECTS`.
 
     Attributes:
         scores: float32[A], -1 to 1, drawn towards 0 the less was said.

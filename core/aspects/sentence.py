@@ -1,4 +1,4 @@
-"""The rules within one sentence: which aspect each judging word is about, and what the words before it make of it."""
+"""Rules within one sentence: the aspect that each opinion word is about, and its polarity after the words before it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ _CONCEDED = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A judgement: of which aspect ("" for the thing as a whole), how, how sure, in which part of the sentence."""
+    """Judgement: its aspect ("" for the whole thing), polarity, certainty and part of the sentence."""
 
     aspect: str
     polarity: float
@@ -36,7 +36,7 @@ class Evidence:
 
 
 class Sentence:
-    """The rules within one sentence."""
+    """Application of the rules to one sentence."""
 
     def __init__(self, tokens: Sequence[str], words: Sequence[Word]) -> None:
         """Takes the text's tokens and the phrases of one sentence."""
@@ -92,7 +92,7 @@ class Sentence:
                 yield Evidence(aspect, self._changed(place, polarity), _NEAR if near else _CARRIED, word.contrast)
 
     def _own_judgement(self, place: int, judged: set[int]) -> Evidence:
-        """A word that names its aspect itself; targets of the same aspect in its clause need no other judgement."""
+        """Returns evidence of a word that names its own aspect; targets of it in the clause need no other judgement."""
         word = self._words[place]
         aspect = self._own_aspect(word.entry, word)
         for target in self._targets:
@@ -101,7 +101,7 @@ class Sentence:
         return Evidence(aspect, self._changed(place, word.entry.own[aspect]), _OWN, word.contrast)
 
     def _own_aspect(self, entry: Entry, word: Word) -> str:
-        """The aspect named by the phrase itself; of several, one that the clause or the sentence names too."""
+        """Returns the aspect named by the phrase itself; of several, one that the clause or the sentence names too."""
         if len(entry.own) > 1:
             nearby = sorted(self._targets, key=lambda target: abs(target.word.start - word.start))
             for target in nearby:
@@ -123,14 +123,14 @@ class Sentence:
     # --- what changes a polarity
 
     def _changed(self, place: int, polarity: float) -> float:
-        """A judging word's polarity after what stands before it; too much of a good thing is bad."""
+        """Returns an opinion word's polarity after the words before it; too much of a good thing is bad."""
         factor, excess = self._factor(place)
         if excess:
             polarity = _EXCESS if polarity > 0 else polarity * _EMPHASIS
         return max(-1.0, min(1.0, polarity * factor))
 
     def _factor(self, place: int) -> tuple[float, bool]:
-        """The product of the negations and intensifiers before a word, and whether there is "too much" of it."""
+        """Returns the product of negations and intensifiers before a word, and whether there is "too much" of it."""
         word = self._words[place]
         factor, excess, end = 1.0, False, word.start
         for earlier in range(place - 1, -1, -1):
@@ -154,7 +154,7 @@ class Sentence:
         return factor, excess
 
     def _is_alternative(self, first: int, second: int) -> bool:
-        """Whether "or" stands between two judging words, so that a negation before the first counts for both."""
+        """Returns whether "or" stands between two opinion words: a negation before the first counts for both."""
         return any(word.entry.alternative for word in self._words[first + 1 : second])
 
     def _bare_excess(self, place: int, judged: set[int]) -> Iterator[Evidence]:
@@ -174,7 +174,7 @@ class Sentence:
     # --- what nothing judges
 
     def _named(self, target: Target) -> Evidence:
-        """Evidence from a word that names an aspect and that nothing judges."""
+        """Returns the evidence of a word that names an aspect without an opinion word about it."""
         word = target.word
         place = self._words.index(word)
         factor, _ = self._factor(place)
@@ -188,7 +188,7 @@ class Sentence:
         return Evidence(target.aspects[0], 0.0, NAMED, word.contrast)
 
     def _is_denied(self, place: int) -> bool:
-        """Whether a negation stands directly before the word."""
+        """Returns whether a negation stands directly before the word."""
         before = self._words[place - 1] if place else None
         return before is not None and before.entry.negation is not None and before.end == self._words[place].start
 

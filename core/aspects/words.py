@@ -1,9 +1,9 @@
-"""The words of a sentence: its parts, which of them name an aspect, and how far a judging word is from these."""
+"""Words of a sentence: its parts, the words that name an aspect, and their distance from an opinion word."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from core.aspects.lexicon import Boundary, Entry, Found
+from core.aspects.lexicon import Boundary, Entry, PhraseMatch
 
 # What lies between a judging word and the aspect it is tied to, as tokens' distance.
 JOIN_COST, CLAUSE_COST = 3, 6
@@ -18,7 +18,7 @@ _LONGEST = 40
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A found phrase and the part of its sentence that it is in.
+    """Phrase in a sentence and the part that it is in.
 
     Attributes:
         entry: what it can mean.
@@ -43,17 +43,17 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A word that names an aspect, with those named in one breath with it ("price and quality")."""
+    """Word that names an aspect, with those named in one breath with it ("price and quality")."""
 
     word: Word
     aspects: tuple[str, ...]
 
 
-def sentences(tokens: Sequence[str], found: Sequence[Found]) -> Iterator[list[Word]]:
+def sentences(tokens: Sequence[str], matches: Sequence[PhraseMatch]) -> Iterator[list[Word]]:
     """Yields the phrases of each sentence with the numbers of their parts."""
     sentence: list[Word] = []
     join = clause = contrast = 0
-    for phrase in found:
+    for phrase in matches:
         boundary = phrase.entry.boundary
         if boundary is Boundary.SENTENCE or len(sentence) == _LONGEST:
             if sentence:
@@ -87,7 +87,7 @@ def grouped_targets(words: Sequence[Word]) -> Iterator[Target]:
 
 
 def _in_one_breath(words: Sequence[Word], first: Word, second: Word, *, praised: bool) -> bool:
-    """Whether one judgement is for both; "bad sound and picture" is, "bad sound, the picture" is not."""
+    """Returns whether one judgement is for both; "bad sound and picture" is, "bad sound, the picture" is not."""
     between = [word for word in words if first.end <= word.start < second.start]
     if second.start - first.end != sum(word.end - word.start for word in between):
         return False
@@ -109,7 +109,7 @@ def _as_targets(group: Sequence[Word]) -> Iterator[Target]:
 
 
 def is_opinion(words: Sequence[Word], place: int) -> bool:
-    """Whether the word judges here; what only strengthens the next word ("wonderfully soft") does not."""
+    """Returns whether the word is an opinion here; one that only strengthens the next ("wonderfully soft") is not."""
     word = words[place]
     if not word.entry.judges:
         return False
@@ -120,7 +120,7 @@ def is_opinion(words: Sequence[Word], place: int) -> bool:
 
 
 def distance(words: Sequence[Word], word: Word, target: Word) -> float | None:
-    """How far a target is from a judging word; None where they cannot belong together."""
+    """Returns the distance of a target from an opinion word; None where they cannot belong together."""
     parted = abs(target.clause - word.clause)
     joined = abs(target.join - word.join)
     if target.start >= word.end:
@@ -140,7 +140,7 @@ def distance(words: Sequence[Word], word: Word, target: Word) -> float | None:
 
 
 def _new_subject(words: Sequence[Word], word: Word) -> bool:
-    """Whether the part with the judging word begins with a subject of its own, which is no target."""
+    """Returns whether the part with the opinion word begins with a subject of its own, which is no target."""
     return any(
         other.entry.determiner and other.start < word.start and (other.clause, other.join) == (word.clause, word.join)
         for other in words

@@ -9,7 +9,7 @@ from core.aspects.profile import aspect_affinity
 from core.events import EventSequence
 from core.ranking.item_facts import ItemFacts
 from core.retrieval.source import RecalledList
-from core.vectors import history_query
+from core.vectors import history_query, unit
 
 # Recall lists whose ranks are features, by the names that `fuse` knows them by.
 RANKED_SOURCES = ("semantic_history", "collaborative", "user_tower")
@@ -172,8 +172,8 @@ def _semantic(rows: np.ndarray, candidates: np.ndarray, facts: ItemFacts) -> dic
         return columns
     recent = readable[-RECENT_LIMIT:]
     centred = facts.vectors[recent] - facts.mean
-    latest = _unit(recency_weights(len(recent)) @ centred)
-    similarity = _centred_similarity(vectors, _unit(centred), facts.mean)
+    latest = unit(recency_weights(len(recent)) @ centred)
+    similarity = _centred_similarity(vectors, unit(centred), facts.mean)
     return columns | {
         "semantic_recent": vectors @ latest,
         "semantic_max": similarity.max(axis=1),
@@ -299,9 +299,3 @@ def _reciprocal_ranks(found: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     hit = found[order][places] == candidates
     values: np.ndarray = np.where(hit, (1 + _RANK_OFFSET) / (ranks + _RANK_OFFSET), 0)
     return values.astype(np.float32)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    scaled: np.ndarray = vectors / np.maximum(norms, 1e-9)
-    return scaled

@@ -1,4 +1,4 @@
-"""Which writing systems a tokenizer's vocabulary has words in.
+"""Writing systems that a tokenizer's vocabulary has words in.
 
 A vocabulary made from English text still holds the letters of other scripts one by one. Text in them has no unknown
 token, yet the encoder cannot read it: all-MiniLM-L6-v2 spells out Russian letter by letter, with 8 pieces of several
@@ -21,7 +21,7 @@ _KNOWN_IDEOGRAPH_SHARE = 0.1
 
 
 class KnownScripts:
-    """The scripts that a vocabulary has words in."""
+    """Scripts that a vocabulary has words in."""
 
     def __init__(self, scripts: frozenset[str] | None) -> None:
         """Takes the names of the scripts; None knows all."""

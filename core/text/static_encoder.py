@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from core.text.tokenize import TextTokenizer
+from core.vectors import unit
 from domain.errors import EncoderNotUsable, ReleaseRejected
 
 TABLE_FILE = "static.npy"
@@ -28,7 +29,7 @@ _TEXTS_AT_ONCE = 512
 
 @dataclass(frozen=True)
 class StaticTable:
-    """What a static student has learned.
+    """Trained table of a static student.
 
     Attributes:
         vectors: float16 or float32[v, d], w_t e_t by token id: the weights are multiplied in.
@@ -67,13 +68,12 @@ class StaticTable:
         sums = np.add.reduceat(self.vectors[flat], starts, axis=0, dtype=np.float32)
         mass = np.add.reduceat(self.weights[flat], starts, dtype=np.float32)
         vectors = sums / (mass**self.length_power)[:, None] + self.constant
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         # Tokens that cancel the constant exactly say nothing either.
-        return np.asarray(np.where(norms > 1e-6, vectors / np.maximum(norms, 1e-6), 0.0), dtype=np.float32)
+        return np.asarray(unit(vectors, least_norm=1e-6), dtype=np.float32)
 
 
 class StaticEncoder:
-    """A static student ready to encode; any thread may use it."""
+    """Static student with its tokenizer; any thread may use it."""
 
     def __init__(self, table: StaticTable, tokenizer: TextTokenizer) -> None:
         self.table = table

@@ -21,7 +21,7 @@ UNREADABLE_LIMIT = 0.3
 
 @dataclass(frozen=True, slots=True)
 class TokenizedText:
-    """One text as the encoder reads it.
+    """Tokenised text, as the encoder reads it.
 
     Attributes:
         ids: int64[L], special tokens included, at most the encoder's limit.
@@ -39,7 +39,7 @@ class TokenizedText:
 
     @property
     def unreadable_share(self) -> float:
-        """How much of the text the encoder cannot read, 0 to 1: unknown tokens, or letters it knows no words of."""
+        """Share of the text that the encoder cannot read, 0 to 1: unknown tokens, or letters it knows no words of."""
         return max(self.unknown_share, self.foreign_share)
 
     @property
@@ -49,7 +49,7 @@ class TokenizedText:
 
 
 class TextTokenizer:
-    """A tokenizer that any thread may use: each thread gets an instance of its own."""
+    """Thread-safe tokenizer: each thread gets an instance of its own."""
 
     def __init__(self, path: Path, max_tokens: int) -> None:
         """Reads the file.
@@ -85,13 +85,15 @@ class TextTokenizer:
         limit = self._max_tokens * _BYTES_PER_TOKEN_LIMIT
         cut = [text if len(text) <= limit else text[:limit] for text in texts]
         encodings = self._instance().encode_batch_fast([prompt + text for text in cut] if prompt else cut)
-        told = self._prompt_counts(prompt)
+        prompt_counts = self._prompt_counts(prompt)
         return [
-            self._tokenized(encoding, read, told, cut_by_length=len(read) < len(text))
+            self._tokenized(encoding, read, prompt_counts, cut_by_length=len(read) < len(text))
             for encoding, read, text in zip(encodings, cut, texts, strict=True)
         ]
 
-    def _tokenized(self, encoding: Encoding, text: str, told: tuple[int, int], *, cut_by_length: bool) -> TokenizedText:
+    def _tokenized(
+        self, encoding: Encoding, text: str, prompt_counts: tuple[int, int], *, cut_by_length: bool
+    ) -> TokenizedText:
         ids = np.asarray(encoding.ids, dtype=np.int64)
         # A tokenizer without special tokens may leave nothing of a text: one padding-like token that nobody can read.
         if not len(ids):
@@ -99,23 +101,27 @@ class TextTokenizer:
         unknown, own = self._counts(encoding, ids)
         truncated = bool(encoding.overflowing) or cut_by_length
         return TokenizedText(
-            ids, truncated, max(0, unknown - told[0]), max(0, own - told[1]), self._scripts.foreign_share(text)
+            ids,
+            truncated,
+            max(0, unknown - prompt_counts[0]),
+            max(0, own - prompt_counts[1]),
+            self._scripts.foreign_share(text),
         )
 
     def _counts(self, encoding: Encoding, ids: np.ndarray) -> tuple[int, int]:
-        """Unknown tokens, and all tokens, of the text's own."""
+        """Returns the numbers of unknown tokens and of all tokens, special ones left out."""
         own = np.asarray(encoding.special_tokens_mask) == 0
         # A real [UNK] of the text carries a special-tokens mask of 0: only the post-processor's tokens are masked.
         unknown = int(((ids == self._unknown_id) & own).sum()) if self._unknown_id is not None else 0
         return unknown, int(own.sum())
 
     def _prompt_counts(self, prompt: str) -> tuple[int, int]:
-        """The same of a prompt alone; a release has two of them, so they are remembered."""
-        found = self._prompts.get(prompt)
-        if found is None:
+        """Returns the same for a prompt alone; a release has two of them, so they are kept."""
+        counts = self._prompts.get(prompt)
+        if counts is None:
             encoding = self._instance().encode(prompt)
-            found = self._prompts[prompt] = self._counts(encoding, np.asarray(encoding.ids, dtype=np.int64))
-        return found
+            counts = self._prompts[prompt] = self._counts(encoding, np.asarray(encoding.ids, dtype=np.int64))
+        return counts
 
     def _instance(self) -> Tokenizer:
         tokenizer = getattr(self._local, "tokenizer", None)

@@ -1,4 +1,4 @@
-"""Every configuration of the encoder besides the default one, by the name that the setting `encoder_config` takes."""
+"""Configurations of the encoder besides the default one, by the name that the setting `encoder_config` takes."""
 
 from core.triton.openvino import OPENVINO, OPENVINO_BFLOAT16, openvino_configs
 from core.triton.tensorrt import ONNXRUNTIME_TENSORRT, TENSORRT, gpu_configs

@@ -1,4 +1,4 @@
-"""Every model's `config.pbtxt` as readable text: one writer for export, the committed files and the gateway."""
+"""Text of every model's `config.pbtxt`: one writer for export, the committed files and the gateway."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,11 @@ parameters {{ key: "session.intra_op.allow_spinning"  value {{ string_value: "0"
 # The gateway owns the batching delay, so Triton adds none.
 dynamic_batching {{
   max_queue_delay_microseconds: 0
-{queue_policy}}}
+  # No default_queue_policy, on purpose. With any limit in it Triton (seen with 2.51) does not prefetch, and now and
+  # then does not wake its batcher: a call waits 500 ms for nothing. Measured with 16 callers on an idle machine: 56 of
+  # 17633 calls, none without a policy. The gateway limits how many calls it has under way; one whose deadline passes is
+  # cancelled and leaves the queue.
+}}
 
 {warm_up_reason}"""
 
@@ -61,23 +65,6 @@ dynamic_batching {
 
 """
 """How Triton puts calls together, in every configuration of its own."""
-
-_NO_QUEUE_POLICY = """\
-  # No default_queue_policy, on purpose. With any limit in it Triton (seen with 2.51) does not prefetch, and now and
-  # then does not wake its batcher: a call waits 500 ms for nothing. Measured with 16 callers on an idle machine: 56 of
-  # 17633 calls, none without a policy. The gateway limits how many calls it has under way; one whose deadline passes is
-  # cancelled and leaves the queue.
-"""
-
-_QUEUE_POLICY = """\
-  # A request brings its own time limit; that works only because the default is not 0, and only shortens it.
-  default_queue_policy {{
-    timeout_action: REJECT
-    default_timeout_microseconds: 5000000
-    allow_timeout_override: true
-    max_queue_size: {queue_limit}
-  }}
-"""
 
 _MODEL = """\
 # How Triton serves the {title}. Written by core/triton/model_config.py; a test holds the
@@ -120,7 +107,7 @@ model_warmup {{
 
 @dataclass(frozen=True)
 class Signature:
-    """What a model takes and gives.
+    """Inputs and output of a model.
 
     Attributes:
         title: what it computes, in words.
@@ -215,7 +202,6 @@ def encoder_config(
     max_tokens: int = 256,
     max_batch_size: int = 32,
     *,
-    queue_limit: int | None = None,
     warm_up: bool = True,
     on_gpu: bool = False,
 ) -> str:
@@ -224,21 +210,17 @@ def encoder_config(
     Args:
         max_tokens: the longest sequence the encoder takes, in tokens; the longest bucket that is warmed up.
         max_batch_size: rows in one call, at least 1.
-        queue_limit: calls that may wait in Triton, at least 1, each for at most 5 s; None leaves the limit to the
-            gateway. The text says what a limit costs.
         warm_up: whether Triton runs every length bucket before a version counts as ready.
         on_gpu: whether it runs on a GPU of Triton's, one instance on each.
 
     Raises:
         ValueError: an argument is below 1.
     """
-    for name, value in (("max_batch_size", max_batch_size), ("queue_limit", queue_limit)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} is {value}; expected at least 1")
+    if max_batch_size < 1:
+        raise ValueError(f"max_batch_size is {max_batch_size}; expected at least 1")
     batch_sizes = (1, max_batch_size) if on_gpu else (1,)
     warm_text = warm_ups(max_tokens, *batch_sizes) if warm_up else ""
-    queue_policy = _NO_QUEUE_POLICY if queue_limit is None else _QUEUE_POLICY.format(queue_limit=queue_limit)
     kind = "KIND_GPU" if on_gpu else "KIND_CPU"
     signature = SIGNATURE.format(max_batch_size=max_batch_size)
     reason = _WARM_UP_ON_GPU if on_gpu else _WARM_UP_ON_CPU
-    return _HEAD.format(signature=signature, queue_policy=queue_policy, kind=kind, warm_up_reason=reason) + warm_text
+    return _HEAD.format(signature=signature, kind=kind, warm_up_reason=reason) + warm_text

@@ -1,9 +1,8 @@
-"""A release's model file into the folder that Triton serves from: a new numbered version, or the one that is there."""
+"""Triton's model repository: installs a release's model file as a new numbered version, or finds its version."""
 
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
 import re
 import shutil
@@ -12,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from domain.durable import sha256_of, sync_folder
 from domain.errors import ReleaseRejected, StorageError
 
 MODEL_FILE_NAME = "model.onnx"
@@ -78,12 +78,12 @@ def _add_version(folder: Path, source: Path, sha256: str) -> int:
         incoming.chmod(0o755)
         placed = incoming / MODEL_FILE_NAME
         _link_or_copy(source, placed)
-        digest = _sha256(placed)
+        digest = sha256_of(placed)
         if digest != sha256:
             raise ReleaseRejected(f"{source} has SHA-256 {digest}, expected {sha256}: build or fetch the release again")
-        _sync_folder(incoming)
+        sync_folder(incoming)
         version = _rename_to_free_version(folder, incoming)
-        _sync_folder(folder)
+        sync_folder(folder)
         return version
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
@@ -101,7 +101,7 @@ def _rename_to_free_version(folder: Path, incoming: Path) -> int:
 
 
 def _versions(folder: Path) -> list[tuple[int, Path]]:
-    """Numbered entries, ascending; a file of such a name counts, since it blocks the number."""
+    """Returns the numbered entries, ascending; a file of such a name counts, since it blocks the number."""
     entries = [(int(path.name), path) for path in folder.iterdir() if re.fullmatch(r"[0-9]+", path.name)]
     return sorted(entries)
 
@@ -111,7 +111,7 @@ def _version_with(folder: Path, byte_count: int, sha256: str) -> int | None:
         candidate = path / MODEL_FILE_NAME
         try:
             # The size first: hashing every version of a large model would hold up each start.
-            if version > 0 and candidate.stat().st_size == byte_count and _sha256(candidate) == sha256:
+            if version > 0 and candidate.stat().st_size == byte_count and sha256_of(candidate) == sha256:
                 return version
         except OSError:
             continue  # no model in it, or not ours to read: not a version to use again
@@ -142,7 +142,7 @@ def _write_config_if_missing(folder: Path, config_text: str) -> None:
         Path(name).replace(target)
     finally:
         Path(name).unlink(missing_ok=True)
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
 def _remove_stale(folder: Path) -> None:
@@ -156,22 +156,6 @@ def _remove_stale(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         elif stale:
             path.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _storage_advice(error: OSError, source: Path, folder: Path) -> str:

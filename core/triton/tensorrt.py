@@ -62,7 +62,7 @@ optimization {{ execution_accelerators {{
 
 @dataclass(frozen=True)
 class Profile:
-    """Shapes that TensorRT tunes for: rows and tokens, of either input.
+    """Optimisation profile of TensorRT: shapes (rows, tokens) of either input.
 
     Attributes:
         shortest: the smallest shape it takes.

@@ -1,4 +1,4 @@
-"""Which plan is meant: a key over all that binds it, and the record that lies beside the file.
+"""Key of a TensorRT plan over everything that binds it, and the record beside the file.
 
 A plan runs with the version of TensorRT and on the kind of GPU that it was built with, and on no other. The record says
 which, so that another one is refused with words before Triton refuses it without.
@@ -7,11 +7,11 @@ which, so that another one is refused with words before Triton refuses it withou
 import dataclasses
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.triton.tensorrt import PLAN_FILE_NAME, Profile
+from domain.durable import sha256_of, write_atomic
 from domain.errors import TensorRtNotUsable
 
 RECORD_FILE_NAME = "plan.json"
@@ -20,7 +20,7 @@ _AGAIN = "build it again where it shall run: shortlist export --tensorrt"
 
 @dataclass(frozen=True)
 class PlanKey:
-    """All that a plan depends on.
+    """Everything that a plan depends on.
 
     Attributes:
         onnx_sha256: digest of the ONNX file it is built from.
@@ -53,16 +53,8 @@ def write_record(folder: Path, key: PlanKey) -> None:
     Raises:
         OSError: it can't be written, or there is no plan.
     """
-    text = json.dumps({"key": dataclasses.asdict(key), "sha256": _digest(folder / PLAN_FILE_NAME)}, indent=1)
-    temporary = folder / f".{RECORD_FILE_NAME}.tmp"
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(folder / RECORD_FILE_NAME)
-    finally:
-        temporary.unlink(missing_ok=True)
+    text = json.dumps({"key": dataclasses.asdict(key), "sha256": sha256_of(folder / PLAN_FILE_NAME)}, indent=1)
+    write_atomic(folder / RECORD_FILE_NAME, text + "\n")
 
 
 def read_key(folder: Path) -> PlanKey | None:
@@ -77,11 +69,11 @@ def read_key(folder: Path) -> PlanKey | None:
     try:
         raw = json.loads(record.read_text(encoding="utf-8"))
         profiles = tuple(
-            Profile(**{name: (int(shape[0]), int(shape[1])) for name, shape in one.items()})
-            for one in raw["key"].pop("profiles")
+            Profile(**{name: (int(shape[0]), int(shape[1])) for name, shape in raw_profile.items()})
+            for raw_profile in raw["key"].pop("profiles")
         )
         key = PlanKey(**raw["key"], profiles=profiles)
-        whole = raw["sha256"] == _digest(plan)
+        whole = raw["sha256"] == sha256_of(plan)
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise TensorRtNotUsable(f"{record} and {plan.name} don't belong together ({error}); {_AGAIN}") from error
     if not whole:
@@ -98,24 +90,19 @@ def check_plan(folder: Path, wanted: PlanKey) -> None:
     key = read_key(folder)
     if key is None:
         raise TensorRtNotUsable(f"{folder} has no {PLAN_FILE_NAME}; {_AGAIN}")
-    for what, found, expected in (
+    for what, actual, expected in (
         ("a GPU of compute capability", key.compute_capability, wanted.compute_capability),
         ("TensorRT", key.tensorrt_version, wanted.tensorrt_version),
         ("the ONNX file", key.onnx_sha256[:12], wanted.onnx_sha256[:12]),
         ("precision", key.precision, wanted.precision),
-        ("the profiles", told_profiles(key.profiles), told_profiles(wanted.profiles)),
+        ("the profiles", profile_words(key.profiles), profile_words(wanted.profiles)),
     ):
-        if found != expected:
+        if actual != expected:
             raise TensorRtNotUsable(
-                f"{folder / PLAN_FILE_NAME} was built for {what} {found}, wanted is {expected}; {_AGAIN}"
+                f"{folder / PLAN_FILE_NAME} was built for {what} {actual}, wanted is {expected}; {_AGAIN}"
             )
 
 
-def told_profiles(profiles: tuple[Profile, ...]) -> str:
+def profile_words(profiles: tuple[Profile, ...]) -> str:
     """Returns the profiles in words."""
     return "; ".join(f"{profile}, best at {'x'.join(map(str, profile.usual))}" for profile in profiles)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,34 +1,17 @@
-"""The precisions as one page with a plot: everything in the file itself, to be looked at or sent."""
+"""Comparison of precisions as one HTML page with a plot, without other files."""
 
 import base64
 import io
-import os
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from core.html_page import html_page
+from domain.durable import write_atomic
 from domain.errors import StorageError
 from export.comparison.report import PrecisionRow, PrecisionTable
 
 _COLOURS = {"float32": "#2f6690", "float16": "#c2a04e", "int8": "#c2452d"}
-_STYLE = """
-:root { color-scheme: light; }
-body { margin: 0; background: #fbfaf6; color: #24241f; font: 15px/1.55 "Source Sans 3", "Segoe UI", Helvetica, Arial,
-  sans-serif; }
-main { max-width: 1040px; margin: 0 auto; padding: 40px 28px 72px; }
-h1 { font-size: 28px; line-height: 1.2; margin: 0 0 4px; letter-spacing: -0.01em; }
-h2 { font-size: 18px; margin: 40px 0 6px; padding-top: 14px; border-top: 1px solid #dddbd0; }
-p { margin: 6px 0 12px; max-width: 76ch; }
-p.lead { font-size: 17px; color: #45453e; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; width: 100%; margin: 10px 0; }
-th { text-align: right; vertical-align: bottom; font-weight: 600; color: #55544b; padding: 5px 8px;
-  border-bottom: 1.5px solid #b9b7a8; }
-td { text-align: right; padding: 5px 8px; border-bottom: 1px solid #e9e7dd; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
-td.refused { text-align: left; white-space: normal; color: #a03b52; }
-small { color: #85847a; } img { display: block; width: 100%; margin: 10px 0 4px; }
-"""
 _KEPT = (
     "Cosines to float32's vectors: the lowest, and what all but one text in a hundred reach; each text in a call of "
     "its own, and in full batches of texts of other lengths. Company: the lowest cosine between a text's two vectors. "
@@ -46,17 +29,10 @@ def write_page(table: PrecisionTable, path: Path) -> None:
     Raises:
         StorageError: it can't be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(page(table))
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        write_atomic(path, page(table))
     except OSError as error:
         raise StorageError(f"{path} can't be written: {error.strerror or error}; give another file") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def page(table: PrecisionTable) -> str:
@@ -72,13 +48,7 @@ def page(table: PrecisionTable) -> str:
         f'<img alt="Speed by length" src="data:image/svg+xml;base64,{plot}">',
         _speed_table(table),
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body><main>\n"
-        + "\n".join(body)
-        + "\n</main></body></html>\n"
-    )
+    return html_page(title, body)
 
 
 def speed_plot(table: PrecisionTable) -> bytes:
@@ -105,7 +75,7 @@ def speed_plot(table: PrecisionTable) -> bytes:
                 )
                 axis.plot(tokens, ratios, marker="o", ms=4, lw=1.6, color=colour, label=row.name)
             axis.set_xscale("log", base=2)
-            axis.set_xticks(tokens, [str(one) for one in tokens])
+            axis.set_xticks(tokens, [str(value) for value in tokens])
             axis.set_ylim(bottom=0)
             axis.grid(axis="y", color="#e4e3dc")
             axis.set_xlabel("tokens a text")
@@ -118,16 +88,16 @@ def speed_plot(table: PrecisionTable) -> bytes:
 
 
 def _summary(table: PrecisionTable) -> str:
-    told = []
+    sentences = []
     for row in table.rows[1:]:
         if row.refused:
-            told.append(f"{row.name} is refused")
+            sentences.append(f"{row.name} is refused")
         elif row.gate is not None and row.speeds:
-            told.append(
+            sentences.append(
                 f"{row.name} keeps {row.gate.recall_kept:.1%} of the ten nearest texts at "
                 f"{row.speeds[0].ratio:.2f} times the speed on short texts"
             )
-    return f"{'; '.join(told)}. {table.text_count} texts, {table.machine}."
+    return f"{'; '.join(sentences)}. {table.text_count} texts, {table.machine}."
 
 
 def _kept_table(table: PrecisionTable) -> str:
@@ -139,11 +109,13 @@ def _kept_row(row: PrecisionRow) -> str:
     if row.refused:
         return f'<tr><td>{row.name}</td><td class="refused" colspan="7">refused: {escape(row.refused)}</td></tr>'
     gate = row.gate
-    figures = ["-"] * 6
+    values = ["-"] * 6
     if gate is not None:
         cosines = (gate.alone_min, gate.alone_p1, gate.mixed_min, gate.mixed_p1)
-        figures = [*(f"{one:.5f}" for one in cosines), f"{gate.company_min:.7f}", f"{gate.recall_kept:.3f}"]
-    return "<tr>" + "".join(f"<td>{one}</td>" for one in (row.name, f"{row.size_bytes / 1e6:.1f}", *figures)) + "</tr>"
+        values = [*(f"{value:.5f}" for value in cosines), f"{gate.company_min:.7f}", f"{gate.recall_kept:.3f}"]
+    return (
+        "<tr>" + "".join(f"<td>{value}</td>" for value in (row.name, f"{row.size_bytes / 1e6:.1f}", *values)) + "</tr>"
+    )
 
 
 def _speed_table(table: PrecisionTable) -> str:

@@ -1,9 +1,9 @@
-"""What each precision keeps and how fast it is: measured in one run, on the same texts and cores."""
+"""Quality and speed of each precision, measured in one run, on the same texts and cores."""
 
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import numpy as np
 
 from core.triton.model_config import length_buckets
 from domain.errors import EncoderNotUsable, ParityFailed
-from domain.precision import FLOAT32, PRECISIONS
+from domain.manifest import FLOAT32, PRECISIONS
+from domain.progress import Progress
 from export.encoder.onnx import INPUT_NAMES
 from export.encoder.source import EncoderSource
 from export.onnx_session import open_session
@@ -27,7 +28,7 @@ _PADDED_TOKENS = 1024
 
 @dataclass(frozen=True)
 class Speed:
-    """Rows a second in calls of one shape.
+    """Speed in calls of one shape.
 
     Attributes:
         tokens: length of the rows.
@@ -48,7 +49,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class PrecisionRow:
-    """One precision.
+    """Measurements of one precision.
 
     Attributes:
         name: of the precision.
@@ -67,7 +68,7 @@ class PrecisionRow:
 
 @dataclass(frozen=True)
 class PrecisionTable:
-    """Every precision of an encoder.
+    """Measurements of every precision of an encoder.
 
     Attributes:
         encoder: its name.
@@ -83,7 +84,7 @@ class PrecisionTable:
 
 
 def measure_precisions(
-    source: EncoderSource, texts: tuple[str, ...], cache: Path, on_step: Callable[[str], None]
+    source: EncoderSource, texts: tuple[str, ...], cache: Path, progress: Progress
 ) -> PrecisionTable:
     """Prepares each precision and times them in turns. Blocking, on every core, some minutes.
 
@@ -101,7 +102,7 @@ def measure_precisions(
                 source,
                 cache,
                 max_batch_size=DEFAULT_MAX_BATCH_SIZE,
-                on_step=on_step,
+                progress=progress,
                 precision=Precision(name, texts),
             )
         except (EncoderNotUsable, ParityFailed) as error:
@@ -111,7 +112,7 @@ def measure_precisions(
             continue
         files[name] = made.onnx.path
         rows.append(PrecisionRow(name, made.onnx.size_bytes, made.gate, "", ()))
-    on_step("timing every precision in turns, over lengths and batch sizes")
+    progress.step("timing every precision in turns, over lengths and batch sizes")
     speeds = _compare(files, call_shapes(source.max_tokens))
     timed = tuple(
         PrecisionRow(row.name, row.size_bytes, row.gate, row.refused, speeds.get(row.name, ())) for row in rows
@@ -131,14 +132,14 @@ def call_shapes(max_tokens: int) -> tuple[tuple[int, int], ...]:
 
 def lines(table: PrecisionTable) -> list[str]:
     """Returns the table as text for a terminal."""
-    told = [
+    cells = [
         f"{'':8} {'MB':>7} {'cosine alone':>17} {'mixed':>17} {'company':>10} {'recall@10':>9}   speed, float32 = 1",
         f"{'':8} {'':>7} {'min':>8} {'1st pct':>8} {'min':>8} {'1st pct':>8} {'min':>10} {'kept':>9}   "
         + " ".join(f"{f'{speed.tokens}x{speed.rows}':>7}" for speed in table.rows[0].speeds),
     ]
     for row in table.rows:
         if row.refused:
-            told.append(f"{row.name:8} refused: {row.refused}")
+            cells.append(f"{row.name:8} refused: {row.refused}")
             continue
         gate = row.gate
         kept = (
@@ -148,13 +149,13 @@ def lines(table: PrecisionTable) -> list[str]:
             f"{gate.company_min:10.7f} {gate.recall_kept:9.3f}"
         )
         speeds = " ".join(f"{speed.ratio:7.2f}" for speed in row.speeds)
-        told.append(f"{row.name:8} {row.size_bytes / 1e6:7.1f} {kept}   {speeds}")
-    return told
+        cells.append(f"{row.name:8} {row.size_bytes / 1e6:7.1f} {kept}   {speeds}")
+    return cells
 
 
 def _compare(files: dict[str, Path], shapes: Sequence[tuple[int, int]]) -> dict[str, tuple[Speed, ...]]:
     sessions = {name: open_session(path) for name, path in files.items()}
-    found: dict[str, list[Speed]] = {name: [] for name in files}
+    speeds_of: dict[str, list[Speed]] = {name: [] for name in files}
     for tokens, rows in shapes:
         ids = np.random.default_rng(0).integers(1, 50, (rows, tokens))
         feed = dict(zip(INPUT_NAMES, (ids, np.ones_like(ids)), strict=True))
@@ -175,8 +176,8 @@ def _compare(files: dict[str, Path], shapes: Sequence[tuple[int, int]]) -> dict[
                 lowest=float(ratios.min()),
                 highest=float(ratios.max()),
             )
-            found[name].append(speed)
-    return {name: tuple(speeds) for name, speeds in found.items()}
+            speeds_of[name].append(speed)
+    return {name: tuple(speeds) for name, speeds in speeds_of.items()}
 
 
 def _repeats(session: Any, feed: dict[str, Any]) -> int:  # noqa: ANN401 - ONNX Runtime has no types
@@ -194,9 +195,9 @@ def _seconds(session: Any, feed: dict[str, Any], repeats: int) -> float:  # noqa
 def _machine() -> str:
     name = platform.processor() or platform.machine()
     try:
-        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        name = next((line.partition(":")[2].strip() for line in told if line.startswith("model name")), name)
-        flags = next((line.split() for line in told if line.startswith("flags")), [])
+        cells = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        name = next((line.partition(":")[2].strip() for line in cells if line.startswith("model name")), name)
+        flags = next((line.split() for line in cells if line.startswith("flags")), [])
         kinds = [kind for kind in ("avx2", "avx512_vnni", "avx_vnni", "amx_int8") if kind in flags]
     except OSError:
         kinds = []

@@ -2,13 +2,13 @@
 
 import contextlib
 import errno
-import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from domain.durable import sync_folder
 from domain.errors import StorageError
 
 _WORK_PREFIX = ".encoder-"
@@ -41,14 +41,14 @@ def place(work: Path, entry: Path) -> bool:
         OSError: it can't be written.
     """
     work.chmod(0o755)
-    _sync_folder(work)
+    sync_folder(work)
     try:
         work.rename(entry)
     except OSError as error:
         if error.errno not in _TAKEN:
             raise
         return False
-    _sync_folder(entry.parent)
+    sync_folder(entry.parent)
     return True
 
 
@@ -64,7 +64,7 @@ def replace(work: Path, entry: Path) -> None:
         work.rename(entry)
     finally:
         shutil.rmtree(stale, ignore_errors=True)
-    _sync_folder(entry.parent)
+    sync_folder(entry.parent)
 
 
 @contextlib.contextmanager
@@ -84,11 +84,3 @@ def _remove_stale(cache: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - folder.stat().st_mtime > _WORK_STALE_S:
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,4 +1,4 @@
-"""The encoder families that can be exported, and what sets each apart."""
+"""Encoder families that can be exported, and their differences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from domain.errors import EncoderNotUsable
 
 @dataclass(frozen=True)
 class Family:
-    """What has to be known of a family before, and while, it is exported.
+    """Properties of an encoder family that its export needs.
 
     Attributes:
         name: `model_type` in the words of transformers.
@@ -63,8 +63,8 @@ def family_of(name: str, model_type: object) -> Family:
     Raises:
         EncoderNotUsable: the family is not supported.
     """
-    found = FAMILIES.get(model_type) if isinstance(model_type, str) else None
-    if found is None:
+    known = FAMILIES.get(model_type) if isinstance(model_type, str) else None
+    if known is None:
         gone = _GONE if model_type == "transfo-xl" else ""
         raise EncoderNotUsable(f"{name} is of the family {model_type!r}; supported: {', '.join(FAMILIES)}{gone}")
-    return found
+    return known

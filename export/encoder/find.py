@@ -1,4 +1,4 @@
-"""Where an encoder lies: the one that comes along, a folder, or a name on the hub."""
+"""Location of an encoder: the packaged one, a folder, or a name on the hub."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What stands between an encoder's pooled vector and its final one: token bag and dense layers, from its folder."""
+"""Head of an encoder, between the pooled vector and the final one: token bag and dense layers, from its folder."""
 
 import json
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ ACTIVATIONS = ("Identity", "Tanh", "ReLU", "GELU")
 
 @dataclass(frozen=True)
 class HeadLayer:
-    """One module of the head.
+    """Module of the head.
 
     Attributes:
         kind: "Normalize", "TokenBag" or "Dense".
@@ -40,7 +40,7 @@ class HeadLayer:
 
 @dataclass(frozen=True)
 class HeadWeights:
-    """The arrays of one layer.
+    """Arrays of one layer.
 
     Attributes:
         weight: "Dense": float32[out, in]; "TokenBag": float32[rows, width], the table.
@@ -90,24 +90,26 @@ def load_weights(layer: HeadLayer) -> HeadWeights:
 
     path = layer.folder / WEIGHTS_FILE
     try:
-        found = load_file(path)
+        tensors = load_file(path)
     except Exception as error:  # safetensors raises its own
         raise EncoderNotUsable(f"{path} can't be read: {error}; save the encoder again") from error
     config = _read(layer.folder / CONFIG_FILE)
     nothing, no_rows = np.empty(0, np.float32), np.empty(0, np.int64)
     if layer.kind == "TokenBag":
         shape = (_positive(config, "rows", layer.folder), _positive(config, "width", layer.folder))
-        rows = _array(found, "token_row", (_positive(config, "vocabulary", layer.folder),), path).astype(np.int64)
+        rows = _array(tensors, "token_row", (_positive(config, "vocabulary", layer.folder),), path).astype(np.int64)
         if rows.min() < 0 or rows.max() >= shape[0]:
             raise EncoderNotUsable(f"{path} names table rows that don't exist; save the encoder again")
-        return HeadWeights(_array(found, "table", shape, path), nothing, rows)
+        return HeadWeights(_array(tensors, "table", shape, path), nothing, rows)
     shape = (layer.width, _positive(config, "in_features", layer.folder))
-    bias = _array(found, "linear.bias", shape[:1], path) if config.get("bias", True) else np.zeros(shape[0], np.float32)
-    return HeadWeights(_array(found, "linear.weight", shape, path), bias, no_rows)
+    bias = (
+        _array(tensors, "linear.bias", shape[:1], path) if config.get("bias", True) else np.zeros(shape[0], np.float32)
+    )
+    return HeadWeights(_array(tensors, "linear.weight", shape, path), bias, no_rows)
 
 
-def _array(found: dict[str, Any], name: str, shape: tuple[int, ...], path: Path) -> NDArray[Any]:
-    value = found.get(name)
+def _array(tensors: dict[str, Any], name: str, shape: tuple[int, ...], path: Path) -> NDArray[Any]:
+    value = tensors.get(name)
     if value is None or value.shape != shape:
         got = "nothing" if value is None else str(list(value.shape))
         raise EncoderNotUsable(f"{path} holds {got} under {name}; expected {list(shape)}; save the encoder again")

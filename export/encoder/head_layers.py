@@ -1,4 +1,4 @@
-"""The head as torch modules, for export, and as plain float64 arithmetic, for the parity gate to compare with."""
+"""Head as torch modules, for export, and as plain float64 arithmetic, for the parity gate to compare with."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,18 +7,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.vectors import unit
 from export.encoder.head import HeadLayer, HeadWeights, load_weights
 
 
 class Head(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked here
-    """The layers in their order."""
+    """Sequence of the head's layers."""
 
     def __init__(self, layers: Sequence[HeadLayer]) -> None:
         super().__init__()
         self.layers = torch.nn.ModuleList([_module(layer) for layer in layers])
 
     def forward(self, vectors: Any, input_ids: Any, attention_mask: Any) -> Any:  # noqa: ANN401
-        """float32[B,d], int64[B,L], int64[B,L] -> float32[B,e]."""
+        """Maps float32[B,d], int64[B,L], int64[B,L] to float32[B,e]."""
         for layer in self.layers:
             vectors = layer(vectors, input_ids, attention_mask)
         return vectors
@@ -36,8 +37,8 @@ class _TokenBag(torch.nn.Module):  # type: ignore[misc]
         self.register_buffer("table", torch.from_numpy(weights.weight))
 
     def forward(self, vectors: Any, ids: Any, mask: Any) -> Any:  # noqa: ANN401
-        told = self.table[self.token_row[ids]] * mask.unsqueeze(-1).to(vectors.dtype)
-        bag = torch.nn.functional.normalize(told.sum(dim=1), p=2.0, dim=1)
+        summed = self.table[self.token_row[ids]] * mask.unsqueeze(-1).to(vectors.dtype)
+        bag = torch.nn.functional.normalize(summed.sum(dim=1), p=2.0, dim=1)
         return torch.cat([vectors, bag], dim=1)
 
 
@@ -60,12 +61,12 @@ def head_oracle(
     vectors = pooled
     for layer in layers:
         if layer.kind == "Normalize":
-            vectors = _unit(vectors)
+            vectors = unit(vectors)
             continue
         weights = load_weights(layer)
         if layer.kind == "TokenBag":
-            told = weights.weight.astype(np.float64)[weights.token_row[ids]].sum(axis=1)
-            vectors = np.hstack([vectors, _unit(told)])
+            summed = weights.weight.astype(np.float64)[weights.token_row[ids]].sum(axis=1)
+            vectors = np.hstack([vectors, unit(summed)])
         else:
             vectors = vectors @ weights.weight.T.astype(np.float64) + weights.bias
             if layer.activation != "Identity":
@@ -78,8 +79,3 @@ def _module(layer: HeadLayer) -> Any:  # noqa: ANN401
         return _Normalize()
     weights = load_weights(layer)
     return _TokenBag(weights) if layer.kind == "TokenBag" else _Dense(weights, layer.activation)
-
-
-def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return np.asarray(vectors / norms)

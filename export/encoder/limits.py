@@ -1,4 +1,4 @@
-"""What an encoder's tokenizer and positions allow: padding id, longest text, room for a prompt."""
+"""Limits of an encoder's tokenizer and positions: padding id, longest text, room for a prompt."""
 
 from pathlib import Path
 from typing import Any
@@ -55,9 +55,9 @@ def read_tokenizer(folder: Path, config: dict[str, Any]) -> Tokenizer:
 def pad_token_id(family: Family, config: dict[str, Any], tokenizer: Tokenizer) -> int:
     """Returns the id that fills rows. Where there is none (GPT-2) any will do, since it is masked: the end's, or 0."""
     padding = (tokenizer.padding or {}).get("pad_id")
-    for found in (config.get("pad_token_id"), family.pad_token_id, padding, config.get("eos_token_id")):
-        if isinstance(found, int) and 0 <= found < config["vocab_size"]:
-            return found
+    for candidate in (config.get("pad_token_id"), family.pad_token_id, padding, config.get("eos_token_id")):
+        if isinstance(candidate, int) and 0 <= candidate < config["vocab_size"]:
+            return candidate
     return 0
 
 
@@ -73,7 +73,7 @@ def position_count(family: Family, config: dict[str, Any], pad_id: int, folder: 
     return count - (pad_id + 1 if family.first_position is None else family.first_position)
 
 
-def longest_text(modules: EncoderModules, positions: int, asked: int | None) -> int:
+def longest_text(modules: EncoderModules, positions: int, wanted: int | None) -> int:
     """Returns where texts are cut, in tokens.
 
     That is what was asked for; else the encoder's own limit, at most what it has positions for; else 256. Its own is
@@ -84,13 +84,13 @@ def longest_text(modules: EncoderModules, positions: int, asked: int | None) -> 
         EncoderNotUsable: more was asked for than it has positions for, or it is too short for any text.
     """
     folder = modules.folder
-    if asked is not None:
-        if not _FEWEST_TOKENS <= asked <= positions:
+    if wanted is not None:
+        if not _FEWEST_TOKENS <= wanted <= positions:
             raise EncoderNotUsable(
-                f"{folder} can't take {asked} tokens: it has positions for {positions}; ask for --max-tokens from "
+                f"{folder} can't take {wanted} tokens: it has positions for {positions}; ask for --max-tokens from "
                 f"{_FEWEST_TOKENS} to {positions}"
             )
-        return asked
+        return wanted
     own = None
     for path in sorted(folder.glob("sentence_*_config.json")):
         own = own or _whole(read_json(path, dict).get("max_seq_length"))
@@ -99,10 +99,10 @@ def longest_text(modules: EncoderModules, positions: int, asked: int | None) -> 
         fitting = _whole(read_json(folder / "tokenizer_config.json", dict).get("model_max_length"))
     if own is None and fitting is not None and fitting <= positions and modules.listed:
         own = fitting
-    found = min(own or min(DEFAULT_MAX_TOKENS, fitting or DEFAULT_MAX_TOKENS), positions)
-    if found < _FEWEST_TOKENS:
-        raise EncoderNotUsable(f"{folder} takes {found} tokens at most; expected at least {_FEWEST_TOKENS}")
-    return found
+    candidate = min(own or min(DEFAULT_MAX_TOKENS, fitting or DEFAULT_MAX_TOKENS), positions)
+    if candidate < _FEWEST_TOKENS:
+        raise EncoderNotUsable(f"{folder} takes {candidate} tokens at most; expected at least {_FEWEST_TOKENS}")
+    return candidate
 
 
 def check_prompts(prompts: Prompts, tokenizer: Tokenizer, max_tokens: int) -> None:

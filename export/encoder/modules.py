@@ -1,4 +1,4 @@
-"""What a sentence-transformers folder says besides weights: pooling, head, length and prompts."""
+"""Settings of a sentence-transformers folder besides weights: pooling, head, length and prompts."""
 
 import json
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _HEAD_MODULES = ("Normalize", "Dense", "TokenBag")
 
 @dataclass(frozen=True)
 class EncoderModules:
-    """How a folder is made up.
+    """Contents of a sentence-transformers folder.
 
     Attributes:
         folder: the transformer's.
@@ -86,12 +86,12 @@ def _read_pooling(path: Path) -> tuple[str, bool]:
             key.removeprefix("pooling_mode_") for key, on in config.items() if key.startswith("pooling_mode_") and on
         ]
     modes = [modes] if isinstance(modes, str) else list(modes) or ["mean"]
-    found = _POOLING_NAMES.get(str(modes[0])) if len(modes) == 1 else None
-    if found is None:
+    name_of_mode = _POOLING_NAMES.get(str(modes[0])) if len(modes) == 1 else None
+    if name_of_mode is None:
         raise EncoderNotUsable(
             f"{path} pools by {' and '.join(map(str, modes))}; supported: one of {', '.join(POOLINGS)}"
         )
-    return found, config.get("include_prompt", True) is not False
+    return name_of_mode, config.get("include_prompt", True) is not False
 
 
 def read_json(path: Path, shape: type) -> Any:  # noqa: ANN401 - somebody else's files, looked at key by key

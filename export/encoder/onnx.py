@@ -1,9 +1,8 @@
-"""A trained text encoder as one ONNX file: token ids in, unit vectors out; the graph pools and normalises."""
+"""Export of a text encoder as one ONNX file: token ids in, unit vectors out; the graph pools and normalises."""
 
 import contextlib
 import hashlib
 import logging
-import os
 import time
 import warnings
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import onnx
 import torch
 import transformers
 
+from domain.durable import sync_file
 from domain.errors import EncoderNotUsable, StorageError
 from export.encoder.families import FAMILIES
 from export.encoder.head_layers import Head
@@ -62,7 +62,7 @@ class _SentenceEncoder(torch.nn.Module):  # type: ignore[misc]  # torch is not t
         self.head = head
 
     def forward(self, input_ids: Any, attention_mask: Any) -> Any:  # noqa: ANN401
-        """int64[B,L], int64[B,L] -> float32[B,d]."""
+        """Maps int64[B,L], int64[B,L] to float32[B,d]."""
         states = self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         pooled = pool(states, attention_mask, self.pooling)
         return torch.nn.functional.normalize(self.head(pooled, input_ids, attention_mask), p=2.0, dim=1)
@@ -207,10 +207,8 @@ def _translate(encoder: _SentenceEncoder, source: EncoderSource) -> onnx.ModelPr
 
 def _write(path: Path, payload: bytes) -> None:
     try:
-        with path.open("wb") as file:
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
+        path.write_bytes(payload)
+        sync_file(path)
     except OSError as error:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
@@ -222,7 +220,7 @@ def _write(path: Path, payload: bytes) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The libraries' warnings and bars are about their own insides; what the user must know is raised."""
+    """Silences the libraries' warnings and bars, which are about their own insides; errors are raised."""
     disabled = logging.root.manager.disable
     bars = transformers.utils.logging.is_progress_bar_enabled()
     logging.disable(logging.WARNING)

@@ -1,4 +1,4 @@
-"""Does the ONNX file compute what torch computes? Over lengths, batch sizes and paddings, or the export is refused."""
+"""Parity gate: the ONNX file must compute what torch computes, over lengths, batch sizes and paddings."""
 
 import itertools
 import time
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from core.vectors import unit
 from domain.errors import ParityFailed
 from export.encoder.families import FAMILIES
 from export.encoder.head_layers import head_oracle
@@ -30,7 +31,7 @@ _ROW_COUNT = 8
 
 @dataclass(frozen=True)
 class ParityCase:
-    """Rows of one length in one batch.
+    """Result for rows of one length in one batch.
 
     Attributes:
         length: of these rows, in tokens.
@@ -53,7 +54,7 @@ class ParityCase:
 
 @dataclass(frozen=True)
 class ParityReport:
-    """What the gate measured.
+    """Result of the parity gate.
 
     Attributes:
         worst_cosine: the lowest between a row of the ONNX file and torch, over all cases.
@@ -76,7 +77,7 @@ class _Batch:
 
 @dataclass(frozen=True)
 class _Rows:
-    """All rows of one length: ids int64[R,L], torch's vectors float32[R,d], what was seen so far float32[R,d]."""
+    """Rows of one length: ids int64[R,L], torch's vectors float32[R,d], what was seen so far float32[R,d]."""
 
     ids: NDArray[np.int64]
     oracle: NDArray[np.float32]
@@ -156,13 +157,13 @@ def _make_rows(source: EncoderSource, lengths: Sequence[int]) -> dict[int, _Rows
         with torch.inference_mode():
             states = model(input_ids=torch.from_numpy(ids)).last_hidden_state.numpy()
         vectors = head_oracle(source.head, _pooled(states.astype(np.float64), source.pooling), ids)
-        oracle = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+        oracle = unit(vectors).astype(np.float32)
         rows[length] = _Rows(ids, oracle, np.full_like(oracle, np.inf), np.full_like(oracle, -np.inf))
     return rows
 
 
 def _pooled(states: NDArray[np.float64], pooling: str) -> NDArray[np.float64]:
-    """Unpadded rows float64[R,L,d] to float64[R,d]."""
+    """Pools unpadded rows float64[R,L,d] to float64[R,d]."""
     if pooling == "mean":
         return np.asarray(states.mean(axis=1))
     return states[:, 0] if pooling == "cls" else states[:, -1]
@@ -191,7 +192,7 @@ class _TokenDraw:
         return cls(np.asarray(ordinary), encoding.ids[:front], encoding.ids[len(flags) - back :])
 
     def row(self, generator: np.random.Generator, length: int, *, plain: bool) -> NDArray[np.int64]:
-        """int64[length]. Too short for a token of its own, it is all special, or all ordinary if `plain`."""
+        """Returns int64[length]. Too short for a token of its own, it is all special, or all ordinary if `plain`."""
         inner = length - len(self.before) - len(self.after)
         if inner < 1:
             special = np.asarray([*self.before, *self.after][:length], dtype=np.int64)

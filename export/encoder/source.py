@@ -1,4 +1,4 @@
-"""Which encoder is meant: a name or a folder into one checked description, before anything heavy is loaded."""
+"""Resolution of an encoder's name or folder into one checked description, before anything heavy is loaded."""
 
 import hashlib
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from export.encoder.modules import (
 
 @dataclass(frozen=True)
 class EncoderChoice:
-    """What a user says of an encoder beyond its folder; None leaves to the folder what it says.
+    """Overrides of the encoder folder's settings; None keeps the folder's.
 
     Attributes:
         pooling: "mean", "cls" or "last".
@@ -42,7 +42,7 @@ class EncoderChoice:
 
 @dataclass(frozen=True)
 class EncoderSource:
-    """A trained text encoder on disk, checked to be of a kind that can be exported.
+    """Trained text encoder on disk, checked to be of a kind that can be exported.
 
     Attributes:
         name: as the user gave it; the default's name if nothing was given.
@@ -105,8 +105,8 @@ def resolve_encoder(name_or_folder: str | None, choice: EncoderChoice | None = N
     prompts = _prompts(root, modules, choice)
     check_prompts(prompts, tokenizer, max_tokens)
     width = positive(config, family.width_key, folder / CONFIG_FILE)
-    told = modules.head if choice.head is None else tuple(("Dense", path) for path in choice.head)
-    head = _read_head(told, width)
+    modules_of_head = modules.head if choice.head is None else tuple(("Dense", path) for path in choice.head)
+    head = _read_head(modules_of_head, width)
     weights += [path for layer in head for path in layer.files]
     return EncoderSource(
         name=name,
@@ -139,7 +139,7 @@ def _prompts(root: Path, modules: EncoderModules, choice: EncoderChoice) -> Prom
 
 
 def _read_head(modules: tuple[tuple[str, Path], ...], width: int) -> tuple[HeadLayer, ...]:
-    """A last normalisation, there or not, is no matter: vectors leave normalised here, which keeps every cosine."""
+    """Reads the head's layers but a last normalisation: vectors leave normalised anyway."""
     layers: list[HeadLayer] = []
     for kind, path in modules:
         layers.append(read_layer(kind, path, width))

@@ -14,6 +14,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
+from core.vectors import unit
 from domain.errors import ModelNotUsable, ParityFailed, StorageError
 from export.encoder.onnx import OPSET, strip_metadata
 from networks.storage import load_user_tower
@@ -45,7 +46,7 @@ class ModelSignature:
 
 @dataclass(frozen=True)
 class ModelExport:
-    """An exported network.
+    """Exported network and its check.
 
     Attributes:
         path: the ONNX file, weights inside.
@@ -117,15 +118,15 @@ def check_network(network: torch.nn.Module, path: Path, signature: ModelSignatur
         with torch.inference_mode():
             expected = network(*(torch.from_numpy(feed[name]) for name in signature.axes)).numpy()
         try:
-            (found,) = session.run([signature.output], {name: feed[name] for name in signature.axes})
+            (answer,) = session.run([signature.output], {name: feed[name] for name in signature.axes})
         except Exception as error:  # its classes have no base of their own
             raise ParityFailed(f"{path.name} on {shapes}: ONNX Runtime can't run it: {_first_line(error)}") from error
-        if found.shape != expected.shape or found.dtype != expected.dtype:
+        if answer.shape != expected.shape or answer.dtype != expected.dtype:
             raise ParityFailed(
-                f"{path.name} on {shapes}: {found.dtype}{list(found.shape)}; "
+                f"{path.name} on {shapes}: {answer.dtype}{list(answer.shape)}; "
                 f"expected {expected.dtype}{list(expected.shape)}"
             )
-        difference = float((np.abs(found - expected) / np.maximum(1, np.abs(expected))).max(initial=0.0))
+        difference = float((np.abs(answer - expected) / np.maximum(1, np.abs(expected))).max(initial=0.0))
         # Written so that NaN fails.
         if not difference <= DIFFERENCE_LIMIT:
             raise ParityFailed(
@@ -171,13 +172,12 @@ def user_tower_feed(shape: UserTowerShape, size: tuple[int, int], draw: np.rando
     """Returns random users, `size` = (B, N), with unknown items, events without a time, and padding on either side."""
     batch, events = size
     width = shape.content_dimension or 3
-    vectors = draw.standard_normal((batch, events, width)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
+    vectors = unit(draw.standard_normal((batch, events, width)).astype(np.float32))
     vectors *= draw.random((batch, events, 1)) > 0.1
     lengths = draw.integers(1, events + 1, batch)
     place = np.arange(events)
-    left = draw.random((batch, 1)) < 0.5
-    mask = np.where(left, place >= events - lengths[:, None], place < lengths[:, None]).astype(np.int64)
+    padded_left = draw.random((batch, 1)) < 0.5
+    mask = np.where(padded_left, place >= events - lengths[:, None], place < lengths[:, None]).astype(np.int64)
     age = -np.sort(-draw.exponential(1e6, (batch, events)), axis=1) * (draw.random((batch, 1)) > 0.2)
     return {
         "vectors": vectors.astype(np.float32),

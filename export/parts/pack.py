@@ -1,4 +1,4 @@
-"""Packs what was trained into a release: tables on the catalogue's rows, networks as ONNX behind a parity gate."""
+"""Packing of trained parts into a release: tables on the release's rows, networks as ONNX behind a parity gate."""
 
 import json
 import shutil
@@ -13,17 +13,18 @@ from core.events import EventSequence
 from core.ranking.tower_input import tower_input
 from core.text import static_encoder
 from core.text.static_encoder import StaticEncoder
+from domain import model_folder
 from domain import release_folder as layout
+from domain.durable import sha256_of
 from domain.errors import ModelNotUsable, ReleaseRejected
 from domain.event import EventKind
 from domain.manifest import ModelEntry
-from export.parts import model_folder
+from domain.progress import Progress
 from export.parts.model_folder import ModelFolder
 from export.parts.networks import export_tower_network
 from export.parts.ranker import pack_ranker
 from export.parts.run_model import run_model
 from export.parts.training_files import pack_training
-from export.progress import Progress
 from networks.storage import WEIGHTS_FILE, for_catalogue, load_user_tower, tower_vectors
 from networks.user_tower_ensemble import UserTowerServing
 
@@ -47,8 +48,8 @@ _DAY_S = 86_400.0
 
 
 @dataclass(frozen=True)
-class PackedModels:
-    """What the manifest and canary.json say of the trained parts.
+class PackedNetworks:
+    """Entries of the manifest and of canary.json for the trained parts.
 
     Attributes:
         models: the models on Triton.
@@ -61,7 +62,7 @@ class PackedModels:
 
 @dataclass(frozen=True)
 class Target:
-    """What the parts are packed for.
+    """Release that the parts are packed for.
 
     Attributes:
         item_ids: the release's items by row.
@@ -90,7 +91,7 @@ def release_rows(model: ModelFolder, item_ids: Sequence[str]) -> np.ndarray:
     return rows
 
 
-def pack_parts(model: ModelFolder, target: Target, progress: Progress) -> PackedModels:
+def pack_parts(model: ModelFolder, target: Target, progress: Progress) -> PackedNetworks:
     """Writes every part that the model folder has into the release.
 
     Raises:
@@ -113,7 +114,7 @@ def pack_parts(model: ModelFolder, target: Target, progress: Progress) -> Packed
         model.blend.save(target.folder / layout.BLEND)
     if model.has(model_folder.STUDENT):
         _pack_student(model.path / model_folder.STUDENT, target)
-    parts = PackedModels()
+    parts = PackedNetworks()
     if model.has(model_folder.USER_TOWER):
         progress.step("exporting the user tower")
         parts = _with(parts, "user_tower", *_pack_tower(model, rows, target))
@@ -150,7 +151,8 @@ def _pack_tower(model: ModelFolder, rows: np.ndarray, target: Target) -> tuple[M
     dimension = target.vectors.shape[1]
     if trained.shape.item_count != len(rows):
         raise ModelNotUsable(
-            f"{folder} knows {trained.shape.item_count:,} items, {model_folder.ITEMS} names {len(rows):,}; train again"
+            f"{folder} knows {trained.shape.item_count:,} items, {model_folder.COLLABORATIVE_ITEMS} names "
+            f"{len(rows):,}; train again"
         )
     if trained.shape.content_dimension not in (0, dimension):
         raise ModelNotUsable(
@@ -167,7 +169,7 @@ def _pack_tower(model: ModelFolder, rows: np.ndarray, target: Target) -> tuple[M
     entry = ModelEntry(
         file=layout.USER_TOWER,
         triton_model="user_tower",
-        source_sha256=layout.sha256_of(folder / WEIGHTS_FILE),
+        source_sha256=sha256_of(folder / WEIGHTS_FILE),
         input_width=dimension,
         output_width=items.shape[1],
         max_length=trained.shape.length,
@@ -200,5 +202,5 @@ def with_canaries(path: Path, canaries: Mapping[str, object]) -> None:
         path.write_text(json.dumps({**raw, "models": dict(canaries)}, ensure_ascii=False), encoding="utf-8")
 
 
-def _with(parts: PackedModels, name: str, entry: ModelEntry, canary: Mapping[str, object]) -> PackedModels:
-    return PackedModels({**parts.models, name: entry}, {**parts.canaries, name: canary})
+def _with(parts: PackedNetworks, name: str, entry: ModelEntry, canary: Mapping[str, object]) -> PackedNetworks:
+    return PackedNetworks({**parts.models, name: entry}, {**parts.canaries, name: canary})

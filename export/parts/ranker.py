@@ -1,4 +1,4 @@
-"""Packs a trained ranker into a release: the network as ONNX, the scaler and calibration beside it."""
+"""Packing of a trained ranker into a release: the network as ONNX, the scaler and calibration beside it."""
 
 import json
 import shutil
@@ -9,6 +9,7 @@ import numpy as np
 
 from core.ranking.features import FEATURE_NAMES
 from domain import release_folder as layout
+from domain.durable import sha256_of
 from domain.errors import ModelNotUsable
 from domain.manifest import ModelEntry
 from export.parts.networks import ModelSignature, export_network
@@ -17,7 +18,7 @@ from networks.ranker import RankerNetwork, RankerShape
 from networks.storage import WEIGHTS_FILE, fill_network, read_settings
 
 MOST_CANDIDATES = 400
-_SCALER = "scaler.json"
+SCALER = "scaler.json"
 _BATCH_SIZE = 32
 _CHECKED = ((1, 1), (1, MOST_CANDIDATES), (3, 17), (32, 64))
 _CANARY_SHAPE = (1, 8)
@@ -35,8 +36,8 @@ def pack_ranker(folder: Path, release: Path) -> tuple[ModelEntry, dict[str, obje
         StorageError: a file cannot be written.
     """
     network = load_ranker(folder)
-    _check_scaler(folder / _SCALER)
-    shutil.copyfile(folder / _SCALER, release / layout.SCALER)
+    _check_scaler(folder / SCALER)
+    shutil.copyfile(folder / SCALER, release / layout.SCALER)
     draw = np.random.default_rng(0)
     checks = [_features(size, draw) for size in _CHECKED]
     exported = export_network(network, _SIGNATURE, _features((3, 5), draw), checks, release / layout.RANKER)
@@ -45,7 +46,7 @@ def pack_ranker(folder: Path, release: Path) -> tuple[ModelEntry, dict[str, obje
     entry = ModelEntry(
         file=layout.RANKER,
         triton_model="ranker",
-        source_sha256=layout.sha256_of(folder / WEIGHTS_FILE),
+        source_sha256=sha256_of(folder / WEIGHTS_FILE),
         input_width=len(FEATURE_NAMES),
         output_width=1,
         max_length=MOST_CANDIDATES,

@@ -1,4 +1,4 @@
-"""Asks an exported model in process, by the very file that Triton serves."""
+"""Inference of an exported model in process, by the very file that Triton serves."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Keeps in a release what a later training can start from: the encoder and the user tower as torch reads them."""
+"""Networks in a release as torch reads them, for a later training to start from or to compare with."""
 
 import json
 import shutil
@@ -6,12 +6,14 @@ from pathlib import Path
 
 from domain import release_folder as layout
 from domain.errors import StorageError
-from export.parts.model_folder import ENCODER, RUN, USER_TOWER, ModelFolder
+from domain.model_folder import ENCODER, FORMAT, ITEMS, RANKER, RUN, USER_TOWER
+from export.parts.model_folder import ModelFolder
+from export.parts.ranker import SCALER
 from networks.storage import SETTINGS_FILE, WEIGHTS_FILE
 
 
 def pack_training(model: ModelFolder, release: Path) -> None:
-    """Copies the trained encoder and the user tower, where there are any, with what they were trained on.
+    """Copies encoder, user tower and ranker, where there are any, and records what they were trained on.
 
     Raises:
         StorageError: a file cannot be copied.
@@ -24,10 +26,14 @@ def pack_training(model: ModelFolder, release: Path) -> None:
             (folder / USER_TOWER).mkdir(parents=True)
             for name in (WEIGHTS_FILE, SETTINGS_FILE):
                 shutil.copyfile(model.path / USER_TOWER / name, folder / USER_TOWER / name)
-            _write(folder / USER_TOWER / "items.json", list(model.item_ids))
-        if folder.is_dir():
-            # No more of run.json: a release tells no paths.
-            _write(folder / RUN, {"split": model.run.get("split")})
+            _write(folder / USER_TOWER / ITEMS, list(model.item_ids))
+        if model.has(RANKER):
+            (folder / RANKER).mkdir(parents=True)
+            for name in (WEIGHTS_FILE, SETTINGS_FILE, SCALER):
+                shutil.copyfile(model.path / RANKER / name, folder / RANKER / name)
+        folder.mkdir(exist_ok=True)
+        # No more of run.json: a release tells no paths.
+        _write(folder / RUN, {"format": FORMAT, "split": model.run.get("split")})
     except (OSError, shutil.Error) as error:
         raise StorageError(
             f"{folder} cannot be filled from {model.path}: {error}; make room, or train the missing part again"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from domain.errors import CalibrationNotUsable
-from domain.precision import FLOAT32, PRECISIONS
+from domain.manifest import FLOAT32, PRECISIONS
 
 # Enough for the largest magnitudes by channel and for the hundredth part of a distribution; more only takes time.
 TEXT_COUNT = 256
@@ -18,7 +18,7 @@ _WANTED = "give --calibration FILE: a text a line, or an item file"
 
 @dataclass(frozen=True)
 class Precision:
-    """In which numbers the served file computes.
+    """Precision of the served file, with its calibration texts.
 
     Attributes:
         name: "float32", "float16" or "int8".
@@ -36,10 +36,10 @@ class Precision:
         """
         if self.name not in PRECISIONS:
             raise CalibrationNotUsable(f"precision {self.name!r} is unknown; expected one of {', '.join(PRECISIONS)}")
-        told = len({text for text in self.texts if text.strip()})
-        if self.name != FLOAT32 and told < _FEWEST_TEXTS:
+        count = len({text for text in self.texts if text.strip()})
+        if self.name != FLOAT32 and count < _FEWEST_TEXTS:
             raise CalibrationNotUsable(
-                f"{self.name} is measured on texts as they are served, and {told} different ones were given; {_WANTED}"
+                f"{self.name} is measured on texts as they are served, and {count} different ones were given; {_WANTED}"
             )
 
 
@@ -76,6 +76,6 @@ def _item_texts(path: Path) -> list[str]:
     from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate, item_text
 
     file = check_items(path)
-    told = tuple(name for name in COMMON_TEXT_ATTRIBUTES if name in file.attribute_types)
+    count = tuple(name for name in COMMON_TEXT_ATTRIBUTES if name in file.attribute_types)
     wanted = set(spread(range(file.item_count)))
-    return [item_text(item, TextTemplate(told)) for place, item in enumerate(file.items()) if place in wanted]
+    return [item_text(item, TextTemplate(count)) for place, item in enumerate(file.items()) if place in wanted]

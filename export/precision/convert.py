@@ -1,15 +1,15 @@
-"""A gated float32 file in another precision, gated again: the road from one to the other."""
+"""Conversion of a gated float32 file to another precision, gated again."""
 
 import hashlib
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from core.text.tokenize import TextTokenizer
 from domain.errors import StorageError
-from domain.precision import INT8
+from domain.manifest import INT8
+from domain.progress import Progress
 from export.encoder.onnx import OnnxExport
 from export.encoder.source import EncoderSource
 from export.precision.calibration import TEXT_COUNT, Precision, spread
@@ -22,19 +22,19 @@ RECIPE = 3
 
 
 class ExactEncoder(Protocol):
-    """The float32 file that another precision is made from."""
+    """Float32 file that another precision is made from."""
 
     @property
     def source(self) -> EncoderSource:
-        """What it was exported from."""
+        """Encoder that the file was exported from."""
 
     @property
     def onnx(self) -> OnnxExport:
-        """The file."""
+        """Exported file."""
 
 
 def make_precision(
-    exact: ExactEncoder, precision: Precision, out: Path, serving: Serving, on_step: Callable[[str], None]
+    exact: ExactEncoder, precision: Precision, out: Path, serving: Serving, progress: Progress
 ) -> tuple[OnnxExport, PrecisionReport]:
     """Writes the encoder in this precision and holds it to the gate. Blocking, uses every core.
 
@@ -46,7 +46,7 @@ def make_precision(
         precision: another than float32, checked.
         out: the file to write.
         serving: buckets and batches as in service.
-        on_step: told in a line what begins.
+        progress: hears what begins.
 
     Raises:
         EncoderNotUsable: the graph can't be had in this precision.
@@ -57,12 +57,12 @@ def make_precision(
     source = exact.source
     texts = tuple(dict.fromkeys(text for text in precision.texts if text.strip()))
     apart = len(texts) >= 4
-    learned, judged = (texts[0::2], texts[1::2]) if apart else (texts, texts)
+    calibrated, measured = (texts[0::2], texts[1::2]) if apart else (texts, texts)
     tokenizer = TextTokenizer(source.tokenizer_file, source.max_tokens)
-    on_step(f"turning {source.name} into {precision.name}")
+    progress.step(f"turning {source.name} into {precision.name}")
     try:
         if precision.name == INT8:
-            tokens = tokenizer.tokenize(spread(learned, TEXT_COUNT), source.passage_prompt)
+            tokens = tokenizer.tokenize(spread(calibrated, TEXT_COUNT), source.passage_prompt)
             to_int8(exact.onnx.path, [text.ids for text in tokens], out)
         else:
             to_float16(exact.onnx.path, out)
@@ -79,6 +79,8 @@ def make_precision(
         size_bytes=len(payload),
         seconds=seconds,
     )
-    judged_tokens = tokenizer.tokenize(spread(judged, TEXT_COUNT), source.passage_prompt)
-    on_step(f"checking {precision.name} against float32 on {len(judged_tokens)} texts, alone and in mixed batches")
-    return made, check_precision(precision.name, exact.onnx.path, out, judged_tokens, serving)
+    measured_tokens = tokenizer.tokenize(spread(measured, TEXT_COUNT), source.passage_prompt)
+    progress.step(
+        f"checking {precision.name} against float32 on {len(measured_tokens)} texts, alone and in mixed batches"
+    )
+    return made, check_precision(precision.name, exact.onnx.path, out, measured_tokens, serving)

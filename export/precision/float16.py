@@ -55,7 +55,7 @@ def to_float16(float32_file: Path, out: Path) -> int:
         OSError: `out` can't be written.
     """
     model = onnx.load(float32_file)
-    branching = [node.op_type for node in model.graph.node if any(one.HasField("g") for one in node.attribute)]
+    branching = [node.op_type for node in model.graph.node if any(value.HasField("g") for value in node.attribute)]
     if branching:
         raise EncoderNotUsable(f"{float32_file} branches ({branching[0]}) and can't be had in float16; take float32")
     try:
@@ -70,13 +70,13 @@ def to_float16(float32_file: Path, out: Path) -> int:
 
 
 class _Halving:
-    """Goes through the graph once; remembers in which type each tensor is at hand."""
+    """Rewriter of a graph that tracks the type of each tensor."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self._graph = model.graph
-        self._weights = {one.name: one for one in self._graph.initializer if one.data_type == TensorProto.FLOAT}
+        self._weights = {value.name: value for value in self._graph.initializer if value.data_type == TensorProto.FLOAT}
         known = [*self._graph.value_info, *self._graph.output, *self._graph.input]
-        self._floats = {one.name for one in known if one.type.tensor_type.elem_type == TensorProto.FLOAT}
+        self._floats = {value.name for value in known if value.type.tensor_type.elem_type == TensorProto.FLOAT}
         self._end = _end(self._graph)
         self._made_as: dict[str, int] = {}
         self._casts: set[str] = set()
@@ -85,7 +85,7 @@ class _Halving:
 
     @property
     def weight_count(self) -> int:
-        """How many weights were turned into float16."""
+        """Number of weights turned into float16."""
         return len(self._halved)
 
     def run(self) -> None:
@@ -131,7 +131,7 @@ class _Halving:
         del self._graph.node[:]
         self._graph.node.extend(self._nodes)
         used = {name for node in self._nodes for name in node.input}
-        kept = [one for one in self._graph.initializer if one.name in used] + list(self._halved.values())
+        kept = [value for value in self._graph.initializer if value.name in used] + list(self._halved.values())
         del self._graph.initializer[:]
         self._graph.initializer.extend(kept)
 
@@ -139,13 +139,13 @@ class _Halving:
 def _end(graph: onnx.GraphProto) -> set[str]:
     """Returns the tensors from the last labour to the output: pooling, if it comes after, and normalisation."""
     makers = {name: node for node in graph.node for name in node.output}
-    found: set[str] = set()
-    ahead = [one.name for one in graph.output]
+    names: set[str] = set()
+    ahead = [value.name for value in graph.output]
     while ahead:
         name = ahead.pop()
         maker = makers.get(name)
-        if maker is None or name in found or (maker.op_type in _LABOUR and found):
+        if maker is None or name in names or (maker.op_type in _LABOUR and names):
             continue
-        found.add(name)
+        names.add(name)
         ahead += maker.input
-    return found
+    return names

@@ -1,4 +1,4 @@
-"""Does a file of lower precision find what the float32 file finds, alone and in company, or is it refused?"""
+"""Precision gate: a file of lower precision must find what the float32 file finds, alone and in batches."""
 
 import time
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _QUERY_TOKENS = 12
 
 @dataclass(frozen=True)
 class GateLimits:
-    """What a precision must keep.
+    """Limits that a precision must keep.
 
     Attributes:
         lowest_cosine: of any text's vector to its float32 vector.
@@ -42,7 +42,7 @@ LIMITS = {"float16": GateLimits(0.999, 0.9995, 0.97), "int8": GateLimits(0.98, 0
 
 @dataclass(frozen=True)
 class PrecisionReport:
-    """What the gate measured, against the float32 file.
+    """Result of the gate, against the float32 file.
 
     Attributes:
         alone_min: lowest cosine, each text in a call of its own.
@@ -67,13 +67,13 @@ class PrecisionReport:
 
     @property
     def worst_cosine(self) -> float:
-        """The lowest to float32, alone or mixed."""
+        """Lowest cosine to float32, alone or mixed."""
         return min(self.alone_min, self.mixed_min)
 
 
 @dataclass(frozen=True)
 class Serving:
-    """How texts are put into batches.
+    """Batching of texts for the gate.
 
     Attributes:
         buckets: the padded lengths in tokens, ascending, the last the encoder's longest.
@@ -179,8 +179,8 @@ def recall_kept(exact: NDArray[np.float32], vectors: NDArray[np.float32]) -> flo
     Of fewer than twenty rows, the nearest half.
     """
     depth = max(1, min(DEPTH, len(exact) // 2))
-    nearest = [_nearest_others(one, depth) for one in (exact, vectors)]
-    shared = [len(set(first) & set(second)) for first, second in zip(*(one.tolist() for one in nearest), strict=True)]
+    exactly, nearly = (_nearest_others(table, depth).tolist() for table in (exact, vectors))
+    shared = [len(set(first) & set(second)) for first, second in zip(exactly, nearly, strict=True)]
     return float(np.mean(shared)) / depth
 
 
@@ -198,11 +198,11 @@ def _nearest_others(vectors: NDArray[np.float32], depth: int) -> NDArray[np.int6
     return np.argsort(-similarities, axis=1, kind="stable")[:, :depth]
 
 
-def _cosines(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:
-    products = np.einsum("nd,nd->n", one.astype(np.float64), other.astype(np.float64))
-    return np.asarray(products / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1))
+def _cosines(first: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:
+    products = np.einsum("nd,nd->n", first.astype(np.float64), other.astype(np.float64))
+    return np.asarray(products / np.linalg.norm(first, axis=1) / np.linalg.norm(other, axis=1))
 
 
 def _query_like(ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The text cut to a query's length; its last token, which may be a special one, stays last."""
+    """Returns the text cut to a query's length; its last token, which may be a special one, stays last."""
     return ids if len(ids) <= _QUERY_TOKENS else np.concatenate([ids[: _QUERY_TOKENS - 1], ids[-1:]])

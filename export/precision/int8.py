@@ -52,9 +52,9 @@ def to_int8(float32_file: Path, rows: Sequence[NDArray[np.int64]], out: Path) ->
         OSError: `out` can't be written.
     """
     model = onnx.load(float32_file)
-    found = linears(model)
-    seen = observe(model, sorted({one.input for one in found}), rows) if found else {}
-    chosen = [one for one in found if one.input in seen]
+    products = linears(model)
+    seen = observe(model, sorted({entry.input for entry in products}), rows) if products else {}
+    chosen = [entry for entry in products if entry.input in seen]
     if not chosen:
         raise EncoderNotUsable(
             f"{float32_file} has no product of tokens with constant weights, so nothing can be done in int8; "
@@ -67,12 +67,12 @@ def to_int8(float32_file: Path, rows: Sequence[NDArray[np.int64]], out: Path) ->
 
 def linears(model: onnx.ModelProto) -> list[Linear]:
     """Returns the products with constant matrices, in the order of the graph."""
-    constants = {one.name: one for one in model.graph.initializer if len(one.dims) == 2}
-    found = []
+    constants = {entry.name: entry for entry in model.graph.initializer if len(entry.dims) == 2}
+    products = []
     for node in model.graph.node:
         if node.op_type not in ("MatMul", "Gemm") or node.input[1] not in constants:
             continue
-        settings = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+        settings = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
         if settings.get("alpha", 1.0) != 1.0 or settings.get("beta", 1.0) != 1.0 or settings.get("transA", 0):
             continue
         weights = numpy_helper.to_array(constants[node.input[1]])
@@ -80,8 +80,8 @@ def linears(model: onnx.ModelProto) -> list[Linear]:
             continue
         bias = node.input[2] if len(node.input) > 2 else ""
         weights = weights.T if settings.get("transB", 0) else weights
-        found.append(Linear(node.name, node.input[0], weights, bias, node.output[0]))
-    return found
+        products.append(Linear(node.name, node.input[0], weights, bias, node.output[0]))
+    return products
 
 
 def observe(

@@ -47,7 +47,7 @@ class Linear:
 
 @dataclass
 class ActivationStats:
-    """What the calibration texts' tokens were like at one tensor.
+    """Statistics of the calibration texts' tokens at one tensor.
 
     Attributes:
         largest: float32[K], the largest magnitude by channel.
@@ -69,7 +69,7 @@ class ActivationStats:
 
 @dataclass(frozen=True)
 class _Input:
-    """Activations that one or several products share.
+    """Activations shared by one or several products.
 
     Attributes:
         name: of the tensor.
@@ -83,7 +83,7 @@ class _Input:
 
     @property
     def zero_point(self) -> int:
-        """The whole number that stands for zero, or for the floor."""
+        """Integer that stands for zero, or for the floor."""
         return LEVELS if self.floor is None else 0
 
 
@@ -92,15 +92,15 @@ def rewrite(model: onnx.ModelProto, chosen: Sequence[Linear], seen: Mapping[str,
     graph = model.graph
     makers = {name: node.op_type for node in graph.node for name in node.output}
     sharing: dict[str, list[Linear]] = {}
-    for one in chosen:
-        sharing.setdefault(one.input, []).append(one)
+    for entry in chosen:
+        sharing.setdefault(entry.input, []).append(entry)
     inputs = {}
     for name, group in sharing.items():
         floor = _FLOORS.get(makers.get(name, ""))
         # What is quantised stands above the floor, so that is what the channels are evened out by.
         reach = seen[name].largest - np.float32(floor or 0)
         inputs[name] = _Input(name, _smoothing(reach, group), floor)
-    by_output = {one.output: one for one in chosen}
+    by_output = {entry.output: entry for entry in chosen}
     constants = _Constants(graph)
     nodes: list[onnx.NodeProto] = []
     quantised: set[str] = set()
@@ -121,7 +121,7 @@ def rewrite(model: onnx.ModelProto, chosen: Sequence[Linear], seen: Mapping[str,
 def quantise_weights(
     weights: NDArray[np.float32], smoothing: NDArray[np.float32], seen: ActivationStats
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """float32[K, N] -> int8[K, N] and float32[N], the scale of each column; no two neighbours of a column saturate."""
+    """Quantises float32[K, N] to int8[K, N] and column scales float32[N]; no two neighbours of a column saturate."""
     smoothed = np.asarray(weights * smoothing[:, None], dtype=np.float32)
     scales = column_scales(smoothed, PAIR_LIMIT)
     if seen.moment is None:
@@ -135,15 +135,15 @@ def _replace(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto]) -> None:
     del graph.node[:]
     graph.node.extend(nodes)
     used = {name for node in nodes for name in node.input}
-    kept = [one for one in graph.initializer if one.name in used]
+    kept = [entry for entry in graph.initializer if entry.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)
-    if _CONTRIB not in {one.domain for one in model.opset_import}:
+    if _CONTRIB not in {entry.domain for entry in model.opset_import}:
         model.opset_import.append(helper.make_opsetid(_CONTRIB, 1))
 
 
 class _Constants:
-    """Adds initialisers to a graph, those that many nodes share once."""
+    """Initialisers of a graph; those that many nodes share are added once."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self._graph = graph
@@ -161,8 +161,8 @@ class _Constants:
 
 
 def _smoothing(largest: NDArray[np.float32], group: Sequence[Linear]) -> NDArray[np.float32]:
-    """float32[K] that channels are divided by, geometric mean 1: largest^alpha / weight^(1 - alpha)."""
-    weight = np.max([np.abs(one.weights).max(axis=1) for one in group], axis=0)
+    """Returns float32[K] that channels are divided by, geometric mean 1: largest^alpha / weight^(1 - alpha)."""
+    weight = np.max([np.abs(entry.weights).max(axis=1) for entry in group], axis=0)
     # A channel that the calibration texts left silent may speak in others, and would then drown its row's scale.
     heard = np.maximum(largest, max(_SILENT * float(largest.mean()), _LEAST))
     factor = heard**_ALPHA / np.maximum(weight, _LEAST) ** (1 - _ALPHA)
@@ -170,7 +170,7 @@ def _smoothing(largest: NDArray[np.float32], group: Sequence[Linear]) -> NDArray
 
 
 def _quantise(source: _Input, constants: _Constants) -> list[onnx.NodeProto]:
-    """float32[..., K] -> scale float32[..., 1], quantised uint8[..., K]."""
+    """Adds the nodes from float32[..., K] to scale float32[..., 1] and quantised uint8[..., K]."""
     own, smoothing = _PREFIX + source.name, source.smoothing
     steps = [("Mul", [source.name, constants.add(f"{source.name}:smoothing", 1 / smoothing)], "smoothed")]
     if source.floor is None:
@@ -203,7 +203,7 @@ def _multiply(
     weights: tuple[NDArray[np.int8], NDArray[np.float32]],
     constants: _Constants,
 ) -> list[onnx.NodeProto]:
-    """The product by whole numbers, then each row by its scale, then what the floor adds up to, then the bias."""
+    """Adds the integer product, then each row's scale, then the sum of the floor, then the bias."""
     levels, scales = weights
     own = _PREFIX + linear.output
     inputs = [

@@ -1,4 +1,4 @@
-"""Builds a release: items -> texts -> vectors -> graph -> one immutable, self-contained folder."""
+"""Build of a release: items -> texts -> vectors -> graph -> one immutable, self-contained folder."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,22 +8,23 @@ from typing import Any
 
 from datafiles.items import ItemFile
 from domain import release_folder as layout
-from domain.errors import ReleaseRejected
+from domain.durable import sha256_of
+from domain.errors import ModelNotUsable, ReleaseRejected
 from domain.item import AttributeType
 from domain.manifest import SCHEMA_VERSION, EncoderEntry, FileEntry, GraphEntry, Manifest, TextEntry, manifest_to_json
+from domain.progress import Progress
 from domain.release_folder import ReleaseFolder
 from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate
 from export.encoder.source import EncoderSource
 from export.parts.model_folder import ModelFolder
-from export.parts.pack import PackedModels, Target, pack_parts, release_rows, with_canaries
-from export.parts.quality import read_quality, unlike, worse_figures
+from export.parts.pack import PackedNetworks, Target, pack_parts, release_rows, with_canaries
 from export.precision.calibration import Precision
 from export.prepare_encoder import PreparedEncoder, prepare_encoder
-from export.progress import Progress
 from export.release.card import model_card
 from export.release.chunk import ChunkWork
 from export.release.engines import Engine, InProcess
 from export.release.key import build_key, library_versions
+from export.release.promotion import Verdict, check_against_current
 from export.release.stages import (
     chunks_of,
     copy_encoder,
@@ -39,7 +40,7 @@ from export.release.workspace import Workspace, workspace
 
 @dataclass(frozen=True)
 class ReleaseRequest:
-    """What to build.
+    """Request for a build.
 
     Attributes:
         catalogue: the checked item file.
@@ -50,7 +51,7 @@ class ReleaseRequest:
         max_batch_size: most rows in one Triton call.
         promote: whether it becomes the current release.
         model: what was trained; None where the encoder serves alone.
-        accept_worse: whether a model is taken whose figures are worse than the current release's.
+        accept_worse: whether a model is taken that is worse than the current release, or was not compared with it.
         engine: who encodes the items.
         chunk_items: items that are encoded, and kept through a kill, together.
         precision: in which numbers the served encoder computes.
@@ -72,7 +73,7 @@ class ReleaseRequest:
 
 @dataclass(frozen=True)
 class _Built:
-    """What the manifest says of the finished stages."""
+    """Results of the finished stages for the manifest."""
 
     dimension: int
     text: TextEntry
@@ -87,24 +88,26 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
         EncoderNotUsable, ParityFailed: the encoder, or a trained model, cannot be exported.
         ItemFileError: the item file was changed since it was checked.
         ModelNotUsable: the model folder doesn't fit the items or the encoder.
-        ReleaseRejected: a gate failed, for one that the model's figures are worse than those of the current release.
+        ReleaseRejected: a gate failed, for example the model is worse than the current release.
         BuildRunning: another process is at the same build.
         WorkerLost: a worker process ended before its work was done.
         StorageError: the disk is full or the folder cannot be written.
     """
     model = request.model
     template = _template(request)
+    if model is not None:
+        _check_text(model, template, request.encoder.max_tokens)
     item_ids: Sequence[str] = ()
-    parents: tuple[str, ...] = ()
+    verdict = Verdict()
     if model is not None:
         item_ids = request.catalogue.ids()
         release_rows(model, item_ids)
-        parents = _checked_against_current(request, model, progress)
+        verdict = check_against_current(request.releases, model, request.accept_worse, progress)
     encoder = prepare_encoder(
         request.encoder,
         request.cache,
         max_batch_size=request.max_batch_size,
-        on_step=progress.step,
+        progress=progress,
         precision=request.precision,
     )
     settings = {"max_batch_size": request.max_batch_size, "chunk_items": request.chunk_items}
@@ -113,15 +116,15 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
         release_id = place.finished_id
         if release_id is None:
             built = _run_stages(request, place, encoder, template, progress)
-            parts = PackedModels()
+            parts = PackedNetworks()
             if model is not None:
                 parts = pack_parts(model, Target(item_ids, open_vectors(place.folder), place.folder), progress)
                 with_canaries(place.folder / layout.CANARY, parts.canaries)
             release_id = layout.new_release_id()
             manifest = replace(
-                _manifest(request, encoder, template, built, parts), release_id=release_id, parents=parents
+                _manifest(request, encoder, template, built, parts), release_id=release_id, parents=verdict.parents
             )
-            (place.folder / layout.CARD).write_text(model_card(manifest, model), encoding="utf-8")
+            (place.folder / layout.CARD).write_text(model_card(manifest, model, verdict.comparison), encoding="utf-8")
             manifest = replace(manifest, files=_digests(place.folder))
             (place.folder / layout.MANIFEST).write_text(manifest_to_json(manifest), encoding="utf-8")
             place.finish(release_id)
@@ -163,7 +166,7 @@ def _run_stages(
 
 
 def _manifest(
-    request: ReleaseRequest, encoder: PreparedEncoder, template: TextTemplate, built: _Built, parts: PackedModels
+    request: ReleaseRequest, encoder: PreparedEncoder, template: TextTemplate, built: _Built, parts: PackedNetworks
 ) -> Manifest:
     """Returns the manifest but for its id, its parents and the digests of the files."""
     catalogue, model, source = request.catalogue, request.model, request.encoder
@@ -203,40 +206,12 @@ def _manifest(
     )
 
 
-def _checked_against_current(request: ReleaseRequest, model: ModelFolder, progress: Progress) -> tuple[str, ...]:
-    """Returns the id of the release that this one would replace.
-
-    Raises:
-        ReleaseRejected: that one's figures, of the same questions, are better, and nobody said that worse will do.
-    """
-    current = layout.current_release_id(request.releases)
-    if current is None:
-        return ()
-    path = request.releases / current / layout.QUALITY
-    if not path.exists() or model.quality is None:
-        return (current,)
-    before = read_quality(path)
-    reason = unlike(model.quality, before)
-    if reason:
-        progress.step(
-            f"not held against the current release {current}: {reason}. `shortlist evaluate --model` judges models by "
-            "one split"
-        )
-        return (current,)
-    worse = worse_figures(model.quality, before)
-    if worse and not request.accept_worse:
-        raise ReleaseRejected(
-            f"{model.path} is worse than the current release {current} ({model.quality.protocol}, validation): "
-            f"{'; '.join(worse)}. Train further, or say --accept-worse"
-        )
-    if worse:
-        progress.step(f"accepted although worse than {current}: {'; '.join(worse)}")
-    return (current,)
-
-
 def _template(request: ReleaseRequest) -> TextTemplate:
+    """Returns the wanted template, else that of the model's training, else the common attributes that occur."""
     wanted, known = request.text_attributes, request.catalogue.attribute_types
     if wanted is None:
+        if request.model is not None and request.model.text is not None:
+            return TextTemplate(request.model.text.attributes)
         return TextTemplate(tuple(name for name in COMMON_TEXT_ATTRIBUTES if name in known))
     unknown = [name for name in wanted if name not in known]
     if unknown:
@@ -246,10 +221,32 @@ def _template(request: ReleaseRequest) -> TextTemplate:
     return TextTemplate(wanted)
 
 
+def _check_text(model: ModelFolder, template: TextTemplate, max_tokens: int) -> None:
+    """Refuses item texts that differ from those that the model was trained on.
+
+    Raises:
+        ModelNotUsable: the template or the cut differs.
+    """
+    text = model.text
+    if text is None:
+        return
+    wanted, trained = ", ".join(template.item_attributes) or "none", ", ".join(text.attributes) or "none"
+    problems = []
+    if template.item_attributes != text.attributes:
+        problems.append(f"attributes {wanted} (--text-attributes), trained with {trained}")
+    if max_tokens != text.max_tokens:
+        problems.append(f"cut at {max_tokens} tokens (--max-tokens), trained with {text.max_tokens}")
+    if problems:
+        raise ModelNotUsable(
+            f"{model.path} was trained on other item texts: {'; '.join(problems)}. Leave the flags out, so that the "
+            "release takes the training's texts, or train with such items and such an encoder"
+        )
+
+
 def _digests(folder: Path) -> dict[str, FileEntry]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     entries = {}
     for path in files:
         name = path.relative_to(folder).as_posix()
-        entries[name] = FileEntry(layout.sha256_of(path), path.stat().st_size)
+        entries[name] = FileEntry(sha256_of(path), path.stat().st_size)
     return entries

@@ -1,9 +1,8 @@
-"""The model card of a release: what it was trained on and how, the figures it was accepted with, its limits."""
+"""Model card of a release: data, training, metrics and limits."""
 
 from collections.abc import Iterator, Mapping
 
-from domain.manifest import Manifest
-from domain.precision import FLOAT32
+from domain.manifest import FLOAT32, Manifest
 from export.parts.model_folder import ModelFolder
 
 _LIMITS = """\
@@ -22,15 +21,21 @@ data in many countries; whoever trains and serves answers for that.
 """
 
 
-def model_card(manifest: Manifest, model: ModelFolder | None) -> str:
-    """Returns the card as Markdown. `model` is None where nothing was trained: then the encoder came as it is."""
+def model_card(manifest: Manifest, model: ModelFolder | None, comparison: str = "") -> str:
+    """Returns the card as Markdown.
+
+    Args:
+        manifest: of the release.
+        model: None where nothing was trained; then the encoder came as it is.
+        comparison: with the release that it replaces, in words; empty where it replaces none.
+    """
     lines = [f"# Model card: release {manifest.release_id}", ""]
     lines += ["Made by `shortlist release build`. What each part is stands in docs/concepts.md.", ""]
     lines += ["## What is in it", "", *_parts(manifest), ""]
     lines += ["## Data", "", *_data(manifest, model), ""]
     if model is not None:
         lines += ["## Training", "", *_training(model), ""]
-    lines += ["## Figures", "", *_figures(manifest, model), ""]
+    lines += ["## Figures", "", *_metrics(manifest, model, comparison), ""]
     lines += ["## Limits", "", _LIMITS, "## Who may use it, and for what", "", _USES]
     return "\n".join(lines)
 
@@ -86,8 +91,10 @@ def _training(model: ModelFolder) -> Iterator[str]:
             yield f"- {name} = {value}"
 
 
-def _figures(manifest: Manifest, model: ModelFolder | None) -> Iterator[str]:
+def _metrics(manifest: Manifest, model: ModelFolder | None, comparison: str) -> Iterator[str]:
     yield f"- recall@10 of the graph against exact search: {manifest.graph.recall_at_10:.4f}"
+    if comparison:
+        yield f"- compared with the release before: {comparison}"
     if not manifest.quality:
         yield "- No figures of recommendations came with it: `shortlist evaluate` measures them."
         return

@@ -1,4 +1,4 @@
-"""A part of the catalogue, from its lines in items.jsonl to vectors: what is divided among workers, and kept."""
+"""Chunk of the catalogue, from its lines in items.jsonl to vectors: the unit that workers take and that is kept."""
 
 import hashlib
 import io
@@ -17,7 +17,7 @@ from export.onnx_session import embed, open_session
 
 @dataclass(frozen=True)
 class Chunk:
-    """Items that stand together in items.jsonl.
+    """Consecutive items in items.jsonl.
 
     Attributes:
         number: from 0.
@@ -36,7 +36,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class ChunkWork:
-    """All that a worker needs to encode any chunk; it travels to other processes.
+    """Settings that a worker needs to encode any chunk; picklable.
 
     Attributes:
         items: the release's items.jsonl.
@@ -63,7 +63,7 @@ class ChunkWork:
 
 @dataclass(frozen=True)
 class EncodedChunk:
-    """What became of a chunk of c items.
+    """Result of encoding a chunk of c items.
 
     Attributes:
         number: the chunk's.
@@ -96,7 +96,7 @@ class EncodedChunk:
 
 
 class ChunkEncoder:
-    """One encoder in this process, for chunk after chunk."""
+    """Encoder of chunks in this process."""
 
     def __init__(self, work: ChunkWork, threads: int) -> None:
         """Opens the encoder; `threads` calls run at once."""
@@ -106,7 +106,7 @@ class ChunkEncoder:
         self._session = open_session(work.onnx)
 
     def encode(self, chunk: Chunk) -> EncodedChunk:
-        """Tells, tokenises and encodes a chunk's items. The same chunk gives the same bytes wherever that happens.
+        """Makes, tokenises and encodes the texts of a chunk. The same chunk gives the same bytes everywhere.
 
         Raises:
             ReleaseRejected: the encoder answers what is no unit vector.

@@ -1,4 +1,4 @@
-"""Who encodes the chunks of a catalogue: this process, several, or a Ray cluster. The bytes are the same."""
+"""Engines that encode the chunks of a catalogue: this process, several, or a Ray cluster; the bytes are the same."""
 
 import contextlib
 import multiprocessing
@@ -14,7 +14,7 @@ from export.release.chunk import Chunk, ChunkEncoder, ChunkWork, EncodedChunk
 
 
 class Engine(Protocol):
-    """Encodes chunks."""
+    """Encoder of chunks, wherever it runs."""
 
     def encode(self, work: ChunkWork, chunks: Sequence[Chunk]) -> Iterator[EncodedChunk]:
         """Yields every chunk encoded, each as soon as it is done, in any order.
@@ -26,7 +26,7 @@ class Engine(Protocol):
 
 
 class InProcess:
-    """This process, every core."""
+    """Engine in this process, on every core."""
 
     def encode(self, work: ChunkWork, chunks: Sequence[Chunk]) -> Iterator[EncodedChunk]:
         """Encodes one chunk after the other."""
@@ -35,7 +35,7 @@ class InProcess:
 
 
 class Processes:
-    """Several processes of this machine, each with an encoder of its own and its share of the cores."""
+    """Engine of several processes on this machine, each with an encoder of its own and its share of the cores."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -43,29 +43,29 @@ class Processes:
     def encode(self, work: ChunkWork, chunks: Sequence[Chunk]) -> Iterator[EncodedChunk]:
         """Encodes as many chunks at once as there are processes; few are ahead of what was taken."""
         threads = max(1, (os.cpu_count() or 1) // self._count)
-        left = iter(chunks)
+        waiting = iter(chunks)
         running: set[Future[EncodedChunk]] = set()
         with ProcessPoolExecutor(
             self._count, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(work, threads)
         ) as pool:
             try:
                 while True:
-                    for chunk in left:
+                    for chunk in waiting:
                         running.add(pool.submit(_encode, chunk))
                         if len(running) == 2 * self._count:
                             break
                     if not running:
                         return
                     done, running = wait(running, return_when=FIRST_COMPLETED)
-                    yield from (one.result() for one in done)
+                    yield from (future.result() for future in done)
             except BrokenProcessPool as error:
                 raise WorkerLost(
                     f"one of {self._count} worker processes ended before its work was done: it was killed, or there is "
                     "too little memory for so many (--workers)"
                 ) from error
             finally:
-                for one in running:
-                    one.cancel()
+                for future in running:
+                    future.cancel()
 
 
 _encoder: ChunkEncoder | None = None
@@ -79,7 +79,7 @@ def _start_worker(work: ChunkWork, threads: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """A build that is killed cannot stop its workers, so they watch it."""
+    """Ends this worker once its parent is gone: a build that is killed cannot stop its workers."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         with contextlib.suppress(OSError):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
-from domain import release_folder as layout
+from domain.durable import sha256_of
 from domain.text import TextTemplate
 from export.parts.model_folder import ModelFolder
 from export.prepare_encoder import PreparedEncoder
@@ -43,12 +43,12 @@ def build_key(
     files = [] if model is None else sorted(path for path in model.path.rglob("*") if path.is_file())
     parts = {
         "format": _FORMAT,
-        "items": layout.sha256_of(items),
+        "items": sha256_of(items),
         "encoder": encoder.onnx.sha256,
-        "tokenizer": layout.sha256_of(encoder.source.tokenizer_file),
+        "tokenizer": sha256_of(encoder.source.tokenizer_file),
         "source": source,
         "template": dataclasses.asdict(template),
-        "model": {path.relative_to(model.path).as_posix(): layout.sha256_of(path) for path in files} if model else None,
+        "model": {path.relative_to(model.path).as_posix(): sha256_of(path) for path in files} if model else None,
         "settings": dict(settings),
         "libraries": library_versions() | {name: metadata.version(name) for name in _MORE_LIBRARIES},
     }

@@ -1,4 +1,4 @@
-"""Encodes chunks on a Ray cluster, or on a Ray of this machine alone where there is none."""
+"""Engine on a Ray cluster, or on a Ray of this machine alone where there is none."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ from export.release.chunk import Chunk, ChunkEncoder, ChunkWork, EncodedChunk
 
 
 class RayEngine:
-    """Ray Data, with a pool of encoders. Every node needs this checkout, and the releases' folder by the same path."""
+    """Engine on Ray Data. Every node needs this checkout, and the releases' folder by the same path."""
 
     def __init__(self, count: int) -> None:
         """Takes the number of encoders; each gets its share of this machine's cores.
@@ -68,7 +68,7 @@ def _dataset(work: ChunkWork, chunks: Sequence[Chunk], count: int, threads: int)
 
 
 class _RayEncoder:
-    """An encoder in a Ray actor."""
+    """Encoder of chunks in a Ray actor."""
 
     def __init__(self, work: ChunkWork, threads: int) -> None:
         self._encoder = ChunkEncoder(work, threads)

@@ -1,4 +1,4 @@
-"""The stages of a build. Each reads what earlier ones wrote and holds little: the catalogue stays on the disk."""
+"""Stages of a build. Each reads what earlier ones wrote and holds little: the catalogue stays on the disk."""
 
 import json
 import shutil
@@ -18,9 +18,9 @@ from domain import release_folder as layout
 from domain.errors import ReleaseRejected
 from domain.item import Item, item_from_json, item_to_json
 from domain.manifest import GraphEntry, TextEntry
+from domain.progress import Progress
 from export.onnx_session import embed, open_session
 from export.prepare_encoder import PreparedEncoder
-from export.progress import Progress
 from export.release.chunk import Chunk, ChunkWork
 from export.release.engines import Engine
 from export.release.vector_store import VectorStore

@@ -1,4 +1,4 @@
-"""The vectors of a release while it is built: written chunk by chunk, each durable before it counts as done."""
+"""Vectors of a release while it is built: written chunk by chunk, each durable before it counts as done."""
 
 import os
 import zipfile
@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from domain.durable import replaced
 from export.release.chunk import Chunk, EncodedChunk
 
 _FORMAT = np.dtype(np.float32)
 
 
 class VectorStore:
-    """A `vectors.npy` that grows, and a record of every chunk in it. One process writes it."""
+    """Growing `vectors.npy`, with a record of every chunk in it. One process writes it."""
 
     def __init__(self, path: Path, records: Path, chunks: Sequence[Chunk], dimension: int) -> None:
         """Opens what an earlier build left, or starts anew.
@@ -48,8 +49,7 @@ class VectorStore:
             stream.write(data)
             stream.flush()
             os.fdatasync(stream.fileno())
-        temporary = self._record(chunk).with_suffix(".tmp")
-        with temporary.open("wb") as stream:
+        with replaced(self._record(chunk)) as temporary, temporary.open("wb") as stream:
             np.savez(
                 stream,
                 checksum=np.uint32(zlib.crc32(data)),
@@ -58,9 +58,6 @@ class VectorStore:
                 text_digest=encoded.text_digest,
                 counts=encoded.counts,
             )
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(self._record(chunk))
 
     def read(self, name: str) -> np.ndarray:
         """Returns one array of all records, in the order of the items; `counts` has a row for each chunk."""

@@ -1,4 +1,4 @@
-"""Where a release grows: a hidden folder that survives a kill, is taken up again, and becomes the release."""
+"""Workspace of a build: a hidden folder that survives a kill, is resumed, and becomes the release."""
 
 import fcntl
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from domain import release_folder as layout
+from domain.durable import sync_folder, sync_tree, write_atomic
 from domain.errors import BuildRunning, ShortlistError, StorageError, WorkerLost
 
 _WORK = ".work-"
@@ -24,7 +25,7 @@ _ABANDONED_S = 7 * 86_400.0
 
 
 class Workspace:
-    """The folder of one build, by the key of all that the build depends on. One process has it at a time.
+    """Folder of one build, named by the key of everything that the build depends on. One process has it at a time.
 
     Attributes:
         folder: what becomes the release.
@@ -54,7 +55,7 @@ class Workspace:
 
     @property
     def has_work(self) -> bool:
-        """Whether vectors are there that took time to make."""
+        """Returns whether vectors are there that took time to make."""
         return any(self.records.glob("*.npz"))
 
     def stage(self, name: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -69,20 +70,20 @@ class Workspace:
         """
         if name not in self._stages:
             result = make()
-            _sync(self.folder)
+            sync_tree(self.folder)
             self._stages[name] = {"files": sorted(self._files()), "result": result}
             self._write_stages()
-        found = self._stages[name]["result"]
-        assert isinstance(found, Mapping)
-        return found
+        recorded = self._stages[name]["result"]
+        assert isinstance(recorded, Mapping)
+        return recorded
 
     def finish(self, release_id: str) -> None:
         """Gives the folder its name as a release, which appears whole or not at all; `remove` is due then."""
-        _sync(self.folder)
+        sync_tree(self.folder)
         self._stages[_FINISHED] = {"release_id": release_id}
         self._write_stages()
         self.folder.rename(self._releases / release_id)
-        layout.sync_folder(self._releases)
+        sync_folder(self._releases)
 
     def remove(self) -> None:
         """Removes all that is not a release."""
@@ -92,13 +93,7 @@ class Workspace:
         return {path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()}
 
     def _write_stages(self) -> None:
-        temporary = self._path / f"{_STAGES}.tmp"
-        with temporary.open("w", encoding="utf-8") as stream:
-            json.dump(self._stages, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(self._path / _STAGES)
-        layout.sync_folder(self._path)
+        write_atomic(self._path / _STAGES, json.dumps(self._stages))
 
 
 @contextmanager
@@ -164,7 +159,7 @@ def _locked(path: Path) -> Iterator[Path]:
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
-    """Whether the open file has the name yet: its last owner may have removed it before we had the lock."""
+    """Returns whether the open file still has the name: its last owner may have removed it before we had the lock."""
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:
@@ -191,14 +186,3 @@ def _read_stages(path: Path) -> dict[str, dict[str, object]]:
 def _listed(stage: Mapping[str, Any]) -> list[str]:
     files = stage.get("files")
     return files if isinstance(files, list) else []
-
-
-def _sync(folder: Path) -> None:
-    """Makes all that is in a folder durable, so that nothing that counts as done is ever cut off."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb+") as stream:
-                os.fsync(stream.fileno())
-        else:
-            layout.sync_folder(path)
-    layout.sync_folder(folder)

@@ -1,20 +1,18 @@
-"""A TensorRT plan of an exported encoder: built on this machine's GPU, kept by its key, put beside model.onnx.
+"""TensorRT plan of an exported encoder: built on this machine's GPU, kept by its key, put beside model.onnx.
 
 Not run by any test, for want of a GPU: what calls TensorRT (`_compile`). Everything up to it is.
 """
 
-import contextlib
-import os
-import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core.triton.tensorrt import INPUT_NAMES, PLAN_FILE_NAME, gpu_configs, length_profiles
 from core.triton.tensorrt_plan import PlanKey, check_plan, write_record
+from domain.durable import write_atomic
 from domain.errors import StorageError, TensorRtNotUsable
-from domain.precision import INT8
+from domain.manifest import INT8
+from domain.progress import Progress
 from export.encoder import cache_entry
 from export.tensorrt.machine import TensorRtMachine, find_machine, load_library
 
@@ -23,7 +21,7 @@ _WORKSPACE_BYTES = 4 << 30
 
 @dataclass(frozen=True)
 class PlanSource:
-    """What a plan is made from.
+    """Exported file that a plan is made from.
 
     Attributes:
         onnx: the exported file, strongly typed: its own types hold.
@@ -45,7 +43,7 @@ class PlanSource:
         return PlanKey(self.sha256, machine.version, machine.gpu.compute_capability, self.precision, profiles)
 
 
-def prepare_plan(source: PlanSource, cache: Path, on_step: Callable[[str], None]) -> Path:
+def prepare_plan(source: PlanSource, cache: Path, progress: Progress) -> Path:
     """Returns the cache's folder with model.plan and plan.json, built if it isn't there. Blocking, takes minutes.
 
     Raises:
@@ -58,18 +56,18 @@ def prepare_plan(source: PlanSource, cache: Path, on_step: Callable[[str], None]
     entry = cache / f"plan-{key.digest}"
     if entry.exists():
         check_plan(entry, key)  # a damaged one is for somebody to look at: building anew may take half an hour
-        on_step(f"plan built before, taken from {entry}")
+        progress.step(f"plan built before, taken from {entry}")
         return entry
     with cache_entry.work_folder(cache) as work:
-        on_step(f"building a plan with TensorRT {machine.version} for {machine.gpu.name} (minutes)")
+        progress.step(f"building a plan with TensorRT {machine.version} for {machine.gpu.name} (minutes)")
         for profile in key.profiles:
-            on_step(f"  profile: {profile}")
+            progress.step(f"  profile: {profile}")
         timings = cache / key.timing_cache_name
         plan, learned = _compile(source.onnx, key, timings.read_bytes() if timings.exists() else b"")
         with cache_entry.storage(work):
             (work / PLAN_FILE_NAME).write_bytes(plan)
             write_record(work, key)
-            _replace_file(timings, learned)
+            write_atomic(timings, learned)
             if not cache_entry.place(work, entry):
                 check_plan(entry, key)
     return entry
@@ -93,7 +91,7 @@ def install_plan(entry: Path, version_folder: Path) -> Path:
     """
     try:
         for path in sorted(entry.iterdir(), reverse=True):  # the record first: a plan is never without one
-            _replace_file(version_folder / path.name, path.read_bytes())
+            write_atomic(version_folder / path.name, path.read_bytes())
     except OSError as error:
         raise StorageError(f"{version_folder} can't be written: {error.strerror or error}; free some space") from error
     return version_folder / PLAN_FILE_NAME
@@ -110,7 +108,7 @@ def write_gpu_configs(model_folder: Path, max_tokens: int, max_batch_size: int) 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in gpu_configs(max_tokens, max_batch_size).items():
-            _replace_file(folder / f"{name}.pbtxt", text.encode())
+            write_atomic(folder / f"{name}.pbtxt", text)
             written.append(folder / f"{name}.pbtxt")
     except OSError as error:
         raise StorageError(f"{folder} can't be written: {error.strerror or error}; free some space") from error
@@ -141,17 +139,3 @@ def _compile(onnx_file: Path, key: PlanKey, timings: bytes) -> tuple[bytes, byte
     if plan is None:
         raise TensorRtNotUsable(f"TensorRT {key.tensorrt_version} builds no plan of {onnx_file.name}; see its messages")
     return bytes(plan), bytes(settings.get_timing_cache().serialize())
-
-
-def _replace_file(path: Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()

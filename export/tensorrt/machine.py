@@ -1,4 +1,4 @@
-"""What this machine has for TensorRT: the library and a GPU, or the exact words for what is missing."""
+"""TensorRT on this machine: the library and a GPU, or a message for what is missing."""
 
 import importlib
 import importlib.util
@@ -15,7 +15,7 @@ _ASK_TIMEOUT_S = 20.0
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU.
+    """GPU of this machine.
 
     Attributes:
         name: the maker's.
@@ -28,7 +28,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class TensorRtMachine:
-    """A machine that plans can be built on.
+    """TensorRT and the GPU that plans are built for.
 
     Attributes:
         version: TensorRT's.

@@ -6,10 +6,9 @@ from pathlib import Path
 from core.triton.encoder_configs import ON_CPU, named_configs
 from core.triton.model_config import encoder_config
 from core.triton.tensorrt import TENSORRT, length_profiles
-from core.triton.tensorrt_plan import read_key, told_profiles
+from core.triton.tensorrt_plan import profile_words, read_key
 from domain.errors import ReleaseRejected, TensorRtNotUsable
-from domain.manifest import EncoderEntry
-from domain.precision import INT8
+from domain.manifest import INT8, EncoderEntry
 
 _AGAIN = "build it on Triton's machine with `shortlist export --tensorrt` of the release's encoder"
 
@@ -94,7 +93,7 @@ def _check_plan(entry: EncoderEntry, sha256: str, folder: Path) -> None:
     profiles = length_profiles(entry.max_tokens, entry.max_batch_size)
     for what, built_for, wanted in (
         ("the ONNX file", key.onnx_sha256[:12], sha256[:12]),
-        ("the lengths", told_profiles(key.profiles), told_profiles(profiles)),
+        ("the lengths", profile_words(key.profiles), profile_words(profiles)),
     ):
         if built_for != wanted:
             raise ReleaseRejected(

@@ -17,14 +17,14 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from datafiles.items import check_items
-from domain.precision import FLOAT16, INT8
+from domain.manifest import FLOAT16, INT8
+from domain.progress import SilentProgress
 from domain.recommendation import RecommendQuery, Source
 from domain.release_folder import ReleaseFolder
 from export.encoder.families import FAMILIES
 from export.encoder.source import EncoderChoice, resolve_encoder
 from export.precision.calibration import Precision
 from export.prepare_encoder import prepare_encoder
-from export.progress import Silence
 from export.release.build import ReleaseRequest, build_release
 from server.deadline import Deadline
 from server.observability.metrics import Metrics
@@ -138,7 +138,7 @@ async def served(
         cache=folder / "cache",
         max_batch_size=MAX_BATCH_SIZE,
     )
-    release = build_release(build, Silence())
+    release = build_release(build, SilentProgress())
     live = await loader.load(release)
     texts = tuple(f"{item.title}. {item.text}".removesuffix(". ") for item in build.catalogue.items())
     with ThreadPoolExecutor(1) as searchers:
@@ -210,7 +210,9 @@ async def test_each_precision_passes_its_gate(served: Served, name: str) -> None
     """Made from the float32 file above; alone and in mixed batches, and a vector doesn't depend on its company."""
     source, cache = served.request.encoder, served.request.cache
     wanted = Precision(name, served.texts)
-    prepared = prepare_encoder(source, cache, max_batch_size=MAX_BATCH_SIZE, on_step=lambda _: None, precision=wanted)
+    prepared = prepare_encoder(
+        source, cache, max_batch_size=MAX_BATCH_SIZE, progress=SilentProgress(), precision=wanted
+    )
     assert (prepared.precision, prepared.onnx.dimension) == (name, served.release.manifest.dimension)
     assert prepared.gate is not None
     assert prepared.gate.worst_cosine >= {FLOAT16: 0.999, INT8: 0.98}[name]

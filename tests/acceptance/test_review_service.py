@@ -9,6 +9,7 @@ import pytest
 from core.aspects.extract import ASPECTS
 from core.aspects.profile import AspectTable
 from datafiles.reviews import read_reviews
+from domain.model_folder import FORMAT
 from domain.progress import SilentProgress
 from shortlist import Client, Event, EventKind
 from tests.conftest import TRITON_ENV
@@ -46,7 +47,7 @@ def reviewed(profiles: AspectTable, tmp_path_factory: pytest.TempPathFactory, re
 
 def _model_folder(folder: Path, profiles: AspectTable) -> Path:
     ReviewProfiles(profiles, AspectTable({}, {})).save(folder)
-    (folder / "run.json").write_text(json.dumps({"seed": 0, "settings": {}, "steps": {}}))
+    (folder / "run.json").write_text(json.dumps({"format": FORMAT, "seed": 0, "settings": {}, "steps": {}}))
     assert (folder / ITEM_FILE).is_file()
     return folder
 

@@ -27,7 +27,7 @@ def test_a_machine_where_all_is_well(releases: Path, tmp_path: Path) -> None:
     status, found = doctor("--releases", str(releases), "--state", str(tmp_path), "--triton-env", str(TRITON_ENV))
     assert status == 0, {name: one for name, one in found.items() if one["level"] == "fail"}
     assert {"Python", "C++ compiler", "shared memory", "Triton's environment", "canary", "release"} <= set(found)
-    assert all(one["mend"] for one in found.values() if one["level"] != "ok")
+    assert all(one["remedy"] for one in found.values() if one["level"] != "ok")
     assert found["canary"]["level"] == "ok"
 
 
@@ -42,7 +42,7 @@ def test_what_fails_decides_the_exit_status_and_says_how_to_mend_it(tmp_path: Pa
     assert f"127.0.0.1:{port} is in use" in lines[row]
     assert "-> stop what uses it" in lines[row + 1]
     assert "canary" not in done.stdout
-    assert lines[-1].endswith("2 to mend")
+    assert lines[-1].endswith("2 to repair")
 
 
 def test_what_only_an_embedded_triton_needs_is_not_asked_of_a_gateway_without_one() -> None:
@@ -68,6 +68,6 @@ def test_a_machine_without_any_package() -> None:
     )
     assert done.returncode == 1, done.stderr
     assert "fail  extra server: missing: googleapis-common-protos, " in done.stdout
-    assert "mend: `make setup`" in done.stdout
+    assert "remedy: `make setup`" in done.stdout
     assert "fail  settings: cannot be read" in done.stdout
     assert "Traceback" not in done.stderr

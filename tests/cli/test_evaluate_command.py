@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from cli.main import main
+from domain.model_folder import FORMAT
 from tests.support.small_encoder import write_encoder
 from training.run.folder import digest
 
@@ -110,10 +111,10 @@ def test_a_model_is_judged_only_by_the_split_it_was_trained_for(tmp_path, capsys
         ({**trained, "interactions_sha256": "0"}, "interactions_sha256"),
     ]
     for split, message in cases:
-        (model / "run.json").write_text(json.dumps({"split": split}))
+        (model / "run.json").write_text(json.dumps({"format": FORMAT, "split": split}))
         assert main(words) == 1
         assert message in capsys.readouterr().err
-    (model / "run.json").write_text(json.dumps({"split": trained}))
+    (model / "run.json").write_text(json.dumps({"format": FORMAT, "split": trained}))
     assert main([*words, "--methods", "popularity"]) == 0
 
 

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from core.metrics import (
     UNREACHED,
     auc,
+    binary_ndcg,
     brier,
     coverage,
     id_places,
@@ -136,3 +137,12 @@ def test_a_threshold_keeps_what_lies_at_or_above_it():
     curve = threshold_curve(np.histogram(scores[is_target], edges)[0], np.histogram(scores, edges)[0], edges, 4)
     assert curve.recall.tolist() == [0.75, 0.5, 0.25]
     assert curve.precision.tolist() == [0.75, pytest.approx(2 / 3), 1]
+
+
+def test_ndcg_of_lists_equals_that_of_ranks():
+    hits = np.array([[True, False, True], [False, False, False], [False, True, False]])
+    counts = np.array([4, 1, 1])
+    best = 1 + 1 / math.log2(3) + 1 / math.log2(4) + 1 / math.log2(5)
+    expected = [(1 + 1 / math.log2(4)) / best, 0, 1 / math.log2(3)]
+    assert binary_ndcg(hits, counts, 5) == pytest.approx(expected)
+    assert binary_ndcg(hits[:, :2], counts, 2)[0] == pytest.approx(1 / (1 + 1 / math.log2(3)))

@@ -3,17 +3,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.vectors import check_unit, exact_search, history_query, recall_at_k, top_rows
+from core.vectors import check_unit, exact_search, history_query, recall_at_k, top_rows, unit
 
 
-def unit(shape, seed=0):
+def drawn(shape, seed=0):
     vectors = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0, 1.01])
 def test_a_vector_that_is_not_of_unit_length_is_refused_by_row(bad):
-    vectors = unit((5, 8))
+    vectors = drawn((5, 8))
     check_unit(vectors)
     check_unit(vectors[:0])
     vectors[3] *= bad
@@ -31,7 +31,7 @@ def test_a_historys_query_by_hand():
 
 
 def test_a_history_that_says_nothing_has_no_query():
-    vectors = unit((2, 384))
+    vectors = drawn((2, 384))
     assert history_query(vectors[:0], vectors[0]) is None
     assert history_query(vectors[:1], vectors[0]) is None
     assert history_query(vectors, vectors.mean(axis=0)) is None
@@ -41,7 +41,7 @@ def test_a_history_that_says_nothing_has_no_query():
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 10_000))
 def test_a_raw_inner_product_gives_the_centred_order(seed):
-    vectors = unit((50, 16), seed) + 0.5
+    vectors = drawn((50, 16), seed) + 0.5
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     mean = vectors.mean(axis=0)
     query = history_query(vectors[:3], mean).astype(np.float64)
@@ -50,7 +50,7 @@ def test_a_raw_inner_product_gives_the_centred_order(seed):
 
 
 def test_t7_cosine_inner_product_and_euclidean_give_one_order_on_unit_vectors():
-    vectors = unit((400, 16)).astype(np.float64)
+    vectors = drawn((400, 16)).astype(np.float64)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     for query in vectors[:20]:
         found, scores = exact_search(vectors, query, len(vectors))
@@ -77,7 +77,7 @@ def test_top_rows_is_a_sort_by_score_then_row(scores, count):
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 1000), st.integers(1, 60), st.floats(0, 1), st.integers(1, 80))
 def test_exact_search_is_brute_force_over_what_is_not_blocked(seed, total, share, count):
-    vectors, query = unit((total, 8), seed), unit(8, seed + 1)
+    vectors, query = drawn((total, 8), seed), drawn(8, seed + 1)
     blocked = np.random.default_rng(seed).random(total) < share
     rows, scores = exact_search(vectors, query, count, blocked)
     allowed = [row for row in range(total) if not blocked[row]]
@@ -94,3 +94,14 @@ def test_recall_counts_ties_with_the_last_and_nothing_worse():
     exact_scores = np.array([[1.0, 0.6]], dtype=np.float32)
     for rows, recall in (([0, 1], 1.0), ([0, 2], 1.0), ([0, 3], 0.5), ([3], 0.0), ([], 0.0)):
         assert recall_at_k([np.array(rows, dtype=np.int64)], exact_scores, vectors, queries) == recall
+
+
+def test_unit_vectors_and_what_has_no_direction():
+    vectors = np.array([[3.0, 4.0], [0.0, 0.0], [1e-7, 0.0]], np.float32)
+    assert unit(vectors).tolist() == [pytest.approx([0.6, 0.8]), [0.0, 0.0], [1.0, 0.0]]
+    assert unit(vectors, least_norm=1e-6)[2].tolist() == [0.0, 0.0]
+    assert unit(vectors[None]).dtype == np.float32
+
+
+def test_the_best_rows_of_none():
+    assert top_rows(np.array([1.0, 2.0]), np.arange(2), 0)[0].tolist() == []

@@ -36,7 +36,7 @@ def test_csv(tmp_path):
         ("a.jsonl", b'{"text": "x", "id": []}', 'line 1: "id" must be a string'),
         ("a.jsonl", b'{"text": "x", "aspects": [{"aspect": "price", "polarity": "good"}]}', "line 1.*polarity"),
         ("a.jsonl", b'{"text": "\xff"}', "not valid UTF-8"),
-        ("a.jsonl.gz", b"no gzip", "cannot be read"),
+        ("a.jsonl.gz", b"no gzip", "the gzip file is damaged"),
         ("a.csv", b"id\n1\n", 'line 2: "text" is missing'),
         ("a.csv", b'text\n"unclosed', "unexpected end"),
     ],

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from domain import release_folder as layout
+from domain.durable import sha256_of
 from domain.errors import NoRelease, ReleaseRejected, StorageError
 from domain.manifest import FileEntry, manifest_to_json
 from domain.release_folder import (
@@ -17,7 +18,6 @@ from domain.release_folder import (
     open_release,
     promote,
     refused_releases,
-    sha256_of,
     verify,
 )
 from tests.support.fakes_server import MANIFEST

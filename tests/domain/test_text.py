@@ -6,7 +6,7 @@ import pytest
 
 from domain.event import Event, EventKind, in_order
 from domain.item import Item
-from domain.text import HistoryWording, TextTemplate, history_text, item_text, language_of, user_text
+from domain.text import HistoryWording, TextTemplate, history_text, item_text, language_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = TextTemplate()
@@ -91,22 +91,6 @@ def test_an_items_text_holds_attributes_of_every_type_in_the_templates_order():
     assert item_text(item, TEMPLATE) == "Kettle. Boils water."
     assert item_text(item, TextTemplate(("tags",), " | ", "+")) == "Kettle | steel+quiet | Boils water."
     assert item_text(Item("a", "", "only"), TEMPLATE) == "only"
-
-
-@pytest.mark.parametrize(
-    ("profile", "history", "text"),
-    [
-        ("", "", ""),
-        (" A hiker ", "", "A hiker"),
-        ("", "Bought Tea.", "Bought Tea."),
-        ("A hiker", "Bought Tea.", "A hiker. Bought Tea."),
-        ("A hiker!", "Bought Tea.", "A hiker! Bought Tea."),
-        ("爱喝茶", "购买了茶。", "爱喝茶。购买了茶。"),
-        ("爱喝茶！", "购买了茶。", "爱喝茶！购买了茶。"),
-    ],
-)
-def test_a_user_is_a_profile_and_a_history(profile, history, text):
-    assert user_text(profile, history) == text
 
 
 @pytest.mark.parametrize(

@@ -16,20 +16,20 @@ from functools import partial
 from pathlib import Path
 
 from domain import release_folder as layout
-from export.progress import Silence
+from domain.progress import SilentProgress
 from export.release.build import build_release
 from tests.support.trained import Workshop
 
 # (event of sys.audit, end of the path): in the order in which a build comes by them.
 MOMENTS = (
     ("open", "release/items.jsonl"),
-    ("open", "stages.json.tmp"),
+    ("open", ".stages.json.*.part"),
     ("open", "models/encoder.onnx"),
     ("open", "canary.json"),
     ("open", "vectors.npy"),
-    ("open", "00000000.tmp"),
-    ("os.rename", "00000001.tmp"),
-    ("open", "00000003.tmp"),
+    ("open", ".00000000.npz.*.part"),
+    ("os.rename", ".00000001.npz.*.part"),
+    ("open", ".00000003.npz.*.part"),
     ("open", "mean.npy"),
     ("open", "unreadable_share.npy"),
     ("open", "lexical.npz"),
@@ -79,7 +79,7 @@ def build(target: Workshop, made_from: Workshop | None = None) -> None:
     """Builds as the command line does, in small chunks."""
     source = made_from or target
     request = source.request(source.model, releases=target.releases, chunk_items=CHUNK_ITEMS)
-    build_release(request, Silence())
+    build_release(request, SilentProgress())
 
 
 def killer(event: str, end: str) -> Callable[[str, tuple[object, ...]], None]:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from core.events import EventSequence
+from domain.progress import SilentProgress
 from training.splits.split import EvalCase, EvalSet, Split
 
 ITEM_COUNT = 12
@@ -36,8 +37,8 @@ def ring_vectors():
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-class Recorder:
-    """An Observer that may break off a training, as a kill would."""
+class Recorder(SilentProgress):
+    """Progress that may break off a training, as a kill would."""
 
     def __init__(self, stop_after=None, curve="loss"):
         self.steps, self.curves, self.stop_after, self.curve = [], {}, stop_after, curve

@@ -11,6 +11,7 @@ import torch
 from core.ranking.features import FEATURE_NAMES
 from core.text.static_encoder import StaticTable, write_static_student
 from domain.event import EventKind
+from domain.model_folder import FORMAT
 from networks.ranker import RankerNetwork, RankerShape
 from networks.storage import save_network, save_user_tower
 from networks.user_tower import UserTowerNetwork, UserTowerShape
@@ -33,7 +34,7 @@ def write_model(
     """
     folder.mkdir(parents=True)
     count = len(item_ids)
-    _json(folder / "run.json", {"seed": seed, "settings": {"user_tower": {"width": 16}}, "steps": {}})
+    _json(folder / "run.json", {"format": FORMAT, "seed": seed, "settings": {"user_tower": {"width": 16}}, "steps": {}})
     _json(folder / "data.json", {"interactions": 1234, "users": 56})
     figures = {"recall_at_20": {"value": recall, "low": recall - 0.02, "high": recall + 0.02}}
     data = {"interactions_sha256": "0" * 16, "seed": 42}
@@ -64,6 +65,7 @@ def write_model(
             inner_width=16,
         )
         save_user_tower(folder / "user_tower", UserTowerGroup([UserTowerNetwork(shape)]), settings={})
+        _json(folder / "user_tower" / "items.json", list(item_ids))
     if "ranker" in parts:
         torch.manual_seed(seed + 1)
         width = len(FEATURE_NAMES)

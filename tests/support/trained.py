@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datafiles.items import check_items
+from domain.progress import SilentProgress
 from domain.release_folder import ReleaseFolder
 from export.encoder.source import resolve_encoder
 from export.parts.model_folder import open_model_folder
-from export.progress import Silence
 from export.release.build import ReleaseRequest, build_release
 from tests.support.small_encoder import write_encoder
 from tests.support.small_model import write_model
@@ -48,7 +48,7 @@ class Workshop:
         return replace(request, **changes)
 
     def build(self, model: Path | None, **changes: object) -> ReleaseFolder:
-        return build_release(self.request(model, **changes), Silence())
+        return build_release(self.request(model, **changes), SilentProgress())
 
 
 def make_workshop(

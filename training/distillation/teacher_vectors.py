@@ -1,12 +1,12 @@
 """Teacher's vectors of many texts, computed once and cached, so that a killed run continues."""
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from domain.durable import replaced
 from domain.errors import EncoderNotUsable, StorageError
 from domain.progress import Progress
 
@@ -76,16 +76,11 @@ def _read(path: Path | None, count: int) -> np.ndarray | None:
 
 
 def _write(path: Path, vectors: np.ndarray) -> None:
-    unfinished = path.with_suffix(".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
+        with replaced(path) as temporary, temporary.open("wb") as file:
             np.save(file, vectors)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise StorageError(
             f"{path} can't be written: {error.strerror}; free some space or give another folder"
         ) from error

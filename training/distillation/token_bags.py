@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
+from core.vectors import unit
+
 
 @dataclass(frozen=True)
 class Bags:
@@ -51,4 +53,4 @@ def make_bags(token_ids: Sequence[np.ndarray], weights: np.ndarray, length_power
 def embed_bags(bags: Bags, table: np.ndarray) -> np.ndarray:
     """Returns float32[n, d], unit: what the table makes of the texts."""
     vectors = bags.matrix @ table
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6), np.float32)
+    return np.asarray(unit(vectors), np.float32)

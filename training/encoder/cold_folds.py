@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array, diags_array
 
+from core.metrics import binary_ndcg
 from training.encoder.semantic import centred_queries
 
 _SHALLOW = 20
@@ -108,6 +109,4 @@ def _measured(scores: np.ndarray, relevant: np.ndarray) -> tuple[np.ndarray, np.
     top = np.argsort(-scores, axis=1, kind="stable")[:, :_DEEP]
     hits = np.take_along_axis(relevant, top, axis=1)
     count = relevant.sum(axis=1)
-    discount = 1 / np.log2(np.arange(_DEEP) + 2)
-    ideal = np.cumsum(discount)[np.minimum(count, _DEEP) - 1]
-    return hits[:, :_SHALLOW].sum(axis=1) / np.minimum(count, _SHALLOW), hits @ discount[: top.shape[1]] / ideal
+    return hits[:, :_SHALLOW].sum(axis=1) / np.minimum(count, _SHALLOW), binary_ndcg(hits, count, _DEEP)

@@ -1,13 +1,13 @@
 """Content vectors of items by an encoder folder, cached on disk: encoding ten thousand texts takes minutes."""
 
-import contextlib
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from core.vectors import unit
+from domain.durable import replaced
 from domain.errors import StorageError
 from domain.progress import Progress
 from domain.prompts import TextRole, read_prompts
@@ -80,14 +80,8 @@ def _encoded(texts: Sequence[str], encoder: Path, max_tokens: int, prompt: str, 
     width = model.get_embedding_dimension() or 0
     vectors = np.zeros((len(texts), width), np.float32)
     if parts:
-        vectors[filled] = _unit(np.concatenate(parts).astype(np.float32))
+        vectors[filled] = unit(np.concatenate(parts).astype(np.float32))
     return vectors
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: np.ndarray = np.where(norms > 0, vectors / np.maximum(norms, 1e-12), 0).astype(np.float32)
-    return scaled
 
 
 def _digest(texts: Sequence[str], encoder: Path, max_tokens: int) -> str:
@@ -104,15 +98,11 @@ def _digest(texts: Sequence[str], encoder: Path, max_tokens: int) -> str:
 
 
 def _keep(vectors: np.ndarray, path: Path) -> None:
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}.npy")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(temporary, vectors)
-        temporary.replace(path)
+        with replaced(path) as temporary, temporary.open("wb") as stream:
+            np.save(stream, vectors)
     except OSError as error:
         raise StorageError(
             f"item vectors could not be written to {path.parent}: {error.strerror or error}; make room"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from core.events import EventSequence
+from core.vectors import unit
 from training.splits.split import interaction_matrix
 
 
@@ -51,6 +52,5 @@ def centred_queries(consumed: csr_array, vectors: np.ndarray, mean: np.ndarray) 
     """
     has_vector = vectors.any(axis=1)
     sums = consumed @ vectors - np.outer(consumed @ has_vector.astype(np.float32), mean)
-    norms = np.linalg.norm(sums, axis=1, keepdims=True)
     # A history whose only item lies at the mean leaves rounding noise, which has no meaningful direction.
-    return np.where(norms > 1e-6, sums / np.maximum(norms, 1e-12), 0).astype(np.float32)
+    return unit(sums, least_norm=1e-6).astype(np.float32)

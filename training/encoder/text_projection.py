@@ -16,6 +16,7 @@ import numpy as np
 from scipy.sparse import csr_array, diags_array
 from sklearn.utils.extmath import randomized_svd
 
+from core.vectors import unit
 from training.encoder.token_bag import TokenTable, fit_token_table
 
 # Directions with less than this share of the largest singular value are rounding noise.
@@ -166,9 +167,7 @@ class ProjectionFit:
 
 
 def _mapped(affine: Affine, inputs: np.ndarray, has_text: np.ndarray) -> np.ndarray:
-    mapped = affine(inputs)
-    mapped /= np.maximum(np.linalg.norm(mapped, axis=1, keepdims=True), 1e-12)
-    return np.where(has_text[:, None], mapped, 0).astype(np.float32)
+    return np.where(has_text[:, None], unit(affine(inputs)), 0).astype(np.float32)
 
 
 def _inputs(texts: ItemTexts, table: TokenTable | None) -> np.ndarray:

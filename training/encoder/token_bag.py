@@ -16,6 +16,8 @@ from sklearn.utils.extmath import randomized_svd
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from core.vectors import unit
+
 # A token of a single text relates it to no other.
 _FEWEST_TEXTS = 2
 _CHUNK = 2_048
@@ -36,8 +38,7 @@ class TokenTable:
     def vectors(self, counts: csr_array) -> np.ndarray:
         """Returns float32[n, width], the sum over a text's tokens, unit; zero where none is known."""
         sums = counts @ self.table[self.token_row]
-        norms = np.linalg.norm(sums, axis=1, keepdims=True)
-        return np.where(norms > 0, sums / np.maximum(norms, 1e-12), 0).astype(np.float32)
+        return unit(sums).astype(np.float32)
 
 
 def token_counts(texts: Sequence[str], tokenizer_file: Path, max_tokens: int) -> csr_array:

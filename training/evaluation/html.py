@@ -1,10 +1,11 @@
 """The evaluation as one HTML page with plots, which needs no other file."""
 
 import base64
-import os
 from html import escape
 from pathlib import Path
 
+from core.html_page import html_page
+from domain.durable import write_atomic
 from training.evaluation.baselines import BASELINES
 from training.evaluation.evaluate import Evaluation
 from training.evaluation.plots import (
@@ -26,31 +27,6 @@ from training.evaluation.report import (
     with_interval,
 )
 
-_STYLE = """
-:root { color-scheme: light; }
-body { margin: 0; background: #fbfaf6; color: #24241f; font: 15px/1.55 "Source Sans 3", "Segoe UI", Helvetica, Arial,
-  sans-serif; }
-main { max-width: 1040px; margin: 0 auto; padding: 40px 28px 72px; }
-h1 { font-size: 28px; line-height: 1.2; margin: 0 0 4px; letter-spacing: -0.01em; }
-h2 { font-size: 18px; margin: 44px 0 6px; padding-top: 14px; border-top: 1px solid #dddbd0; }
-p { margin: 6px 0 12px; max-width: 76ch; }
-p.lead { font-size: 17px; color: #45453e; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 18px; margin: 18px 0 0; font-size: 13.5px; }
-dt { color: #77766b; } dd { margin: 0; overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; width: 100%; margin: 10px 0; }
-th { text-align: right; vertical-align: bottom; font-weight: 600; color: #55544b; padding: 5px 8px;
-  border-bottom: 1.5px solid #b9b7a8; }
-td { text-align: right; padding: 5px 8px; border-bottom: 1px solid #e9e7dd; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
-tr.trained td { font-weight: 600; } tr.reference td:first-child::after { content: " (reference)"; color: #8a897d;
-  font-weight: 400; }
-small { color: #85847a; font-weight: 400; } .none { color: #b5b4a9; }
-img { display: block; width: 100%; max-width: 100%; margin: 10px 0 4px; }
-img.narrow { width: 74%; }
-.note { border-left: 3px solid #d9a441; padding-left: 12px; }
-"""
-
 
 def write_page(report: EvaluationReport, path: Path) -> None:
     """Writes the page, all of it or nothing.
@@ -58,15 +34,7 @@ def write_page(report: EvaluationReport, path: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(page(report))
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomic(path, page(report))
 
 
 def page(report: EvaluationReport) -> str:
@@ -91,13 +59,7 @@ def page(report: EvaluationReport) -> str:
         body.append(_section("Match probability", _RELIABILITY, reliability_plot(report)))
     if report.cold:
         body += [_section("Cold users", _COLD, cold_plot(report)), _cold_table(report)]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body><main>\n"
-        + "\n".join(part for part in body if part)
-        + "\n</main></body></html>\n"
-    )
+    return html_page(title, body)
 
 
 _HEADLINE = (

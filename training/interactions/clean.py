@@ -4,7 +4,6 @@ import csv
 import gzip
 import io
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
+from domain.durable import write_atomic
 from domain.errors import ConfigurationError, NothingToLearnFrom, StorageError
 from training.interactions.positives import out_of_scale, positive_records
 from training.interactions.table import KINDS, Interactions
@@ -105,15 +105,9 @@ def write_interactions(interactions: Interactions, path: Path) -> None:
         data = gzip.compress(data, 6, mtime=0) if path.name.endswith(".gz") else data
     else:
         raise ConfigurationError(f"{path}: unknown kind of file; give .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet")
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        write_atomic(path, data)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise StorageError(f"{path} could not be written: {error.strerror or error}") from error
 
 

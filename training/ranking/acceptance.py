@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.metrics import binary_ndcg
 from training.ranking.examples import Examples
 from training.ranking.ranker import RankModel
 from training.splits.validation import DEPTH
@@ -52,7 +53,4 @@ def examples_ndcg(scores: np.ndarray, examples: Examples, places: np.ndarray) ->
     """
     order = np.argsort(-np.where(examples.mask[places], scores, -np.inf), axis=1, kind="stable")[:, :DEPTH]
     hits = np.take_along_axis(examples.chosen[places] & examples.mask[places], order, axis=1)
-    discount = 1 / np.log2(np.arange(DEPTH) + 2)
-    ideal = np.cumsum(discount)[np.minimum(examples.target_count[places], DEPTH) - 1]
-    found: np.ndarray = hits @ discount[: order.shape[1]] / ideal
-    return found
+    return binary_ndcg(hits, examples.target_count[places], DEPTH)

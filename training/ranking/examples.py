@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from core.events import EventSequence
+from core.metrics import binary_ndcg
 from core.ranking.blend import Blend
 from core.ranking.features import FEATURE_NAMES, UserSignals, rank_features
 from core.ranking.fusion import best_rows
@@ -286,9 +287,3 @@ def _padded(cases: Sequence[tuple[int, EvalCase]], described: Sequence[Described
         np.array(whole, bool),
         blend_ndcg,
     )
-
-
-def binary_ndcg(hits: np.ndarray, target_count: int, depth: int) -> float:
-    """Returns binary NDCG with log2 discount of bool[m], m <= depth, hits by place; the ideal is cut at the depth."""
-    discount = 1 / np.log2(np.arange(depth) + 2)
-    return float(discount[: len(hits)][hits].sum() / discount[: min(target_count, depth)].sum())

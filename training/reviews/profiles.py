@@ -3,7 +3,6 @@
 Only reviews of the training part may be read: a review of a test item by a test user leaks the target.
 """
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from core.aspects.extract import AspectScore, aspect_scores
 from core.aspects.profile import AspectProfile, AspectTable, item_profile, user_profile
+from domain.durable import write_atomic
 from domain.errors import StorageError
 from domain.progress import Progress
 
@@ -130,14 +130,9 @@ def aspect_coverage(item_ids: Iterable[str], table: AspectTable) -> float:
 
 def _write(path: Path, text: str) -> None:
     """Writes the file atomically."""
-    temporary = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        write_atomic(path, text)
     except OSError as error:
         raise StorageError(
             f"{path}: cannot be written: {error.strerror or error}; free some space or choose --out"

@@ -10,7 +10,7 @@ from domain.progress import Progress
 from training.encoder.adaptation import AdaptationSettings, adapt
 from training.encoder.folder import load_encoder
 from training.encoder.trainer import TuningRun
-from training.run.dataset import BaseEncoder, item_texts
+from training.run.dataset import BaseEncoder, item_texts, text_record
 from training.run.folder import RunFolder, StepRecord, digest
 from training.run.runner import RunSummary
 
@@ -59,9 +59,16 @@ def adapt_run(
     key = digest(items, base.name, seed, NAME)
     if folder.facts and folder.facts.get("data_key") != key:
         raise TrainingRefused(f"{folder.path} was begun with other data, or with interactions; give another --out")
-    folder.facts = {"data_key": key, "split": None, "settings": {NAME: asdict(settings)}, "seed": seed}
+    catalogue = read_items(items).items
+    folder.facts = {
+        "data_key": key,
+        "split": None,
+        "text": text_record(catalogue, base),
+        "settings": {NAME: asdict(settings)},
+        "seed": seed,
+    }
     folder.write()
-    texts = item_texts(read_items(items).items)
+    texts = item_texts(catalogue)
 
     def make(work: Path) -> StepRecord:
         result = adapt(load_encoder(base.folder), texts, settings, TuningRun(work / "checkpoints", seed, progress))

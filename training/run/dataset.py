@@ -71,6 +71,11 @@ class TrainingData:
         """Rows of the catalogue."""
         return len(self.split.item_ids)
 
+    @property
+    def text_record(self) -> dict[str, object] | None:
+        """`text_record` of this run; None where it reads no texts."""
+        return None if self.items is None or self.encoder is None else text_record(self.items, self.encoder)
+
     @cached_property
     def texts(self) -> tuple[str, ...] | None:
         """The items' texts by the release's template."""
@@ -95,11 +100,21 @@ class TrainingData:
         return hold_last_events(self.split, self.seed)
 
 
-def item_texts(items: Sequence[Item]) -> tuple[str, ...]:
-    """Returns each item's text by the template that a release takes by default."""
+def text_template(items: Sequence[Item]) -> TextTemplate:
+    """Returns the template of a catalogue's texts; a release that packs the trained parts takes the same."""
     names = {name for item in items for name in item.attributes}
-    template = TextTemplate(tuple(name for name in COMMON_TEXT_ATTRIBUTES if name in names))
+    return TextTemplate(tuple(name for name in COMMON_TEXT_ATTRIBUTES if name in names))
+
+
+def item_texts(items: Sequence[Item]) -> tuple[str, ...]:
+    """Returns each item's text by `text_template`."""
+    template = text_template(items)
     return tuple(item_text(item, template) for item in items)
+
+
+def text_record(items: Sequence[Item], encoder: BaseEncoder) -> dict[str, object]:
+    """Returns what run.json records of the texts that a run trained on: the template's attributes and the cut."""
+    return {"attributes": list(text_template(items).item_attributes), "max_tokens": encoder.max_tokens}
 
 
 def hold_last_events(split: Split, seed: int) -> Split:

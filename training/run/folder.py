@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from domain.durable import write_atomic
 from domain.errors import NothingToLearnFrom, StorageError, TrainingRefused
+from domain.model_folder import FORMAT, RUN, UNFINISHED, format_problem
 
-RUN_FILE = "run.json"
 _LOCK_FILE = ".lock"
-_UNFINISHED = ".unfinished-"
 
 
 @dataclass
@@ -55,11 +54,7 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if (
-                any(self.path.iterdir())
-                and not (self.path / RUN_FILE).exists()
-                and not (self.path / _LOCK_FILE).exists()
-            ):
+            if any(self.path.iterdir()) and not (self.path / RUN).exists() and not (self.path / _LOCK_FILE).exists():
                 raise TrainingRefused(f"{self.path} holds other files; give an empty folder, or one of an earlier run")
             with (self.path / _LOCK_FILE).open("w") as lock:
                 try:
@@ -86,7 +81,7 @@ class RunFolder:
         done = self.steps.get(name)
         if done is not None and done.key == key:
             return done
-        work = self.path / f"{_UNFINISHED}{name}"
+        work = self.path / f"{UNFINISHED}{name}"
         if (work / ".key").is_file() and (work / ".key").read_text() != key:
             shutil.rmtree(work)
         work.mkdir(exist_ok=True)
@@ -118,14 +113,18 @@ class RunFolder:
     def write(self) -> None:
         """Writes run.json, all of it or nothing."""
         steps = {name: asdict(record) for name, record in self.steps.items()}
-        write_json(self.path / RUN_FILE, {**self.facts, "steps": steps})
+        write_json(self.path / RUN, {"format": FORMAT, **self.facts, "steps": steps})
 
     def _read(self) -> None:
-        path = self.path / RUN_FILE
+        path = self.path / RUN
         if not path.is_file():
             return
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
+            problem = format_problem(raw)
+            if problem:
+                raise TrainingRefused(f"{self.path} {problem}")
+            del raw["format"]
             self.steps = {name: StepRecord(**record) for name, record in raw.pop("steps").items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise TrainingRefused(
@@ -136,13 +135,7 @@ class RunFolder:
 
 def write_json(path: Path, value: object) -> None:
     """Writes JSON atomically: a reader, or a restart after a kill, sees the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        json.dump(value, stream, indent=2, ensure_ascii=False)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def digest(*parts: object) -> str:
@@ -164,11 +157,14 @@ def read_run(path: Path) -> Mapping[str, object]:
         TrainingRefused: there is none, or it is damaged.
     """
     try:
-        raw: dict[str, object] = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
+        raw: dict[str, object] = json.loads((path / RUN).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise TrainingRefused(
-            f"{path} is not a model folder: {RUN_FILE}: {error}; shortlist train --out makes one"
+            f"{path} is not a model folder: {RUN}: {error}; shortlist train --out makes one"
         ) from error
+    problem = format_problem(raw) if isinstance(raw, dict) else "holds a damaged run.json; train again"
+    if problem:
+        raise TrainingRefused(f"{path} {problem}")
     return raw
 
 

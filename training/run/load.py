@@ -44,7 +44,7 @@ class LoadedData:
 
     def split_facts(self, request: DataRequest) -> dict[str, object]:
         """Returns the facts about the split in run.json, which `shortlist evaluate` compares with its own."""
-        split = self.data.split
+        split, times = self.data.split, self.data.interactions.time_s
         return {
             "protocol": request.protocol,
             "seed": request.seed,
@@ -54,6 +54,7 @@ class LoadedData:
             "training_user_count": len(split.train),
             "validation_case_count": len(split.validation.cases),
             "item_count": len(split.item_ids),
+            "newest_event_s": None if times is None or not len(times) else float(times.max()),
         }
 
 

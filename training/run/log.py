@@ -6,16 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
+from domain.progress import LineProgress
+
 CURVES_FILE = "plots/curves.csv"
 CURVES_PICTURE = "plots/curves.png"
 
 
-class RunLog:
+class RunLog(LineProgress):
     """Progress that writes `tensorboard/` and `plots/curves.csv` as metrics come in, and draws them at the end."""
 
-    def __init__(self, folder: Path, print_line: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, write: Callable[[str], None]) -> None:
+        """Takes the model folder and the function that writes a line."""
+        super().__init__(write)
         self._folder = folder
-        self._print_line = print_line
         self._writer = None
         self._curves: dict[str, list[tuple[int, float]]] = defaultdict(list)
 
@@ -38,10 +41,6 @@ class RunLog:
             self._writer.close()
         if self._curves:
             draw_curves(self._curves, self._folder / CURVES_PICTURE)
-
-    def step(self, message: str) -> None:
-        """Prints the message."""
-        self._print_line(message)
 
     def metric(self, name: str, step: int, value: float) -> None:
         """Adds a point to a curve."""

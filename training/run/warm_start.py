@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from domain.errors import ModelNotUsable, TrainingRefused
+from domain.model_folder import ENCODER, ITEMS, RUN, USER_TOWER
 from domain.release_folder import MANIFEST, TRAINING, open_release, verify_training
-from training.run.folder import RUN_FILE, digest, read_run
+from training.run.folder import digest, read_run
 
-ENCODER = "encoder"
-USER_TOWER = "user_tower"
 STARTABLE = (ENCODER, USER_TOWER)
 # Keys of the width of a token's vector by family: BERT and most, DistilBERT, T5, GPT-2.
 _WIDTH_KEYS = ("hidden_size", "dim", "d_model", "n_embd")
@@ -99,7 +98,7 @@ def open_warm_start(path: Path, out: Path, steps: Sequence[str]) -> WarmStart:
         USER_TOWER: (_files(tower) + _files(encoder)) if tower else [],
     }
     digests = {name: digest(*some) for name, some in files.items() if some}
-    run = read_run(root) if (root / RUN_FILE).is_file() else {}
+    run = read_run(root) if (root / RUN).is_file() else {}
     split = run.get("split")
     item_ids = () if tower is None else _item_ids(root)
     start = WarmStart(path, encoder, tower, item_ids, split if isinstance(split, dict) else {}, digests)
@@ -136,8 +135,8 @@ def _root(path: Path) -> Path:
             )
         verify_training(release)
         return path / TRAINING
-    if not (path / RUN_FILE).is_file():
-        raise TrainingRefused(f"{path} is neither a model folder nor a release: it has no {RUN_FILE} and no {MANIFEST}")
+    if not (path / RUN).is_file():
+        raise TrainingRefused(f"{path} is neither a model folder nor a release: it has no {RUN} and no {MANIFEST}")
     return path
 
 
@@ -155,9 +154,7 @@ def _files(folder: Path | None) -> list[Path]:
 
 
 def _item_ids(root: Path) -> tuple[str, ...]:
-    # Folders of earlier versions name the items beside the tables alone.
-    own = root / USER_TOWER / "items.json"
-    path = own if own.is_file() else root / "collaborative" / "items.json"
+    path = root / USER_TOWER / ITEMS
     try:
         raw: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

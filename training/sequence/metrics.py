@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from core.metrics import binary_ndcg
 from training.fit import Metrics
 from training.splits.split import EvalCase, EvalSet, Scorer
 
@@ -55,8 +56,6 @@ def scorer_metrics(scorer: Scorer, part: EvalSet) -> RankingMetrics:
 
 def _means(scores_of: Callable[[slice], torch.Tensor], part: EvalSet) -> RankingMetrics:
     outside = torch.from_numpy(~part.candidates)
-    discount = 1 / np.log2(np.arange(DEPTH) + 2)
-    ideal = np.cumsum(discount)
     recall = ndcg = 0.0
     for start in range(0, len(part.cases), _CHUNK):
         cases = part.cases[start : start + _CHUNK]
@@ -67,7 +66,7 @@ def _means(scores_of: Callable[[slice], torch.Tensor], part: EvalSet) -> Ranking
         for row, real, case in zip(places.numpy(), torch.isfinite(best).numpy(), cases, strict=True):
             hits, wanted = np.isin(row, case.targets) & real, min(DEPTH, len(case.targets))
             recall += float(hits.sum()) / wanted
-            ndcg += float(hits @ discount[: len(hits)]) / ideal[wanted - 1]
+            ndcg += float(binary_ndcg(hits, wanted, DEPTH))
     count = max(1, len(part.cases))
     return RankingMetrics(float(recall / count), float(ndcg / count))
 

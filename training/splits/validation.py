@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from core.metrics import binary_ndcg
+from core.vectors import top_rows
 from domain.progress import Progress, SilentProgress
 from training.splits.split import EvalSet, Scorer
 
@@ -31,26 +33,20 @@ def ndcg_by_case(scores: np.ndarray, part: EvalSet) -> np.ndarray:
         scores: float32[cases, n].
         part: the cases.
     """
-    discount = 1 / np.log2(np.arange(DEPTH) + 2)
-    ideal = np.cumsum(discount)
     ndcg = np.zeros(len(part.cases))
     for place, (row, case) in enumerate(zip(scores, part.cases, strict=True)):
         allowed = np.where(part.candidates, row, -np.inf)
         allowed[case.history.rows] = -np.inf
         allowed[case.hidden] = -np.inf
         top = top_places(allowed, DEPTH)
-        hits = np.isin(top, case.targets)
-        ndcg[place] = discount[: len(top)][hits].sum() / ideal[min(len(case.targets), DEPTH) - 1]
+        ndcg[place] = binary_ndcg(np.isin(top, case.targets), len(case.targets), DEPTH)
     return ndcg
 
 
 def top_places(scores: np.ndarray, count: int) -> np.ndarray:
     """Returns int64[<= count], the best places of float32[n], best first, equal scores by place; -inf never."""
     finite = np.flatnonzero(scores > -np.inf)
-    if len(finite) > count > 0:
-        edge = np.partition(scores[finite], len(finite) - count)[len(finite) - count]
-        finite = finite[scores[finite] >= edge]
-    return finite[np.argsort(-scores[finite], kind="stable")][:count]
+    return top_rows(scores[finite], finite, count)[0]
 
 
 def validation_ndcg(scorer: Scorer, part: EvalSet) -> float:

@@ -37,7 +37,7 @@ def test_another_version_than_the_tested_one(checkout: Path):
     finding = found(checkout, "server")
     assert finding.level is Level.WARN
     assert re.search(r"structlog \d\S+ \(pinned 1\.2\.3\)", finding.found)
-    assert "constraints.txt" in finding.mend
+    assert "constraints.txt" in finding.remedy
 
 
 def test_the_server_without_one_of_its_packages(checkout: Path):
@@ -45,7 +45,7 @@ def test_the_server_without_one_of_its_packages(checkout: Path):
     finding = found(checkout, "server")
     assert finding.level is Level.FAIL
     assert finding.found == "missing: no-such-package"
-    assert ".[server]" in finding.mend
+    assert ".[server]" in finding.remedy
 
 
 def test_another_extra_that_is_half_there_or_not_at_all(checkout: Path):

@@ -11,7 +11,7 @@ def test_a_taken_port_and_who_has_it():
         finding = check_port("metrics_listen", address)
     assert finding.level is Level.FAIL
     assert f"{address} is in use by process {os.getpid()} (" in finding.found
-    assert "--metrics-listen" in finding.mend
+    assert "--metrics-listen" in finding.remedy
     assert check_port("metrics_listen", address).level is Level.OK, "it is free again"
 
 

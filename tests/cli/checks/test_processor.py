@@ -33,7 +33,7 @@ def test_a_processor_without_avx2(tmp_path: Path):
     finding = processor.check_features(tmp_path / "cpuinfo")
     assert finding.level is Level.WARN
     assert finding.found == "Intel(R) Xeon(R) CPU E5-2670 0: no avx2, fma"
-    assert "image does not run" in finding.mend
+    assert "image does not run" in finding.remedy
 
 
 def test_a_processor_without_vnni_and_this_one(tmp_path: Path):
@@ -78,7 +78,7 @@ def test_memory_that_is_used_up(tmp_path: Path, group, available: int, level: Le
     (tmp_path / "meminfo").write_text(MEMORY.format(available))
     finding = processor.check_memory(tmp_path / "meminfo", *group("0::/\n"))
     assert finding.level is level
-    assert bool(finding.mend) is (level is not Level.OK)
+    assert bool(finding.remedy) is (level is not Level.OK)
 
 
 def test_hnswlib_of_another_processor(tmp_path: Path):
@@ -91,7 +91,7 @@ def test_hnswlib_of_another_processor(tmp_path: Path):
     finding = processor.check_hnswlib(with_path(tmp_path))
     assert finding.level is Level.FAIL
     assert "another processor" in finding.found
-    assert "--force-reinstall" in finding.mend
+    assert "--force-reinstall" in finding.remedy
 
 
 def test_hnswlib_that_is_not_there(tmp_path: Path):

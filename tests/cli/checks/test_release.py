@@ -30,7 +30,7 @@ def test_a_flipped_bit(copied: Path):
     finding = check_release(copied, None)
     assert finding.level is Level.FAIL
     assert "mean.npy was changed" in finding.found
-    assert "rollback" in finding.mend
+    assert "rollback" in finding.remedy
 
 
 def test_a_missing_file(copied: Path):
@@ -41,7 +41,7 @@ def test_a_missing_file(copied: Path):
 def test_no_release_yet_is_no_fault_a_lost_one_is(copied: Path, tmp_path: Path):
     finding = check_release(tmp_path / "none", None)
     assert finding.level is Level.WARN
-    assert "release build" in finding.mend
+    assert "release build" in finding.remedy
     assert check_release(copied, "no-such-id").level is Level.FAIL
     shutil.rmtree((copied / "current").resolve())
     assert check_release(copied, None).level is Level.FAIL

@@ -10,7 +10,7 @@ def test_docker_s_default_shared_memory_is_too_small(mount):
     finding = check_shared_memory(mount("size=64m"))
     assert finding.level is Level.FAIL
     assert "67.1 MB" in finding.found
-    assert "--shm-size=1g" in finding.mend
+    assert "--shm-size=1g" in finding.remedy
 
 
 def test_shared_memory_that_is_full(mount):
@@ -19,7 +19,7 @@ def test_shared_memory_that_is_full(mount):
     finding = check_shared_memory(place)
     assert finding.level is Level.FAIL
     assert "1 files" in finding.found
-    assert "ended programs left" in finding.mend
+    assert "ended programs left" in finding.remedy
 
 
 def test_shared_memory_that_suffices_and_some_that_barely_does(mount):
@@ -39,13 +39,13 @@ def test_a_full_disk(mount):
     finding = check_folder("state", place / "var" / "deeper")
     assert finding.level is Level.FAIL
     assert "No space left" in finding.found
-    assert str(place) in finding.mend
+    assert str(place) in finding.remedy
     assert [path.name for path in place.iterdir()] == ["all"]
 
 
 def test_a_disk_with_little_room(mount):
     finding = check_folder("state", mount("size=100m"))
-    assert (finding.level, finding.mend[:9]) == (Level.FAIL, "free some")
+    assert (finding.level, finding.remedy[:9]) == (Level.FAIL, "free some")
     assert check_folder("releases", mount("size=100m"), written=False).level is Level.WARN
 
 

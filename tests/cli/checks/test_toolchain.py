@@ -9,7 +9,7 @@ from cli.checks.toolchain import check_compiler, check_python
 
 def test_a_python_that_is_too_old_or_elsewhere():
     assert check_python((3, 10, 14)).level is Level.FAIL
-    assert "make setup PYTHON=" in check_python((3, 10, 14)).mend
+    assert "make setup PYTHON=" in check_python((3, 10, 14)).remedy
     assert check_python((3, 13, 0), "aarch64").level is Level.WARN
     assert check_python((3, 11, 0), "x86_64").level is Level.OK
 
@@ -18,7 +18,7 @@ def test_a_python_that_is_too_old_or_elsewhere():
 def test_no_compiler(tmp_path: Path, needed: bool, level: Level):
     finding = check_compiler(needed=needed, path=str(tmp_path))
     assert finding.level is level
-    assert "g++" in finding.mend
+    assert "g++" in finding.remedy
 
 
 @pytest.mark.parametrize(

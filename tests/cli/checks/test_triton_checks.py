@@ -55,13 +55,13 @@ class TestEnvironment:
         finding = check_triton_environment(tmp_path / "env")
         assert finding.level is Level.FAIL
         assert "no tritonserver" in finding.found
-        assert "make setup" in finding.mend
+        assert "make setup" in finding.remedy
 
     def test_numpy_2_in_it(self, environment):
         finding = check_triton_environment(environment(Path(np.__file__).parents[1]))
         assert finding.level is Level.FAIL
         assert f"numpy {np.__version__}" in finding.found
-        assert "numpy<2" in finding.mend
+        assert "numpy<2" in finding.remedy
 
     def test_packages_missing(self, environment, tmp_path: Path):
         finding = check_triton_environment(environment(tmp_path))

@@ -89,13 +89,3 @@ def test_every_length_is_warmed_up_with_one_row_and_on_a_gpu_with_a_full_batch(o
     assert shapes == [(batch, length, length) for length in (16, 32, 48) for batch in batches]
     assert all(tensor.zero_data for warmup in config.model_warmup for tensor in warmup.inputs.values())
     assert len({warmup.name for warmup in config.model_warmup}) == 3 * len(batches)
-
-
-def test_a_queue_limit_becomes_a_policy_that_a_request_may_shorten():
-    text = encoder_config(queue_limit=64)
-    policy = text_format.Parse(text, model_config_pb2.ModelConfig()).dynamic_batching.default_queue_policy
-
-    assert policy.timeout_action == model_config_pb2.ModelQueuePolicy.REJECT
-    assert policy.max_queue_size == 64
-    assert policy.allow_timeout_override
-    assert policy.default_timeout_microseconds == 5_000_000  # 0 would switch the override off

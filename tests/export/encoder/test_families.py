@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from domain.errors import EncoderNotUsable, ParityFailed
+from domain.progress import LineProgress
 from export.encoder.families import FAMILIES
 from export.encoder.onnx import export_onnx, load_transformer
 from export.encoder.parity import check_parity
@@ -69,7 +70,9 @@ def test_a_decoder_that_fails_the_gate_leaves_nothing(tmp_path):
             (source.folder / "model.safetensors").write_bytes((other / "model.safetensors").read_bytes())
 
     with pytest.raises(ParityFailed, match=r"length 1 unpadded, batch of 1: cosine to torch -?0\.\d+; expected"):
-        export_encoder(source, tmp_path / "models", max_batch_size=4, cache=tmp_path / "cache", on_step=on_step)
+        export_encoder(
+            source, tmp_path / "models", max_batch_size=4, cache=tmp_path / "cache", progress=LineProgress(on_step)
+        )
     assert [path for folder in ("models", "cache") for path in (tmp_path / folder).rglob("*")] == []
 
 

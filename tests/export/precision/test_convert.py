@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from core.text.tokenize import TextTokenizer
 from domain.errors import CalibrationNotUsable, EncoderNotUsable, ParityFailed
+from domain.progress import LineProgress, SilentProgress
 from export.encoder.source import resolve_encoder
 from export.precision import gate as precision_gate
 from export.precision.calibration import Precision, read_calibration, spread
@@ -61,7 +62,7 @@ def int8_file(exported, tokens, tmp_path_factory):
 def cache(source, exported, tmp_path_factory):
     """A cache where the float32 file lies already."""
     folder = tmp_path_factory.mktemp("precisions") / "cache"
-    prepare_encoder(source, folder, max_batch_size=8, on_step=lambda _: None)
+    prepare_encoder(source, folder, max_batch_size=8, progress=SilentProgress())
     return folder
 
 
@@ -309,27 +310,27 @@ def test_mixed_batches_hold_everything_once_and_mix():
 def test_another_precision_is_prepared_once_and_installed(source, cache, tmp_path, name):
     steps = []
     precision = Precision(name, TEXTS)
-    made = prepare_encoder(source, cache, max_batch_size=8, on_step=steps.append, precision=precision)
+    made = prepare_encoder(source, cache, max_batch_size=8, progress=LineProgress(steps.append), precision=precision)
     assert (made.precision, made.from_cache) == (name, False)
     assert made.gate.text_count == 30
     assert made.worst_cosine == min(made.gate.alone_min, made.gate.mixed_min) < made.parity.worst_cosine
     assert any(f"checking {name} against float32 on 30 texts" in step for step in steps)
-    exact = prepare_encoder(source, cache, max_batch_size=8, on_step=steps.append)
+    exact = prepare_encoder(source, cache, max_batch_size=8, progress=LineProgress(steps.append))
     assert (exact.precision, exact.gate, exact.from_cache) == ("float32", None, True)
     assert exact.worst_cosine == exact.parity.worst_cosine
     assert made.onnx.sha256 != exact.onnx.sha256
-    again = prepare_encoder(source, cache, max_batch_size=8, on_step=steps.append, precision=precision)
+    again = prepare_encoder(source, cache, max_batch_size=8, progress=LineProgress(steps.append), precision=precision)
     assert again.from_cache
     assert (again.onnx, again.gate, again.precision) == (made.onnx, made.gate, name)
     record = json.loads((made.onnx.path.parent / "record.json").read_text())
     assert (record["precision"], record["gate"]["text_count"]) == (name, 30)
-    installed = install_encoder(made, tmp_path / "models", max_batch_size=8, on_step=steps.append)
+    installed = install_encoder(made, tmp_path / "models", max_batch_size=8, progress=LineProgress(steps.append))
     assert installed.path.read_bytes() == made.onnx.path.read_bytes()
 
 
 def test_other_texts_make_another_entry(source, cache):
     first, second = (
-        prepare_encoder(source, cache, max_batch_size=8, on_step=lambda _: None, precision=Precision("int8", texts))
+        prepare_encoder(source, cache, max_batch_size=8, progress=SilentProgress(), precision=Precision("int8", texts))
         for texts in (TEXTS, told(30, seed=8))
     )
     assert first.onnx.path != second.onnx.path
@@ -347,7 +348,9 @@ def test_a_failed_gate_leaves_no_entry(source, cache, tmp_path):
             raise Stop
 
     with pytest.raises(Stop):
-        prepare_encoder(source, copied, max_batch_size=8, on_step=step, precision=Precision("int8", told(9, seed=5)))
+        prepare_encoder(
+            source, copied, max_batch_size=8, progress=LineProgress(step), precision=Precision("int8", told(9, seed=5))
+        )
     assert sorted(path.name for path in copied.iterdir()) == before
 
 
@@ -355,7 +358,7 @@ def test_a_failed_gate_leaves_no_entry(source, cache, tmp_path):
 def test_texts_that_are_empty_are_refused_before_anything_is_made(source, tmp_path, texts):
     with pytest.raises(CalibrationNotUsable, match=r"int8 is measured on texts.*give --calibration FILE"):
         prepare_encoder(
-            source, tmp_path / "cache", max_batch_size=8, on_step=lambda _: None, precision=Precision("int8", texts)
+            source, tmp_path / "cache", max_batch_size=8, progress=SilentProgress(), precision=Precision("int8", texts)
         )
     assert not (tmp_path / "cache").exists()
 

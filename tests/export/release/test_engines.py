@@ -12,6 +12,7 @@ import pytest
 
 from datafiles.items import check_items
 from domain.errors import EngineMissing, ReleaseRejected, WorkerLost
+from domain.progress import SilentProgress
 from domain.text import TextTemplate
 from export.encoder.source import resolve_encoder
 from export.prepare_encoder import prepare_encoder
@@ -45,7 +46,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> tuple[ChunkWork, list[
     words = [" ".join(f"word{n}" for n in draw.integers(0, 90, draw.integers(1, 50))) for _ in range(COUNT)]
     (folder / "items.csv").write_text("id,title\n" + "".join(f"{n},{title}\n" for n, title in enumerate(words)))
     source = resolve_encoder(str(write_encoder(folder / "encoder")))
-    encoder = prepare_encoder(source, folder / "cache", max_batch_size=8, on_step=lambda _: None)
+    encoder = prepare_encoder(source, folder / "cache", max_batch_size=8, progress=SilentProgress())
     out = folder / "out"
     (out / "models").mkdir(parents=True)
     chunks = chunks_of(write_items(check_items(folder / "items.csv"), out, CHUNK_ITEMS))

@@ -15,10 +15,10 @@ from core.retrieval.source import SourceQuery
 from core.scaling import POPULATION
 from domain import release_folder as layout
 from domain.errors import ModelNotUsable, ReleaseRejected
+from domain.progress import SilentProgress
 from domain.release_folder import current_release_id, verify
 from export.parts.model_folder import open_model_folder
-from export.parts.quality import Quality, unlike, worse_figures
-from export.progress import Silence
+from export.parts.quality import Quality, unlike, worse_metrics
 from export.release.build import build_release
 from tests.support.small_model import write_model
 from tests.support.trained import COUNT, WIDTH, item_ids
@@ -26,7 +26,7 @@ from tests.support.trained import COUNT, WIDTH, item_ids
 pytestmark = pytest.mark.xdist_group("workshop")
 
 
-class Said(Silence):
+class Said(SilentProgress):
     """Keeps what was said."""
 
     def __init__(self):
@@ -87,8 +87,8 @@ def test_a_worse_model_is_refused_unless_told_so(workshop, trained_release, tmp_
     ],
 )
 def test_more_is_better_but_for_errors(name, now, before, worse):
-    assert bool(worse_figures(Quality("p", {name: now}), Quality("p", {name: before}))) is worse
-    assert worse_figures(Quality("p", {}), Quality("p", {name: before})) == ()
+    assert bool(worse_metrics(Quality("p", {name: now}), Quality("p", {name: before}))) is worse
+    assert worse_metrics(Quality("p", {}), Quality("p", {name: before})) == ()
 
 
 def test_the_blend_is_packed_where_no_ranker_was_kept(workshop, copy):
@@ -112,15 +112,65 @@ def test_only_figures_of_the_same_questions_are_compared():
     assert "not known" in unlike(Quality("p", {}), Quality("p", {}))
 
 
-def test_a_model_of_other_data_is_taken_and_that_is_said(workshop, trained_release, tmp_path):
-    worse = write_model(tmp_path / "worse", item_ids(), dimension=WIDTH, recall=0.1, parts=("collaborative",))
-    quality = json.loads((worse / "quality.json").read_text())
+def _of_newer_events(workshop, folder, **against):
+    """Returns a model of newer events, with the record of a comparison where one is given."""
+    model = write_model(folder, item_ids(), dimension=WIDTH, recall=0.1, parts=("collaborative",))
+    quality = json.loads((model / "quality.json").read_text())
     quality["data"]["interactions_sha256"] = "1" * 16
-    (worse / "quality.json").write_text(json.dumps(quality))
+    if against:
+        quality["against"] = {"metric": "ndcg_at_100", "case_count": 9, "unseen": True, **against}
+        quality["against"]["difference"] = {"point": 0.0, "low": -0.3, "high": 0.2}
+    (model / "quality.json").write_text(json.dumps(quality))
+    run = json.loads((model / "run.json").read_text())
+    (model / "run.json").write_text(json.dumps({**run, "split": {"protocol": None}}))
+    return model
+
+
+def test_a_model_of_newer_events_is_refused_until_it_is_compared(workshop, trained_release, tmp_path):
+    current = trained_release.manifest.release_id
+    model = _of_newer_events(workshop, tmp_path / "model")
+    with pytest.raises(ReleaseRejected, match=rf"interactions_sha256.*--against .*{current}"):
+        workshop.build(model)
+    # A comparison with another release says nothing of this one.
+    other = _of_newer_events(workshop, tmp_path / "other", release="20200101-000000-000000", now=0.3, before=0.2)
+    with pytest.raises(ReleaseRejected, match="--against"):
+        workshop.build(other)
     said = Said()
-    release = build_release(workshop.request(worse, promote=False), said)
-    assert release.manifest.parents == (trained_release.manifest.release_id,)
-    assert any("not held against" in line and "interactions_sha256" in line for line in said.lines)
+    build_release(workshop.request(model, promote=False, accept_worse=True), said)
+    assert any("not compared" in line and "interactions_sha256" in line for line in said.lines)
+
+
+def test_a_comparison_decides_over_a_model_of_newer_events(workshop, trained_release, tmp_path):
+    current = trained_release.manifest.release_id
+    worse = _of_newer_events(workshop, tmp_path / "worse", release=current, now=0.19, before=0.2)
+    with pytest.raises(ReleaseRejected, match=r"worse than the current release: ndcg_at_100 0\.1900, was 0\.2000"):
+        workshop.build(worse)
+    better = _of_newer_events(workshop, tmp_path / "better", release=current, now=0.21, before=0.2)
+    release = workshop.build(better, promote=False)
+    assert release.manifest.parents == (current,)
+    assert "ndcg_at_100 0.2100, was 0.2000 with the release" in (release.path / layout.CARD).read_text()
+
+
+def test_a_model_without_interactions_cannot_be_compared_and_that_is_said(workshop, trained_release, tmp_path):
+    model = _of_newer_events(workshop, tmp_path / "model")
+    run = json.loads((model / "run.json").read_text())
+    (model / "run.json").write_text(json.dumps({**run, "split": None}))
+    said = Said()
+    build_release(workshop.request(model, promote=False), said)
+    assert any("trained without interactions" in line for line in said.lines)
+
+
+def _record_text(model, attributes, max_tokens):
+    run = json.loads((model / "run.json").read_text())
+    run["text"] = {"attributes": attributes, "max_tokens": max_tokens}
+    (model / "run.json").write_text(json.dumps(run))
+
+
+def test_a_release_takes_the_text_template_of_the_training(workshop, copy):
+    """No item has a brand any more, and one attribute is not among the common ones: the training's template holds."""
+    _record_text(copy, ["category", "brand", "price"], 32)
+    release = workshop.build(copy, promote=False)
+    assert release.manifest.template.item_attributes == ("category", "brand", "price")
 
 
 def test_tables_move_to_the_rows_of_the_release(workshop, tmp_path):
@@ -161,6 +211,21 @@ class TestRefused:
         content = (copy / name).read_bytes()
         (copy / name).write_bytes(content[: len(content) // 2])
         assert name in self.refusal(copy)
+
+    def test_a_folder_of_an_earlier_version(self, copy):
+        (copy / "run.json").write_text(json.dumps({"steps": {}}))
+        assert "an earlier version of this program (format 1" in self.refusal(copy)
+        assert "train again" in self.refusal(copy)
+
+    def test_other_attributes_than_those_of_the_training(self, workshop, copy):
+        _record_text(copy, ["category"], 32)
+        with pytest.raises(ModelNotUsable, match=r"attributes price.*trained with category.*Leave the flags out"):
+            build_release(workshop.request(copy, text_attributes=("price",)), SilentProgress())
+
+    def test_another_cut_than_that_of_the_training(self, workshop, copy):
+        _record_text(copy, ["category"], 24)
+        with pytest.raises(ModelNotUsable, match=r"cut at 32 tokens .*trained with 24"):
+            build_release(workshop.request(copy), SilentProgress())
 
     def test_no_model_folder(self, tmp_path):
         assert "shortlist train" in self.refusal(tmp_path)

@@ -208,7 +208,10 @@ async def test_numbers_that_are_not_finite_are_refused(client):
 
 async def test_a_full_queue_is_an_unavailable_encoder(client, texts, repository, save_encoder):
     save_encoder(repository / "encoder/4/model.onnx", width=2048)  # slower than the sender, also on a busy machine
-    await client.load("encoder", encoder_config(max_tokens=32, queue_limit=1), [4], timeout_s=30)
+    policy = "default_queue_policy { timeout_action: REJECT default_timeout_microseconds: 5000000 max_queue_size: 1 }"
+    limited = encoder_config(max_tokens=32).replace("dynamic_batching {", f"dynamic_batching {{\n  {policy}")
+    assert policy in limited
+    await client.load("encoder", limited, [4], timeout_s=30)
     request = texts(32, 200)
     answers = await asyncio.gather(
         *(encode(client, *request, version=4, timeout_s=30) for _ in range(40)), return_exceptions=True

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from domain.errors import StorageError, TrainingRefused
+from domain.model_folder import FORMAT
 from training.run.folder import RunFolder, StepRecord, digest, read_run
 
 
@@ -93,8 +94,16 @@ def test_a_full_disk_says_what_to_do(tmp_path):
 def test_a_damaged_or_missing_record_is_refused(tmp_path):
     with pytest.raises(TrainingRefused, match="not a model folder"):
         read_run(tmp_path)
-    (tmp_path / "run.json").write_text(json.dumps({"steps": {"one": {"nonsense": 1}}}))
+    (tmp_path / "run.json").write_text(json.dumps({"format": FORMAT, "steps": {"one": {"nonsense": 1}}}))
     with pytest.raises(TrainingRefused, match="damaged"), RunFolder(tmp_path).open():
+        pass
+
+
+def test_a_folder_of_an_earlier_version_is_refused(tmp_path):
+    (tmp_path / "run.json").write_text(json.dumps({"steps": {}}))
+    with pytest.raises(TrainingRefused, match=r"an earlier version .*format 1, .*train again"):
+        read_run(tmp_path)
+    with pytest.raises(TrainingRefused, match="an earlier version"), RunFolder(tmp_path).open():
         pass
 
 

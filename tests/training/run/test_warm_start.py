@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from domain import release_folder as layout
+from domain.durable import sha256_of
 from domain.errors import ModelNotUsable, ReleaseRejected, TrainingRefused
 from domain.manifest import FileEntry
+from domain.model_folder import FORMAT
 from tests.support.small_model import write_model
 from training.run.warm_start import check_encoder, open_warm_start
 
@@ -19,7 +21,7 @@ IDS = ("a", "b", "c")
 @pytest.fixture
 def model(tmp_path):
     folder = write_model(tmp_path / "model", IDS, dimension=4, parts=("collaborative", "user_tower"))
-    (folder / "run.json").write_text(json.dumps({"split": SPLIT, "steps": {}}))
+    (folder / "run.json").write_text(json.dumps({"format": FORMAT, "split": SPLIT, "steps": {}}))
     return folder
 
 
@@ -50,7 +52,7 @@ def test_what_is_no_start_is_refused(model, tmp_path):
         open_warm_start(model, model, ())
     with pytest.raises(TrainingRefused, match="encoder/ is missing"):
         open_warm_start(model, out, ("encoder",))
-    (model / "collaborative" / "items.json").unlink()
+    (model / "user_tower" / "items.json").unlink()
     with pytest.raises(ModelNotUsable, match="cannot be read"):
         open_warm_start(model, out, ())
     shutil.rmtree(model / "user_tower")
@@ -88,7 +90,7 @@ def test_a_release_is_verified_apart_from_what_serves(tmp_path, monkeypatch):
     path = tmp_path / "training" / "x"
     path.parent.mkdir()
     path.write_text("x")
-    entry = FileEntry(layout.sha256_of(path), 1)
+    entry = FileEntry(sha256_of(path), 1)
     release = type("Release", (), {"path": tmp_path, "manifest": type("M", (), {"files": {"training/x": entry}})})
     layout.verify_training(release)
     path.write_text("y")

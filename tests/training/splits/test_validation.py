@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from domain.progress import LineProgress
 from tests.support.histories import part
 from training.collaborative.ease import EaseSettings
 from training.ranking.sources import RecallSettings
@@ -33,13 +34,6 @@ def test_a_grid_needs_settings():
 def test_a_choice_is_told_by_what_differs():
     lines = []
 
-    class _Told:
-        def step(self, message):
-            lines.append(message)
-
-        def metric(self, name, step, value):
-            pass
-
     class _Fixed:
         def __init__(self, best):
             self._best = best
@@ -48,7 +42,9 @@ def test_a_choice_is_told_by_what_differs():
             return np.array([[0.0, 1.0, 2.0] if self._best else [0.0, 2.0, 1.0]])
 
     tried = [RecallSettings(ease=EaseSettings(regularisation=one)) for one in (1.0, 2.0)]
-    chosen = best_setting(tried, lambda one: _Fixed(one.ease.regularisation == 2.0), part(3, ((0,), (2,))), _Told())
+    chosen = best_setting(
+        tried, lambda one: _Fixed(one.ease.regularisation == 2.0), part(3, ((0,), (2,))), LineProgress(lines.append)
+    )
     assert chosen is tried[1]
     assert lines[0].strip().startswith("ease.regularisation 1.0: validation NDCG@100 0.6309")
     assert lines[1].strip() == "ease.regularisation 2.0: validation NDCG@100 1.0000"

@@ -10,6 +10,7 @@ from scipy.sparse import diags_array
 from scipy.sparse.linalg import svds
 
 from core.events import EventSequence
+from core.vectors import unit
 from training.splits.split import interaction_matrix
 
 _FEWEST = 4
@@ -30,8 +31,7 @@ def shared_user_vectors(histories: Sequence[EventSequence], item_count: int, wid
     scaled = diags_array(users**-0.5) @ matrix @ diags_array(items**-0.5)
     _, _, right = svds(scaled, k=rank, v0=np.ones(min(scaled.shape)))
     vectors[:, :rank] = right.T
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.where(length > 1e-6, vectors / np.maximum(length, 1e-6), 0).astype(np.float32)
+    return unit(vectors, least_norm=1e-6).astype(np.float32)
 
 
 def content_projection(content: np.ndarray, wanted: np.ndarray, penalty: float = 1.0) -> np.ndarray:

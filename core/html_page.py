@@ -1,0 +1,41 @@
+"""Reports as one HTML page that needs no other file: the style, and the frame around the body."""
+
+from collections.abc import Iterable
+from html import escape
+
+_STYLE = """
+:root { color-scheme: light; }
+body { margin: 0; background: #fbfaf6; color: #24241f; font: 15px/1.55 "Source Sans 3", "Segoe UI", Helvetica, Arial,
+  sans-serif; }
+main { max-width: 1040px; margin: 0 auto; padding: 40px 28px 72px; }
+h1 { font-size: 28px; line-height: 1.2; margin: 0 0 4px; letter-spacing: -0.01em; }
+h2 { font-size: 18px; margin: 42px 0 6px; padding-top: 14px; border-top: 1px solid #dddbd0; }
+p { margin: 6px 0 12px; max-width: 76ch; }
+p.lead { font-size: 17px; color: #45453e; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 18px; margin: 18px 0 0; font-size: 13.5px; }
+dt { color: #77766b; } dd { margin: 0; overflow-wrap: anywhere; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; width: 100%; margin: 10px 0; }
+th { text-align: right; vertical-align: bottom; font-weight: 600; color: #55544b; padding: 5px 8px;
+  border-bottom: 1.5px solid #b9b7a8; }
+td { text-align: right; padding: 5px 8px; border-bottom: 1px solid #e9e7dd; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+tr.trained td { font-weight: 600; } tr.reference td:first-child::after { content: " (reference)"; color: #8a897d;
+  font-weight: 400; }
+small { color: #85847a; font-weight: 400; } .none { color: #b5b4a9; }
+img { display: block; width: 100%; max-width: 100%; margin: 10px 0 4px; }
+img.narrow { width: 74%; }
+td.refused { text-align: left; white-space: normal; color: #a03b52; }
+.note { border-left: 3px solid #d9a441; padding-left: 12px; }
+"""
+
+
+def html_page(title: str, body: Iterable[str]) -> str:
+    """Returns the page; `body` are pieces of HTML, empty ones are left out."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body><main>\n"
+        + "\n".join(part for part in body if part)
+        + "\n</main></body></html>\n"
+    )
