@@ -97,25 +97,25 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
     ]
     texts = [entry for entry in texts if entry[1]]
     tokenized = await release.encoder.tokenize([text for _, text, _ in texts], trace, TextRole.QUERY)
-    said = [_Utterance(*entry, tokens) for entry, tokens in zip(texts, tokenized, strict=True)]
-    understood = [one for one in said if one.tokenized.unreadable_share <= unreadable_limit]
+    utterances = [_Utterance(*entry, tokens) for entry, tokens in zip(texts, tokenized, strict=True)]
+    readable = [utterance for utterance in utterances if utterance.tokenized.unreadable_share <= unreadable_limit]
     if release.user_tower is None or not len(history.events):
-        encoded, embedded = await _encode(understood, release, deadline, trace), _Embedded()
+        encoded, embedded = await _encode(readable, release, deadline, trace), _Embedded()
     else:
         encoded, embedded = await asyncio.gather(
-            _encode(understood, release, deadline, trace), _embed(history, release, deadline, trace)
+            _encode(readable, release, deadline, trace), _embed(history, release, deadline, trace)
         )
-    unread = [one for one in said if one.source not in encoded.vectors]
+    unread = [utterance for utterance in utterances if utterance.source not in encoded.vectors]
     return Represented(
         query=SourceQuery(
             text_vector=encoded.vectors.get(Source.SEMANTIC_TEXT),
-            lexical_text="\n".join(one.words for one in unread),
+            lexical_text="\n".join(utterance.words for utterance in unread),
             history_vector=_history_vector(encoded.vectors.get(Source.SEMANTIC_HISTORY), history, release),
             events=history.events,
             user_embedding=embedded.vector,
         ),
-        unknown_token_share=_unknown_share(said),
-        degradations=_degradations(said, understood, encoded) + ((_NO_TOWER,) if embedded.failed else ()),
+        unknown_token_share=_unknown_share(utterances),
+        degradations=_degradations(utterances, readable, encoded) + ((_NO_TOWER,) if embedded.failed else ()),
         encoder_error=encoded.error,
     )
 
@@ -144,7 +144,7 @@ async def _encode(utterances: list[_Utterance], release: ServingRelease, deadlin
     reserve_s = min(_FALLBACK_MOST_S, _FALLBACK_SHARE * deadline.remaining_s())
     try:
         vectors = await release.encoder.encode(
-            [one.tokenized for one in utterances], deadline.earlier_by(reserve_s), trace
+            [utterance.tokenized for utterance in utterances], deadline.earlier_by(reserve_s), trace
         )
     except EncoderUnavailable as error:
         return _by_student(utterances, release, error)
@@ -152,7 +152,7 @@ async def _encode(utterances: list[_Utterance], release: ServingRelease, deadlin
         if deadline.remaining_s() <= 0:
             raise
         return _by_student(utterances, release, EncoderUnavailable(str(error)))
-    return _Encoded({one.source: vector for one, vector in zip(utterances, vectors, strict=True)}, None)
+    return _Encoded({utterance.source: vector for utterance, vector in zip(utterances, vectors, strict=True)}, None)
 
 
 def _by_student(utterances: list[_Utterance], release: ServingRelease, error: EncoderUnavailable) -> _Encoded:
@@ -160,7 +160,7 @@ def _by_student(utterances: list[_Utterance], release: ServingRelease, error: En
     student = release.student
     if student is None:
         return _Encoded({}, error)
-    read = {one.source: student.vector(one.text) for one in utterances}
+    read = {utterance.source: student.vector(utterance.text) for utterance in utterances}
     vectors = {source: vector for source, vector in read.items() if vector is not None}
     return _Encoded(vectors, error, by_student=bool(vectors))
 
@@ -175,15 +175,17 @@ def _history_vector(text_vector: np.ndarray | None, history: History, release: S
     return history_query(vectors, release.catalogue.mean)
 
 
-def _unknown_share(said: list[_Utterance]) -> float:
-    own = sum(one.tokenized.own_count for one in said)
-    return sum(one.tokenized.unknown_count for one in said) / own if own else 0.0
+def _unknown_share(utterances: list[_Utterance]) -> float:
+    own = sum(utterance.tokenized.own_count for utterance in utterances)
+    return sum(utterance.tokenized.unknown_count for utterance in utterances) / own if own else 0.0
 
 
-def _degradations(said: list[_Utterance], understood: list[_Utterance], encoded: _Encoded) -> tuple[Degradation, ...]:
+def _degradations(
+    utterances: list[_Utterance], readable: list[_Utterance], encoded: _Encoded
+) -> tuple[Degradation, ...]:
     found = []
-    if len(understood) < len(said):
-        share = max(one.tokenized.unreadable_share for one in said if one not in understood)
+    if len(readable) < len(utterances):
+        share = max(utterance.tokenized.unreadable_share for utterance in utterances if utterance not in readable)
         found.append(
             Degradation(
                 DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED,
@@ -200,7 +202,7 @@ def _degradations(said: list[_Utterance], understood: list[_Utterance], encoded:
         found.append(
             Degradation(DegradationReason.ENCODER_UNAVAILABLE, f"the encoder could not be asked in time; {instead}")
         )
-    if any(one.tokenized.truncated for one in understood):
+    if any(utterance.tokenized.truncated for utterance in readable):
         found.append(
             Degradation(
                 DegradationReason.TEXT_TRUNCATED,

@@ -26,7 +26,7 @@ from server.release.loader import ModelLoader, ReleaseLoader
 from server.trace import Trace
 from tests.support.torch_triton import TorchTriton
 from tests.support.trained import COUNT
-from training.evaluation.pipeline_rows import BlendReader
+from training.evaluation.trained import BlendReader
 from training.ranking.blend import BlendScorer
 from training.ranking.sources import FittedSources
 

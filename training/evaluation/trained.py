@@ -3,11 +3,12 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
+from core.events import EventSequence
 from core.ranking.blend import Blend
 from core.retrieval.item_neighbours import NeighbourTable
 from domain.errors import SplitRefused, TrainingRefused
@@ -15,9 +16,10 @@ from domain.item import Item
 from training.collaborative.neighbours import NeighbourScorer
 from training.encoder.semantic import SemanticScorer
 from training.evaluation.baselines import ZeroShot
-from training.evaluation.pipeline_rows import BlendReader, RankedReader
 from training.ranking.blend import BlendScorer
 from training.ranking.folder import BLEND, RANKER, load_ranker, load_sources
+from training.ranking.proxy_history import ProxyReader
+from training.ranking.ranker import Ranker
 from training.ranking.sources import Tower
 from training.run.folder import read_run
 from training.run.item_facts import ASPECTS, content_facts
@@ -30,6 +32,64 @@ USER_TOWER = "user tower"
 HYBRID = "hybrid recall"
 RANKED = "hybrid + ranker"
 TRAINED = (FINE_TUNED, COLLABORATIVE, USER_TOWER, HYBRID, RANKED)
+
+
+_Encode = Callable[[Sequence[str]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class BlendReader:
+    """Hybrid recall that also reads text.
+
+    Attributes:
+        blend: answers histories.
+        encode: texts to float32[B, d], unit.
+    """
+
+    blend: BlendScorer
+    encode: _Encode
+
+    @cached_property
+    def _reader(self) -> ProxyReader:
+        return ProxyReader(self.blend.fitted)
+
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
+        """Returns float32[B, n], higher is better."""
+        return self.blend.scores(histories)
+
+    def text_scores(self, texts: Sequence[str]) -> np.ndarray:
+        """Returns float32[B, n], as the gateway answers a history that is only text.
+
+        Uses the blend that was fitted for such histories, else similarity alone.
+        """
+        fitted, proxy = self.blend.fitted, self.blend.blend.proxy
+        if fitted.content is None:
+            return self.blend.scores([EventSequence()] * len(texts))
+        vectors = self.encode(texts)
+        if proxy is None:
+            silent = ~fitted.content.vectors.any(axis=1)
+            return np.where(silent, -np.inf, vectors @ fitted.content.vectors.T)
+        return self.blend.query_scores([self._reader.query(vector, proxy) for vector in vectors])
+
+
+@dataclass(frozen=True)
+class RankedReader:
+    """The whole pipeline; the ranker orders what a history recalled, a text alone is answered by hybrid recall."""
+
+    ranker: Ranker
+    encode: _Encode
+
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
+        """Returns float32[B, n], higher is better."""
+        return self.ranker.scores(histories)
+
+    def probabilities(self, histories: Sequence[EventSequence]) -> np.ndarray:
+        """Returns float64[B, n], how likely a candidate is chosen; NaN for what is not ranked."""
+        return self.ranker.probabilities(histories)
+
+    def text_scores(self, texts: Sequence[str]) -> np.ndarray:
+        """Returns float32[B, n], as hybrid recall reads texts."""
+        return BlendReader(self.ranker.blend, self.encode).text_scores(texts)
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,13 @@ class Reliability:
 
     Attributes:
         brier: mean squared difference of probability and outcome.
-        said: float64[bins], mean probability by bin.
+        mean_probability: float64[bins], mean probability by bin.
         came_true: float64[bins], share of outcomes by bin.
         counts: int64[bins].
     """
 
     brier: float
-    said: np.ndarray
+    mean_probability: np.ndarray
     came_true: np.ndarray
     counts: np.ndarray
 
@@ -61,12 +61,12 @@ def fit_calibration(logits: np.ndarray, chosen: np.ndarray) -> Calibration:
 def reliability(probabilities: np.ndarray, chosen: np.ndarray, bins: int = 10) -> Reliability:
     """Compares float[m] probabilities with bool[m] outcomes in bins of equal counts."""
     order = np.argsort(probabilities, kind="stable")
-    said = np.asarray(probabilities, np.float64)[order]
-    came = np.asarray(chosen, np.float64)[order]
-    parts = [part for part in np.array_split(np.arange(len(said)), bins) if len(part)]
+    mean_probability = np.asarray(probabilities, np.float64)[order]
+    observed = np.asarray(chosen, np.float64)[order]
+    parts = [part for part in np.array_split(np.arange(len(mean_probability)), bins) if len(part)]
     return Reliability(
-        float(((said - came) ** 2).mean()) if len(said) else 0.0,
-        np.array([said[part].mean() for part in parts]),
-        np.array([came[part].mean() for part in parts]),
+        float(((mean_probability - observed) ** 2).mean()) if len(mean_probability) else 0.0,
+        np.array([mean_probability[part].mean() for part in parts]),
+        np.array([observed[part].mean() for part in parts]),
         np.array([len(part) for part in parts]),
     )

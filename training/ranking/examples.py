@@ -167,7 +167,7 @@ def cross_fitted_examples(
     able = np.array([user for user, history in enumerate(histories) if len(history) > 1], np.int64)
     if not len(able):
         raise ValueError("every training history has one event; the ranker needs histories of two and more")
-    asked = rng.permutation(able)[: max(1, settings.case_limit // settings.draws)]
+    asked_users = rng.permutation(able)[: max(1, settings.case_limit // settings.draws)]
     fold_count = max(2, min(settings.folds, len(able)))
     folds = (
         _late_fold(histories, recipe.facts.count, settings.draws)
@@ -180,7 +180,7 @@ def cross_fitted_examples(
     described: list[Described] = []
     whole: list[bool] = []
     for fold in folds:
-        own = list(fold.questions(histories, asked, settings, rng))
+        own = list(fold.questions(histories, asked_users, settings, rng))
         if own and fold.fitted:
             fitted = fit_sources(fold.fitted, recipe)
             shown = [_shortened(case.history, settings, rng) for _, case in own]
@@ -201,9 +201,13 @@ class _Fold:
     allowed: np.ndarray
 
     def questions(
-        self, histories: Sequence[EventSequence], asked: np.ndarray, settings: ExampleSettings, rng: np.random.Generator
+        self,
+        histories: Sequence[EventSequence],
+        asked_users: np.ndarray,
+        settings: ExampleSettings,
+        rng: np.random.Generator,
     ) -> Iterator[tuple[int, EvalCase]]:
-        for user in asked.tolist():
+        for user in asked_users.tolist():
             if self.users is None:
                 if (case := _without(histories[user], self.allowed)) is not None:
                     yield user, case

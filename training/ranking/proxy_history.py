@@ -134,15 +134,15 @@ def fit_proxy_blend(
     settings, progress = settings or ProxySettings(), progress or SilentProgress()
     if fitted.content is None or not len(lines.own):
         return None
-    asked = EvalSet(lines.part.cases * 2, lines.part.candidates)
+    questions = EvalSet(lines.part.cases * 2, lines.part.candidates)
     nearest = _nearest(ProxyReader(fitted), lines, max(settings.nearest))
     blends = [ProxyBlend({}, count, heat) for count in settings.nearest for heat in settings.temperatures]
-    blend, collaborative, metric = _best_proxies(blends, nearest, fitted, asked)
+    blend, collaborative, metric = _best_proxies(blends, nearest, fitted, questions)
     standard = {Source.COLLABORATIVE.value: collaborative}
     queries = _queries(nearest, blend)
     for source in (Source.SEMANTIC_HISTORY.value, Source.POPULAR.value):
         standard[source] = _scores(fitted, queries, {source: 1.0})
-    chosen = choose_weights(standard, asked, settings.weights)
+    chosen = choose_weights(standard, questions, settings.weights)
     weights = {name: weight for name, weight in chosen.weights.items() if weight}
     if weights.keys() == {Source.POPULAR}:
         weights[Source.SEMANTIC_HISTORY.value] = min(weight for weight in settings.weights.tried if weight > 0)
@@ -189,13 +189,13 @@ def _best_proxies(
     blends: Sequence[ProxyBlend],
     nearest: Sequence[tuple[np.ndarray, _Nearest]],
     fitted: FittedSources,
-    asked: EvalSet,
+    questions: EvalSet,
 ) -> tuple[ProxyBlend, np.ndarray, float]:
     """Returns the best number and temperature, collaborative z-scores by them, float32[m, n], and their NDCG@100."""
     best: tuple[ProxyBlend, np.ndarray, float] | None = None
     for blend in blends:
         scores = _scores(fitted, _queries(nearest, blend), {Source.COLLABORATIVE.value: 1.0})
-        metric = float(ndcg_by_case(scores, asked).mean())
+        metric = float(ndcg_by_case(scores, questions).mean())
         if best is None or metric > best[2]:
             best = blend, scores, metric
     assert best is not None

@@ -71,9 +71,9 @@ def choose_threshold(similarities: np.ndarray, relevant: np.ndarray, least_preci
         raise ValueError(f"{similarities.shape} similarities, {relevant.shape} labels; give one label each")
     if not 0 <= least_precision <= 1:
         raise ValueError(f"least_precision is {least_precision}; give a share from 0 to 1")
-    said = np.isfinite(similarities)
-    order = np.argsort(-similarities[said], kind="stable")
-    values, right = similarities[said][order], relevant[said][order]
+    known = np.isfinite(similarities)
+    order = np.argsort(-similarities[known], kind="stable")
+    values, right = similarities[known][order], relevant[known][order]
     # A threshold takes all of equal similarity: only the last place of each value is one.
     last = np.flatnonzero(np.append(values[1:] != values[:-1], True)) if len(values) else np.empty(0, np.int64)
     hits = np.cumsum(right)[last]

@@ -11,8 +11,8 @@ def test_the_true_slope_and_intercept_are_found():
     chosen = rng.random(20_000) < true.probabilities(logits)
     found = fit_calibration(logits, chosen)
     assert (found.slope, found.intercept) == (pytest.approx(2, abs=0.1), pytest.approx(-1, abs=0.1))
-    told = reliability(found.probabilities(logits), chosen)
-    assert np.abs(told.said - told.came_true).max() < 0.05
+    bins = reliability(found.probabilities(logits), chosen)
+    assert np.abs(bins.mean_probability - bins.came_true).max() < 0.05
 
 
 def test_brier_by_hand():

@@ -13,7 +13,7 @@ from core.retrieval.popular import PopularSource
 from domain.text import TextTemplate
 from tests.support.histories import part, random_histories
 from training.collaborative.ease import EaseSettings
-from training.evaluation.pipeline_rows import BlendReader
+from training.evaluation.trained import BlendReader
 from training.ranking.blend import BlendScorer
 from training.ranking.proxy_history import ProxyLines, ProxyReader, ProxySettings, draw_lines, fit_proxy_blend
 from training.ranking.sources import FittedSources, RecallRecipe, RecallSettings, fit_sources
