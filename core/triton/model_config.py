@@ -46,15 +46,8 @@ dynamic_batching {{
   # cancelled and leaves the queue.
 }}
 
-{warm_up_reason}"""
-
-_WARM_UP_ON_CPU = """\
 # Warm-up of one length is no warm-up of another: one row of every length bucket. A full batch would cost 7 s of
 # processor time at each start, and its first call is like the others without it.
-"""
-
-_WARM_UP_ON_GPU = """\
-# Warm-up of one shape is no warm-up of another: every length bucket, one row and a full batch.
 """
 
 BATCHING = """\
@@ -189,7 +182,7 @@ def warm_ups(max_tokens: int, *batch_sizes: int) -> str:
 
     On a processor one row is enough: the extra cost of a first call comes from its length, and a full batch of every
     length takes 7 s of processor time at each start. A GPU picks its kernels by shape and runs a full batch in
-    milliseconds, so its configurations have both.
+    milliseconds, so the configurations for TensorRT have both.
     """
     return "".join(
         _WARMUP.format(batch_size=batch_size, token_count=token_count)
@@ -218,9 +211,9 @@ def encoder_config(
     """
     if max_batch_size < 1:
         raise ValueError(f"max_batch_size is {max_batch_size}; expected at least 1")
-    batch_sizes = (1, max_batch_size) if on_gpu else (1,)
-    warm_text = warm_ups(max_tokens, *batch_sizes) if warm_up else ""
+    # The same on a GPU: a load that differs in more than its instances leaves something behind in Triton where it fails
+    # for want of a GPU, and Triton then waits for that at its end.
+    warm_text = warm_ups(max_tokens, 1) if warm_up else ""
     kind = "KIND_GPU" if on_gpu else "KIND_CPU"
     signature = SIGNATURE.format(max_batch_size=max_batch_size)
-    reason = _WARM_UP_ON_GPU if on_gpu else _WARM_UP_ON_CPU
-    return _HEAD.format(signature=signature, kind=kind, warm_up_reason=reason) + warm_text
+    return _HEAD.format(signature=signature, kind=kind) + warm_text

@@ -7,14 +7,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from core.triton.encoder_configs import named_configs
+from core.triton.model_config import encoder_config
+from core.triton.tensorrt import length_profiles
+from core.triton.tensorrt_plan import PlanKey, write_record
 from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected, TritonUnresponsive
 from domain.manifest import EncoderEntry, ModelEntry
 from server.models.canary import Canary, vector_difference
 from server.models.encoder_variant import EncoderVariant
 from server.models.model_spec import ModelSpec, TrainedModelConfig
-from server.release.loader import ModelLoader
+from server.observability.metrics import Metrics
+from server.release.loader import ModelLoader, ReleaseLoader
 from server.release.model_specs import trained_model_spec
 from tests.support.fakes_server import MANIFEST, FakeTriton
+from tests.support.torch_triton import TorchTriton
+from tests.support.trained import COUNT
+
+pytestmark = pytest.mark.xdist_group("workshop")
 
 UNIT = np.eye(1, 4, dtype=np.float32)
 
@@ -148,3 +157,37 @@ def test_a_model_that_the_program_does_not_know_is_refused(trained_release):
     for name in models:
         with pytest.raises(ReleaseRejected, match=f"has a model {name} that this program doesn't know"):
             trained_model_spec(changed, name, (Canary({}, UNIT),))
+
+
+@pytest.mark.parametrize("name", [None, "openvino", "openvino-bfloat16", "onnxruntime-tensorrt"])
+async def test_the_named_configuration_is_what_triton_is_sent(workshop, trained_release, tmp_path, name):
+    """It comes with the load, and so takes the place of whatever stands in the model's folder."""
+    triton = TorchTriton(workshop.model, trained_release.path / "models/encoder.onnx", np.arange(COUNT))
+    await load_with(triton, trained_release, tmp_path / "models", name)
+    entry = trained_release.manifest.encoder
+    limits = (entry.max_tokens, entry.max_batch_size)
+    assert triton.configs["encoder"] == (encoder_config(*limits) if name is None else named_configs(*limits)[name])
+
+
+async def test_a_plan_is_served_only_where_it_lies_beside_the_encoder(workshop, trained_release, tmp_path):
+    """Nothing reaches Triton before the plan has been held to the release."""
+    triton = TorchTriton(workshop.model, trained_release.path / "models/encoder.onnx", np.arange(COUNT))
+    with pytest.raises(ReleaseRejected, match="needs a plan"):
+        await load_with(triton, trained_release, tmp_path / "models", "tensorrt")
+    assert "encoder" not in triton.configs
+    entry = trained_release.manifest.encoder
+    profiles = length_profiles(entry.max_tokens, entry.max_batch_size)
+    sha256 = trained_release.manifest.files[entry.file].sha256
+    folder = tmp_path / "models/encoder/1"
+    (folder / "model.plan").write_bytes(b"plan")
+    write_record(folder, PlanKey(sha256, "11.0.0.114", "8.9", "float32", profiles))
+    await load_with(triton, trained_release, tmp_path / "models", "tensorrt")
+    assert 'backend: "tensorrt"' in triton.configs["encoder"]
+
+
+async def load_with(triton, folder, repository, name):
+    with ThreadPoolExecutor(2) as workers:
+        models = ModelLoader(triton, repository, workers, shared=False)
+        loader = ReleaseLoader(models, Metrics(), 0.3, EncoderVariant(name))
+        release = await loader.load(folder)
+        await release.encoder.batcher.aclose()

@@ -1,0 +1,129 @@
+"""Answers of the real gateway to Recommend and BatchRecommend, over a real channel."""
+
+import json
+
+import pytest
+
+from shortlist import AnyOf, Client, DegradationReason, EntryError, Equals, Event, EventKind, Range, RecommendRequest
+from shortlist.v1 import recommender_pb2 as pb
+from shortlist.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.running import ROOT, RunningGateway
+
+pytestmark = [pytest.mark.triton, pytest.mark.xdist_group("gateway")]
+
+ITEMS = [json.loads(line) for line in (ROOT / "sample" / "items.jsonl").read_text().splitlines()]
+AVAILABLE = {item["id"] for item in ITEMS if item.get("available", True)}
+
+
+class TestAnswered:
+    @pytest.mark.parametrize("text", ["tea", "☕", "🎉🎉🎉", "кофе", "コーヒー", "café", "قهوة", "a" * 8192, "茶 tea"])
+    def test_any_language(self, client: Client, text: str) -> None:
+        reply = client.recommend(text)
+        assert len(reply.items) + reply.shortfall_count == 10
+        assert {item.id for item in reply.items} <= AVAILABLE
+
+    @pytest.mark.parametrize("text", ["горячий кофе с молоком", "コーヒー豆", "قهوة عربية", "안녕하세요", "茶"])
+    def test_what_the_encoder_cannot_read_is_never_ranked_by_meaning(self, client: Client, text: str) -> None:
+        reply = client.recommend(text)
+        assert [one.reason for one in reply.degradations] == [DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED]
+        assert {one.source.name for item in reply.items for one in item.provenance} <= {"LEXICAL"}
+
+    @pytest.mark.parametrize("text", ["un café tranquille", "ein leiser Film über das Meer", "naïve"])
+    def test_latin_script_is_read(self, client: Client, text: str) -> None:
+        assert client.recommend(text).degradations == ()
+
+    def test_long_text_is_cut_and_says_so(self, client: Client) -> None:
+        reply = client.recommend("green tea and quiet mornings " * 250)
+        assert [one.reason for one in reply.degradations] == [DegradationReason.TEXT_TRUNCATED]
+
+    def test_unknown_items_among_known_ones_are_named(self, client: Client) -> None:
+        reply = client.recommend(item_ids=["nope-1", "goods-phone-a", "nope-2"], events=[Event("no-3", EventKind.VIEW)])
+        assert reply.unknown_item_ids == ("no-3", "nope-1", "nope-2")
+        assert len(reply.items) == 10
+
+    def test_item_the_catalogue_lacks_is_told_by_its_title(self, client: Client) -> None:
+        reply = client.recommend(events=[Event("x", EventKind.BUY, item_title="espresso machine with milk frother")])
+        assert reply.unknown_item_ids == ()
+        assert any("coffee" in item.id for item in reply.items[:3])
+
+    def test_excluded_and_unavailable_never_appear(self, client: Client) -> None:
+        everything = client.recommend("something nice", k=1000)
+        assert {item.id for item in everything.items} == AVAILABLE
+        assert everything.shortfall_count == 1000 - len(AVAILABLE)
+        gone = [item.id for item in everything.items[:20]]
+        rest = client.recommend("something nice", k=1000, exclude_item_ids=gone)
+        assert [item.id for item in rest.items] == [item.id for item in everything.items[20:]]
+
+    def test_ten_thousand_exclusions(self, client: Client) -> None:
+        exclude = [f"{number:0255d}" for number in range(9_999)] + ["goods-linen-shirt"]
+        reply = client.recommend("good quality at a fair price", exclude_item_ids=exclude)
+        assert reply.items[0].id == "goods-canvas-sneakers"
+
+    def test_conditions(self, client: Client) -> None:
+        items = {item["id"]: item for item in ITEMS}
+        conditions = [AnyOf("category", ["goods"]), Range("price", max=20.0), AnyOf("tags", ["coffee"], negate=True)]
+        reply = client.recommend("a gift", conditions=conditions, k=1000)
+        expected = {
+            item["id"]
+            for item in ITEMS
+            if item["category"] == "goods"
+            and item.get("price", 1e9) <= 20
+            and "coffee" not in item.get("tags", [])
+            and item["id"] in AVAILABLE
+        }
+        assert {item.id for item in reply.items} == expected
+        assert expected and all(items[item_id]["price"] <= 20 for item_id in expected)
+
+    def test_condition_of_the_wrong_type_names_the_fitting_one(self, client: Client) -> None:
+        with pytest.raises(Exception, match="range fits it"):
+            client.recommend("a gift", conditions=[Equals("price", value=True)])
+
+    def test_item_details_by_mask(self, client: Client) -> None:
+        wanted = client.recommend("linen shirt", k=1, item_mask=["title", "attributes.link"]).items[0].item
+        assert wanted.title == "Linen Shirt"
+        assert wanted.text == ""
+        assert wanted.attributes == {"link": "https://shop.example/items/goods-linen-shirt"}
+        everything = client.recommend("linen shirt", k=1, item_mask=["*"]).items[0].item
+        source = next(item for item in ITEMS if item["id"] == "goods-linen-shirt")
+        assert everything.attributes["tags"] == tuple(source["tags"])
+        assert everything.attributes["price"] == source["price"]
+        assert client.recommend("linen shirt", k=1).items[0].item is None
+
+    def test_text_and_history_together_name_both_sources(self, client: Client) -> None:
+        reply = client.recommend("coffee", item_ids=["goods-coffee-hazelnut"], explain=True)
+        assert len(reply.items[0].provenance) == 2
+        assert reply.items[0].explanation.because_of_item_id == "goods-coffee-hazelnut"
+        scores = [item.score for item in reply.items]
+        assert scores == sorted(scores, reverse=True)
+
+    def test_disliked_item_stays_away_even_when_seen_ones_may_come(self, client: Client) -> None:
+        events = [Event("goods-coffee-hazelnut", EventKind.DISLIKE)]
+        reply = client.recommend("hazelnut coffee", events=events, include_seen=True, k=300)
+        assert "goods-coffee-hazelnut" not in {item.id for item in reply.items}
+
+    def test_no_deadline(self, stub: RecommenderServiceStub) -> None:
+        assert len(stub.Recommend(pb.RecommendRequest(text="tea"), timeout=None).items) == 10
+
+    def test_stage_times_add_up(self, client: Client) -> None:
+        times = client.recommend("tea", explain=True).stage_times
+        parts = times.parse_ms + times.represent_ms + times.recall_ms + times.rank_ms + times.explain_ms
+        assert 0 < times.triton_ms <= times.represent_ms
+        assert parts <= times.total_ms
+
+    def test_request_id_is_the_callers(self, client: Client, gateway: RunningGateway) -> None:
+        assert client.recommend("tea", request_id="find-me-42").request_id == "find-me-42"
+        assert "find-me-42" in gateway.text()
+
+    def test_what_people_write_is_not_logged(self, client: Client, gateway: RunningGateway) -> None:
+        client.recommend("a zanzibarian quokka", user_id="user-canary-77")
+        assert "quokka" not in gateway.text()
+        assert "user-canary-77" not in gateway.text()
+
+    def test_batch_errors_per_entry(self, client: Client) -> None:
+        good, bad, also_good = client.batch_recommend(
+            [RecommendRequest("tea"), RecommendRequest("tea", k=0), RecommendRequest(item_ids=["goods-phone-a"])]
+        )
+        assert len(good.items) == len(also_good.items) == 10
+        assert isinstance(bad, EntryError)
+        assert [one.field for one in bad.violations] == ["k"]
+        assert [item.id for item in good.items] == [item.id for item in client.recommend("tea").items]
