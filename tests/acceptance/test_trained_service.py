@@ -49,7 +49,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     encoder = str(write_encoder(folder / "encoder", positions=128))
     items = ("--items", "sample/items.jsonl")
     words = ["--interactions", str(folder / "interactions.csv"), "--out", str(folder / "model"), "--encoder", encoder]
-    words += ["--only", "encoder,collaborative,user_tower,ranker,student", "--cache", str(folder / "vectors")]
+    words += [
+        "--only",
+        "encoder,collaborative,user_tower,blend,thresholds,ranker,student",
+        "--cache",
+        str(folder / "vectors"),
+    ]
     words += [word for setting in TINY for word in ("--set", setting)]
     trained = shortlist("train", *items, *words)
     assert trained.returncode == 0, trained.stdout + trained.stderr
