@@ -92,11 +92,12 @@ def _build(releases: Path, console: "Console") -> None:
 
 
 async def _serve_and_ask(settings: "Settings", console: "Console") -> None:
+    from cli.progress import ConsoleProgress
     from server.app import Gateway
     from shortlist import AsyncClient
 
     console.rule("2  a real Triton and the gateway in front of it", align="left")
-    async with Gateway(settings, on_step=lambda step: console.print(step, highlight=False, markup=False)) as gateway:
+    async with Gateway(settings, ConsoleProgress(console)) as gateway:
         console.print(f"SERVING on {gateway.address}", highlight=False)
         console.rule("3  ranked items over gRPC", align="left")
         async with AsyncClient(gateway.address, deadline_s=_DEADLINE_S) as client:

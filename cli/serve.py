@@ -44,12 +44,13 @@ def run_gateway(configuration: "Configuration") -> int:
 
 
 async def _serve(settings: "Settings") -> int:
+    from domain.progress import LineProgress
     from server.app import Gateway
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    gateway = Gateway(settings, on_step=lambda step: print(f"  {step}", flush=True))
+    gateway = Gateway(settings, LineProgress(lambda line: print(f"  {line}", flush=True)))
     opening = asyncio.create_task(gateway.open())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,6 +18,7 @@ from prometheus_client import start_http_server
 
 from domain import release_folder
 from domain.errors import ConfigurationError, NoRelease
+from domain.progress import Progress, SilentProgress
 from domain.release_folder import ReleaseFolder
 from server.models.encoder_variant import EncoderVariant
 from server.observability.metrics import Metrics
@@ -47,15 +48,15 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 class Gateway:
     """A gateway: it listens at once, and serves when its release is verified, compared and warm."""
 
-    def __init__(self, settings: Settings, on_step: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
         """Keeps the settings; `open` starts.
 
         Args:
             settings: checked. `triton` None starts the embedded Triton.
-            on_step: receives a line for each step of the start.
+            progress: receives the steps of the start; None for silence.
         """
         self._settings = settings
-        self._on_step = on_step
+        self._progress = progress or SilentProgress()
         self._metrics = Metrics()
         self._interceptor = CallInterceptor(settings.deadline_limits(), settings.max_message_bytes, self._metrics)
         self._stack = AsyncExitStack()
@@ -112,7 +113,7 @@ class Gateway:
     async def _open(self) -> None:
         settings = self._settings
         folder = release_folder.find_release(settings.releases, settings.release)
-        self._on_step(f"release {folder.manifest.release_id}: {folder.manifest.item_count:,} items")
+        self._progress.step(f"release {folder.manifest.release_id}: {folder.manifest.item_count:,} items")
         workers = self._stack.enter_context(_threads("worker", 2))
         searchers = self._stack.enter_context(_threads("search", settings.search_threads))
         self._start_metrics()
@@ -190,11 +191,11 @@ class Gateway:
     async def _start_triton(self) -> TritonClient:
         settings = self._settings
         if settings.triton is None:
-            self._on_step("starting the embedded Triton")
+            self._progress.step("starting the embedded Triton")
             embedded = await self._stack.enter_async_context(self._embedded())
             self.triton_address = embedded.grpc_address
         else:
-            self._on_step(f"looking for Triton at {settings.triton}")
+            self._progress.step(f"looking for Triton at {settings.triton}")
             self.triton_address = settings.triton
         key = None if settings.triton_key_file is None else read_access_key(settings.triton_key_file)
         triton = await self._stack.enter_async_context(TritonClient(self.triton_address, key))
@@ -216,7 +217,7 @@ class Gateway:
 
     async def _go_live(self, loader: ReleaseLoader, folder: ReleaseFolder) -> None:
         self._loader = loader
-        release = await loader.load(folder, self._on_step)
+        release = await loader.load(folder, self._progress)
         self._stack.push_async_callback(release.encoder.batcher.aclose)
         self._release = release
         self._metrics.release_live(release.manifest.release_id)

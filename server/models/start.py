@@ -4,12 +4,13 @@ Triton calls a model's Python process unhealthy once it has stood still for a se
 itself made to wait; tritonserver may end when such a process answers after all. Neither says anything of the release.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Protocol
 
 import structlog
 
 from domain.errors import TritonUnresponsive
+from domain.progress import Progress
 from server.models.model_server import ModelServer
 
 _ATTEMPTS = 3
@@ -23,7 +24,7 @@ class Start(Protocol):
         """Starts it; `afresh` unloads it first, since loading what counts as loaded does nothing."""
 
 
-async def start_model(start: Start, server: ModelServer, on_step: Callable[[str], None]) -> None:
+async def start_model(start: Start, server: ModelServer, progress: Progress) -> None:
     """Starts a model, at most three times.
 
     Raises:
@@ -38,5 +39,5 @@ async def start_model(start: Start, server: ModelServer, on_step: Callable[[str]
             if not attempts_left:
                 raise
             structlog.get_logger("triton").warning("Triton is unresponsive, the model is restarted", error=str(error))
-            on_step("Triton is unresponsive; restarting the model")
+            progress.step("Triton is unresponsive; restarting the model")
             await server.wait_until_live(_RESTART_TIMEOUT_S)

@@ -1,7 +1,6 @@
 """Loader of releases: verify, read, load the models into Triton, compare canaries, warm up. Only then may one serve."""
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from core.triton.model_repository import install_model
 from domain import release_folder as layout
 from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected, TritonUnresponsive
 from domain.manifest import EncoderEntry
+from domain.progress import Progress, SilentProgress
 from domain.prompts import Prompts
 from domain.release_folder import ReleaseFolder
 from server.catalogue.catalogue import ReleaseCatalogue
@@ -51,7 +51,7 @@ class ModelLoader:
     workers: Executor
     shared: bool
 
-    async def serve(self, spec: ModelSpec, on_step: Callable[[str], None]) -> ServedModel:
+    async def serve(self, spec: ModelSpec, progress: Progress) -> ServedModel:
         """Installs a model, loads it, compares its canaries and warms it up.
 
         Raises:
@@ -65,7 +65,7 @@ class ModelLoader:
         place = self._version_folder(model)
 
         async def start(*, afresh: bool) -> None:
-            on_step(f"loading the {spec.title} into Triton")
+            progress.step(f"loading the {spec.title} into Triton")
             if afresh:
                 await self.reload(model)
             else:
@@ -74,12 +74,12 @@ class ModelLoader:
                     await self.load(model)
                 except ReleaseRejected as error:
                     raise spec.config.explained(error, place) from error
-            on_step(f"comparing the canaries of the {spec.title}")
+            progress.step(f"comparing the canaries of the {spec.title}")
             await self._compare_canaries(model)
-            on_step(f"warming up the {spec.title}")
+            progress.step(f"warming up the {spec.title}")
             await _warm_up(model)
 
-        await start_model(start, self.triton, on_step)
+        await start_model(start, self.triton, progress)
         return model
 
     async def load(self, model: ServedModel) -> None:
@@ -160,7 +160,7 @@ class ReleaseLoader:
     unreadable_limit: float
     variant: EncoderVariant = field(default_factory=EncoderVariant)
 
-    async def load(self, folder: ReleaseFolder, on_step: Callable[[str], None] = lambda _: None) -> LiveRelease:
+    async def load(self, folder: ReleaseFolder, progress: Progress | None = None) -> LiveRelease:
         """Verifies a release, loads it into Triton and returns it warm.
 
         Raises:
@@ -168,16 +168,17 @@ class ReleaseLoader:
             TritonNotUsable, TritonUnresponsive, StorageError: as `ModelLoader.serve`.
         """
         loop, workers = asyncio.get_running_loop(), self.models.workers
-        on_step("verifying")
+        progress = progress or SilentProgress()
+        progress.step("verifying")
         await loop.run_in_executor(workers, layout.verify, folder)
         canaries = await loop.run_in_executor(workers, CanaryFile.read, folder)
         # Beside Triton, which needs some seconds for the encoder.
         reading = loop.run_in_executor(workers, read_release, folder, canaries)
         spec = encoder_spec(folder, canaries.encoder_canaries(folder), self.variant)
-        encoder = await self.models.serve(spec, on_step)
+        encoder = await self.models.serve(spec, progress)
         data = await reading
         served = {
-            name: await self.models.serve(trained_model_spec(folder, name, data.canaries[name]), on_step)
+            name: await self.models.serve(trained_model_spec(folder, name, data.canaries[name]), progress)
             for name in folder.manifest.models
         }
         # Each thread makes its own tokenizer on first use, which takes tens of milliseconds; the loop's is made here.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.progress import LineProgress
 from server.app import Gateway
 from server.settings import load_configuration
 
@@ -27,7 +28,7 @@ async def test_the_addresses_told_can_be_dialled(releases: Path, host: str) -> N
     except OSError:
         pytest.skip(f"no {host} here")
     flags = {"listen": f"{host}:0", "metrics_listen": f"{host}:0", "releases": str(releases)}
-    gateway = Gateway(load_configuration(None, {}, flags).settings, stop_at_triton)
+    gateway = Gateway(load_configuration(None, {}, flags).settings, LineProgress(stop_at_triton))
     with pytest.raises(Listening):
         await gateway.open()
     for address in (gateway.address, gateway.metrics_address):

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from domain.errors import ModelUnavailable, ReleaseRejected, TritonUnresponsive
+from domain.progress import LineProgress, SilentProgress
 from server.models.start import start_model
 from server.observability.metrics import Metrics
 from server.release.loader import ModelLoader, ReleaseLoader
@@ -81,7 +82,7 @@ async def test_an_unresponsive_model_is_restarted_while_a_release_is_loaded(trai
         with ThreadPoolExecutor(2) as workers:
             async with client:
                 models = ModelLoader(client, repository, workers, shared=False)
-                live = await ReleaseLoader(models, Metrics(), 0.3).load(trained_release, steps.append)
+                live = await ReleaseLoader(models, Metrics(), 0.3).load(trained_release, LineProgress(steps.append))
                 assert sum("unresponsive" in step for step in steps) >= 1
                 for served in live.models():
                     await served.check(30)
@@ -104,7 +105,7 @@ async def test_only_an_unresponsive_triton_is_tried_again_and_not_for_ever():
     ):
         starts: list = []
         with pytest.raises(type(error), match=str(error)):
-            await start_model(always, Live(), lambda _: None)
+            await start_model(always, Live(), SilentProgress())
         assert starts == expected
 
 

@@ -13,6 +13,7 @@ from core.triton.tensorrt import length_profiles
 from core.triton.tensorrt_plan import PlanKey, write_record
 from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected, TritonUnresponsive
 from domain.manifest import EncoderEntry, ModelEntry
+from domain.progress import LineProgress
 from server.models.canary import Canary, vector_difference
 from server.models.encoder_variant import EncoderVariant
 from server.models.model_spec import ModelSpec, TrainedModelConfig
@@ -65,7 +66,7 @@ def load(triton, tmp_path):
     async def serve(spec, *, shared=False):
         steps = []
         loader = ModelLoader(triton, tmp_path / "models", workers, shared=shared)
-        return await loader.serve(spec, steps.append), steps
+        return await loader.serve(spec, LineProgress(steps.append)), steps
 
     with ThreadPoolExecutor(1) as workers:
         yield serve
