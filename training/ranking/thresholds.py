@@ -1,7 +1,7 @@
 """The recall threshold alpha of each source: what is at least so similar is recalled (T2), chosen on validation."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -102,13 +102,6 @@ def validation_thresholds(
         scores = source.scores([case.history for case in cases])
         chosen[name] = choose_threshold(scores[allowed], relevant[allowed], settings.least_precision)
     return chosen
-
-
-def recall_by_threshold(
-    similarities: np.ndarray, relevant: np.ndarray, alphas: Sequence[float]
-) -> list[tuple[float, float, float]]:
-    """Returns (alpha, precision, recall) for a plot."""
-    return [(alpha, *precision_recall(similarities, relevant, alpha)) for alpha in alphas]
 
 
 def save_thresholds(thresholds: Mapping[str, Threshold], path: Path) -> None:

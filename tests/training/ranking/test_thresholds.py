@@ -10,7 +10,6 @@ from training.ranking.thresholds import (
     ThresholdSettings,
     choose_threshold,
     precision_recall,
-    recall_by_threshold,
     recalled,
     save_thresholds,
     validation_thresholds,
@@ -32,7 +31,6 @@ def test_t2_precision_and_recall_by_definition():
     # Recalled: 8 pairs. Right among them: x1 y1, x1 y2, x2 y1, x3 y1, x3 y3, x4 y1. Relevant: 8.
     assert precision_recall(SIMILARITIES, RELEVANT, 0.6) == (6 / 8, 6 / 8)
     assert precision_recall(SIMILARITIES, RELEVANT, 0.95) == (1.0, 0.0)
-    assert recall_by_threshold(SIMILARITIES, RELEVANT, (0.6,)) == [(0.6, 0.75, 0.75)]
 
 
 def test_t2_alpha_is_the_most_recall_at_the_precision():
