@@ -170,7 +170,7 @@ def choose_weights(standard: Mapping[str, np.ndarray], validation: EvalSet, sett
 
     def metric(weights: Mapping[str, float]) -> float:
         blend = sum(np.float32(weight) * standard[source] for source, weight in weights.items() if weight)
-        return float(ndcg_by_case(np.asarray(blend), validation).mean())
+        return ordering_ndcg(np.asarray(blend), validation)
 
     def grown(first: str) -> ChosenWeights:
         weights, best = {first: 1.0}, singles[first]
@@ -190,6 +190,16 @@ def choose_weights(standard: Mapping[str, np.ndarray], validation: EvalSet, sett
         (grown(first) for first in best_first if singles[first] >= _NEARLY_AS_GOOD * strongest),
         key=lambda chosen: chosen.metric,
     )
+
+
+def ordering_ndcg(scores: np.ndarray, part: EvalSet) -> float:
+    """Returns the mean NDCG@100 of float32[cases, n], 0 for a case whose candidates all have one score.
+
+    Equal scores are ordered by row, and rows are often in an order of age or fame: no merit of the scores.
+    """
+    among = scores[:, part.candidates]
+    ordered = among.max(axis=1, initial=-np.inf) > among.min(axis=1, initial=np.inf)
+    return float(np.where(ordered, ndcg_by_case(scores, part), 0.0).mean())
 
 
 def crossed_ndcg(fitted: FittedSources, validation: EvalSet, settings: BlendSettings | None = None) -> float:

@@ -12,11 +12,10 @@ from core.retrieval.source import SourceQuery
 from core.retrieval.vector_store import VectorStore
 from domain.progress import Progress, SilentProgress
 from domain.recommendation import Source
-from training.ranking.blend import BlendSettings, choose_weights
+from training.ranking.blend import BlendSettings, choose_weights, ordering_ndcg
 from training.ranking.sources import FittedSources
 from training.splits.short_histories import ShortHistorySet
 from training.splits.split import EvalCase, EvalSet
-from training.splits.validation import ndcg_by_case
 
 # Scores held at once by source, so that many lines over a large catalogue don't fill the memory.
 _MOST_SCORES = 40_000_000
@@ -195,7 +194,7 @@ def _best_proxies(
     best: tuple[ProxyBlend, np.ndarray, float] | None = None
     for blend in blends:
         scores = _scores(fitted, _queries(nearest, blend), {Source.COLLABORATIVE.value: 1.0})
-        metric = float(ndcg_by_case(scores, questions).mean())
+        metric = ordering_ndcg(scores, questions)
         if best is None or metric > best[2]:
             best = blend, scores, metric
     assert best is not None

@@ -19,6 +19,7 @@ from training.ranking.blend import (
     choose_weights,
     crossed_ndcg,
     fit_blend,
+    ordering_ndcg,
 )
 from training.ranking.sources import RecallRecipe, RecallSettings, fit_sources
 from training.splits.validation import validation_ndcg
@@ -117,6 +118,15 @@ def test_a_blend_that_the_best_source_cannot_reach_begins_with_another():
     chosen = choose_weights({"alike": alike, "often": chosen_often}, asked, BlendSettings())
     assert chosen.metric == 1
     assert chosen.weights == {"often": 1.0, "alike": 0.1}
+
+
+def test_a_source_that_tells_no_candidates_apart_gains_nothing_by_their_order():
+    """The targets are the first rows, which a source of equal scores would rank first by the order of ties."""
+    asked = part(4, ((3,), (0,)), ((3,), (0, 1)))
+    silent = np.zeros((2, 4), np.float32)
+    poor = np.array([[0.1, 0.2, 0.3, 0.0]] * 2, np.float32)
+    assert ordering_ndcg(silent, asked) == 0 < ordering_ndcg(poor, asked)
+    assert choose_weights({"silent": silent, "poor": poor}, asked, BlendSettings()).weights == {"poor": 1.0}
 
 
 def test_an_empty_history_falls_back_to_the_prior(recall):
