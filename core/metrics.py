@@ -153,7 +153,7 @@ def _standing(scores: np.ndarray, targets: Sequence[np.ndarray]) -> tuple[np.nda
     return np.concatenate([*above, np.empty(0, np.int64)]), np.concatenate([*equal, np.empty(0, np.int64)])
 
 
-def top_rows(scores: np.ndarray, allowed: np.ndarray, places: np.ndarray, k: int) -> np.ndarray:
+def top_rows_by_case(scores: np.ndarray, allowed: np.ndarray, places: np.ndarray, k: int) -> np.ndarray:
     """Returns int64[B, k], the best allowed rows of each case, best first, -1 where there are no more.
 
     Arguments as of `rank_targets`.

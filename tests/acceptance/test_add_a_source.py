@@ -13,7 +13,7 @@ import pytest
 
 from core.events import EventSequence
 from core.ranking.blend import Blend
-from core.retrieval.registry import registered
+from core.retrieval.registry import TABLE_SOURCES
 from core.retrieval.source import SourceQuery, SourceScores
 from core.scaling import Population
 from core.vectors import top_rows
@@ -89,8 +89,9 @@ class RemainderSource:
 
 @pytest.fixture(scope="module", autouse=True)
 def _registered() -> Iterator[None]:
-    with registered(RemainderSource, RemainderSource.name):
-        yield
+    TABLE_SOURCES[RemainderSource.name] = RemainderSource
+    yield
+    del TABLE_SOURCES[RemainderSource.name]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from core.metrics import (
     rank_targets,
     reliability,
     threshold_curve,
-    top_rows,
+    top_rows_by_case,
 )
 
 
@@ -57,7 +57,7 @@ def test_ties_go_to_the_lower_id_as_a_string_not_to_the_lower_row():
     ids = ["9", "10", "2"]
     assert _ranked([[1, 1, 1]], [[0]], ids).rank.tolist() == [3]
     assert _ranked([[1, 1, 1]], [[1]], ids).rank.tolist() == [1]
-    assert top_rows(np.ones((1, 3)), np.ones((1, 3), bool), id_places(ids), 2).tolist() == [[1, 2]]
+    assert top_rows_by_case(np.ones((1, 3)), np.ones((1, 3), bool), id_places(ids), 2).tolist() == [[1, 2]]
 
 
 def test_what_cannot_be_said_is_not_reached_and_what_is_not_allowed_does_not_count():
@@ -65,7 +65,7 @@ def test_what_cannot_be_said_is_not_reached_and_what_is_not_allowed_does_not_cou
     assert ranking.rank.tolist() == [UNREACHED, 2]
     assert ranking.recall(10).tolist() == [0.5] and ranking.reciprocal_rank().tolist() == [0.5]
     assert _ranked([[3, 2]], [[0]], allowed=[[False, True]]).recall(2).tolist() == [0]
-    top = top_rows(np.array([[-np.inf, 2, 3, 1]]), np.array([[True, True, False, True]]), np.arange(4), 3)
+    top = top_rows_by_case(np.array([[-np.inf, 2, 3, 1]]), np.array([[True, True, False, True]]), np.arange(4), 3)
     assert top.tolist() == [[1, 3, -1]]
 
 
@@ -82,7 +82,7 @@ def test_ranks_and_lists_are_those_of_a_plain_sort(scores, random):
     targets = [np.array(random.sample(range(items), random.randint(1, items))) for _ in range(cases)]
     places = id_places(ids)
     ranking = rank_targets(scores, allowed, targets, places)
-    top = top_rows(scores, allowed, places, 3)
+    top = top_rows_by_case(scores, allowed, places, 3)
     seen = iter(ranking.rank)
     for case in range(cases):
         sayable = [row for row in range(items) if allowed[case, row] and scores[case, row] > -np.inf]

@@ -18,7 +18,7 @@ from core.metrics import (
     rank_targets,
     reliability,
     threshold_curve,
-    top_rows,
+    top_rows_by_case,
 )
 from training.splits.short_histories import ShortHistorySet
 from training.splits.split import Scorer, Split
@@ -104,7 +104,7 @@ class MetricAccumulator:
         # The same score for every candidate ranks nothing: the order by id would be evaluated.
         self.answered |= bool((valid.max(axis=1) > lowest).any())
         self._rankings.append(rank_targets(scores, allowed, targets, self._context.places))
-        self._top.append(top_rows(scores, allowed, self._context.places, LIST_LENGTH))
+        self._top.append(top_rows_by_case(scores, allowed, self._context.places, LIST_LENGTH))
         if chunk.start < self._curve_cases:
             self._add_histogram(valid, targets)
             if isinstance(scorer, ProbabilityScorer):

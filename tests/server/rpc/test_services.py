@@ -69,7 +69,7 @@ class TestSpeed:
             own.append(times.total_ms - times.triton_ms)
         # The figure to reach is 3 ms at the median, measured by `make bench-main`; here only that nothing is broken, on
         # cores that another worker's tests use too.
-        assert sorted(own)[15] < 15
+        assert sorted(own)[30] < 30
 
     def test_a_cancelled_call_does_not_hold_up_others(self, client: Client, stub: RecommenderServiceStub) -> None:
         calls = [stub.Recommend.future(pb.RecommendRequest(text=f"tea {n}"), timeout=5) for n in range(50)]
