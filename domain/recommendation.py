@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
+from domain.condition import Condition
 from domain.event import Event
+from domain.interpretation import Interpretation, TextInterpretation
 from domain.item import Item
 from domain.prompts import TextRole
 
@@ -31,6 +33,8 @@ class DegradationReason(StrEnum):
     EXPLANATION_SKIPPED = "explanation_skipped"
     RANKER_UNAVAILABLE = "ranker_unavailable"
     USER_TOWER_UNAVAILABLE = "user_tower_unavailable"
+    NOTHING_RELEVANT = "nothing_relevant"
+    COLD_START = "cold_start"
 
 
 @dataclass(frozen=True)
@@ -39,50 +43,6 @@ class Degradation:
 
     reason: DegradationReason
     detail: str
-
-
-@dataclass(frozen=True)
-class AnyOf:
-    """Condition that a string equals, or a list of strings holds, one of these."""
-
-    values: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Range:
-    """Condition that a number lies between two ends, both included; None leaves an end open."""
-
-    minimum: float | None
-    maximum: float | None
-
-
-@dataclass(frozen=True)
-class TimeRange:
-    """Condition that an instant lies between two ends, both included; None leaves an end open.
-
-    Attributes:
-        minimum: seconds since 1970 UTC and nanoseconds.
-        maximum: the same.
-    """
-
-    minimum: tuple[int, int] | None
-    maximum: tuple[int, int] | None
-
-
-@dataclass(frozen=True)
-class Equals:
-    """Condition that a truth value equals this."""
-
-    value: bool
-
-
-@dataclass(frozen=True)
-class Condition:
-    """Condition on one attribute. An item without the attribute meets none, and every negated one."""
-
-    attribute: str
-    test: AnyOf | Range | TimeRange | Equals
-    negate: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +72,19 @@ class EmbedQuery:
 
 
 @dataclass(frozen=True)
+class Page:
+    """Continuation of a list.
+
+    Attributes:
+        release_id: the release that began it.
+        offset: items already returned.
+    """
+
+    release_id: str
+    offset: int
+
+
+@dataclass(frozen=True)
 class RecommendQuery:
     """One checked request.
 
@@ -126,6 +99,14 @@ class RecommendQuery:
         explain: whether to say why.
         item_mask: details wanted; None for none.
         include_seen: whether the history's own items may be returned.
+        personalization: how much the history counts beside a text, 0 to 1; None takes the release's strength.
+        interpretation: what becomes of the wishes that the text names.
+        preferences: conditions that move items up.
+        min_relevance: least relevance of a returned item, 0 to 1; None leaves nothing out.
+        candidate_item_ids: the items to rank; empty for the whole catalogue.
+        page: the list that is continued; None begins one.
+        language: BCP 47 tag of the explanations; empty where not given.
+        exact_spelling: whether the text is searched as it is spelt.
     """
 
     text: str = ""
@@ -138,6 +119,19 @@ class RecommendQuery:
     explain: bool = False
     item_mask: ItemMask | None = None
     include_seen: bool = False
+    personalization: float | None = None
+    interpretation: TextInterpretation = TextInterpretation.PREFER
+    preferences: tuple[Condition, ...] = ()
+    min_relevance: float | None = None
+    candidate_item_ids: tuple[str, ...] = ()
+    page: Page | None = None
+    language: str = ""
+    exact_spelling: bool = False
+
+    @property
+    def offset(self) -> int:
+        """Items of the list before the first one returned."""
+        return 0 if self.page is None else self.page.offset
 
 
 @dataclass(frozen=True)
@@ -156,20 +150,39 @@ class SourceRank:
 
 
 @dataclass(frozen=True)
+class FieldMatch:
+    """Field of an item that matched the request's text.
+
+    Attributes:
+        field: "title", "text", or the attribute's name.
+        value: the words or the value that matched, as the item has them.
+        whole_value: whether `value` is a whole value of the field, such as a name.
+    """
+
+    field: str
+    value: str
+    whole_value: bool = False
+
+
+@dataclass(frozen=True)
 class Explanation:
     """Explanation of a recommended item.
 
     Attributes:
-        text: one English sentence.
+        text: one sentence, in the request's language.
         matched_terms: terms of the request's text that the item shares.
         because_of_item_id: the history's item that speaks most for it; empty where there is none.
         because_of_similarity: cosine to that item.
+        because_of_title: its title.
+        field_matches: the item's fields that the text matched, the strongest first.
     """
 
     text: str
     matched_terms: tuple[str, ...] = ()
     because_of_item_id: str = ""
     because_of_similarity: float | None = None
+    because_of_title: str = ""
+    field_matches: tuple[FieldMatch, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -185,6 +198,8 @@ class RankedItem:
         explanation: where asked for.
         item: details, where asked for.
         match_probability: that the caller would choose it, 0 to 1; None where no ranker was asked.
+        relevance: probability that it is what the text asks for, 0 to 1; None without a text.
+        choice_probability: softmax over the ranked candidates, 0 to 1; None where nothing ranks.
     """
 
     id: str
@@ -195,6 +210,8 @@ class RankedItem:
     explanation: Explanation | None = None
     item: Item | None = None
     match_probability: float | None = None
+    relevance: float | None = None
+    choice_probability: float | None = None
 
 
 @dataclass(frozen=True)
@@ -232,6 +249,9 @@ class Recommendation:
         unknown_token_share: of the request's texts, 0 to 1.
         unknown_item_ids: ids that the catalogue does not have and that carry no title.
         recalled_counts: candidates by recall source.
+        interpretation: what was understood of the text.
+        corrected_text: the text that was searched by words; empty where it was searched as it is.
+        next_offset: items up to and including the last one returned; None where nothing follows.
     """
 
     items: tuple[RankedItem, ...]
@@ -242,3 +262,6 @@ class Recommendation:
     unknown_token_share: float = 0.0
     unknown_item_ids: tuple[str, ...] = ()
     recalled_counts: Mapping[str, int] = field(default_factory=dict)
+    interpretation: Interpretation = field(default_factory=Interpretation)
+    corrected_text: str = ""
+    next_offset: int | None = None

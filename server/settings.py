@@ -77,6 +77,7 @@ class Settings(BaseModel):
     max_events: _Count = Field(1_000, description="most events in a request")
     max_item_ids: _Count = Field(1_000, description="most item_ids in a request")
     max_exclusions: _Count = Field(10_000, description="most exclude_item_ids in a request")
+    max_candidates: _Count = Field(1_000, description="most candidate_item_ids in a request")
     max_conditions: _Count = Field(32, description="most conditions in a request")
     max_condition_values: _Count = Field(1_000, description="most values in one condition")
     max_batch_requests: _Count = Field(256, description="most requests in a BatchRecommend")

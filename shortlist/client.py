@@ -66,7 +66,9 @@ class Client:
             deadline_s: how long the call may take, a repeat included, in seconds; None takes the client's.
             request_id: the id for the gateway's log, 1 to 128 printable ASCII characters; None makes one.
             **fields: `user_id`, `session_id`, `events`, `item_ids`, `history_encoding`, `exclude_item_ids`,
-                `conditions`, `k` (10), `explain`, `item_mask`, `include_seen`: see RecommendRequest.
+                `conditions`, `k` (10), `explain`, `item_mask`, `include_seen`, `personalization`, `interpretation`,
+                `preferences`, `min_relevance`, `candidate_item_ids`, `page_token`, `language`, `exact_spelling`: see
+                RecommendRequest.
 
         Raises:
             ShortlistCallError: the call failed; the subclass says how.

@@ -45,6 +45,17 @@ class HistoryEncoding(enum.StrEnum):
     """The history told as one sentence and encoded as text."""
 
 
+class TextInterpretation(enum.StrEnum):
+    """The use of the wishes that a text names."""
+
+    PREFER = "PREFER"
+    """Items that meet them come first. What the gateway does by default."""
+    ENFORCE = "ENFORCE"
+    """Items that do not meet them are left out."""
+    OFF = "OFF"
+    """Nothing is understood: the text is only matched by words and meaning."""
+
+
 class TextRole(enum.StrEnum):
     """The role of a text for the encoder."""
 
@@ -77,6 +88,8 @@ class DegradationReason(OpenEnum):
     EXPLANATION_SKIPPED = "EXPLANATION_SKIPPED"
     RANKER_UNAVAILABLE = "RANKER_UNAVAILABLE"
     USER_TOWER_UNAVAILABLE = "USER_TOWER_UNAVAILABLE"
+    NOTHING_RELEVANT = "NOTHING_RELEVANT"
+    COLD_START = "COLD_START"
 
 
 class ErrorReason(OpenEnum):

@@ -7,7 +7,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import StringValue
 
-from shortlist.enums import EventKind, HistoryEncoding, TextRole
+from shortlist.enums import EventKind, HistoryEncoding, TextInterpretation, TextRole
 from shortlist.requests import AnyOf, Condition, Equals, Event, Range, RecommendRequest, TimeRange
 from shortlist.v1 import embedding_pb2, event_pb2, filter_pb2, recommender_pb2
 
@@ -35,6 +35,14 @@ def recommend_message(request: RecommendRequest) -> recommender_pb2.RecommendReq
         explain=request.explain,
         item_mask=FieldMask(paths=item_mask) if item_mask else None,
         include_seen=request.include_seen,
+        personalization=request.personalization,
+        interpretation=_interpretation(request.interpretation),
+        preferences=[_condition_message(condition) for condition in request.preferences],
+        min_relevance=request.min_relevance,
+        candidate_item_ids=several("candidate_item_ids", request.candidate_item_ids),
+        page_token=request.page_token,
+        language=request.language,
+        exact_spelling=request.exact_spelling,
     )
 
 
@@ -72,6 +80,10 @@ def several(name: str, values: Sequence[str]) -> Sequence[str]:
 
 def _history_encoding(encoding: HistoryEncoding | None) -> str | None:
     return None if encoding is None else f"HISTORY_ENCODING_{HistoryEncoding(encoding)}"
+
+
+def _interpretation(use: TextInterpretation | None) -> str | None:
+    return None if use is None else f"TEXT_INTERPRETATION_{TextInterpretation(use)}"
 
 
 def _event_message(event: Event) -> event_pb2.Event:

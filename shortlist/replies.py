@@ -12,6 +12,7 @@ from google.protobuf.wrappers_pb2 import Int32Value
 from google.rpc import code_pb2
 
 from shortlist.enums import DegradationReason, ErrorReason, HealthStatus, OpenEnum, RecallSource
+from shortlist.requests import AnyOf, Condition, Equals, Range, TimeRange
 from shortlist.results import (
     AttributeValue,
     Degradation,
@@ -19,14 +20,18 @@ from shortlist.results import (
     Embeddings,
     EntryError,
     Explanation,
+    FieldMatch,
     FieldViolation,
+    Interpretation,
+    InterpretedCondition,
+    InterpretedOrder,
     ItemDetails,
     Provenance,
     RankedItem,
     Shortlist,
     StageTimes,
 )
-from shortlist.v1 import embedding_pb2, item_pb2, recommender_pb2
+from shortlist.v1 import embedding_pb2, filter_pb2, interpretation_pb2, item_pb2, recommender_pb2
 
 _Open = TypeVar("_Open", bound=OpenEnum)
 
@@ -49,6 +54,9 @@ def read_shortlist(message: recommender_pb2.RecommendResponse) -> Shortlist:
         unknown_token_share=message.unknown_token_share,
         unknown_item_ids=tuple(message.unknown_item_ids),
         request_id=message.request_id,
+        interpretation=_interpretation(message.interpretation) if message.HasField("interpretation") else None,
+        corrected_text=message.corrected_text,
+        next_page_token=message.next_page_token,
     )
 
 
@@ -118,6 +126,8 @@ def _ranked_item(message: recommender_pb2.RecommendedItem) -> RankedItem:
         explanation=_explanation(message.explanation) if message.HasField("explanation") else None,
         item=_item_details(message.item) if message.HasField("item") else None,
         match_probability=message.match_probability if message.HasField("match_probability") else None,
+        relevance=message.relevance if message.HasField("relevance") else None,
+        choice_probability=message.choice_probability if message.HasField("choice_probability") else None,
     )
 
 
@@ -127,7 +137,43 @@ def _explanation(message: recommender_pb2.Explanation) -> Explanation:
         matched_terms=tuple(message.matched_terms),
         because_of_item_id=message.because_of_item_id or None,
         because_of_similarity=message.because_of_similarity if message.HasField("because_of_similarity") else None,
+        because_of_title=message.because_of_title,
+        field_matches=tuple(FieldMatch(one.field, one.value, one.whole_value) for one in message.field_matches),
     )
+
+
+def _interpretation(message: interpretation_pb2.Interpretation) -> Interpretation:
+    return Interpretation(
+        conditions=tuple(
+            InterpretedCondition(condition, one.phrase)
+            for one in message.conditions
+            if (condition := _condition(one.condition)) is not None
+        ),
+        orders=tuple(InterpretedOrder(one.attribute, one.descending, one.phrase) for one in message.orders),
+        excluded_terms=tuple(message.excluded_terms),
+        search_text=message.search_text,
+    )
+
+
+def _condition(message: filter_pb2.AttributeCondition) -> Condition | None:
+    """Reads a condition; None for a test that this client does not know."""
+    name, negate = message.attribute, message.negate
+    match message.WhichOneof("test"):
+        case "any_of":
+            return AnyOf(name, tuple(message.any_of.values), negate=negate)
+        case "equals":
+            return Equals(name, value=message.equals, negate=negate)
+        case "range":
+            ends = message.range
+            low, high = (getattr(ends, end) if ends.HasField(end) else None for end in ("min", "max"))
+            return Range(name, min=low, max=high, negate=negate)
+        case "time_range":
+            times = message.time_range
+            first, last = (
+                getattr(times, end).ToDatetime(UTC) if times.HasField(end) else None for end in ("min", "max")
+            )
+            return TimeRange(name, min=first, max=last, negate=negate)
+    return None
 
 
 def _item_details(message: item_pb2.Item) -> ItemDetails:

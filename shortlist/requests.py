@@ -5,7 +5,7 @@ from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from typing import TypedDict
 
-from shortlist.enums import EventKind, HistoryEncoding
+from shortlist.enums import EventKind, HistoryEncoding, TextInterpretation
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class RecommendRequest:
     """A recommendation request: the caller, their history, and what is wanted back.
 
     The limits are the gateway's settings; these are their defaults.
-    At least one of `text`, `events` and `item_ids` must be given.
+    Without `text`, `events` and `item_ids` the answer is what is popular.
 
     Attributes:
         text: what the caller looks for, free text of any language, up to 8 KiB.
@@ -115,10 +115,18 @@ class RecommendRequest:
         history_encoding: how `events` and `item_ids` become a query; None takes the gateway's default.
         exclude_item_ids: items that must not be returned, at most 10,000.
         conditions: what every returned item meets, at most 32.
-        k: how many items to return, 1 to 1,000.
+        k: how many items to return, 1 to 1,000; None for 10, or for all of `candidate_item_ids`.
         explain: whether each item carries an explanation.
         item_mask: which details to return: `title`, `text`, `available`, `attributes`, `attributes.NAME`, or `*`.
         include_seen: whether items passed in `events` or `item_ids` may be returned.
+        personalization: how much the history counts beside a text, 0 to 1; None takes the release's strength.
+        interpretation: what becomes of the wishes that the text names; None takes the gateway's default.
+        preferences: conditions that move items up without leaving others out, at most 32.
+        min_relevance: least relevance of a returned item, 0 to 1; None leaves nothing out.
+        candidate_item_ids: the items to rank, at most 1,000; none for the whole catalogue.
+        page_token: `next_page_token` of the reply that this request continues.
+        language: BCP 47 tag of the explanations.
+        exact_spelling: whether the text is searched as it is spelt.
     """
 
     text: str | None = None
@@ -130,10 +138,18 @@ class RecommendRequest:
     history_encoding: HistoryEncoding | None = None
     exclude_item_ids: Sequence[str] = ()
     conditions: Sequence[Condition] = ()
-    k: int = 10
+    k: int | None = None
     explain: bool = False
     item_mask: Sequence[str] = ()
     include_seen: bool = False
+    personalization: float | None = None
+    interpretation: TextInterpretation | None = None
+    preferences: Sequence[Condition] = ()
+    min_relevance: float | None = None
+    candidate_item_ids: Sequence[str] = ()
+    page_token: str = ""
+    language: str = ""
+    exact_spelling: bool = False
 
 
 class RecommendFields(TypedDict, total=False):
@@ -146,7 +162,15 @@ class RecommendFields(TypedDict, total=False):
     history_encoding: HistoryEncoding | None
     exclude_item_ids: Sequence[str]
     conditions: Sequence[Condition]
-    k: int
+    k: int | None
     explain: bool
     item_mask: Sequence[str]
     include_seen: bool
+    personalization: float | None
+    interpretation: TextInterpretation | None
+    preferences: Sequence[Condition]
+    min_relevance: float | None
+    candidate_item_ids: Sequence[str]
+    page_token: str
+    language: str
+    exact_spelling: bool

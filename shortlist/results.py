@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shortlist.enums import DegradationReason, ErrorReason, RecallSource
+from shortlist.requests import Condition
 
 AttributeValue = str | float | bool | tuple[str, ...] | datetime
 
@@ -56,20 +57,39 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldMatch:
+    """Field of an item that matched the request's text.
+
+    Attributes:
+        field: "title", "text", or the attribute's name.
+        value: the words or the value that matched, as the item has them.
+        whole_value: whether `value` is a whole value of the field, such as a name.
+    """
+
+    field: str
+    value: str
+    whole_value: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Explanation of a recommended item.
 
     Attributes:
-        text: one English sentence.
+        text: one sentence, in the request's language.
         matched_terms: terms of the request's text that the item shares.
         because_of_item_id: the passed-along item that speaks most for this one; None where no history was used.
         because_of_similarity: cosine between the two.
+        because_of_title: title of that item; empty where it has none.
+        field_matches: the item's fields that the text matched, the strongest first.
     """
 
     text: str
     matched_terms: tuple[str, ...]
     because_of_item_id: str | None
     because_of_similarity: float | None
+    because_of_title: str = ""
+    field_matches: tuple[FieldMatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +125,8 @@ class RankedItem:
         explanation: why it is here; None without `explain`.
         item: its details; None without `item_mask`.
         match_probability: how likely the caller is to choose it, 0 to 1; None where no ranker was asked.
+        relevance: how likely it is what the text asks for, 0 to 1; None without a text.
+        choice_probability: how likely it is chosen rather than another candidate, 0 to 1; None where nothing ranks.
     """
 
     id: str
@@ -115,6 +137,53 @@ class RankedItem:
     explanation: Explanation | None
     item: ItemDetails | None
     match_probability: float | None = None
+    relevance: float | None = None
+    choice_probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InterpretedCondition:
+    """Condition that a text names.
+
+    Attributes:
+        condition: as a request can send it, in `conditions` or `preferences`.
+        phrase: the words of the text that name it.
+    """
+
+    condition: Condition
+    phrase: str
+
+
+@dataclass(frozen=True, slots=True)
+class InterpretedOrder:
+    """Order by a number that a text names, such as "cheapest".
+
+    Attributes:
+        attribute: the attribute.
+        descending: whether the largest number comes first.
+        phrase: the words of the text that name it.
+    """
+
+    attribute: str
+    descending: bool
+    phrase: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interpretation:
+    """Understood part of a text.
+
+    Attributes:
+        conditions: the conditions that it names.
+        orders: the orders that it names.
+        excluded_terms: negated words that are no attribute's value; items that have them come last.
+        search_text: the text that was matched by words and meaning.
+    """
+
+    conditions: tuple[InterpretedCondition, ...]
+    orders: tuple[InterpretedOrder, ...]
+    excluded_terms: tuple[str, ...]
+    search_text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +210,11 @@ class Shortlist:
         degradations: in what ways the reply is worse than a full one; empty for a full one.
         shortfall_count: k minus the number of items returned.
         unknown_token_share: share of the encoder tokens that its vocabulary does not know, 0 to 1.
-        unknown_item_ids: ids in `events` or `item_ids` that the catalogue does not have.
+        unknown_item_ids: ids in `events`, `item_ids` or `candidate_item_ids` that the catalogue does not have.
         request_id: the id under which the gateway logged the call.
+        interpretation: what was understood of the text; None where nothing was.
+        corrected_text: the text that was searched by words where it was corrected; empty otherwise.
+        next_page_token: continues the list, as `page_token`; empty where nothing follows.
     """
 
     items: tuple[RankedItem, ...]
@@ -153,6 +225,9 @@ class Shortlist:
     unknown_token_share: float
     unknown_item_ids: tuple[str, ...]
     request_id: str
+    interpretation: Interpretation | None = None
+    corrected_text: str = ""
+    next_page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)

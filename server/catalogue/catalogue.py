@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 
 from core.retrieval.vector_store import VectorStore
+from domain.condition import Condition
 from domain.item import AttributeType, Item
-from domain.recommendation import Condition
 from server.catalogue.item_table import ItemTable
 
 

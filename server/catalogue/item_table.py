@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from domain.condition import AnyOf, Condition, Equals, Range, TimeRange
 from domain.errors import FieldViolation, InvalidRequest, ReleaseRejected
 from domain.item import AttributeType, Item, attribute_type, item_from_json
-from domain.recommendation import AnyOf, Condition, Equals, Range, TimeRange
 from domain.timestamp import Timestamp
 
 _TESTS_BY_TYPE = {

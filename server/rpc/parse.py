@@ -1,18 +1,22 @@
 """Protobuf requests to checked domain requests: the one place where input is validated."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from domain.errors import FieldViolation, InvalidRequest, NothingToGoOn, NotServed
+from domain.condition import AnyOf, Condition, Equals, Range, TimeRange
+from domain.errors import FieldViolation, InvalidRequest, NotServed
 from domain.event import Event, EventKind
+from domain.interpretation import TextInterpretation
 from domain.item import ID_LIMIT_BYTES, AttributeType
 from domain.prompts import TextRole
-from domain.recommendation import AnyOf, Condition, EmbedQuery, Equals, ItemMask, Range, RecommendQuery, TimeRange
+from domain.recommendation import EmbedQuery, ItemMask, RecommendQuery
 from domain.timestamp import FIRST_SECOND, LAST_SECOND
-from shortlist.v1 import embedding_pb2, event_pb2, filter_pb2
+from server.rpc.page_token import read_page_token
+from shortlist.v1 import embedding_pb2, event_pb2, filter_pb2, interpretation_pb2
 from shortlist.v1 import recommender_pb2 as pb
 
 _KINDS = {getattr(event_pb2, f"EVENT_KIND_{kind.name}"): kind for kind in EventKind}
@@ -22,6 +26,12 @@ _ROLES = {
     embedding_pb2.TEXT_ROLE_QUERY: TextRole.QUERY,
     embedding_pb2.TEXT_ROLE_PASSAGE: TextRole.PASSAGE,
 }
+_INTERPRETATIONS = {
+    interpretation_pb2.TEXT_INTERPRETATION_UNSPECIFIED: TextInterpretation.PREFER,
+    **{getattr(interpretation_pb2, f"TEXT_INTERPRETATION_{use.name}"): use for use in TextInterpretation},
+}
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+_LANGUAGE_LIMIT = 35
 _MASK_FIELDS = frozenset({"title", "text", "available", "attributes"})
 _TITLE_LIMIT_BYTES = 1024
 # A status travels in the trailing metadata, of which gRPC allows 8 KiB, and holds each violation twice.
@@ -38,6 +48,7 @@ class RequestLimits:
     max_events: int
     max_item_ids: int
     max_exclusions: int
+    max_candidates: int
     max_conditions: int
     max_condition_values: int
     max_batch_requests: int
@@ -69,6 +80,9 @@ class _Check:
         fits = 0 <= time.nanos < 1_000_000_000 and FIRST_SECOND <= time.seconds <= LAST_SECOND
         return self.that(fits, field, "must be a valid Timestamp (years 1 to 9999)")
 
+    def share(self, value: float, field: str) -> None:
+        self.that(0 <= value <= 1, field, f"must lie between 0 and 1, found {value}")
+
     def item_id(self, item_id: str, field: str) -> bool:
         # A character has at most four bytes, so short ids need no encoding.
         fits = item_id and (4 * len(item_id) <= ID_LIMIT_BYTES or len(item_id.encode()) <= ID_LIMIT_BYTES)
@@ -97,7 +111,6 @@ def parse_recommend(
 
     Raises:
         InvalidRequest: with one violation for each field out of range, the first 16.
-        NothingToGoOn: neither text nor events nor items.
         NotServed: a field that this gateway does not serve yet.
     """
     check = _Check()
@@ -108,25 +121,31 @@ def parse_recommend(
             check.item_id(getattr(request, field), field)
     if request.HasField("text"):
         check.text(request.text, limits.max_text_bytes, "text")
-    k = request.k if request.HasField("k") else limits.default_k
+    candidates = request.candidate_item_ids
+    k = request.k if request.HasField("k") else len(candidates) or limits.default_k
     check.that(1 <= k <= limits.max_k, "k", f"must lie between 1 and {limits.max_k:,}, found {k}")
     check.that(request.history_encoding in _ENCODINGS, "history_encoding", "unknown value; see HistoryEncoding")
     events = _events(request.events, limits, check)
     for values, most, field in (
         (request.item_ids, limits.max_item_ids, "item_ids"),
         (request.exclude_item_ids, limits.max_exclusions, "exclude_item_ids"),
+        (candidates, limits.max_candidates, "candidate_item_ids"),
     ):
         if check.count(values, most, field):
             check.ids(values, field)
-    conditions = _conditions(request.conditions, limits, check)
+    check.that(len(set(candidates)) == len(candidates), "candidate_item_ids", "an id must not be given twice")
+    conditions = _conditions(request.conditions, "conditions", limits, check)
+    preferences = _conditions(request.preferences, "preferences", limits, check)
+    for field in ("personalization", "min_relevance"):
+        if request.HasField(field):
+            check.share(getattr(request, field), field)
+    interpretation = _INTERPRETATIONS.get(request.interpretation)
+    check.that(interpretation is not None, "interpretation", "unknown value; see TextInterpretation")
+    if request.language:
+        fits = len(request.language) <= _LANGUAGE_LIMIT and _LANGUAGE.fullmatch(request.language)
+        check.that(fits, "language", 'a BCP 47 tag such as "en" or "zh-Hans"')
     mask = _item_mask(request.item_mask.paths, attribute_types, check)
     check.raise_any()
-    if not (request.HasField("text") or request.events or request.item_ids):
-        raise NothingToGoOn(
-            FieldViolation(
-                "text", "nothing to recommend from: give text, events or item_ids (an id alone says nothing yet)"
-            )
-        )
     return RecommendQuery(
         text=request.text,
         events=events,
@@ -138,6 +157,14 @@ def parse_recommend(
         explain=request.explain,
         item_mask=mask,
         include_seen=request.include_seen,
+        personalization=request.personalization if request.HasField("personalization") else None,
+        interpretation=interpretation or TextInterpretation.PREFER,
+        preferences=preferences,
+        min_relevance=request.min_relevance if request.HasField("min_relevance") else None,
+        candidate_item_ids=tuple(candidates),
+        page=read_page_token(request),
+        language=request.language,
+        exact_spelling=request.exact_spelling,
     )
 
 
@@ -191,13 +218,13 @@ def _events(events: Iterable[event_pb2.Event], limits: RequestLimits, check: _Ch
 
 
 def _conditions(
-    conditions: Iterable[filter_pb2.AttributeCondition], limits: RequestLimits, check: _Check
+    conditions: Iterable[filter_pb2.AttributeCondition], field: str, limits: RequestLimits, check: _Check
 ) -> tuple[Condition, ...]:
-    if not check.count(conditions, limits.max_conditions, "conditions"):
+    if not check.count(conditions, limits.max_conditions, field):
         return ()
     parsed = []
     for number, condition in enumerate(conditions):
-        test = _test(condition, limits, check, f"conditions[{number}]")
+        test = _test(condition, limits, check, f"{field}[{number}]")
         if test is not None:
             parsed.append(Condition(condition.attribute, test, condition.negate))
     return tuple(parsed)

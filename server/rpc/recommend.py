@@ -62,9 +62,9 @@ class RecommendServicer(pb_grpc.RecommenderServiceServicer):
         answer = await self._recommender.recommend(query, call.deadline, trace)
         self._observer.recommended(answer)
         if len(answer.items) <= _INLINE_ITEMS:
-            return recommend_reply(answer, call)
+            return recommend_reply(answer, call, request)
         return await asyncio.get_running_loop().run_in_executor(
-            self._recommender.searchers, recommend_reply, answer, call
+            self._recommender.searchers, recommend_reply, answer, call, request
         )
 
     async def _parse(self, request: pb.RecommendRequest, release: ServingRelease) -> RecommendQuery:

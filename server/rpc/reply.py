@@ -5,19 +5,23 @@ import time
 from google.protobuf import timestamp_pb2
 
 from domain import recommendation as domain
+from domain.condition import AnyOf, Condition, Equals, Range
+from domain.interpretation import Interpretation
 from domain.item import AttributeValue, Item
 from domain.timestamp import Timestamp
 from server.rpc.call import Call
+from server.rpc.page_token import write_page_token
 from server.rpc.status import CallStatus
-from shortlist.v1 import item_pb2
+from shortlist.v1 import filter_pb2, interpretation_pb2, item_pb2
 from shortlist.v1 import recommender_pb2 as pb
 
 # A source that the contract has no value for is RECALL_SOURCE_UNSPECIFIED.
 _SOURCES = {source.value: f"RECALL_SOURCE_{source.name}" for source in domain.Source}
 
 
-def recommend_reply(answer: domain.Recommendation, call: Call) -> pb.RecommendResponse:
+def recommend_reply(answer: domain.Recommendation, call: Call, request: pb.RecommendRequest) -> pb.RecommendResponse:
     """Builds the reply to one Recommend."""
+    page = None if answer.next_offset is None else domain.Page(answer.release_id, answer.next_offset)
     return pb.RecommendResponse(
         items=[_item(item) for item in answer.items],
         release_id=answer.release_id,
@@ -30,6 +34,9 @@ def recommend_reply(answer: domain.Recommendation, call: Call) -> pb.RecommendRe
         unknown_item_ids=answer.unknown_item_ids,
         request_id=call.request_id,
         stage_times=stage_times(answer.stage_times, call),
+        interpretation=_interpretation(answer.interpretation),
+        corrected_text=answer.corrected_text,
+        next_page_token="" if page is None else write_page_token(request, page),
     )
 
 
@@ -72,6 +79,8 @@ def _item(ranked: domain.RankedItem) -> pb.RecommendedItem:
         explanation=_explanation(ranked.explanation),
         item=_details(ranked.item),
         match_probability=ranked.match_probability,
+        relevance=ranked.relevance,
+        choice_probability=ranked.choice_probability,
     )
 
 
@@ -83,7 +92,50 @@ def _explanation(why: domain.Explanation | None) -> pb.Explanation | None:
         matched_terms=why.matched_terms,
         because_of_item_id=why.because_of_item_id,
         because_of_similarity=why.because_of_similarity,
+        because_of_title=why.because_of_title,
+        field_matches=[
+            pb.FieldMatch(field=match.field, value=match.value, whole_value=match.whole_value)
+            for match in why.field_matches
+        ],
     )
+
+
+def _interpretation(understood: Interpretation) -> interpretation_pb2.Interpretation | None:
+    if not understood:
+        return None
+    return interpretation_pb2.Interpretation(
+        conditions=[
+            interpretation_pb2.InterpretedCondition(condition=_condition(wish.condition), phrase=wish.phrase)
+            for wish in understood.wishes
+        ],
+        orders=[
+            interpretation_pb2.InterpretedOrder(
+                attribute=order.attribute, descending=order.descending, phrase=order.phrase
+            )
+            for order in understood.orders
+        ],
+        excluded_terms=understood.excluded_terms,
+        search_text=understood.search_text,
+    )
+
+
+def _condition(condition: Condition) -> filter_pb2.AttributeCondition:
+    message = filter_pb2.AttributeCondition(attribute=condition.attribute, negate=condition.negate)
+    test = condition.test
+    if isinstance(test, AnyOf):
+        message.any_of.values.extend(sorted(test.values))
+    elif isinstance(test, Equals):
+        message.equals = test.value
+    elif isinstance(test, Range):
+        message.range.CopyFrom(filter_pb2.NumberRange(min=test.minimum, max=test.maximum))
+    else:
+        ends = {
+            name: timestamp_pb2.Timestamp(seconds=end[0], nanos=end[1])
+            for name, end in (("min", test.minimum), ("max", test.maximum))
+            if end is not None
+        }
+        message.time_range.CopyFrom(filter_pb2.TimeRange(**ends))
+    return message
 
 
 def _details(item: Item | None) -> item_pb2.Item | None:

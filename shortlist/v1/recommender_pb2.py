@@ -25,48 +25,51 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from shortlist.v1 import event_pb2 as shortlist_dot_v1_dot_event__pb2
 from shortlist.v1 import filter_pb2 as shortlist_dot_v1_dot_filter__pb2
+from shortlist.v1 import interpretation_pb2 as shortlist_dot_v1_dot_interpretation__pb2
 from shortlist.v1 import item_pb2 as shortlist_dot_v1_dot_item__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eshortlist/v1/recommender.proto\x12\x0cshortlist.v1\x1a google/protobuf/field_mask.proto\x1a\x18shortlist/v1/event.proto\x1a\x19shortlist/v1/filter.proto\x1a\x17shortlist/v1/item.proto\"\xa2\x03\n\x10RecommendRequest\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\x14\n\nsession_id\x18\x02 \x01(\tH\x00\x12\x11\n\x04text\x18\x03 \x01(\tH\x01\x88\x01\x01\x12#\n\x06\x65vents\x18\x04 \x03(\x0b\x32\x13.shortlist.v1.Event\x12\x10\n\x08item_ids\x18\x05 \x03(\t\x12\x37\n\x10history_encoding\x18\x06 \x01(\x0e\x32\x1d.shortlist.v1.HistoryEncoding\x12\x18\n\x10\x65xclude_item_ids\x18\x07 \x03(\t\x12\x34\n\nconditions\x18\x08 \x03(\x0b\x32 .shortlist.v1.AttributeCondition\x12\x0e\n\x01k\x18\t \x01(\x05H\x02\x88\x01\x01\x12\x0f\n\x07\x65xplain\x18\n \x01(\x08\x12-\n\titem_mask\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x14\n\x0cinclude_seen\x18\x0c \x01(\x08\x12\x13\n\x0b\x65vent_token\x18\r \x01(\tB\x08\n\x06\x63\x61llerB\x07\n\x05_textB\x04\n\x02_k\"\x99\x02\n\x11RecommendResponse\x12,\n\x05items\x18\x01 \x03(\x0b\x32\x1d.shortlist.v1.RecommendedItem\x12\x12\n\nrelease_id\x18\x02 \x01(\t\x12-\n\x0bstage_times\x18\x03 \x01(\x0b\x32\x18.shortlist.v1.StageTimes\x12/\n\x0c\x64\x65gradations\x18\x04 \x03(\x0b\x32\x19.shortlist.v1.Degradation\x12\x17\n\x0fshortfall_count\x18\x05 \x01(\x05\x12\x1b\n\x13unknown_token_share\x18\x06 \x01(\x01\x12\x18\n\x10unknown_item_ids\x18\x07 \x03(\t\x12\x12\n\nrequest_id\x18\x08 \x01(\t\"\x98\x02\n\x0fRecommendedItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x17\n\nsimilarity\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12,\n\nprovenance\x18\x05 \x03(\x0b\x32\x18.shortlist.v1.Provenance\x12.\n\x0b\x65xplanation\x18\x06 \x01(\x0b\x32\x19.shortlist.v1.Explanation\x12 \n\x04item\x18\x07 \x01(\x0b\x32\x12.shortlist.v1.Item\x12\x1e\n\x11match_probability\x18\x08 \x01(\x01H\x01\x88\x01\x01\x42\r\n\x0b_similarityB\x14\n\x12_match_probability\"U\n\nProvenance\x12*\n\x06source\x18\x01 \x01(\x0e\x32\x1a.shortlist.v1.RecallSource\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12\r\n\x05score\x18\x03 \x01(\x01\"\x8c\x01\n\x0b\x45xplanation\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x15\n\rmatched_terms\x18\x02 \x03(\t\x12\x1a\n\x12\x62\x65\x63\x61use_of_item_id\x18\x03 \x01(\t\x12\"\n\x15\x62\x65\x63\x61use_of_similarity\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x18\n\x16_because_of_similarity\"N\n\x0b\x44\x65gradation\x12/\n\x06reason\x18\x01 \x01(\x0e\x32\x1f.shortlist.v1.DegradationReason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\"\xd0\x01\n\nStageTimes\x12\x10\n\x08total_ms\x18\x01 \x01(\x01\x12\x10\n\x08parse_ms\x18\x02 \x01(\x01\x12\x14\n\x0crepresent_ms\x18\x03 \x01(\x01\x12\x13\n\x0btokenize_ms\x18\x04 \x01(\x01\x12\x10\n\x08queue_ms\x18\x05 \x01(\x01\x12\x11\n\ttriton_ms\x18\x06 \x01(\x01\x12\x11\n\trecall_ms\x18\x07 \x01(\x01\x12\x0f\n\x07rank_ms\x18\x08 \x01(\x01\x12\x12\n\nexplain_ms\x18\t \x01(\x01\x12\x16\n\x0erank_triton_ms\x18\n \x01(\x01\"I\n\x15\x42\x61tchRecommendRequest\x12\x30\n\x08requests\x18\x01 \x03(\x0b\x32\x1e.shortlist.v1.RecommendRequest\"L\n\x16\x42\x61tchRecommendResponse\x12\x32\n\x07\x65ntries\x18\x01 \x03(\x0b\x32!.shortlist.v1.BatchRecommendEntry\"\x80\x01\n\x13\x42\x61tchRecommendEntry\x12\x33\n\x08response\x18\x01 \x01(\x0b\x32\x1f.shortlist.v1.RecommendResponseH\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x18.shortlist.v1.EntryErrorH\x00\x42\t\n\x07outcome\"\x8e\x01\n\nEntryError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12)\n\x06reason\x18\x03 \x01(\x0e\x32\x19.shortlist.v1.ErrorReason\x12\x36\n\x10\x66ield_violations\x18\x04 \x03(\x0b\x32\x1c.shortlist.v1.FieldViolation\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t*l\n\x0fHistoryEncoding\x12 \n\x1cHISTORY_ENCODING_UNSPECIFIED\x10\x00\x12\x1c\n\x18HISTORY_ENCODING_VECTORS\x10\x01\x12\x19\n\x15HISTORY_ENCODING_TEXT\x10\x02*\xb5\x02\n\x0cRecallSource\x12\x1d\n\x19RECALL_SOURCE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bRECALL_SOURCE_SEMANTIC_TEXT\x10\x01\x12\"\n\x1eRECALL_SOURCE_SEMANTIC_HISTORY\x10\x02\x12\x19\n\x15RECALL_SOURCE_LEXICAL\x10\x03\x12\x1f\n\x1bRECALL_SOURCE_COLLABORATIVE\x10\x04\x12\x17\n\x13RECALL_SOURCE_FRESH\x10\x05\x12\x19\n\x15RECALL_SOURCE_POPULAR\x10\x06\x12\x16\n\x12RECALL_SOURCE_FILL\x10\x07\x12\x1c\n\x18RECALL_SOURCE_USER_TOWER\x10\x08\x12\x1b\n\x17RECALL_SOURCE_NEXT_ITEM\x10\t*\xc5\x02\n\x11\x44\x65gradationReason\x12\"\n\x1e\x44\x45GRADATION_REASON_UNSPECIFIED\x10\x00\x12\x33\n/DEGRADATION_REASON_ENCODER_LANGUAGE_UNSUPPORTED\x10\x01\x12*\n&DEGRADATION_REASON_ENCODER_UNAVAILABLE\x10\x02\x12%\n!DEGRADATION_REASON_TEXT_TRUNCATED\x10\x03\x12*\n&DEGRADATION_REASON_EXPLANATION_SKIPPED\x10\x04\x12)\n%DEGRADATION_REASON_RANKER_UNAVAILABLE\x10\x05\x12-\n)DEGRADATION_REASON_USER_TOWER_UNAVAILABLE\x10\x06*\xf0\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12!\n\x1d\x45RROR_REASON_NOTHING_TO_GO_ON\x10\x02\x12\"\n\x1e\x45RROR_REASON_MALFORMED_MESSAGE\x10\x03\x12\x1b\n\x17\x45RROR_REASON_NOT_SERVED\x10\x04\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\x05\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x06\x12$\n ERROR_REASON_ENCODER_UNAVAILABLE\x10\x07\x12\x1b\n\x17\x45RROR_REASON_NO_RELEASE\x10\x08\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\t\x12 \n\x1c\x45RROR_REASON_REPLY_TOO_LARGE\x10\n2\xbf\x01\n\x12RecommenderService\x12L\n\tRecommend\x12\x1e.shortlist.v1.RecommendRequest\x1a\x1f.shortlist.v1.RecommendResponse\x12[\n\x0e\x42\x61tchRecommend\x12#.shortlist.v1.BatchRecommendRequest\x1a$.shortlist.v1.BatchRecommendResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eshortlist/v1/recommender.proto\x12\x0cshortlist.v1\x1a google/protobuf/field_mask.proto\x1a\x18shortlist/v1/event.proto\x1a\x19shortlist/v1/filter.proto\x1a!shortlist/v1/interpretation.proto\x1a\x17shortlist/v1/item.proto\"\xcd\x05\n\x10RecommendRequest\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\x14\n\nsession_id\x18\x02 \x01(\tH\x00\x12\x11\n\x04text\x18\x03 \x01(\tH\x01\x88\x01\x01\x12#\n\x06\x65vents\x18\x04 \x03(\x0b\x32\x13.shortlist.v1.Event\x12\x10\n\x08item_ids\x18\x05 \x03(\t\x12\x37\n\x10history_encoding\x18\x06 \x01(\x0e\x32\x1d.shortlist.v1.HistoryEncoding\x12\x18\n\x10\x65xclude_item_ids\x18\x07 \x03(\t\x12\x34\n\nconditions\x18\x08 \x03(\x0b\x32 .shortlist.v1.AttributeCondition\x12\x0e\n\x01k\x18\t \x01(\x05H\x02\x88\x01\x01\x12\x0f\n\x07\x65xplain\x18\n \x01(\x08\x12-\n\titem_mask\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x14\n\x0cinclude_seen\x18\x0c \x01(\x08\x12\x13\n\x0b\x65vent_token\x18\r \x01(\t\x12\x1c\n\x0fpersonalization\x18\x0e \x01(\x01H\x03\x88\x01\x01\x12\x38\n\x0einterpretation\x18\x0f \x01(\x0e\x32 .shortlist.v1.TextInterpretation\x12\x35\n\x0bpreferences\x18\x10 \x03(\x0b\x32 .shortlist.v1.AttributeCondition\x12\x1a\n\rmin_relevance\x18\x11 \x01(\x01H\x04\x88\x01\x01\x12\x1a\n\x12\x63\x61ndidate_item_ids\x18\x12 \x03(\t\x12\x12\n\npage_token\x18\x13 \x01(\t\x12\x10\n\x08language\x18\x14 \x01(\t\x12\x16\n\x0e\x65xact_spelling\x18\x15 \x01(\x08\x42\x08\n\x06\x63\x61llerB\x07\n\x05_textB\x04\n\x02_kB\x12\n\x10_personalizationB\x10\n\x0e_min_relevance\"\x80\x03\n\x11RecommendResponse\x12,\n\x05items\x18\x01 \x03(\x0b\x32\x1d.shortlist.v1.RecommendedItem\x12\x12\n\nrelease_id\x18\x02 \x01(\t\x12-\n\x0bstage_times\x18\x03 \x01(\x0b\x32\x18.shortlist.v1.StageTimes\x12/\n\x0c\x64\x65gradations\x18\x04 \x03(\x0b\x32\x19.shortlist.v1.Degradation\x12\x17\n\x0fshortfall_count\x18\x05 \x01(\x05\x12\x1b\n\x13unknown_token_share\x18\x06 \x01(\x01\x12\x18\n\x10unknown_item_ids\x18\x07 \x03(\t\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12\x34\n\x0einterpretation\x18\t \x01(\x0b\x32\x1c.shortlist.v1.Interpretation\x12\x16\n\x0e\x63orrected_text\x18\n \x01(\t\x12\x17\n\x0fnext_page_token\x18\x0b \x01(\t\"\xf6\x02\n\x0fRecommendedItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x17\n\nsimilarity\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12,\n\nprovenance\x18\x05 \x03(\x0b\x32\x18.shortlist.v1.Provenance\x12.\n\x0b\x65xplanation\x18\x06 \x01(\x0b\x32\x19.shortlist.v1.Explanation\x12 \n\x04item\x18\x07 \x01(\x0b\x32\x12.shortlist.v1.Item\x12\x1e\n\x11match_probability\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x16\n\trelevance\x18\t \x01(\x01H\x02\x88\x01\x01\x12\x1f\n\x12\x63hoice_probability\x18\n \x01(\x01H\x03\x88\x01\x01\x42\r\n\x0b_similarityB\x14\n\x12_match_probabilityB\x0c\n\n_relevanceB\x15\n\x13_choice_probability\"U\n\nProvenance\x12*\n\x06source\x18\x01 \x01(\x0e\x32\x1a.shortlist.v1.RecallSource\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12\r\n\x05score\x18\x03 \x01(\x01\"\xd7\x01\n\x0b\x45xplanation\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x15\n\rmatched_terms\x18\x02 \x03(\t\x12\x1a\n\x12\x62\x65\x63\x61use_of_item_id\x18\x03 \x01(\t\x12\"\n\x15\x62\x65\x63\x61use_of_similarity\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x10\x62\x65\x63\x61use_of_title\x18\x05 \x01(\t\x12/\n\rfield_matches\x18\x06 \x03(\x0b\x32\x18.shortlist.v1.FieldMatchB\x18\n\x16_because_of_similarity\"?\n\nFieldMatch\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x13\n\x0bwhole_value\x18\x03 \x01(\x08\"N\n\x0b\x44\x65gradation\x12/\n\x06reason\x18\x01 \x01(\x0e\x32\x1f.shortlist.v1.DegradationReason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\"\xd0\x01\n\nStageTimes\x12\x10\n\x08total_ms\x18\x01 \x01(\x01\x12\x10\n\x08parse_ms\x18\x02 \x01(\x01\x12\x14\n\x0crepresent_ms\x18\x03 \x01(\x01\x12\x13\n\x0btokenize_ms\x18\x04 \x01(\x01\x12\x10\n\x08queue_ms\x18\x05 \x01(\x01\x12\x11\n\ttriton_ms\x18\x06 \x01(\x01\x12\x11\n\trecall_ms\x18\x07 \x01(\x01\x12\x0f\n\x07rank_ms\x18\x08 \x01(\x01\x12\x12\n\nexplain_ms\x18\t \x01(\x01\x12\x16\n\x0erank_triton_ms\x18\n \x01(\x01\"I\n\x15\x42\x61tchRecommendRequest\x12\x30\n\x08requests\x18\x01 \x03(\x0b\x32\x1e.shortlist.v1.RecommendRequest\"L\n\x16\x42\x61tchRecommendResponse\x12\x32\n\x07\x65ntries\x18\x01 \x03(\x0b\x32!.shortlist.v1.BatchRecommendEntry\"\x80\x01\n\x13\x42\x61tchRecommendEntry\x12\x33\n\x08response\x18\x01 \x01(\x0b\x32\x1f.shortlist.v1.RecommendResponseH\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x18.shortlist.v1.EntryErrorH\x00\x42\t\n\x07outcome\"\x8e\x01\n\nEntryError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12)\n\x06reason\x18\x03 \x01(\x0e\x32\x19.shortlist.v1.ErrorReason\x12\x36\n\x10\x66ield_violations\x18\x04 \x03(\x0b\x32\x1c.shortlist.v1.FieldViolation\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t*l\n\x0fHistoryEncoding\x12 \n\x1cHISTORY_ENCODING_UNSPECIFIED\x10\x00\x12\x1c\n\x18HISTORY_ENCODING_VECTORS\x10\x01\x12\x19\n\x15HISTORY_ENCODING_TEXT\x10\x02*\xb5\x02\n\x0cRecallSource\x12\x1d\n\x19RECALL_SOURCE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bRECALL_SOURCE_SEMANTIC_TEXT\x10\x01\x12\"\n\x1eRECALL_SOURCE_SEMANTIC_HISTORY\x10\x02\x12\x19\n\x15RECALL_SOURCE_LEXICAL\x10\x03\x12\x1f\n\x1bRECALL_SOURCE_COLLABORATIVE\x10\x04\x12\x17\n\x13RECALL_SOURCE_FRESH\x10\x05\x12\x19\n\x15RECALL_SOURCE_POPULAR\x10\x06\x12\x16\n\x12RECALL_SOURCE_FILL\x10\x07\x12\x1c\n\x18RECALL_SOURCE_USER_TOWER\x10\x08\x12\x1b\n\x17RECALL_SOURCE_NEXT_ITEM\x10\t*\x91\x03\n\x11\x44\x65gradationReason\x12\"\n\x1e\x44\x45GRADATION_REASON_UNSPECIFIED\x10\x00\x12\x33\n/DEGRADATION_REASON_ENCODER_LANGUAGE_UNSUPPORTED\x10\x01\x12*\n&DEGRADATION_REASON_ENCODER_UNAVAILABLE\x10\x02\x12%\n!DEGRADATION_REASON_TEXT_TRUNCATED\x10\x03\x12*\n&DEGRADATION_REASON_EXPLANATION_SKIPPED\x10\x04\x12)\n%DEGRADATION_REASON_RANKER_UNAVAILABLE\x10\x05\x12-\n)DEGRADATION_REASON_USER_TOWER_UNAVAILABLE\x10\x06\x12\'\n#DEGRADATION_REASON_NOTHING_RELEVANT\x10\x07\x12!\n\x1d\x44\x45GRADATION_REASON_COLD_START\x10\x08*\xf0\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12!\n\x1d\x45RROR_REASON_NOTHING_TO_GO_ON\x10\x02\x12\"\n\x1e\x45RROR_REASON_MALFORMED_MESSAGE\x10\x03\x12\x1b\n\x17\x45RROR_REASON_NOT_SERVED\x10\x04\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\x05\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x06\x12$\n ERROR_REASON_ENCODER_UNAVAILABLE\x10\x07\x12\x1b\n\x17\x45RROR_REASON_NO_RELEASE\x10\x08\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\t\x12 \n\x1c\x45RROR_REASON_REPLY_TOO_LARGE\x10\n2\xbf\x01\n\x12RecommenderService\x12L\n\tRecommend\x12\x1e.shortlist.v1.RecommendRequest\x1a\x1f.shortlist.v1.RecommendResponse\x12[\n\x0e\x42\x61tchRecommend\x12#.shortlist.v1.BatchRecommendRequest\x1a$.shortlist.v1.BatchRecommendResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shortlist.v1.recommender_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_HISTORYENCODING']._serialized_start=2152
-  _globals['_HISTORYENCODING']._serialized_end=2260
-  _globals['_RECALLSOURCE']._serialized_start=2263
-  _globals['_RECALLSOURCE']._serialized_end=2572
-  _globals['_DEGRADATIONREASON']._serialized_start=2575
-  _globals['_DEGRADATIONREASON']._serialized_end=2900
-  _globals['_ERRORREASON']._serialized_start=2903
-  _globals['_ERRORREASON']._serialized_end=3271
-  _globals['_RECOMMENDREQUEST']._serialized_start=161
-  _globals['_RECOMMENDREQUEST']._serialized_end=579
-  _globals['_RECOMMENDRESPONSE']._serialized_start=582
-  _globals['_RECOMMENDRESPONSE']._serialized_end=863
-  _globals['_RECOMMENDEDITEM']._serialized_start=866
-  _globals['_RECOMMENDEDITEM']._serialized_end=1146
-  _globals['_PROVENANCE']._serialized_start=1148
-  _globals['_PROVENANCE']._serialized_end=1233
-  _globals['_EXPLANATION']._serialized_start=1236
-  _globals['_EXPLANATION']._serialized_end=1376
-  _globals['_DEGRADATION']._serialized_start=1378
-  _globals['_DEGRADATION']._serialized_end=1456
-  _globals['_STAGETIMES']._serialized_start=1459
-  _globals['_STAGETIMES']._serialized_end=1667
-  _globals['_BATCHRECOMMENDREQUEST']._serialized_start=1669
-  _globals['_BATCHRECOMMENDREQUEST']._serialized_end=1742
-  _globals['_BATCHRECOMMENDRESPONSE']._serialized_start=1744
-  _globals['_BATCHRECOMMENDRESPONSE']._serialized_end=1820
-  _globals['_BATCHRECOMMENDENTRY']._serialized_start=1823
-  _globals['_BATCHRECOMMENDENTRY']._serialized_end=1951
-  _globals['_ENTRYERROR']._serialized_start=1954
-  _globals['_ENTRYERROR']._serialized_end=2096
-  _globals['_FIELDVIOLATION']._serialized_start=2098
-  _globals['_FIELDVIOLATION']._serialized_end=2150
-  _globals['_RECOMMENDERSERVICE']._serialized_start=3274
-  _globals['_RECOMMENDERSERVICE']._serialized_end=3465
+  _globals['_HISTORYENCODING']._serialized_start=2823
+  _globals['_HISTORYENCODING']._serialized_end=2931
+  _globals['_RECALLSOURCE']._serialized_start=2934
+  _globals['_RECALLSOURCE']._serialized_end=3243
+  _globals['_DEGRADATIONREASON']._serialized_start=3246
+  _globals['_DEGRADATIONREASON']._serialized_end=3647
+  _globals['_ERRORREASON']._serialized_start=3650
+  _globals['_ERRORREASON']._serialized_end=4018
+  _globals['_RECOMMENDREQUEST']._serialized_start=196
+  _globals['_RECOMMENDREQUEST']._serialized_end=913
+  _globals['_RECOMMENDRESPONSE']._serialized_start=916
+  _globals['_RECOMMENDRESPONSE']._serialized_end=1300
+  _globals['_RECOMMENDEDITEM']._serialized_start=1303
+  _globals['_RECOMMENDEDITEM']._serialized_end=1677
+  _globals['_PROVENANCE']._serialized_start=1679
+  _globals['_PROVENANCE']._serialized_end=1764
+  _globals['_EXPLANATION']._serialized_start=1767
+  _globals['_EXPLANATION']._serialized_end=1982
+  _globals['_FIELDMATCH']._serialized_start=1984
+  _globals['_FIELDMATCH']._serialized_end=2047
+  _globals['_DEGRADATION']._serialized_start=2049
+  _globals['_DEGRADATION']._serialized_end=2127
+  _globals['_STAGETIMES']._serialized_start=2130
+  _globals['_STAGETIMES']._serialized_end=2338
+  _globals['_BATCHRECOMMENDREQUEST']._serialized_start=2340
+  _globals['_BATCHRECOMMENDREQUEST']._serialized_end=2413
+  _globals['_BATCHRECOMMENDRESPONSE']._serialized_start=2415
+  _globals['_BATCHRECOMMENDRESPONSE']._serialized_end=2491
+  _globals['_BATCHRECOMMENDENTRY']._serialized_start=2494
+  _globals['_BATCHRECOMMENDENTRY']._serialized_end=2622
+  _globals['_ENTRYERROR']._serialized_start=2625
+  _globals['_ENTRYERROR']._serialized_end=2767
+  _globals['_FIELDVIOLATION']._serialized_start=2769
+  _globals['_FIELDVIOLATION']._serialized_end=2821
+  _globals['_RECOMMENDERSERVICE']._serialized_start=4021
+  _globals['_RECOMMENDERSERVICE']._serialized_end=4212
 # @@protoc_insertion_point(module_scope)

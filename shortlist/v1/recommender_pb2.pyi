@@ -1,6 +1,7 @@
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from shortlist.v1 import event_pb2 as _event_pb2
 from shortlist.v1 import filter_pb2 as _filter_pb2
+from shortlist.v1 import interpretation_pb2 as _interpretation_pb2
 from shortlist.v1 import item_pb2 as _item_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -39,6 +40,8 @@ class DegradationReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DEGRADATION_REASON_EXPLANATION_SKIPPED: _ClassVar[DegradationReason]
     DEGRADATION_REASON_RANKER_UNAVAILABLE: _ClassVar[DegradationReason]
     DEGRADATION_REASON_USER_TOWER_UNAVAILABLE: _ClassVar[DegradationReason]
+    DEGRADATION_REASON_NOTHING_RELEVANT: _ClassVar[DegradationReason]
+    DEGRADATION_REASON_COLD_START: _ClassVar[DegradationReason]
 
 class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -73,6 +76,8 @@ DEGRADATION_REASON_TEXT_TRUNCATED: DegradationReason
 DEGRADATION_REASON_EXPLANATION_SKIPPED: DegradationReason
 DEGRADATION_REASON_RANKER_UNAVAILABLE: DegradationReason
 DEGRADATION_REASON_USER_TOWER_UNAVAILABLE: DegradationReason
+DEGRADATION_REASON_NOTHING_RELEVANT: DegradationReason
+DEGRADATION_REASON_COLD_START: DegradationReason
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_INVALID_FIELD: ErrorReason
 ERROR_REASON_NOTHING_TO_GO_ON: ErrorReason
@@ -86,7 +91,7 @@ ERROR_REASON_INTERNAL: ErrorReason
 ERROR_REASON_REPLY_TOO_LARGE: ErrorReason
 
 class RecommendRequest(_message.Message):
-    __slots__ = ("user_id", "session_id", "text", "events", "item_ids", "history_encoding", "exclude_item_ids", "conditions", "k", "explain", "item_mask", "include_seen", "event_token")
+    __slots__ = ("user_id", "session_id", "text", "events", "item_ids", "history_encoding", "exclude_item_ids", "conditions", "k", "explain", "item_mask", "include_seen", "event_token", "personalization", "interpretation", "preferences", "min_relevance", "candidate_item_ids", "page_token", "language", "exact_spelling")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -100,6 +105,14 @@ class RecommendRequest(_message.Message):
     ITEM_MASK_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_SEEN_FIELD_NUMBER: _ClassVar[int]
     EVENT_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PERSONALIZATION_FIELD_NUMBER: _ClassVar[int]
+    INTERPRETATION_FIELD_NUMBER: _ClassVar[int]
+    PREFERENCES_FIELD_NUMBER: _ClassVar[int]
+    MIN_RELEVANCE_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_ITEM_IDS_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    EXACT_SPELLING_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     session_id: str
     text: str
@@ -113,10 +126,18 @@ class RecommendRequest(_message.Message):
     item_mask: _field_mask_pb2.FieldMask
     include_seen: bool
     event_token: str
-    def __init__(self, user_id: _Optional[str] = ..., session_id: _Optional[str] = ..., text: _Optional[str] = ..., events: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ..., item_ids: _Optional[_Iterable[str]] = ..., history_encoding: _Optional[_Union[HistoryEncoding, str]] = ..., exclude_item_ids: _Optional[_Iterable[str]] = ..., conditions: _Optional[_Iterable[_Union[_filter_pb2.AttributeCondition, _Mapping]]] = ..., k: _Optional[int] = ..., explain: _Optional[bool] = ..., item_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., include_seen: _Optional[bool] = ..., event_token: _Optional[str] = ...) -> None: ...
+    personalization: float
+    interpretation: _interpretation_pb2.TextInterpretation
+    preferences: _containers.RepeatedCompositeFieldContainer[_filter_pb2.AttributeCondition]
+    min_relevance: float
+    candidate_item_ids: _containers.RepeatedScalarFieldContainer[str]
+    page_token: str
+    language: str
+    exact_spelling: bool
+    def __init__(self, user_id: _Optional[str] = ..., session_id: _Optional[str] = ..., text: _Optional[str] = ..., events: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ..., item_ids: _Optional[_Iterable[str]] = ..., history_encoding: _Optional[_Union[HistoryEncoding, str]] = ..., exclude_item_ids: _Optional[_Iterable[str]] = ..., conditions: _Optional[_Iterable[_Union[_filter_pb2.AttributeCondition, _Mapping]]] = ..., k: _Optional[int] = ..., explain: _Optional[bool] = ..., item_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., include_seen: _Optional[bool] = ..., event_token: _Optional[str] = ..., personalization: _Optional[float] = ..., interpretation: _Optional[_Union[_interpretation_pb2.TextInterpretation, str]] = ..., preferences: _Optional[_Iterable[_Union[_filter_pb2.AttributeCondition, _Mapping]]] = ..., min_relevance: _Optional[float] = ..., candidate_item_ids: _Optional[_Iterable[str]] = ..., page_token: _Optional[str] = ..., language: _Optional[str] = ..., exact_spelling: _Optional[bool] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
-    __slots__ = ("items", "release_id", "stage_times", "degradations", "shortfall_count", "unknown_token_share", "unknown_item_ids", "request_id")
+    __slots__ = ("items", "release_id", "stage_times", "degradations", "shortfall_count", "unknown_token_share", "unknown_item_ids", "request_id", "interpretation", "corrected_text", "next_page_token")
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     RELEASE_ID_FIELD_NUMBER: _ClassVar[int]
     STAGE_TIMES_FIELD_NUMBER: _ClassVar[int]
@@ -125,6 +146,9 @@ class RecommendResponse(_message.Message):
     UNKNOWN_TOKEN_SHARE_FIELD_NUMBER: _ClassVar[int]
     UNKNOWN_ITEM_IDS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    INTERPRETATION_FIELD_NUMBER: _ClassVar[int]
+    CORRECTED_TEXT_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     items: _containers.RepeatedCompositeFieldContainer[RecommendedItem]
     release_id: str
     stage_times: StageTimes
@@ -133,10 +157,13 @@ class RecommendResponse(_message.Message):
     unknown_token_share: float
     unknown_item_ids: _containers.RepeatedScalarFieldContainer[str]
     request_id: str
-    def __init__(self, items: _Optional[_Iterable[_Union[RecommendedItem, _Mapping]]] = ..., release_id: _Optional[str] = ..., stage_times: _Optional[_Union[StageTimes, _Mapping]] = ..., degradations: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ..., shortfall_count: _Optional[int] = ..., unknown_token_share: _Optional[float] = ..., unknown_item_ids: _Optional[_Iterable[str]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    interpretation: _interpretation_pb2.Interpretation
+    corrected_text: str
+    next_page_token: str
+    def __init__(self, items: _Optional[_Iterable[_Union[RecommendedItem, _Mapping]]] = ..., release_id: _Optional[str] = ..., stage_times: _Optional[_Union[StageTimes, _Mapping]] = ..., degradations: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ..., shortfall_count: _Optional[int] = ..., unknown_token_share: _Optional[float] = ..., unknown_item_ids: _Optional[_Iterable[str]] = ..., request_id: _Optional[str] = ..., interpretation: _Optional[_Union[_interpretation_pb2.Interpretation, _Mapping]] = ..., corrected_text: _Optional[str] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class RecommendedItem(_message.Message):
-    __slots__ = ("id", "rank", "score", "similarity", "provenance", "explanation", "item", "match_probability")
+    __slots__ = ("id", "rank", "score", "similarity", "provenance", "explanation", "item", "match_probability", "relevance", "choice_probability")
     ID_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
@@ -145,6 +172,8 @@ class RecommendedItem(_message.Message):
     EXPLANATION_FIELD_NUMBER: _ClassVar[int]
     ITEM_FIELD_NUMBER: _ClassVar[int]
     MATCH_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    RELEVANCE_FIELD_NUMBER: _ClassVar[int]
+    CHOICE_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     id: str
     rank: int
     score: float
@@ -153,7 +182,9 @@ class RecommendedItem(_message.Message):
     explanation: Explanation
     item: _item_pb2.Item
     match_probability: float
-    def __init__(self, id: _Optional[str] = ..., rank: _Optional[int] = ..., score: _Optional[float] = ..., similarity: _Optional[float] = ..., provenance: _Optional[_Iterable[_Union[Provenance, _Mapping]]] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ..., item: _Optional[_Union[_item_pb2.Item, _Mapping]] = ..., match_probability: _Optional[float] = ...) -> None: ...
+    relevance: float
+    choice_probability: float
+    def __init__(self, id: _Optional[str] = ..., rank: _Optional[int] = ..., score: _Optional[float] = ..., similarity: _Optional[float] = ..., provenance: _Optional[_Iterable[_Union[Provenance, _Mapping]]] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ..., item: _Optional[_Union[_item_pb2.Item, _Mapping]] = ..., match_probability: _Optional[float] = ..., relevance: _Optional[float] = ..., choice_probability: _Optional[float] = ...) -> None: ...
 
 class Provenance(_message.Message):
     __slots__ = ("source", "rank", "score")
@@ -166,16 +197,30 @@ class Provenance(_message.Message):
     def __init__(self, source: _Optional[_Union[RecallSource, str]] = ..., rank: _Optional[int] = ..., score: _Optional[float] = ...) -> None: ...
 
 class Explanation(_message.Message):
-    __slots__ = ("text", "matched_terms", "because_of_item_id", "because_of_similarity")
+    __slots__ = ("text", "matched_terms", "because_of_item_id", "because_of_similarity", "because_of_title", "field_matches")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     MATCHED_TERMS_FIELD_NUMBER: _ClassVar[int]
     BECAUSE_OF_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
     BECAUSE_OF_SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    BECAUSE_OF_TITLE_FIELD_NUMBER: _ClassVar[int]
+    FIELD_MATCHES_FIELD_NUMBER: _ClassVar[int]
     text: str
     matched_terms: _containers.RepeatedScalarFieldContainer[str]
     because_of_item_id: str
     because_of_similarity: float
-    def __init__(self, text: _Optional[str] = ..., matched_terms: _Optional[_Iterable[str]] = ..., because_of_item_id: _Optional[str] = ..., because_of_similarity: _Optional[float] = ...) -> None: ...
+    because_of_title: str
+    field_matches: _containers.RepeatedCompositeFieldContainer[FieldMatch]
+    def __init__(self, text: _Optional[str] = ..., matched_terms: _Optional[_Iterable[str]] = ..., because_of_item_id: _Optional[str] = ..., because_of_similarity: _Optional[float] = ..., because_of_title: _Optional[str] = ..., field_matches: _Optional[_Iterable[_Union[FieldMatch, _Mapping]]] = ...) -> None: ...
+
+class FieldMatch(_message.Message):
+    __slots__ = ("field", "value", "whole_value")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_VALUE_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    value: str
+    whole_value: bool
+    def __init__(self, field: _Optional[str] = ..., value: _Optional[str] = ..., whole_value: _Optional[bool] = ...) -> None: ...
 
 class Degradation(_message.Message):
     __slots__ = ("reason", "detail")

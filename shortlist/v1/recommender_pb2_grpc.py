@@ -62,7 +62,8 @@ class RecommenderServiceServicer:
     def Recommend(self, request, context):
         """Returns the best items for one caller.
 
-        At least one of `text`, `events` and `item_ids` must be given. A call without a deadline gets the gateway's default (1 s).
+        A call without `text`, `events` and `item_ids`, and one whose history says nothing, is answered by what is popular in the
+        release (COLD_START). A call without a deadline gets the gateway's default (1 s).
         Errors: INVALID_ARGUMENT (a field is out of its range, or the reply would be larger than the gateway sends),
         UNIMPLEMENTED (a field this gateway does not serve yet),
         DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is unavailable),

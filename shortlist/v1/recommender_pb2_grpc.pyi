@@ -41,7 +41,8 @@ class RecommenderServiceStub:
     Recommend: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RecommendRequest, _recommender_pb2.RecommendResponse]
     """Returns the best items for one caller.
 
-    At least one of `text`, `events` and `item_ids` must be given. A call without a deadline gets the gateway's default (1 s).
+    A call without `text`, `events` and `item_ids`, and one whose history says nothing, is answered by what is popular in the
+    release (COLD_START). A call without a deadline gets the gateway's default (1 s).
     Errors: INVALID_ARGUMENT (a field is out of its range, or the reply would be larger than the gateway sends),
     UNIMPLEMENTED (a field this gateway does not serve yet),
     DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is unavailable),
@@ -67,7 +68,8 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     Recommend: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RecommendRequest, _recommender_pb2.RecommendResponse]  # type: ignore[assignment]
     """Returns the best items for one caller.
 
-    At least one of `text`, `events` and `item_ids` must be given. A call without a deadline gets the gateway's default (1 s).
+    A call without `text`, `events` and `item_ids`, and one whose history says nothing, is answered by what is popular in the
+    release (COLD_START). A call without a deadline gets the gateway's default (1 s).
     Errors: INVALID_ARGUMENT (a field is out of its range, or the reply would be larger than the gateway sends),
     UNIMPLEMENTED (a field this gateway does not serve yet),
     DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is unavailable),
@@ -96,7 +98,8 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_recommender_pb2.RecommendResponse, _abc.Awaitable[_recommender_pb2.RecommendResponse]]:
         """Returns the best items for one caller.
 
-        At least one of `text`, `events` and `item_ids` must be given. A call without a deadline gets the gateway's default (1 s).
+        A call without `text`, `events` and `item_ids`, and one whose history says nothing, is answered by what is popular in the
+        release (COLD_START). A call without a deadline gets the gateway's default (1 s).
         Errors: INVALID_ARGUMENT (a field is out of its range, or the reply would be larger than the gateway sends),
         UNIMPLEMENTED (a field this gateway does not serve yet),
         DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is unavailable),

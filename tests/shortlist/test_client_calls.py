@@ -83,7 +83,7 @@ def test_every_argument_reaches_the_gateway(client, gateway):
 
 def test_what_is_not_given_is_not_sent(client, gateway):
     client.recommend(item_ids=["a"])
-    assert gateway.requests == [recommender_pb2.RecommendRequest(item_ids=["a"], k=10)]
+    assert gateway.requests == [recommender_pb2.RecommendRequest(item_ids=["a"])]
     assert not gateway.requests[0].HasField("text")
     assert not gateway.requests[0].HasField("item_mask")
 

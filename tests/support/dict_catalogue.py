@@ -6,8 +6,8 @@ import numpy as np
 
 from core.retrieval.source import SourceScores
 from core.scaling import Population, ScoreScaler
+from domain.condition import AnyOf, Condition, Equals, Range
 from domain.item import AttributeType, Item
-from domain.recommendation import AnyOf, Condition, Equals, Range
 
 
 class DictCatalogue:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from core.retrieval.semantic import SemanticHistorySource, SemanticTextSource
+from domain.condition import AnyOf, Condition, Range
 from domain.event import Event, EventKind
-from domain.recommendation import AnyOf, Condition, ItemMask, Range, RecommendQuery
+from domain.recommendation import ItemMask, RecommendQuery
 from server.catalogue.catalogue import Catalogue
 from server.deadline import Deadline
 from server.models.encoder_variant import EncoderVariant

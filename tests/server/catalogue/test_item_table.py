@@ -2,9 +2,9 @@ import json
 
 import pytest
 
+from domain.condition import AnyOf, Condition, Equals, Range, TimeRange
 from domain.errors import InvalidRequest, ReleaseRejected
 from domain.item import AttributeType, Item, item_to_json
-from domain.recommendation import AnyOf, Condition, Equals, Range, TimeRange
 from domain.timestamp import parse_timestamp
 from server.catalogue.item_table import ItemTable
 

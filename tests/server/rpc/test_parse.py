@@ -3,11 +3,14 @@ import math
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from domain.errors import InvalidRequest, NothingToGoOn, NotServed
+from domain.condition import AnyOf, Condition, Equals, Range, TimeRange
+from domain.errors import InvalidRequest, NotServed
 from domain.event import Event, EventKind
+from domain.interpretation import TextInterpretation
 from domain.item import AttributeType
 from domain.prompts import TextRole
-from domain.recommendation import AnyOf, Condition, EmbedQuery, Equals, ItemMask, Range, RecommendQuery, TimeRange
+from domain.recommendation import EmbedQuery, ItemMask, Page, RecommendQuery
+from server.rpc.page_token import write_page_token
 from server.rpc.parse import parse_batch, parse_embed, parse_recommend
 from server.settings import load_configuration
 from shortlist.v1 import embedding_pb2, event_pb2
@@ -234,11 +237,9 @@ def test_a_mask(paths, mask):
     assert parse(text="tea", item_mask={"paths": paths}).item_mask == mask
 
 
-def test_nothing_to_go_on():
+def test_a_request_may_say_nothing():
     for fields in ({}, {"user_id": "u"}, {"session_id": "s", "exclude_item_ids": ["a"], "k": 3}):
-        with pytest.raises(NothingToGoOn) as refusal:
-            parse(**fields)
-        assert [violation.field for violation in refusal.value.violations] == ["text"]
+        assert parse(**fields).text == ""
     assert parse(item_ids=["a"]).text == ""
     assert parse(events=[event()]).text == ""
 
@@ -306,3 +307,53 @@ def test_the_role_of_texts_to_embed(named, role):
 def test_a_role_that_this_gateway_does_not_know_is_refused():
     with pytest.raises(InvalidRequest, match="role: unknown value; see TextRole"):
         parse_embed(embedding_pb2.EmbedRequest(texts=["tea"], role=9), LIMITS)
+
+
+def test_the_fields_of_a_text():
+    query = parse(
+        text="tea",
+        personalization=0.0,
+        min_relevance=1.0,
+        interpretation="TEXT_INTERPRETATION_OFF",
+        preferences=[{"attribute": "price", "range": {"max": 3}}],
+        language="zh-Hans",
+        exact_spelling=True,
+    )
+    assert (query.personalization, query.min_relevance) == (0.0, 1.0)
+    assert query.interpretation is TextInterpretation.OFF
+    assert query.preferences == (Condition("price", Range(None, 3.0)),)
+    assert (query.language, query.exact_spelling) == ("zh-Hans", True)
+    plain = parse(text="tea")
+    assert (plain.personalization, plain.min_relevance, plain.offset) == (None, None, 0)
+    assert plain.interpretation is TextInterpretation.PREFER
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"personalization": 1.5}, "personalization"),
+        ({"personalization": float("nan")}, "personalization"),
+        ({"min_relevance": -0.1}, "min_relevance"),
+        ({"interpretation": 9}, "interpretation"),
+        ({"preferences": [{"attribute": "x"}]}, "preferences[0]"),
+        ({"candidate_item_ids": ["a", "b", "a"]}, "candidate_item_ids"),
+        ({"k": 5, "candidate_item_ids": [str(number) for number in range(1_001)]}, "candidate_item_ids"),
+        ({"language": "english, please"}, "language"),
+        ({"page_token": "x"}, "page_token"),
+        ({"page_token": "\u00e9"}, "page_token"),
+    ],
+)
+def test_fields_of_a_text_out_of_range(fields, named):
+    assert set(refused(InvalidRequest, text="tea", **fields)) == {named}
+
+
+def test_all_candidates_are_wanted_back():
+    assert parse(candidate_item_ids=["a", "b", "c"]).k == 3
+    assert parse(candidate_item_ids=["a", "b", "c"], k=2).k == 2
+
+
+def test_a_page_token_belongs_to_its_request():
+    first = pb.RecommendRequest(text="tea", k=5)
+    token = write_page_token(first, Page("r1", 5))
+    assert parse(text="tea", k=7, explain=True, page_token=token).page == Page("r1", 5)
+    assert set(refused(InvalidRequest, text="coffee", page_token=token)) == {"page_token"}
