@@ -20,6 +20,7 @@ LEXICAL = "lexical.npz"
 UNREADABLE_SHARE = "unreadable_share.npy"
 ENCODER = "models/encoder.onnx"
 CANARY = "canary.json"
+RELEVANCE = "relevance.json"
 # Where a model was trained; each of them may be absent.
 USER_TOWER = "models/user_tower.onnx"
 TOWER_VECTORS = "tower_vectors.npy"

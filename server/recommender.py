@@ -1,6 +1,6 @@
 """The pipeline: one request, top to bottom.
 
-    history -> represent -> recall (and filter) -> rank -> explain
+    history -> understand -> represent -> recall (and filter) -> order | rank -> explain
 
 What cannot be done in time is left out in this order: explanations, the ranker, the user tower, the encoder.
 
@@ -13,8 +13,10 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import numpy as np
+
 from core.ranking.fusion import Candidate
-from domain.errors import DeadlineExceeded, ModelUnavailable
+from domain.errors import DeadlineExceeded, FieldViolation, InvalidRequest, ModelUnavailable
 from domain.item import Item
 from domain.recommendation import (
     Degradation,
@@ -27,15 +29,17 @@ from domain.recommendation import (
 )
 from server.deadline import Deadline
 from server.models.ranker import Ranker
-from server.stages.aspects import SPARE_COUNT, by_aspects
 from server.stages.closeness import ExplainedRequest, closeness_of, similarities
 from server.stages.explain import explain
 from server.stages.history import History, read_history
-from server.stages.order import blended_candidates
-from server.stages.rank import Ranking, RankInput, ask_ranker, rank_input, ranked
-from server.stages.recall import Recalled, recall, with_fill
+from server.stages.rank import Ranked, RankInput, ask_ranker, rank_input
+from server.stages.recall import Recalled, RecallRequest
 from server.stages.release import ServingRelease
 from server.stages.represent import Represented, represent
+from server.stages.scope import scope_of
+from server.stages.shortlist import ListRequest, Shortlist, first_recall, shortlist
+from server.stages.text_order import TextRequest
+from server.stages.understand import Understood, understand
 from server.trace import Trace
 
 # With less time left than this the reply goes out without explanations.
@@ -66,42 +70,48 @@ class Recommender:
         """Returns the best items for one request; records its stages in `trace`.
 
         Raises:
-            NoRelease, NothingToGoOn, InvalidRequest: nothing can be, or may be, recommended.
+            NoRelease, InvalidRequest: nothing can be, or may be, recommended.
             EncoderUnavailable: the encoder is away and nothing can be recalled without it.
             Overloaded, DeadlineExceeded: not in time.
         """
         release = self.live()
+        _check_page(query, release)
         history = await self._history(query, release)
         with trace.stage("represent"):
+            understood = understand(query, release.interpreter)
             represented = await represent(
-                query, history, release, deadline, trace, unreadable_limit=self.unreadable_limit
+                query, understood.search_text, history, release, deadline, trace, unreadable_limit=self.unreadable_limit
             )
-        request = _Request(query, history, represented, release)
-        if release.ranker is None or not len(history.events):
-            request, left_out = _in_time(request, deadline)
-            recalled, items = await self._in_thread(_shortlist, request, trace)
+        request = _Request(query, understood, history, represented, release)
+        ranked: Ranked | None = None
+        left_out: tuple[Degradation, ...] = ()
+        if release.ranker is not None and len(history.events):
+            prepared, candidates = await self._in_thread(_candidates, request, release.ranker, trace)
+            ranked, left_out = await self._ranking(candidates, release.ranker, deadline, trace)
+            request, not_explained = _in_time(request, deadline)
+            finished = await self._in_thread(_finished, request, prepared, ranked, trace)
         else:
-            recalled, candidates = await self._in_thread(_candidates, request, release.ranker, trace)
-            ranking, not_ranked = await self._ranking(candidates, release.ranker, deadline, trace)
-            request, left_out = _in_time(request, deadline)
-            left_out = not_ranked + left_out
-            items = await self._in_thread(_finished, request, recalled, ranking, trace)
-        if not items and represented.encoder_error is not None:
+            request, not_explained = _in_time(request, deadline)
+            finished = await self._in_thread(_shortlisted, request, trace)
+        if not finished.items and represented.encoder_error is not None:
             raise represented.encoder_error
         return Recommendation(
-            items=tuple(items),
+            items=finished.items,
             release_id=release.release_id,
             stage_times=trace.times(),
-            degradations=represented.degradations + left_out,
-            shortfall_count=query.k - len(items),
+            degradations=(*represented.degradations, *left_out, *not_explained, *finished.degradations),
+            shortfall_count=query.k - len(finished.items),
             unknown_token_share=represented.unknown_token_share,
-            unknown_item_ids=history.unknown_item_ids,
-            recalled_counts={found.source: len(found.rows) for found in (*recalled.lists, recalled.popular)},
+            unknown_item_ids=(*history.unknown_item_ids, *finished.unknown_ids),
+            recalled_counts=finished.recalled_counts,
+            interpretation=understood.interpretation,
+            corrected_text=represented.corrected_text,
+            next_offset=finished.next_offset,
         )
 
     async def _ranking(
         self, candidates: RankInput | None, ranker: Ranker, deadline: Deadline, trace: Trace
-    ) -> tuple["_Ranked | None", tuple[Degradation, ...]]:
+    ) -> tuple[Ranked | None, tuple[Degradation, ...]]:
         """Asks the ranker where there is something to rank; also returns what was left out."""
         if candidates is None:
             return None, ()
@@ -111,7 +121,7 @@ class Recommender:
                 ranking = await ask_ranker(ranker, candidates, deadline.earlier_by(_RANK_RESERVE_S))
             except (ModelUnavailable, DeadlineExceeded):
                 return None, (_NOT_RANKED,)
-        return _Ranked(candidates, ranking), ()
+        return Ranked(candidates, ranking), ()
 
     async def _in_thread(self, work: Callable[..., _Result], *arguments: object) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self.searchers, work, *arguments)
@@ -128,17 +138,57 @@ class _Request:
     """One request as the indexes are searched with it."""
 
     query: RecommendQuery
+    understood: Understood
     history: History
     represented: Represented
     release: ServingRelease
 
+    def for_list(self) -> ListRequest:
+        """Returns what its list is made from.
+
+        Raises:
+            InvalidRequest: a condition does not fit the catalogue's attributes.
+        """
+        recall_request = RecallRequest.of(self.query, self.history, self.represented, self.release)
+        return ListRequest(
+            recall_request,
+            TextRequest(recall_request.query, self.query.personalization, self.history.aspects),
+            self.history,
+            scope_of(self.query, self.understood, self.history, self.release),
+            self.release,
+            self.query.min_relevance if recall_request.by_text else None,
+        )
+
 
 @dataclass(frozen=True)
-class _Ranked:
-    """Candidates and the ranker's answer."""
+class _Prepared:
+    """A request's list before it is ranked, and what its first pass recalled."""
 
-    candidates: RankInput
-    ranking: Ranking
+    listing: ListRequest
+    first: Recalled
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """A request's items, and what the reply says of them."""
+
+    items: tuple[RankedItem, ...]
+    degradations: tuple[Degradation, ...]
+    unknown_ids: tuple[str, ...]
+    recalled_counts: Mapping[str, int]
+    next_offset: int | None
+
+
+def _check_page(query: RecommendQuery, release: ServingRelease) -> None:
+    """Refuses a page of another release's list.
+
+    Raises:
+        InvalidRequest: it is one.
+    """
+    if query.page is not None and query.page.release_id != release.release_id:
+        raise InvalidRequest(
+            FieldViolation("page_token", f"continues a list of release {query.page.release_id}; begin the list again")
+        )
 
 
 def _in_time(request: _Request, deadline: Deadline) -> tuple[_Request, tuple[Degradation, ...]]:
@@ -148,47 +198,59 @@ def _in_time(request: _Request, deadline: Deadline) -> tuple[_Request, tuple[Deg
     return replace(request, query=replace(request.query, explain=False)), (_NOT_EXPLAINED,)
 
 
-def _shortlist(request: _Request, trace: Trace) -> tuple[Recalled, list[RankedItem]]:
+def _shortlisted(request: _Request, trace: Trace) -> _Finished:
     """Recalls, orders, explains and details in one go; in a worker thread, so that the event loop never waits."""
     with trace.stage("recall"):
-        recalled = recall(request.query, request.history, request.represented, request.release)
-    return recalled, _finished(request, recalled, None, trace)
+        listing = request.for_list()
+        first = first_recall(listing)
+    return _finished(request, _Prepared(listing, first), None, trace)
 
 
-def _candidates(request: _Request, ranker: Ranker, trace: Trace) -> tuple[Recalled, RankInput | None]:
+def _candidates(request: _Request, ranker: Ranker, trace: Trace) -> tuple[_Prepared, RankInput | None]:
     """Recalls, and makes the ranker's features; in a worker thread."""
     with trace.stage("recall"):
-        recalled = recall(request.query, request.history, request.represented, request.release)
+        listing = request.for_list()
+        first = first_recall(listing)
     with trace.stage("rank"):
-        return recalled, rank_input(ranker, request.history, recalled, request.release)
+        listed = None
+        if listing.scope.listed:
+            listed = np.flatnonzero(~listing.scope.blocked)
+        elif listing.recall.by_text:
+            listed = np.unique(np.concatenate([np.empty(0, np.int64), *(found.rows for found in first.lists)]))
+        return _Prepared(listing, first), rank_input(ranker, request.history, first, request.release, listed)
 
 
-def _finished(
-    request: _Request, recalled: Recalled, ranked_candidates: _Ranked | None, trace: Trace
-) -> list[RankedItem]:
+def _finished(request: _Request, prepared: _Prepared, ranked: Ranked | None, trace: Trace) -> _Finished:
     """Orders, explains and details; in a worker thread."""
-    query, release = request.query, request.release
+    query, release, listing = request.query, request.release, prepared.listing
     with trace.stage("rank"):
-        candidates = with_fill(_best(request, recalled, ranked_candidates), recalled, query.k)
-        probabilities = {} if ranked_candidates is None else ranked_candidates.ranking.probabilities
-        items = _items(candidates, request, probabilities)
+        last = query.offset + query.k
+        found = shortlist(listing, prepared.first, ranked, last + 1)
+        candidates = found.candidates[query.offset : last]
+        items = _items(candidates, request, found, ranked)
     with trace.stage("explain"):
         if query.explain:
-            items = _explained(items, candidates, request, recalled)
+            items = _explained(items, candidates, request, prepared.first)
         if query.item_mask is not None:
             items = _detailed(items, candidates, query.item_mask, release)
-    return items
+    return _Finished(
+        items=tuple(items),
+        degradations=_shortcomings(found, request),
+        unknown_ids=listing.scope.unknown_ids,
+        recalled_counts=found.recalled_counts(),
+        next_offset=last if len(found.candidates) > last else None,
+    )
 
 
-def _best(request: _Request, recalled: Recalled, ranked_candidates: _Ranked | None) -> list[Candidate]:
-    """Orders what was recalled; goods that suit the caller's comments move up."""
-    k, comments, aspects = request.query.k, request.history.aspects, request.release.aspects
-    count = k if comments is None else k + SPARE_COUNT
-    if ranked_candidates is None:
-        best = blended_candidates(recalled, request.release, count)
-    else:
-        best = ranked(ranked_candidates.candidates, ranked_candidates.ranking, count)
-    return best[:k] if comments is None or aspects is None else by_aspects(best, comments, aspects, k)
+def _shortcomings(found: Shortlist, request: _Request) -> tuple[Degradation, ...]:
+    """Returns in what way the list is worse than the request asks for."""
+    represented = request.represented
+    if not represented.by_text or represented.encoder_error is not None:
+        return ()
+    # Words alone say too little of relevance: where no vector was made, only that nothing at all matched.
+    floor = request.release.relevance.floor if represented.query.text_vector is not None else 0.0
+    best = found.best_relevance
+    return (_NOTHING_RELEVANT,) if best is None or best < floor else ()
 
 
 _NOT_EXPLAINED = Degradation(DegradationReason.EXPLANATION_SKIPPED, "there was no time left to explain the items")
@@ -196,12 +258,20 @@ _NOT_RANKED = Degradation(
     DegradationReason.RANKER_UNAVAILABLE,
     "the ranker could not be asked in time; the sources that recalled the items alone gave their order",
 )
+_NOTHING_RELEVANT = Degradation(
+    DegradationReason.NOTHING_RELEVANT, "no item fits the text; the list is what comes closest to it"
+)
 
 
-def _items(candidates: Sequence[Candidate], request: _Request, probabilities: Mapping[int, float]) -> list[RankedItem]:
+def _items(
+    candidates: Sequence[Candidate], request: _Request, found: Shortlist, ranked: Ranked | None
+) -> list[RankedItem]:
     rows = [candidate.row for candidate in candidates]
     cosines = similarities(request.represented, rows, request.release)
     ids = request.release.catalogue.ids_of(rows)
+    probabilities = {} if ranked is None else ranked.ranking.probabilities
+    choices = {} if ranked is None else ranked.ranking.choices
+    first = request.query.offset + 1
     return [
         RankedItem(
             id=item_id,
@@ -210,8 +280,10 @@ def _items(candidates: Sequence[Candidate], request: _Request, probabilities: Ma
             similarity=cosine,
             provenance=tuple(SourceRank(view.source, view.rank, view.score) for view in candidate.views),
             match_probability=probabilities.get(candidate.row),
+            relevance=found.relevance.get(candidate.row),
+            choice_probability=choices.get(candidate.row),
         )
-        for place, (candidate, item_id, cosine) in enumerate(zip(candidates, ids, cosines, strict=True), start=1)
+        for place, (candidate, item_id, cosine) in enumerate(zip(candidates, ids, cosines, strict=True), start=first)
     ]
 
 

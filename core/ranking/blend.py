@@ -21,6 +21,8 @@ from domain.recommendation import Source
 
 # Items that each source recalls for the ranker, by the sources' names; a release carries those it was trained with.
 LIST_LENGTHS: Mapping[str, int] = {"collaborative": 200, "semantic_history": 100, "user_tower": 200, "popular": 50}
+# Weight of a history beside a text where none was fitted, in text scores.
+HISTORY_STRENGTH = 0.12
 # Sources that go by the request's text; the blend orders what a history recalled.
 TEXT_SOURCES = frozenset({Source.SEMANTIC_TEXT.value, Source.LEXICAL.value})
 PRIOR = Source.POPULAR.value
@@ -64,12 +66,14 @@ class Blend:
         list_lengths: items that each source recalls for the ranker, by its name.
         proxy: for histories that are only text; None where nothing was fitted for them.
         short: for histories of a few events; None where `weights` answer these too.
+        history_strength: weight of a history beside a text, in text scores, at least 0.
     """
 
     weights: Mapping[str, float] = field(default_factory=dict)
     list_lengths: Mapping[str, int] = field(default_factory=lambda: LIST_LENGTHS)
     proxy: ProxyBlend | None = None
     short: ShortBlend | None = None
+    history_strength: float = HISTORY_STRENGTH
 
     def weights_for(self, query: SourceQuery) -> Mapping[str, float]:
         """Returns the weights for a query's history."""
@@ -90,6 +94,7 @@ class Blend:
             "population": POPULATION,
             "weights": dict(self.weights),
             "list_lengths": dict(self.list_lengths),
+            "history_strength": self.history_strength,
         }
         if self.proxy is not None:
             plain["proxy"] = vars(self.proxy) | {"weights": dict(self.proxy.weights)}
@@ -119,6 +124,7 @@ class Blend:
             dict(lengths),
             None if proxy is None else _proxy(proxy, path),
             None if short is None else _short(short, path),
+            _strength(raw.get("history_strength", HISTORY_STRENGTH), path),
         )
 
 
@@ -227,6 +233,12 @@ def _short(raw: object, path: Path) -> ShortBlend:
     if not isinstance(raw, dict) or not {"weights", "most_events"} <= raw.keys() or not _is_count(raw["most_events"]):
         raise ValueError(f"{path.name}: short must hold weights, and most_events, a whole number above 0")
     return ShortBlend(_weights(raw["weights"], path), raw["most_events"])
+
+
+def _strength(raw: object, path: Path) -> float:
+    if not _is_number(raw) or float(raw) < 0:  # type: ignore[arg-type]
+        raise ValueError(f"{path.name}: history_strength must be a number, at least 0")
+    return float(raw)  # type: ignore[arg-type]
 
 
 def _is_number(value: object) -> bool:

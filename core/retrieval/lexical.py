@@ -129,6 +129,18 @@ class LexicalIndex:
             scores[self._rows[entries]] += self._weights[entries]
         return scores
 
+    def parse(self, text: str) -> "LexicalQuery":
+        """Placeholder."""
+        return LexicalQuery(text)
+
+    def features(self, query: "LexicalQuery", rows: np.ndarray) -> np.ndarray:
+        """Placeholder."""
+        scores = self.scores(query.text)
+        most = sum(
+            float(self._weights[self._indptr[n] : self._indptr[n + 1]].max()) for _, n in self._known(query.text)
+        )
+        return (scores[rows] / max(most, 1e-9))[:, None].astype(np.float32)
+
     def search(self, text: str, count: int, blocked: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Returns the items that share terms with the text.
 
@@ -164,6 +176,14 @@ class LexicalIndex:
         return tuple(term for _, term in sorted(weighted))
 
 
+@dataclass(frozen=True)
+class LexicalQuery:
+    """Placeholder."""
+
+    text: str
+    corrected_text: str = ""
+
+
 class LexicalSource:
     """Items that share words with the text."""
 
@@ -175,15 +195,15 @@ class LexicalSource:
 
     def can_answer(self, query: SourceQuery) -> bool:
         """Returns True with words to match."""
-        return bool(query.lexical_text)
+        return query.lexical is not None
 
     def search(self, query: SourceQuery, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `RecallSource.search`; scores are BM25, above 0."""
-        return self.index.search(query.lexical_text, count, blocked)
+        return self.index.search(query.lexical.text, count, blocked)
 
     def scores(self, query: SourceQuery, rows: np.ndarray, population: Population) -> SourceScores:
         """See `RecallSource.scores`."""
-        scores = self.index.scores(query.lexical_text)
+        scores = self.index.scores(query.lexical.text)
         return SourceScores.of_catalogue(np.where(scores > 0, scores, -np.inf), rows, population)
 
 

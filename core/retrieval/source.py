@@ -25,7 +25,7 @@ class SourceQuery:
 
     Attributes:
         text_vector: float32[d], unit, of the request's text; None without one.
-        lexical_text: words to match; empty where vectors speak for everything.
+        lexical: words to match; None without any.
         history_vector: float32[d], unit, of the history; None without one.
         events: the history's events on known items; empty without any.
         user_embedding: float32[e], unit, by the user tower; None without one.
@@ -33,7 +33,7 @@ class SourceQuery:
     """
 
     text_vector: np.ndarray | None = None
-    lexical_text: str = ""
+    lexical: "LexicalQuery | None" = None
     history_vector: np.ndarray | None = None
     events: EventSequence = field(default_factory=EventSequence)
     user_embedding: np.ndarray | None = None

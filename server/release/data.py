@@ -16,6 +16,8 @@ from core.aspects.profile import AspectTable
 from core.ranking.blend import Blend
 from core.ranking.features import FEATURE_NAMES, FeatureScaler
 from core.ranking.item_facts import ItemFacts
+from core.ranking.relevance import RelevanceScale
+from core.ranking.text_blend import TextBlend
 from core.retrieval.hnsw_index import VectorIndex
 from core.retrieval.lexical import LexicalIndex
 from core.retrieval.registry import TABLE_SOURCES
@@ -58,6 +60,8 @@ class ReleaseData:
         item_facts: item data that the ranker's features are made from.
         blend: weights and list lengths of the sources.
         thresholds: least score of a candidate in a recall source, by the source's name.
+        text_blend: weights of words and meaning.
+        relevance: calibration of text scores.
     """
 
     manifest: Manifest
@@ -77,6 +81,8 @@ class ReleaseData:
     item_facts: ItemFacts | None = None
     blend: Blend = field(default_factory=Blend)
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    text_blend: TextBlend = field(default_factory=TextBlend)
+    relevance: RelevanceScale = field(default_factory=RelevanceScale)
 
 
 def read_release(folder: ReleaseFolder, canaries: CanaryFile) -> ReleaseData:
@@ -166,6 +172,7 @@ def _with_trained_parts(folder: ReleaseFolder, data: ReleaseData) -> ReleaseData
         tower_vectors=tower_vectors,
         rank_scaling=_rank_scaling(folder) if "ranker" in manifest.models else None,
         blend=load(layout.BLEND, Blend.load) or Blend(),
+        relevance=load(layout.RELEVANCE, RelevanceScale.load) or RelevanceScale(),
     )
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from core.ranking.blend import Blend
+from core.ranking.relevance import RelevanceScale
+from core.ranking.text_blend import TextBlend
 from core.retrieval.source import RecallSource, RecallSources
 from core.text.static_encoder import StaticEncoder
 from domain.manifest import Manifest
@@ -70,6 +72,26 @@ class LiveRelease:
     def blend(self) -> Blend:
         """Weights and list lengths of the sources."""
         return self.data.blend
+
+    @property
+    def interpreter(self) -> None:
+        """Reads the wishes of texts."""
+        return None
+
+    @property
+    def text_blend(self) -> TextBlend:
+        """Weights of words and meaning."""
+        return self.data.text_blend
+
+    @property
+    def history_strength(self) -> float:
+        """Weight of a history beside a text, in text scores."""
+        return self.data.blend.history_strength
+
+    @property
+    def relevance(self) -> RelevanceScale:
+        """Calibration of text scores."""
+        return self.data.relevance
 
     @property
     def thresholds(self) -> Mapping[str, float]:

@@ -12,8 +12,6 @@ from server.catalogue.aspects import ItemAspects
 
 # Comments are read from the newest on, up to this many characters: reading takes some 10 ms at most.
 _READ_CHARACTERS = 2_000
-# How far beyond the asked count candidates are looked at: so many may move up into the list.
-SPARE_COUNT = 50
 
 
 def by_aspects(candidates: Sequence[Candidate], user: np.ndarray, items: ItemAspects, count: int) -> list[Candidate]:

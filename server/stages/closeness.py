@@ -112,7 +112,7 @@ def _matched_terms(
     rows = [candidate.row for candidate in candidates if _recalled_by(candidate, Source.LEXICAL)]
     if not isinstance(lexical, LexicalSource) or not rows:
         return [()] * len(candidates)
-    terms = dict(zip(rows, lexical.index.matched_terms(recalled.query.lexical_text, rows), strict=True))
+    terms = dict(zip(rows, lexical.index.matched_terms(recalled.query.lexical.text, rows), strict=True))
     return [terms.get(candidate.row, ()) for candidate in candidates]
 
 

@@ -5,16 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.ranking.blend import PRIOR, TEXT_SOURCES
+from core.ranking.blend import TEXT_SOURCES
 from core.ranking.features import UserSignals, rank_features
-from core.ranking.fusion import Candidate, best_rows
+from core.ranking.fusion import best_rows
 from core.ranking.tower_input import event_buckets
 from core.retrieval.source import RecalledList
-from core.vectors import top_rows
 from server.deadline import Deadline
 from server.models.ranker import Ranker
 from server.stages.history import History
-from server.stages.order import in_order
 from server.stages.recall import Recalled
 from server.stages.release import ServingRelease
 
@@ -26,7 +24,7 @@ class RankInput:
     Attributes:
         lists: what each source recalled, what is popular among them.
         rows: int64[C], the candidates.
-        features: float32[1, W, F], scaled; W is a bucket, the places beyond C are zero.
+        features: float32[B, W, F], scaled: the candidates in parts of W, a bucket; the places beyond C are zero.
     """
 
     lists: tuple[RecalledList, ...]
@@ -41,29 +39,47 @@ class Ranking:
     Attributes:
         logits: float32[C].
         probabilities: by row, 0 to 1.
+        choices: by row, softmax of the logits, summing to 1.
     """
 
     logits: np.ndarray
     probabilities: Mapping[int, float]
+    choices: Mapping[int, float]
 
 
-def rank_input(ranker: Ranker, history: History, recalled: Recalled, release: ServingRelease) -> RankInput | None:
-    """Makes the features of the candidates; None where there are no events to rank by, or nothing was recalled."""
-    lengths, popular = release.blend.list_lengths, recalled.popular
-    depth = lengths.get(PRIOR, 0)
-    lists = (*recalled.lists, RecalledList(popular.source, popular.rows[:depth], popular.scores[:depth]))
-    lists = tuple(found for found in lists if len(found.rows))
-    if not len(history.events) or not lists:
+@dataclass(frozen=True)
+class Ranked:
+    """Candidates and the ranker's answer."""
+
+    candidates: RankInput
+    ranking: Ranking
+
+
+def rank_input(
+    ranker: Ranker, history: History, recalled: Recalled, release: ServingRelease, listed: np.ndarray | None = None
+) -> RankInput | None:
+    """Makes the features of the candidates; None where there are no events to rank by, or nothing was recalled.
+
+    Args:
+        ranker: the release's.
+        history: the events.
+        recalled: the candidates.
+        release: gives the sources that the ranker was trained on.
+        listed: int64[C], the candidates where the caller listed them; None ranks the best that were recalled.
+    """
+    lists = tuple(found for found in recalled.lists if len(found.rows))
+    if not len(history.events) or not (len(listed) if listed is not None else lists):
         return None
-    # The sources that training took candidates from; what the others found too still stands in the provenance.
-    pooled = [found for found in lists if found.source in lengths or found.source in TEXT_SOURCES]
-    rows, _ = best_rows(pooled or lists, ranker.most_candidates)
+    if listed is None:
+        # The sources that training took candidates from; what the others found too still stands in the provenance.
+        lengths = release.blend.list_lengths
+        pooled = [found for found in lists if found.source in lengths or found.source in TEXT_SOURCES]
+        rows, _ = best_rows(pooled or lists, ranker.most_candidates)
+    else:
+        rows = listed
     user = UserSignals(recalled.query.user_embedding, None if ranker.facts.aspects is None else history.aspects)
     features = ranker.scaling.scaler.apply(rank_features(history.events, rows, ranker.facts, lists, user))
-    width = next(bucket for bucket in event_buckets(ranker.most_candidates) if bucket >= len(rows))
-    padded = np.zeros((1, width, features.shape[1]), np.float32)
-    padded[0, : len(rows)] = features
-    return RankInput(lists, rows, padded)
+    return RankInput(lists, rows, _in_parts(features, ranker.most_candidates))
 
 
 async def ask_ranker(ranker: Ranker, candidates: RankInput, deadline: Deadline) -> Ranking:
@@ -72,12 +88,24 @@ async def ask_ranker(ranker: Ranker, candidates: RankInput, deadline: Deadline) 
     Raises:
         ModelUnavailable, DeadlineExceeded: as `ServedModel.ask`.
     """
-    logits = (await ranker.logits(candidates.features, deadline))[0, : len(candidates.rows)]
+    logits = (await ranker.logits(candidates.features, deadline)).ravel()[: len(candidates.rows)]
+    rows = candidates.rows.tolist()
     probabilities = ranker.scaling.probabilities(logits).tolist()
-    return Ranking(logits, dict(zip(candidates.rows.tolist(), probabilities, strict=True)))
+    choices = softmax(logits).tolist()
+    return Ranking(logits, dict(zip(rows, probabilities, strict=True)), dict(zip(rows, choices, strict=True)))
 
 
-def ranked(candidates: RankInput, ranking: Ranking, count: int) -> list[Candidate]:
-    """Returns the best candidates in the ranker's order."""
-    ordered = RecalledList("history", *top_rows(ranking.logits, candidates.rows, len(candidates.rows)))
-    return in_order(candidates.lists, ordered, count)
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Returns float64[C], exp(l) / sum of exp(l)."""
+    exponentials = np.exp(logits.astype(np.float64) - logits.max(initial=-np.inf))
+    shares: np.ndarray = exponentials / exponentials.sum()
+    return shares
+
+
+def _in_parts(features: np.ndarray, most: int) -> np.ndarray:
+    """Returns float32[B, W, F] of float32[C, F]: one part in the smallest bucket, or as many of the largest as needed."""
+    width = next(bucket for bucket in event_buckets(most) if bucket >= min(len(features), most))
+    count = -(-len(features) // width)
+    padded = np.zeros((count * width, features.shape[1]), np.float32)
+    padded[: len(features)] = features
+    return padded.reshape(count, width, -1)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from core.ranking.blend import Blend
+from core.ranking.relevance import RelevanceScale
+from core.ranking.text_blend import TextBlend
 from core.retrieval.source import RecallSource, RecallSources
 from core.text.static_encoder import StaticEncoder
 from domain.text import TextTemplate
@@ -12,6 +14,7 @@ from server.catalogue.catalogue import Catalogue
 from server.models.ranker import Ranker
 from server.models.text_encoder import TextEncoder
 from server.models.user_tower import UserTower
+from server.stages.understand import TextInterpreter
 
 
 class ServingRelease(Protocol):
@@ -60,6 +63,22 @@ class ServingRelease(Protocol):
     @property
     def blend(self) -> Blend:
         """The weights and list lengths of the sources."""
+
+    @property
+    def interpreter(self) -> TextInterpreter | None:
+        """Reads the wishes of texts."""
+
+    @property
+    def text_blend(self) -> TextBlend:
+        """Weights of words and meaning."""
+
+    @property
+    def history_strength(self) -> float:
+        """Weight of a history beside a text, in text scores."""
+
+    @property
+    def relevance(self) -> RelevanceScale:
+        """Calibration of text scores."""
 
     @property
     def thresholds(self) -> Mapping[str, float]:

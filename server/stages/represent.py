@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.retrieval.lexical import LexicalQuery, LexicalSource
 from core.retrieval.source import SourceQuery
 from core.text.tokenize import TokenizedText
 from core.vectors import history_query
@@ -36,12 +37,16 @@ class Represented:
         unknown_token_share: over all texts.
         degradations: what could not be done as it should.
         encoder_error: why the encoder gave nothing, if it did not.
+        by_text: whether a text decides who may appear.
+        corrected_text: the text that was matched by words; empty where it was matched as it is.
     """
 
     query: SourceQuery
     unknown_token_share: float
     degradations: tuple[Degradation, ...]
     encoder_error: EncoderUnavailable | None
+    by_text: bool = False
+    corrected_text: str = ""
 
     @property
     def similarity_vector(self) -> np.ndarray | None:
@@ -78,6 +83,7 @@ class _Embedded:
 
 async def represent(  # noqa: PLR0913 -- each is a fact of one call
     query: RecommendQuery,
+    text: str,
     history: History,
     release: ServingRelease,
     deadline: Deadline,
@@ -87,12 +93,21 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
 ) -> Represented:
     """Encodes the request's text and the history's, and makes the query of the sources.
 
+    Args:
+        query: the request.
+        text: what is left of its text to search; may be empty.
+        history: the caller's.
+        release: the release.
+        deadline: of the call.
+        trace: gets the stages' times.
+        unreadable_limit: above this share of text that the encoder cannot read, words alone are matched.
+
     Raises:
         Overloaded: too many texts wait for the encoder.
         DeadlineExceeded: there is no time left at all.
     """
     texts = [
-        (Source.SEMANTIC_TEXT, query.text, query.text),
+        (Source.SEMANTIC_TEXT, text, text),
         (Source.SEMANTIC_HISTORY, history.text, history.titles),
     ]
     texts = [entry for entry in texts if entry[1]]
@@ -105,11 +120,11 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
         encoded, embedded = await asyncio.gather(
             _encode(readable, release, deadline, trace), _embed(history, release, deadline, trace)
         )
-    unread = [utterance for utterance in utterances if utterance.source not in encoded.vectors]
+    lexical = _lexical(query, text, utterances, encoded, release)
     return Represented(
         query=SourceQuery(
             text_vector=encoded.vectors.get(Source.SEMANTIC_TEXT),
-            lexical_text="\n".join(utterance.words for utterance in unread),
+            lexical=lexical,
             history_vector=_history_vector(encoded.vectors.get(Source.SEMANTIC_HISTORY), history, release),
             events=history.events,
             user_embedding=embedded.vector,
@@ -117,7 +132,21 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
         unknown_token_share=_unknown_share(utterances),
         degradations=_degradations(utterances, readable, encoded) + ((_NO_TOWER,) if embedded.failed else ()),
         encoder_error=encoded.error,
+        by_text=bool(text),
+        corrected_text="" if lexical is None else lexical.corrected_text,
     )
+
+
+def _lexical(
+    query: RecommendQuery, text: str, utterances: list[_Utterance], encoded: _Encoded, release: ServingRelease
+) -> LexicalQuery | None:
+    """Returns the words to match: the text's, always; of a history, the titles that the encoder did not read."""
+    source = release.sources.get(Source.LEXICAL.value)
+    unread = [one.words for one in utterances if one.source not in encoded.vectors]
+    words = text or "\n".join(unread)
+    if not words or not isinstance(source, LexicalSource):
+        return None
+    return source.index.parse(words)
 
 
 async def _embed(history: History, release: ServingRelease, deadline: Deadline, trace: Trace) -> _Embedded:

@@ -61,11 +61,16 @@ class TestBlendedWithoutARanker:
         assert reasons(answer) == [REASONS.RANKER_UNAVAILABLE]
         assert {item.id for item in answer.items} == {"item-04", "item-21", "item-32"}
 
-    async def test_a_text_is_joined(self, served):
-        served.without(ranker=None, blend=Blend({"collaborative": 1.0}))
+    async def test_a_text_leads_and_the_history_refines(self, served):
+        served.without(ranker=None, blend=Blend({"collaborative": 1.0}, history_strength=0.05))
+        alone = await served.ask(text="word3 word21", k=20)
         answer = await served.ask(text="word3 word21", events=HISTORY, k=20)
         assert sources(answer) >= {Source.SEMANTIC_TEXT, Source.COLLABORATIVE}
-        assert answer.items[0].score <= 2 / 61
+        gained = {item.id: item.score for item in answer.items}
+        before = {item.id: item.score for item in alone.items}
+        differences = [gained[name] - before[name] for name in set(gained) & set(before)]
+        assert min(differences) >= -1e-6
+        assert 0 < max(differences) <= 0.05 + 1e-6
 
     async def test_without_the_source_that_counts_all_count_alike(self, served):
         served.without(ranker=None, user_tower=None, blend=Blend({"user_tower": 1.0}))

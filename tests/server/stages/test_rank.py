@@ -7,6 +7,7 @@ import pytest
 
 from domain.recommendation import Source
 from tests.support.served import HISTORY, REASONS, reasons, sources
+from tests.support.trained import COUNT
 
 pytestmark = pytest.mark.xdist_group("workshop")
 
@@ -28,11 +29,17 @@ async def test_a_history_is_ranked_and_every_source_is_named(served):
     assert answer.stage_times.rank_triton_s > 0
 
 
-async def test_a_text_and_a_history_are_joined(served):
+async def test_what_a_text_finds_has_match_probabilities_for_the_history(served):
     answer = await served.ask(text="word3 word21", events=HISTORY, k=20)
     assert sources(answer) >= {Source.SEMANTIC_TEXT, Source.COLLABORATIVE}
     assert all(0 <= item.match_probability <= 1 for item in answer.items)
-    assert answer.items[0].score <= 2 / 61
+
+
+async def test_choices_among_all_candidates_sum_to_one(served):
+    answer = await served.ask(events=HISTORY, k=COUNT)
+    choices = [item.choice_probability for item in answer.items if item.choice_probability is not None]
+    assert sum(choices) == pytest.approx(1, abs=1e-6)
+    assert choices == sorted(choices, reverse=True)
 
 
 class TestDegraded:

@@ -90,14 +90,18 @@ class TestProxyHistory:
 
     async def test_a_search_stays_a_search(self, proxied):
         answer = await proxied.ask(text="word3 word21")
-        assert sources(answer) == {Source.SEMANTIC_TEXT}
+        assert sources(answer) == {Source.SEMANTIC_TEXT, Source.LEXICAL}
         proxied.without(blend=Blend())
         assert (await proxied.ask(text="word3 word21")).items == answer.items
 
-    async def test_a_search_and_a_told_history_are_joined(self, proxied):
+    async def test_a_text_leads_a_told_history(self, proxied):
+        alone = await proxied.ask(text="word40", k=20)
         answer = await proxied.ask(text="word40", events=ELSEWHERE, k=20)
-        assert sources(answer) >= {Source.SEMANTIC_TEXT, Source.COLLABORATIVE}
-        assert answer.items[0].score <= 2 / 61
+        assert answer.items[0].id == alone.items[0].id
+        assert [item.id for item in answer.items] != [item.id for item in alone.items]
+        assert all(
+            {Source.SEMANTIC_TEXT, Source.LEXICAL} & {v.source for v in item.provenance} for item in answer.items
+        )
 
     async def test_what_is_known_beside_it_decides(self, proxied):
         answer = await proxied.ask(events=(*ELSEWHERE, *HISTORY))

@@ -13,7 +13,7 @@ async def test_a_text_alone_is_answered_as_without_trained_parts(served):
     before = len(served.triton.asked)
     answer = await served.ask(text="word3 word21")
     assert served.triton.asked[before:] == ["encoder"]
-    assert sources(answer) == {Source.SEMANTIC_TEXT}
+    assert sources(answer) == {Source.SEMANTIC_TEXT, Source.LEXICAL}
     assert {item.match_probability for item in answer.items} == {None}
     served.without("collaborative", "next_item", "popular", user_tower=None, ranker=None)
     assert (await served.ask(text="word3 word21")).items == answer.items
@@ -33,12 +33,14 @@ class TestDegraded:
     async def test_without_the_encoder_its_student_reads_the_text(self, served):
         served.triton.away = {"encoder"}
         answer = await served.ask(text="word3 word21")
-        assert sources(answer) == {Source.SEMANTIC_TEXT}
+        assert sources(answer) == {Source.SEMANTIC_TEXT, Source.LEXICAL}
         assert reasons(answer) == [REASONS.ENCODER_UNAVAILABLE]
         assert "student" in answer.degradations[0].detail
         expected = served.release.data.student.vector("word3 word21")
         best = int(np.argmax(served.release.data.index.vectors @ expected))
-        assert answer.items[0].id == f"item-{best:02}"
+        nearest = next(item for item in answer.items if item.id == f"item-{best:02}")
+        views = {view.source: view for view in nearest.provenance}
+        assert views[Source.SEMANTIC_TEXT].rank == 1
 
     async def test_without_student_and_shared_words_what_is_popular_is_better_than_an_error(self, served):
         served.triton.away = {"encoder"}

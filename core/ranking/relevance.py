@@ -1,0 +1,93 @@
+"""Calibrated relevance: from an item's text score to the probability that it is what the text asks for."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+_NEWTON_STEPS = 50
+# Keeps the slope finite where scores separate the two kinds without overlap.
+_RIDGE = 1e-3
+
+
+@dataclass(frozen=True)
+class RelevanceScale:
+    """relevance = 1 / (1 + exp(-(slope x score + intercept))) (Platt 1999), fitted when a release is built.
+
+    Attributes:
+        slope: above 0.
+        intercept: see above.
+        floor: least relevance of an answer: below it lie the best items for texts that mean nothing.
+    """
+
+    slope: float = 12.0
+    intercept: float = -4.8
+    floor: float = 0.25
+
+    def probabilities(self, scores: np.ndarray) -> np.ndarray:
+        """Returns float64 of the shape of text scores, 0 to 1."""
+        exponent = np.clip(self.slope * np.asarray(scores, np.float64) + self.intercept, -500, 500)
+        shares: np.ndarray = 1 / (1 + np.exp(-exponent))
+        return shares
+
+    @classmethod
+    def fitted(cls, relevant: np.ndarray, irrelevant: np.ndarray, best_of_nonsense: np.ndarray) -> "RelevanceScale":
+        """Finds slope and intercept by maximum likelihood, both kinds weighing the same.
+
+        Args:
+            relevant: float[p], text scores of items for texts that ask for them.
+            irrelevant: float[m], text scores of items that have nothing to do with the text.
+            best_of_nonsense: float[q], the best score in the catalogue for each of some texts that mean nothing.
+
+        Raises:
+            ValueError: one of them is empty.
+        """
+        if not (len(relevant) and len(irrelevant) and len(best_of_nonsense)):
+            raise ValueError("relevance needs scores of relevant and irrelevant items and of texts that mean nothing")
+        scores = np.concatenate([relevant, irrelevant]).astype(np.float64)
+        outcome = np.concatenate([np.ones(len(relevant)), np.zeros(len(irrelevant))])
+        weight = np.where(outcome == 1, 0.5 / len(relevant), 0.5 / len(irrelevant))
+        slope, intercept = _logistic(scores, outcome, weight)
+        scale = cls(slope, intercept, 0.0)
+        floor = float(np.median(scale.probabilities(best_of_nonsense)))
+        return cls(slope, intercept, floor)
+
+    def save(self, path: Path) -> None:
+        """Writes JSON."""
+        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> "RelevanceScale":
+        """Reads what `save` wrote.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it does not hold a slope above 0, an intercept and a floor from 0 to 1.
+        """
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            scale = cls(*(float(raw[name]) for name in ("slope", "intercept", "floor")))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{path.name} must hold slope, intercept and floor") from error
+        if not (np.isfinite([scale.slope, scale.intercept]).all() and scale.slope > 0 and 0 <= scale.floor <= 1):
+            raise ValueError(f"{path.name} must hold a slope above 0 and a floor from 0 to 1")
+        return scale
+
+
+def _logistic(scores: np.ndarray, outcome: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """Returns slope and intercept of a weighted logistic regression on one number, by Newton's method."""
+    mean, spread = float(scores.mean()), float(scores.std()) or 1.0
+    design = np.stack([(scores - mean) / spread, np.ones(len(scores))], axis=1)
+    beta = np.array([1.0, 0.0])
+    for _ in range(_NEWTON_STEPS):
+        probability = 1 / (1 + np.exp(-np.clip(design @ beta, -30, 30)))
+        gradient = design.T @ (weight * (outcome - probability)) - _RIDGE * np.array([beta[0], 0.0])
+        curvature = (design * (weight * probability * (1 - probability))[:, None]).T @ design
+        curvature[np.diag_indices(2)] += (_RIDGE, 1e-9)
+        step = np.linalg.solve(curvature, gradient)
+        beta += step
+        if np.abs(step).max() < 1e-9:
+            break
+    slope = max(float(beta[0] / spread), 1e-3)
+    return slope, float(beta[1] - slope * mean)

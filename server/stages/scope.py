@@ -1,0 +1,85 @@
+"""The rows that a request may return, in passes: first those that meet its wishes, then all."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from domain.errors import FieldViolation, InvalidRequest
+from domain.recommendation import RecommendQuery
+from server.stages.history import History
+from server.stages.release import ServingRelease
+from server.stages.understand import Understood
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Rows that a request may return.
+
+    Attributes:
+        passes: bool[n] each, rows that must not be returned by a pass; a later one blocks less.
+        listed: whether the caller listed the rows to rank, so that every one of them is ranked.
+        unknown_ids: candidates that the catalogue does not have.
+    """
+
+    passes: tuple[np.ndarray, ...]
+    listed: bool = False
+    unknown_ids: tuple[str, ...] = ()
+
+    @property
+    def blocked(self) -> np.ndarray:
+        """bool[n], rows that no pass returns."""
+        return self.passes[-1]
+
+
+def scope_of(query: RecommendQuery, understood: Understood, history: History, release: ServingRelease) -> Scope:
+    """Returns the rows that a request may return.
+
+    Raises:
+        InvalidRequest: a condition does not fit the catalogue's attributes.
+    """
+    catalogue = release.catalogue
+    blocked = catalogue.blocked_by(understood.conditions)
+    excluded = list(catalogue.rows_of(query.exclude_item_ids).values())
+    unknown: tuple[str, ...] = ()
+    if query.candidate_item_ids:
+        known = catalogue.rows_of(query.candidate_item_ids)
+        unknown = tuple(item_id for item_id in query.candidate_item_ids if item_id not in known)
+        others = np.ones(len(blocked), bool)
+        others[list(known.values())] = False
+        blocked |= others
+    else:
+        blocked[list(history.disliked_rows if query.include_seen else history.seen_rows)] = True
+    blocked[excluded] = True
+    passes = _passes(blocked, _unmet_counts(understood, len(blocked), release))
+    return Scope(passes, bool(query.candidate_item_ids), unknown)
+
+
+def _passes(blocked: np.ndarray, unmet_counts: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Returns a pass for each number of unmet wishes that occurs, the fewest first."""
+    occurring = np.unique(unmet_counts[~blocked])
+    return (*(blocked | (unmet_counts > count) for count in occurring[:-1]), blocked)
+
+
+def _unmet_counts(understood: Understood, item_count: int, release: ServingRelease) -> np.ndarray:
+    """Returns int8[n], how many wishes each row fails.
+
+    Raises:
+        InvalidRequest: a preference does not fit the catalogue's attributes.
+    """
+    counts = np.zeros(item_count, np.int8)
+    if not understood.wishes:
+        return counts
+    try:
+        # All at once first: the catalogue checks them, and names them by their place.
+        release.catalogue.blocked_by(understood.wishes)
+        for wish in understood.wishes:
+            counts += release.catalogue.blocked_by((wish,))
+        return counts
+    except InvalidRequest as error:
+        # The catalogue numbers what it is given; the request calls these preferences.
+        raise InvalidRequest(
+            *(
+                FieldViolation(violation.field.replace("conditions", "preferences", 1), violation.description)
+                for violation in error.violations
+            )
+        ) from error

@@ -1,0 +1,202 @@
+"""Makes the list: pass by pass, then what fills it where too little exists.
+
+The candidates and their order in a pass never depend on how many items are asked for, and a pass is only made where the
+passes before it brought too few: the list for k is the beginning of the list for any larger k.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from core.ranking.blend import PRIOR
+from core.ranking.fusion import Candidate, SourceView, fuse
+from core.retrieval.source import RecalledList
+from server.stages.aspects import by_aspects
+from server.stages.history import History
+from server.stages.order import Ordered, by_history, by_ranker
+from server.stages.rank import Ranked
+from server.stages.recall import DEEPER, Recalled, RecallRequest, recall
+from server.stages.release import ServingRelease
+from server.stages.scope import Scope
+from server.stages.text_order import TextRequest, by_text, score_rows
+
+_STEP = 1e-6
+
+
+@dataclass(frozen=True)
+class ListRequest:
+    """One request as its list is made.
+
+    Attributes:
+        recall: what the sources are asked.
+        text: the text and the history, for their order.
+        history: the caller's.
+        scope: the rows that may be returned.
+        release: the release.
+        min_relevance: least relevance of an item, 0 to 1; None leaves nothing out.
+    """
+
+    recall: RecallRequest
+    text: TextRequest
+    history: History
+    scope: Scope
+    release: ServingRelease
+    min_relevance: float | None = None
+
+
+@dataclass
+class Shortlist:
+    """A list as it grows.
+
+    Attributes:
+        candidates: best first.
+        relevance: by row; empty without a text.
+        recalled: what the sources found, of every pass made.
+        best_relevance: of any candidate, also of those left out; None without a text.
+    """
+
+    candidates: list[Candidate] = field(default_factory=list)
+    relevance: dict[int, float] = field(default_factory=dict)
+    recalled: list[Recalled] = field(default_factory=list)
+    best_relevance: float | None = None
+    _rows: set[int] = field(default_factory=set)
+
+    def add(self, ordered: Ordered, least: float) -> None:
+        """Appends the candidates that it does not hold, and whose relevance is not below `least`."""
+        relevance = [None] * len(ordered.candidates) if ordered.relevance is None else ordered.relevance.tolist()
+        for candidate, share in zip(ordered.candidates, relevance, strict=True):
+            if candidate.row in self._rows:
+                continue
+            self._rows.add(candidate.row)
+            if share is not None:
+                self.best_relevance = max(share, self.best_relevance or 0.0)
+                if share < least:
+                    continue
+                self.relevance[candidate.row] = share
+            self._append(candidate)
+
+    def recalled_counts(self) -> dict[str, int]:
+        """Returns how many candidates each source found."""
+        rows: dict[str, list[np.ndarray]] = {}
+        for recalled in self.recalled:
+            for part in recalled.lists:
+                rows.setdefault(part.source, []).append(part.rows)
+        return {name: len(np.unique(np.concatenate(parts))) for name, parts in rows.items()}
+
+    def _append(self, candidate: Candidate) -> None:
+        """Appends a candidate; scores fall along the list."""
+        last = self.candidates[-1].score if self.candidates else None
+        if last is not None and candidate.score > last:
+            candidate = replace(candidate, score=last - _STEP)
+        self.candidates.append(candidate)
+
+
+def shortlist(request: ListRequest, first: Recalled, ranked: Ranked | None, count: int) -> Shortlist:
+    """Returns at least `count` items where so many exist.
+
+    Args:
+        request: the request.
+        first: what the first pass recalled.
+        ranked: the ranker's answer for it; None where no ranker was asked.
+        count: items wanted.
+    """
+    found = Shortlist()
+    least = request.min_relevance or 0.0
+    for recalled, ordered in _passes(request, first, ranked):
+        found.recalled.append(recalled)
+        found.add(ordered, least)
+        if len(found.candidates) >= count:
+            return found
+    if request.min_relevance is not None:
+        return found
+    for filler in _fillers(request, found, count):
+        found.add(filler, least)
+        if len(found.candidates) >= count:
+            break
+    return found
+
+
+def first_recall(request: ListRequest) -> Recalled:
+    """Returns what the first pass recalls."""
+    return recall(request.recall, request.release, request.scope.passes[0], int(request.scope.listed))
+
+
+def _passes(request: ListRequest, first: Recalled, ranked: Ranked | None) -> Iterator[tuple[Recalled, Ordered]]:
+    """Yields what each pass recalled, in its order; a pass is made when it is asked for."""
+    start = int(request.scope.listed)
+    for number, blocked in enumerate(request.scope.passes):
+        for deeper in range(start, len(DEEPER) + 1):
+            is_first = number == 0 and deeper == start
+            recalled = first if is_first else recall(request.recall, request.release, blocked, deeper)
+            yield recalled, _ordered(request, recalled, blocked, ranked if is_first else None)
+            if recalled.exhausted:
+                break
+
+
+def _ordered(request: ListRequest, recalled: Recalled, blocked: np.ndarray, ranked: Ranked | None) -> Ordered:
+    release = request.release
+    if request.recall.by_text:
+        if request.scope.listed:
+            lists = tuple(found for found in recalled.lists if len(found.rows))
+            return score_rows(request.text, lists, np.flatnonzero(~blocked), release)
+        return by_text(request.text, recalled, release)
+    ordered = by_history(recalled, release) if ranked is None else by_ranker(ranked)
+    comments, aspects = request.history.aspects, release.aspects
+    if comments is None or aspects is None:
+        return ordered
+    return replace(ordered, candidates=by_aspects(ordered.candidates, comments, aspects, len(ordered.candidates)))
+
+
+def _fillers(request: ListRequest, found: Shortlist, count: int) -> Iterator[Ordered]:
+    """Yields what lengthens a list that is too short.
+
+    For a text, what suits the history; what is popular; what lies below a threshold; what no vector can speak for; for
+    a caller's own list, the rest of it.
+    """
+    release, query = request.release, request.recall.query
+    for blocked in request.scope.passes:
+        if request.recall.by_text and request.text.has_history:
+            lists = recall(replace(request.recall, by_text=False), release, blocked)
+            yield _fill(by_history(lists, release).candidates, found)
+        popular = release.sources.get(PRIOR)
+        if popular is not None:
+            yield _fill(
+                _candidates_of(RecalledList(PRIOR, *popular.search(query, count + len(found.candidates), blocked))),
+                found,
+            )
+    below = [part for recalled in found.recalled[-1:] for part in recalled.below_threshold]
+    yield _fill(fuse(below, sum(len(part.rows) for part in below)), found)
+    for blocked in request.scope.passes:
+        if release.fill.can_answer(query):
+            rows, _ = release.fill.search(query, count + len(found.candidates), blocked)
+            yield _last(rows, release.fill.name, found)
+        if request.scope.listed:
+            yield _last(np.flatnonzero(~blocked), release.fill.name, found)
+
+
+def _fill(candidates: Sequence[Candidate], found: Shortlist) -> Ordered:
+    """Returns candidates with scores that go on falling below 0."""
+    score = _filler_bound(found)
+    return Ordered([replace(one, score=score - place * _STEP) for place, one in enumerate(candidates, start=1)])
+
+
+def _last(rows: np.ndarray, name: str, found: Shortlist) -> Ordered:
+    """Returns rows in catalogue order, which share one score."""
+    score = _filler_bound(found)
+    return Ordered(
+        [Candidate(row, score, (SourceView(name, place, 0.0),)) for place, row in enumerate(rows.tolist(), start=1)]
+    )
+
+
+def _filler_bound(found: Shortlist) -> float:
+    """Returns the upper bound for scores of filler items."""
+    return min([0.0, *(candidate.score for candidate in found.candidates[-1:])])
+
+
+def _candidates_of(recalled: RecalledList) -> list[Candidate]:
+    pairs = zip(recalled.rows.tolist(), recalled.scores.tolist(), strict=True)
+    return [
+        Candidate(row, score, (SourceView(recalled.source, place, score),))
+        for place, (row, score) in enumerate(pairs, start=1)
+    ]

@@ -1,0 +1,53 @@
+"""Reads a request's text: which of its words are wishes, and what is left to search."""
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from domain.condition import Condition
+from domain.interpretation import Interpretation, TextInterpretation
+from domain.recommendation import RecommendQuery
+
+
+class TextInterpreter(Protocol):
+    """Reader of wishes by a catalogue's own values and types."""
+
+    def interpret(self, text: str) -> Interpretation:
+        """Returns what a text names; its `search_text` is the rest."""
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A request's text as the stages use it.
+
+    Attributes:
+        interpretation: what the text names; nothing where the caller switched it off.
+        search_text: the text to match by words and meaning; empty where there is none, or where all of it are wishes.
+        wishes: conditions whose items come first.
+        conditions: conditions that every item meets.
+    """
+
+    interpretation: Interpretation
+    search_text: str
+    wishes: tuple[Condition, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+
+def understand(query: RecommendQuery, interpreter: TextInterpreter | None) -> Understood:
+    """Reads a request's text.
+
+    Args:
+        query: the request.
+        interpreter: the release's; None understands nothing.
+    """
+    read = Interpretation(search_text=query.text)
+    if interpreter is not None and query.text and query.interpretation is not TextInterpretation.OFF:
+        read = interpreter.interpret(query.text)
+    named = tuple(wish.condition for wish in read.wishes)
+    if query.interpretation is TextInterpretation.ENFORCE:
+        return Understood(read, read.search_text, query.preferences, (*query.conditions, *named))
+    return Understood(read, read.search_text, (*query.preferences, *named), query.conditions)
+
+
+def without_text(understood: Understood) -> Understood:
+    """Returns the same wishes with nothing left to search."""
+    return replace(understood, search_text="")
