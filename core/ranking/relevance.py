@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+# Share of the texts that mean nothing whose best items lie below the floor.
+_FLOOR_QUANTILE = 0.95
 _NEWTON_STEPS = 50
 # Keeps the slope finite where scores separate the two kinds without overlap.
 _RIDGE = 1e-3
@@ -50,7 +52,7 @@ class RelevanceScale:
         weight = np.where(outcome == 1, 0.5 / len(relevant), 0.5 / len(irrelevant))
         slope, intercept = _logistic(scores, outcome, weight)
         scale = cls(slope, intercept, 0.0)
-        floor = float(np.median(scale.probabilities(best_of_nonsense)))
+        floor = float(np.quantile(scale.probabilities(best_of_nonsense), _FLOOR_QUANTILE))
         return cls(slope, intercept, floor)
 
     def save(self, path: Path) -> None:

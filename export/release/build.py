@@ -25,6 +25,7 @@ from export.release.chunk import ChunkWork
 from export.release.engines import Engine, InProcess
 from export.release.key import build_key, library_versions
 from export.release.promotion import Verdict, check_against_current
+from export.release.relevance import write_relevance
 from export.release.stages import (
     chunks_of,
     copy_encoder,
@@ -161,6 +162,7 @@ def _run_stages(
 
     text = place.stage("vectors", encode)
     place.stage("lexical", lambda: write_lexical(folder, timestamps))
+    place.stage("relevance", lambda: write_relevance(folder, encoder, timestamps))
     graph = place.stage("graph", lambda: write_graph(folder, progress))
     return _Built(dimension, TextEntry(**text), GraphEntry(**graph))
 
