@@ -157,6 +157,7 @@ class _Request:
             scope_of(self.query, self.understood, self.history, self.release),
             self.release,
             self.query.min_relevance if recall_request.by_text else None,
+            self.understood.interpretation.orders,
         )
 
 

@@ -133,6 +133,17 @@ class LexicalIndex:
         """Placeholder."""
         return LexicalQuery(text)
 
+    def rows_with(self, text: str) -> np.ndarray:
+        """Placeholder."""
+        known = self._known(text)
+        rows = [self._rows[self._indptr[n] : self._indptr[n + 1]] for _, n in known]
+        if not rows or len(known) < len(dict.fromkeys(terms(text))):
+            return np.empty(0, np.int64)
+        found = rows[0]
+        for part in rows[1:]:
+            found = np.intersect1d(found, part)
+        return found.astype(np.int64)
+
     def features(self, query: "LexicalQuery", rows: np.ndarray) -> np.ndarray:
         """Placeholder."""
         scores = self.scores(query.text)

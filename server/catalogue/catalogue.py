@@ -38,6 +38,9 @@ class Catalogue(Protocol):
     def search(self, query: np.ndarray, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns the rows int64[k] nearest to float32[d], and their inner products float32[k], best first."""
 
+    def numbers_of(self, attribute: str) -> np.ndarray:
+        """Returns float64[n], a number attribute, or a timestamp in seconds since 1970; NaN where it is absent."""
+
     def blocked_by(self, conditions: Sequence[Condition]) -> np.ndarray:
         """Returns bool[n], a copy: items that are unavailable or fail a condition.
 
@@ -88,6 +91,10 @@ class ReleaseCatalogue:
     def search(self, query: np.ndarray, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Catalogue.search`."""
         return self.content.search(query, count, blocked)
+
+    def numbers_of(self, attribute: str) -> np.ndarray:
+        """See `Catalogue.numbers_of`."""
+        return self.items.numbers(attribute)
 
     def blocked_by(self, conditions: Sequence[Condition]) -> np.ndarray:
         """See `Catalogue.blocked_by`."""

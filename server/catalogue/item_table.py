@@ -42,6 +42,7 @@ class ItemTable:
         self.ids: list[str] = []
         self._offsets: list[int] = [0]
         self._columns = {name: _Column() for name in attribute_types}
+        self._dense: dict[str, np.ndarray] = {}
         available: list[bool] = []
         with path.open("rb") as stream:
             for row, line in enumerate(stream):
@@ -79,6 +80,13 @@ class ItemTable:
         """Returns the item of a row, read from the file."""
         line = self._bytes[self._offsets[row] : self._offsets[row + 1]]
         return item_from_json(json.loads(line), self._timestamps)
+
+    def numbers(self, attribute: str) -> np.ndarray:
+        """Returns float64[n], a number attribute, or the seconds since 1970 of a timestamp; NaN where it is absent."""
+        known = self._dense.get(attribute)
+        if known is None:
+            known = self._dense[attribute] = self._columns[attribute].dense(len(self))
+        return known
 
     def blocked_by(self, conditions: Iterable[Condition]) -> np.ndarray:
         """Returns bool[n]: rows that fail one of the conditions.
@@ -145,6 +153,11 @@ class _Column:
             self._rows.append(row)
             self._numbers.append(float(value.seconds))
             self._nanos.append(value.nanos)
+
+    def dense(self, total: int) -> np.ndarray:
+        values = np.full(total, np.nan)
+        values[self._rows] = self._numbers
+        return values
 
     def met(self, test: AnyOf | Range | TimeRange | Equals, total: int) -> np.ndarray:
         met = np.zeros(total, dtype=bool)

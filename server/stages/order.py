@@ -1,5 +1,6 @@
 """Orders a pass's candidates: by the ranker's logits where there are some, else by the blend."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from core.ranking.blend import blended_list
 from core.ranking.fusion import Candidate, candidates_of, fuse
 from core.retrieval.source import RecalledList
 from core.vectors import top_rows
+from domain.interpretation import NumberOrder
 from server.stages.rank import Ranked
 from server.stages.recall import Recalled
 from server.stages.release import ServingRelease
@@ -33,6 +35,28 @@ def by_history(recalled: Recalled, release: ServingRelease) -> Ordered:
     if ordered is None:
         return Ordered(fuse(lists, sum(len(found.rows) for found in lists)))
     return Ordered(candidates_of(lists, ordered.rows, ordered.scores))
+
+
+def by_numbers(orders: Sequence[NumberOrder], ordered: Ordered, release: ServingRelease) -> Ordered:
+    """Orders by numbers what fits the text well enough; the rest follows as it was, and so do items without the number.
+
+    Args:
+        orders: the first counts most.
+        ordered: candidates as they fit.
+        release: gives the numbers, and the least relevance of what fits.
+    """
+    count = len(ordered.candidates)
+    rows = np.asarray([candidate.row for candidate in ordered.candidates], np.int64)
+    fits = np.ones(count, bool) if ordered.relevance is None else ordered.relevance >= release.relevance.floor
+    keys = []
+    for order in orders:
+        numbers = release.catalogue.numbers_of(order.attribute)[rows]
+        fits &= ~np.isnan(numbers)
+        keys.append(-numbers if order.descending else numbers)
+    numbers_first = np.lexsort((np.arange(count), *(np.where(fits, key, 0.0) for key in reversed(keys)), ~fits))
+    candidates = [ordered.candidates[place] for place in numbers_first.tolist()]
+    relevance = None if ordered.relevance is None else ordered.relevance[numbers_first]
+    return Ordered(candidates, relevance)
 
 
 def by_ranker(ranked: Ranked) -> Ordered:

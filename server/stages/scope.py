@@ -7,6 +7,7 @@ import numpy as np
 from domain.errors import FieldViolation, InvalidRequest
 from domain.recommendation import RecommendQuery
 from server.stages.history import History
+from server.stages.mentions import mentions
 from server.stages.release import ServingRelease
 from server.stages.understand import Understood
 
@@ -67,6 +68,8 @@ def _unmet_counts(understood: Understood, item_count: int, release: ServingRelea
         InvalidRequest: a preference does not fit the catalogue's attributes.
     """
     counts = np.zeros(item_count, np.int8)
+    for term in understood.interpretation.excluded_terms:
+        counts[mentions(term, release)] += 1
     if not understood.wishes:
         return counts
     try:

@@ -12,9 +12,10 @@ import numpy as np
 from core.ranking.blend import PRIOR
 from core.ranking.fusion import Candidate, SourceView, fuse
 from core.retrieval.source import RecalledList
+from domain.interpretation import NumberOrder
 from server.stages.aspects import by_aspects
 from server.stages.history import History
-from server.stages.order import Ordered, by_history, by_ranker
+from server.stages.order import Ordered, by_history, by_numbers, by_ranker
 from server.stages.rank import Ranked
 from server.stages.recall import DEEPER, Recalled, RecallRequest, recall
 from server.stages.release import ServingRelease
@@ -35,6 +36,7 @@ class ListRequest:
         scope: the rows that may be returned.
         release: the release.
         min_relevance: least relevance of an item, 0 to 1; None leaves nothing out.
+        orders: numbers by which what is relevant is ordered, the first counting most.
     """
 
     recall: RecallRequest
@@ -43,6 +45,12 @@ class ListRequest:
     scope: Scope
     release: ServingRelease
     min_relevance: float | None = None
+    orders: tuple[NumberOrder, ...] = ()
+
+    @property
+    def says_nothing(self) -> bool:
+        """True without text and history: only conditions and wishes speak."""
+        return not (self.recall.by_text or self.text.has_history)
 
 
 @dataclass
@@ -135,6 +143,18 @@ def _passes(request: ListRequest, first: Recalled, ranked: Ranked | None) -> Ite
 
 
 def _ordered(request: ListRequest, recalled: Recalled, blocked: np.ndarray, ranked: Ranked | None) -> Ordered:
+    if request.orders and request.says_nothing:
+        return by_numbers(request.orders, Ordered(_rows(np.flatnonzero(~blocked))), request.release)
+    ordered = _by_fit(request, recalled, blocked, ranked)
+    return by_numbers(request.orders, ordered, request.release) if request.orders else ordered
+
+
+def _rows(rows: np.ndarray) -> list[Candidate]:
+    """Returns rows that only a number speaks for."""
+    return [Candidate(row, 0.0, ()) for row in rows.tolist()]
+
+
+def _by_fit(request: ListRequest, recalled: Recalled, blocked: np.ndarray, ranked: Ranked | None) -> Ordered:
     release = request.release
     if request.recall.by_text:
         if request.scope.listed:
