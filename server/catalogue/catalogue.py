@@ -23,6 +23,10 @@ class Catalogue(Protocol):
     def attribute_types(self) -> Mapping[str, AttributeType]:
         """The items' attributes and their types."""
 
+    @property
+    def numbers(self) -> Mapping[str, np.ndarray]:
+        """float64[n] by number attribute, or by timestamp in seconds since 1970; NaN where an item has none."""
+
     def rows_of(self, item_ids: Iterable[str]) -> dict[str, int]:
         """Returns the rows of the ids that exist."""
 
@@ -37,9 +41,6 @@ class Catalogue(Protocol):
 
     def search(self, query: np.ndarray, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns the rows int64[k] nearest to float32[d], and their inner products float32[k], best first."""
-
-    def numbers_of(self, attribute: str) -> np.ndarray:
-        """Returns float64[n], a number attribute, or a timestamp in seconds since 1970; NaN where it is absent."""
 
     def blocked_by(self, conditions: Sequence[Condition]) -> np.ndarray:
         """Returns bool[n], a copy: items that are unavailable or fail a condition.
@@ -68,6 +69,11 @@ class ReleaseCatalogue:
         """See `Catalogue.attribute_types`."""
         return self.items.attribute_types
 
+    @property
+    def numbers(self) -> Mapping[str, np.ndarray]:
+        """See `Catalogue.numbers`."""
+        return self.items.numbers
+
     def rows_of(self, item_ids: Iterable[str]) -> dict[str, int]:
         """See `Catalogue.rows_of`."""
         rows = {item_id: self.items.row_of(item_id) for item_id in item_ids}
@@ -91,10 +97,6 @@ class ReleaseCatalogue:
     def search(self, query: np.ndarray, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Catalogue.search`."""
         return self.content.search(query, count, blocked)
-
-    def numbers_of(self, attribute: str) -> np.ndarray:
-        """See `Catalogue.numbers_of`."""
-        return self.items.numbers(attribute)
 
     def blocked_by(self, conditions: Sequence[Condition]) -> np.ndarray:
         """See `Catalogue.blocked_by`."""

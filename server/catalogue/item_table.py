@@ -42,7 +42,6 @@ class ItemTable:
         self.ids: list[str] = []
         self._offsets: list[int] = [0]
         self._columns = {name: _Column() for name in attribute_types}
-        self._dense: dict[str, np.ndarray] = {}
         available: list[bool] = []
         with path.open("rb") as stream:
             for row, line in enumerate(stream):
@@ -62,6 +61,10 @@ class ItemTable:
             if not self.ids:
                 raise ReleaseRejected(f"{path} holds no items; build the release again")
             self._bytes = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        numeric = (AttributeType.NUMBER, AttributeType.TIMESTAMP)
+        self.numbers: Mapping[str, np.ndarray] = {
+            name: self._columns[name].dense(len(self)) for name, kind in attribute_types.items() if kind in numeric
+        }
         self.unavailable = ~np.asarray(available, dtype=bool)
         self._rows = {item_id: row for row, item_id in enumerate(self.ids)}
 
@@ -80,13 +83,6 @@ class ItemTable:
         """Returns the item of a row, read from the file."""
         line = self._bytes[self._offsets[row] : self._offsets[row + 1]]
         return item_from_json(json.loads(line), self._timestamps)
-
-    def numbers(self, attribute: str) -> np.ndarray:
-        """Returns float64[n], a number attribute, or the seconds since 1970 of a timestamp; NaN where it is absent."""
-        known = self._dense.get(attribute)
-        if known is None:
-            known = self._dense[attribute] = self._columns[attribute].dense(len(self))
-        return known
 
     def blocked_by(self, conditions: Iterable[Condition]) -> np.ndarray:
         """Returns bool[n]: rows that fail one of the conditions.

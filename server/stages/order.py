@@ -50,7 +50,7 @@ def by_numbers(orders: Sequence[NumberOrder], ordered: Ordered, release: Serving
     fits = np.ones(count, bool) if ordered.relevance is None else ordered.relevance >= release.relevance.floor
     keys = []
     for order in orders:
-        numbers = release.catalogue.numbers_of(order.attribute)[rows]
+        numbers = release.catalogue.numbers[order.attribute][rows]
         fits &= ~np.isnan(numbers)
         keys.append(-numbers if order.descending else numbers)
     numbers_first = np.lexsort((np.arange(count), *(np.where(fits, key, 0.0) for key in reversed(keys)), ~fits))

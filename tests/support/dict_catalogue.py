@@ -44,8 +44,13 @@ class DictCatalogue:
         best = sorted(scored)[:count]
         return np.array([row for _, row in best], np.int64), np.array([-score for score, _ in best], np.float32)
 
-    def numbers_of(self, attribute: str) -> np.ndarray:
-        return np.array([float(item.attributes.get(attribute, np.nan)) for item, _ in self._entries.values()])
+    @property
+    def numbers(self) -> Mapping[str, np.ndarray]:
+        return {
+            name: np.array([float(item.attributes.get(name, np.nan)) for item, _ in self._entries.values()])
+            for name, kind in self.attribute_types.items()
+            if kind is AttributeType.NUMBER
+        }
 
     def blocked_by(self, conditions: Sequence[Condition]) -> np.ndarray:
         return np.array(
