@@ -12,8 +12,9 @@ from domain.errors import ReleaseRejected
 from domain.item import AttributeType
 from domain.text import TextTemplate
 
-# Version 4: the folders and files of the present layout. Releases of another version are built again, never converted.
-SCHEMA_VERSION = 4
+# Version 5: words in an index by fields, calibrated relevance, the languages of the encoder. Releases of another
+# version are built again, never converted.
+SCHEMA_VERSION = 5
 
 # Number formats that an encoder's file is served in.
 FLOAT32 = "float32"

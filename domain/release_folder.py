@@ -16,7 +16,7 @@ ITEMS = "items.jsonl"
 VECTORS = "vectors.npy"
 MEAN = "mean.npy"
 GRAPH = "graph.hnsw"
-LEXICAL = "lexical.npz"
+LEXICAL = "lexical"
 UNREADABLE_SHARE = "unreadable_share.npy"
 ENCODER = "models/encoder.onnx"
 CANARY = "canary.json"
@@ -34,7 +34,7 @@ QUALITY = "quality.json"
 CARD = "card.md"
 # Weights that a later training can start from; the gateway reads nothing below.
 TRAINING = "training"
-REQUIRED = (TOKENIZER, ITEMS, VECTORS, MEAN, GRAPH, LEXICAL, UNREADABLE_SHARE, ENCODER, CANARY)
+REQUIRED = (TOKENIZER, ITEMS, VECTORS, MEAN, GRAPH, f"{LEXICAL}/words/meta.json", UNREADABLE_SHARE, ENCODER, CANARY)
 
 _CURRENT = "current"
 

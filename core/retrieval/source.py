@@ -12,6 +12,7 @@ from typing import ClassVar, Protocol, Self
 import numpy as np
 
 from core.events import EventSequence
+from core.retrieval.lexical_match import LexicalQuery
 from core.retrieval.proxy_history import ProxyHistory
 from core.scaling import Population, ScoreScaler
 
@@ -33,7 +34,7 @@ class SourceQuery:
     """
 
     text_vector: np.ndarray | None = None
-    lexical: "LexicalQuery | None" = None
+    lexical: LexicalQuery | None = None
     history_vector: np.ndarray | None = None
     events: EventSequence = field(default_factory=EventSequence)
     user_embedding: np.ndarray | None = None

@@ -11,7 +11,7 @@ import numpy as np
 
 from core.ranking.relevance import RelevanceScale
 from core.ranking.text_blend import TextBlend, text_scores
-from core.retrieval.lexical import LexicalIndex
+from core.retrieval.lexical_match import LexicalIndex
 from core.text.tokenize import UNREADABLE_LIMIT, TextTokenizer
 from domain import release_folder as layout
 from domain.item import Item, item_from_json

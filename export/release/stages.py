@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from core.retrieval.hnsw_index import EF_CONSTRUCTION, EF_SEARCH, M, VectorIndex, build_graph, save_graph
-from core.retrieval.lexical import LexicalIndex, lexical_text
+from core.retrieval.lexical_match import LexicalIndex
 from core.text.tokenize import TextTokenizer
 from core.vectors import exact_search, recall_at_k
 from datafiles.items import ItemFile
@@ -146,9 +146,7 @@ def indistinct_count(token_digest: np.ndarray, text_digest: np.ndarray) -> int:
 
 def write_lexical(folder: Path, timestamps: frozenset[str]) -> Mapping[str, Any]:
     """Writes the lexical index."""
-    LexicalIndex.build(lexical_text(item) for item in read_written_items(folder, timestamps)).save(
-        folder / layout.LEXICAL
-    )
+    LexicalIndex.build(folder / layout.LEXICAL, read_written_items(folder, timestamps))
     return {}
 
 

@@ -19,7 +19,7 @@ from core.ranking.item_facts import ItemFacts
 from core.ranking.relevance import RelevanceScale
 from core.ranking.text_blend import TextBlend
 from core.retrieval.hnsw_index import VectorIndex
-from core.retrieval.lexical import LexicalIndex
+from core.retrieval.lexical_match import LexicalIndex
 from core.retrieval.registry import TABLE_SOURCES
 from core.retrieval.source import TableSource
 from core.text.static_encoder import StaticEncoder

@@ -8,6 +8,7 @@ import numpy as np
 from core.aspects.profile import strongest_shared_aspect
 from core.ranking.fusion import Candidate
 from core.retrieval.collaborative import CollaborativeSource
+from core.retrieval.field_matches import shared_terms
 from core.retrieval.lexical import LexicalSource
 from domain.recommendation import Source
 from server.stages.explain import Closeness, Resemblance
@@ -110,9 +111,11 @@ def _matched_terms(
     """Returns the terms shared with the text, for candidates that lexical recall found."""
     lexical = release.sources.get(Source.LEXICAL.value)
     rows = [candidate.row for candidate in candidates if _recalled_by(candidate, Source.LEXICAL)]
-    if not isinstance(lexical, LexicalSource) or not rows:
+    query = recalled.query.lexical
+    if not isinstance(lexical, LexicalSource) or query is None or not rows:
         return [()] * len(candidates)
-    terms = dict(zip(rows, lexical.index.matched_terms(recalled.query.lexical.text, rows), strict=True))
+    items = release.catalogue.items_of(rows)
+    terms = {row: shared_terms(query, item) for row, item in zip(rows, items, strict=True)}
     return [terms.get(candidate.row, ()) for candidate in candidates]
 
 

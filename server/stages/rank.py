@@ -103,7 +103,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _in_parts(features: np.ndarray, most: int) -> np.ndarray:
-    """Returns float32[B, W, F] of float32[C, F]: one part in the smallest bucket, or as many of the largest as needed."""
+    """Returns float32[B, W, F] of float32[C, F]: one part in the smallest bucket, or several of the largest."""
     width = next(bucket for bucket in event_buckets(most) if bucket >= min(len(features), most))
     count = -(-len(features) // width)
     padded = np.zeros((count * width, features.shape[1]), np.float32)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.retrieval.lexical import LexicalQuery, LexicalSource
+from core.retrieval.lexical import LexicalSource
+from core.retrieval.lexical_match import LexicalQuery
 from core.retrieval.source import SourceQuery
 from core.text.tokenize import TokenizedText
 from core.vectors import history_query
@@ -81,7 +82,7 @@ class _Embedded:
     failed: bool = False
 
 
-async def represent(  # noqa: PLR0913 -- each is a fact of one call
+async def represent(  # noqa: PLR0913, PLR0917 -- each is a fact of one call
     query: RecommendQuery,
     text: str,
     history: History,

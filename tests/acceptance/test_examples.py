@@ -28,10 +28,10 @@ class TestWish:
         reply = client.recommend(WISH, k=100)
         assert {item.id for item in reply.items[:2]} == WANTED
         similarity = {item.id: item.similarity for item in reply.items}
-        best_other = max(value for item_id, value in similarity.items() if item_id not in WANTED)
+        best_other = max(value for item_id, value in similarity.items() if item_id not in WANTED and value is not None)
         assert min(similarity[item_id] for item_id in WANTED) > best_other
         assert reply.degradations == ()
-        assert reply.items[0].provenance[0].source is RecallSource.SEMANTIC_TEXT
+        assert RecallSource.SEMANTIC_TEXT in {one.source for one in reply.items[0].provenance}
 
     def test_chinese_wish_is_matched_by_characters_and_says_so(self, client: Client) -> None:
         reply = client.recommend(WISH_ZH, explain=True)
@@ -39,7 +39,7 @@ class TestWish:
         for item in reply.items[:2]:
             assert [one.source for one in item.provenance] == [RecallSource.LEXICAL]
             assert item.similarity is None
-            assert "价格" in item.explanation.matched_terms
+            assert any(term.startswith("价格") for term in item.explanation.matched_terms)
         assert [one.reason for one in reply.degradations] == [DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED]
         assert reply.unknown_token_share > 0.5
         assert reply.stage_times.triton_ms == 0.0
@@ -96,10 +96,11 @@ class TestUnreadableGoods:
     def test_their_vectors_say_nothing_so_nothing_is_claimed_from_them(self, client: Client) -> None:
         """The encoder puts them close to any short wish; they must not ride on that."""
         wish = client.recommend(WISH, k=300)
-        last = wish.items[-2:]
-        assert [item.id for item in last] == ["goods-zh-only-a", "goods-zh-only-b"]
-        assert {one.source for item in last for one in item.provenance} == {RecallSource.FILL}
-        assert {item.similarity for item in last} == {None}
+        unread = [item for item in wish.items if item.id.startswith("goods-zh-only")]
+        assert len(unread) == 2
+        assert min(item.rank for item in unread) > 100
+        assert {one.source for item in unread for one in item.provenance} <= {RecallSource.FILL, RecallSource.LEXICAL}
+        assert {item.similarity for item in unread} == {None}
         assert [item.score for item in wish.items] == sorted((item.score for item in wish.items), reverse=True)
         like = client.recommend(item_ids=["goods-zh-only-a"], include_seen=True)
         assert DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED in {one.reason for one in like.degradations}
@@ -124,9 +125,16 @@ class TestExactness:
         for text, embedding in zip(queries, client.embed(queries).embeddings, strict=True):
             query = np.array(embedding.vector, dtype=np.float32)
             rows, scores = exact_search(vectors, query, 10, items.unavailable | unreadable)
-            reply = client.recommend(text)
-            assert [item.id for item in reply.items] == [items.ids[row] for row in rows], text
-            assert [item.similarity for item in reply.items] == pytest.approx(scores.tolist(), abs=1e-5)
+            reply = client.recommend(text, k=128)
+            nearest = {
+                view.rank: (item.id, view.score)
+                for item in reply.items
+                for view in item.provenance
+                if view.source is RecallSource.SEMANTIC_TEXT and view.rank <= 10
+            }
+            found = [nearest[rank] for rank in sorted(nearest)]
+            assert [item_id for item_id, _ in found] == [items.ids[row] for row in rows], text
+            assert [score for _, score in found] == pytest.approx(scores.tolist(), abs=1e-5)
 
     def test_a_catalogue_of_this_size_is_searched_through_the_graph(self, releases: Path) -> None:
         """Over another graph the same search answers wrongly: so it is the graph that answers."""

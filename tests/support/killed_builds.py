@@ -32,7 +32,7 @@ MOMENTS = (
     ("open", ".00000003.npz.*.part"),
     ("open", "mean.npy"),
     ("open", "unreadable_share.npy"),
-    ("open", "lexical.npz"),
+    ("open", "vocabulary.npz"),
     ("open", "graph.hnsw"),
     ("open", "student/tokenizer.json"),
     ("open", "card.md"),

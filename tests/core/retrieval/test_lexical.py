@@ -1,154 +1,223 @@
-import math
-from collections import Counter
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.retrieval.lexical import LexicalIndex, lexical_text, terms, weigh_terms
+from core.retrieval.field_matches import field_matches, shared_terms
+from core.retrieval.lexical_index import initials, names
+from core.retrieval.lexical_match import (
+    BM25,
+    MATCH_FEATURES,
+    ONE_FIELD,
+    PHRASE,
+    TITLE_COVERAGE,
+    TITLE_EXACT,
+    VALUE_EXACT,
+    LexicalIndex,
+)
+from core.text.analysis import analyze
 from domain.item import Item
+from domain.recommendation import FieldMatch
+from tests.support.words import lexical_index, titled
+
+FILMS = [
+    Item("f1", "The Quiet Harbour", "A keeper of a lighthouse.", attributes={"cast": ("Ada Merrow", "Jon Pike")}),
+    Item("f2", "Pike Road", "Ada leaves her town.", attributes={"cast": ("Lena Holt",), "genre": "Drama"}),
+    Item("f3", "1907", "A year on the ice.", attributes={"cast": ("Ada Merrow",), "genre": "History"}),
+    Item("f4", "WarGames", "A boy and a computer.", attributes={"title_zh": "\u6230\u722d\u904a\u6232"}),
+    Item(
+        "f5",
+        "The Lord of the Kites: Two Winds",
+        "Kites over a valley.",
+        attributes={"link": "https://x.example/harbour"},
+    ),
+    Item("f6", "Ada", "A film.", attributes={"genre": "Drama"}),
+]
+
+
+@pytest.fixture(scope="module")
+def films():
+    return lexical_index(FILMS)
+
+
+def found(index, text, count=10, blocked=None):
+    rows, scores = index.search(index.parse(text), count, np.zeros(len(index), bool) if blocked is None else blocked)
+    assert np.all(np.diff(scores) <= 0)
+    return [FILMS[row].id for row in rows]
+
+
+def feature(index, text, place, item_id):
+    row = [item.id for item in FILMS].index(item_id)
+    return float(index.features(index.parse(text), np.array([row]))[0, place])
+
+
+def test_a_name_finds_who_has_it(films):
+    assert set(found(films, "ada merrow")[:2]) == {"f1", "f3"}
+    assert feature(films, "Ada Merrow", VALUE_EXACT, "f1") == 1
+    assert feature(films, "Ada Merrow", VALUE_EXACT, "f2") == 0
+    assert feature(films, "merrow ada", ONE_FIELD, "f3") == 1
+    assert feature(films, "merrow ada", PHRASE, "f3") == 0
+    assert feature(films, "drama", VALUE_EXACT, "f6") == 0.5
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "item_id"),
     [
-        ("", []),
-        ("😀 !? …", []),
-        ("Green TEA, green", ["green", "tea", "green"]),
-        ("snake_case x-ray 3.5", ["snake", "case", "x", "ray", "3", "5"]),
-        ("Straße STRASSE naïve nai\u0308ve", ["strasse", "strasse", "naïve", "naïve"]),
-        ("ＴＥＡ①", ["tea1"]),
-        ("茶", ["茶"]),
-        ("绿茶", ["绿茶"]),
-        ("质量好，价格公道", ["质量", "量好", "价格", "格公", "公道"]),
-        ("喝 茶 吧", ["喝", "茶", "吧"]),
-        ("iPhone手机壳5个", ["iphone", "手机", "机壳", "5", "个"]),
-        ("コーヒー豆", ["コー", "ーヒ", "ヒー", "ー豆"]),
-        ("кофе 커피", ["кофе", "커피"]),
+        ("1907", "f3"),
+        ("war games", "f4"),
+        ("wargames", "f4"),
+        ("\u6218\u4e89\u6e38\u620f", "f4"),
+        ("lotk", "f5"),
+        ("lord of the kites", "f5"),
+        ("quiet harbour", "f1"),
+        ("f2", "f2"),
+        ("quiet harb", "f1"),
     ],
 )
-def test_terms(text, found):
-    assert terms(text) == found
+def test_a_title_is_found_by_what_it_is_called(films, text, item_id):
+    assert found(films, text)[0] == item_id
 
 
-def test_an_item_speaks_with_its_words_and_not_with_its_links():
-    item = Item(
-        "id9",
-        "Tea",
-        "Green.",
-        attributes={
-            "brand": "Pell",
-            "tags": ("leaf", "https://x.example/leaf.jpg"),
-            "link": "HTTPS://x.example/tea",
-            "price": 4,
-            "new": True,
-        },
+def test_titles_match_whole_or_in_part(films):
+    assert feature(films, "the quiet harbour", TITLE_EXACT, "f1") == 1
+    assert feature(films, "quiet harbour", TITLE_EXACT, "f1") == 1
+    assert feature(films, "harbour", TITLE_EXACT, "f1") == 0
+    whole, part = (feature(films, text, TITLE_COVERAGE, "f1") for text in ("the quiet harbour", "harbour"))
+    assert whole == 1
+    assert 0 < part < whole
+    assert films.features(films.parse("quiet"), np.array([], np.int64)).shape == (0, len(MATCH_FEATURES))
+
+
+def test_a_link_says_nothing(films):
+    assert "f5" not in found(films, "harbour")
+
+
+class TestSpelling:
+    @pytest.mark.parametrize(
+        ("text", "corrected"),
+        [
+            ("quiet harbuor", "quiet harbour"),
+            ("Quiet harbur", "Quiet harbour"),
+            ("quiet harbbour", "quiet harbour"),
+            ("quiet hardour", "quiet harbour"),
+            ("ada merorw", "ada merrow"),
+            ("lighthuose keeper", "lighthouse keeper"),
+        ],
     )
-    assert terms(lexical_text(item)) == ["tea", "green", "pell", "leaf"]
+    def test_one_slip_is_mended_and_said(self, films, text, corrected):
+        assert films.parse(text).corrected_text == corrected
+
+    @pytest.mark.parametrize("text", ["quiet harbour", "1908", "4E10", "xyz", "ada", "harbou7", "", "\u6d77"])
+    def test_what_stands_is_left(self, films, text):
+        assert films.parse(text).corrected_text == ""
+
+    def test_the_word_that_stands_beside_the_others_is_preferred(self):
+        index = lexical_index(titled("stone bridge", "stone fridge", "fridge", "fridge magnet"))
+        assert index.parse("stone bridgee").corrected_text == "stone bridge"
+
+    def test_it_can_be_left_out(self, films):
+        assert films.parse("quiet harbuor", correct=False).corrected_text == ""
 
 
-def weight(documents, term, row):
-    """Lucene's BM25 (k1 1.5, b 0.75) as it is written down: idf * tf / (tf + k1 (1 - b + b L / mean L))."""
-    tokens = [terms(document) for document in documents]
-    tf = tokens[row].count(term)
-    df = sum(term in document for document in tokens)
-    mean_length = sum(map(len, tokens)) / len(tokens)
-    idf = math.log(1 + (len(tokens) - df + 0.5) / (df + 0.5))
-    return idf * tf / (tf + 1.5 * (1 - 0.75 + 0.75 * len(tokens[row]) / mean_length)) if tf else 0.0
+WORDS = st.sampled_from(
+    ["tea", "Tea", "pot", "red", "kettle", "\u7eff\u8336", "\u8336", "x9", "\U0001f600", "", ",", "the"]
+)
+TITLES = st.lists(st.lists(WORDS, max_size=6).map(" ".join), min_size=1, max_size=12)
 
 
-def brute_force(documents, query, blocked=()):
-    scores = {
-        row: sum(weight(documents, term, row) for term in dict.fromkeys(terms(query)))
-        for row in range(len(documents))
-        if row not in blocked
-    }
-    return {row: score for row, score in scores.items() if score > 0}
+@settings(deadline=None, max_examples=40)
+@given(TITLES, st.lists(WORDS, max_size=4).map(" ".join), st.data())
+def test_what_shares_a_word_is_found_and_nothing_else(titles, text, data):
+    index = lexical_index(Item(f"id{place}", title, "x") for place, title in enumerate(titles))
+    blocked = np.array(data.draw(st.lists(st.booleans(), min_size=len(titles), max_size=len(titles))))
+    query = index.parse(text)
+    rows, scores = index.search(query, len(titles), blocked)
+    terms = set(analyze(text).terms)
+    sharing = {row for row, title in enumerate(titles) if terms & set(analyze(title).terms)}
+    assert set(rows.tolist()) == {row for row in sharing if not blocked[row]}
+    assert np.all(scores > 0)
+    features = index.features(query, np.arange(len(titles)))
+    assert features.min() >= 0
+    assert features.max() <= 1
+    assert {row for row in range(len(titles)) if features[row, BM25] > 0} == sharing
 
 
-def test_bm25_by_hand_on_three_documents():
-    index = LexicalIndex.build(["red tea", "green tea tea pot", "coffee pot"])
-    # mean length 8/3; idf(tea) = ln(1 + 1.5/2.5), idf(pot) the same, idf(green) = ln(1 + 2.5/1.5).
-    common, rare = math.log(1.6), math.log(1 + 2.5 / 1.5)
-    short, long = 1.5 * (0.25 + 0.75 * 2 / (8 / 3)), 1.5 * (0.25 + 0.75 * 4 / (8 / 3))
-    rows, scores = index.search("green tea pot", 10)
-    expected = {
-        1: rare / (1 + long) + common * 2 / (2 + long) + common / (1 + long),
-        0: common / (1 + short),
-        2: common / (1 + short),
-    }
-    assert rows.tolist() == [1, 0, 2]
-    assert scores == pytest.approx([expected[row] for row in (1, 0, 2)], abs=1e-6)
-    assert index.matched_terms("green tea pot", rows) == [("green", "tea", "pot"), ("tea",), ("pot",)]
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "the the the",
+        "2001 2002",
+        "!!! ...",
+        "x" * 8192,
+        'title:tea* "pot~"',
+        "tea \u8336 \u0447\u0430\u0439 \U0001f375",
+        "\u200b",
+    ],
+)
+def test_odd_texts_raise_nothing(films, text):
+    query = films.parse(text)
+    films.search(query, 5, np.zeros(len(films), bool))
+    films.features(query, np.arange(len(films)))
 
 
-WORDS = st.sampled_from(["tea", "Tea", "pot", "red", "kettle", "绿茶", "红茶", "茶", "手机壳", "x9", "😀", "", ","])
-DOCUMENTS = st.lists(st.lists(WORDS, max_size=6).map(" ".join), min_size=1, max_size=12)
+def test_operators_mean_nothing(films):
+    assert found(films, "title:harbour") == found(films, "title harbour")
+    assert found(films, "har*") == found(films, "har")
+    assert found(films, "-ada OR +pike") == found(films, "ada or pike")
 
 
-@settings(deadline=None, max_examples=100)
-@given(DOCUMENTS, st.lists(WORDS, max_size=4).map(" ".join), st.data())
-def test_search_is_brute_force_bm25_also_after_a_round_trip(tmp_path_factory, documents, query, data):
-    built = LexicalIndex.build(documents)
-    path = tmp_path_factory.mktemp("lexical") / "lexical.npz"
-    built.save(path)
-    blocked = data.draw(st.lists(st.booleans(), min_size=len(documents), max_size=len(documents)))
-    expected = brute_force(documents, query, [row for row, is_blocked in enumerate(blocked) if is_blocked])
-    for index in (built, LexicalIndex.load(path)):
-        rows, scores = index.search(query, len(documents), np.array(blocked))
-        assert set(rows.tolist()) == set(expected)
-        assert scores == pytest.approx([expected[row] for row in rows.tolist()], rel=1e-5)
-        assert np.all(np.diff(scores) <= 0)
-        for row, matched in zip(rows.tolist(), index.matched_terms(query, rows.tolist()), strict=True):
-            assert set(matched) == set(terms(query)) & set(terms(documents[row]))
-            weights = [weight(documents, term, row) for term in matched]
-            assert weights == pytest.approx(sorted(weights, reverse=True), rel=1e-6)
+def test_few_allowed_rows_are_found_however_deep(tmp_path):
+    index = lexical_index(titled(*(f"tea number{place}" for place in range(3000))))
+    blocked = np.ones(3000, bool)
+    blocked[2990:] = False
+    assert index.search(index.parse("tea"), 20, blocked)[0].tolist() == list(range(2990, 3000))
 
 
-def test_count_is_the_most_that_is_returned_and_ties_go_by_row():
-    index = LexicalIndex.build(["tea", "pot", "tea", "tea"])
-    assert index.search("tea", 2)[0].tolist() == [0, 2]
-    assert index.search("tea", 10)[0].tolist() == [0, 2, 3]
-    assert index.search("kettle", 10)[0].tolist() == []
-    assert index.search("tea", 10, np.ones(4, dtype=bool))[0].tolist() == []
+def test_the_same_items_give_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        LexicalIndex.build(tmp_path / name, FILMS)
+    files = [sorted(p.relative_to(tmp_path / n) for p in (tmp_path / n).rglob("*") if p.is_file()) for n in ("a", "b")]
+    assert files[0] == files[1]
+    for path in files[0]:
+        assert (tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes()
 
 
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("documents", [[""], ["😀", "!"], ["", "tea"]])
-def test_documents_without_a_word_are_never_found(tmp_path, documents):
-    LexicalIndex.build(documents).save(tmp_path / "lexical.npz")
-    index = LexicalIndex.load(tmp_path / "lexical.npz")
-    assert index.search("tea", 10)[0].tolist() == [row for row, text in enumerate(documents) if text == "tea"]
-    assert index.search("", 10)[0].tolist() == []
+def test_a_damaged_index_is_refused(tmp_path):
+    LexicalIndex.build(tmp_path, FILMS)
+    (tmp_path / "words" / "meta.json").write_text("{}")
+    with pytest.raises(ValueError, match="index of words"):
+        LexicalIndex.load(tmp_path)
 
 
-def test_t8_chinese_goods_are_told_apart_by_shared_characters():
-    documents = ["陶瓷炖锅 厚胎锅身耐热耐摔", "羊毛围巾 柔软厚实裹住脖颈", "House Blend Coffee Beans"]
-    index = LexicalIndex.build(documents)
-    assert index.search("想买一个炖锅", 10)[0].tolist() == [0]
-    assert index.search("围巾", 10)[0].tolist() == [1]
-    assert index.matched_terms("围巾", [1, 0]) == [("围巾",), ()]
-    assert index.search("锅", 10)[0].tolist() == []
+def test_names_of_titles():
+    assert "lotk" in initials("The Lord of the Kites: Two Winds")
+    assert initials("Two Winds") == ()
+    assert set(names("The Lord (Le Seigneur): Part 2")) >= {"The Lord", "Lord", "Le Seigneur"}
 
 
-def test_a_repeated_query_term_counts_once():
-    index = LexicalIndex.build(["tea pot", "pot"])
-    assert Counter(index.search("tea tea", 5)[1].tolist()) == Counter(index.search("tea", 5)[1].tolist())
+def test_rows_with_every_word(films):
+    assert films.rows_with("ada").tolist() == [0, 1, 2, 5]
+    assert films.rows_with("ada merrow").tolist() == [0, 2]
+    assert films.rows_with("nothing").tolist() == []
+    assert films.rows_with("").tolist() == []
 
 
-def test_documents_beyond_one_batch_are_weighed_like_any_other():
-    documents = [" ".join(f"w{(n * k) % 17}" for k in range(n % 3)) for n in range(100_200)]
-    documents[99_990:100_010] = ["rare w1 rare"] * 20  # on both sides of a batch's end
-    weighed = weigh_terms(terms(document) for document in documents)
-    assert weighed.document_count == len(documents)
-    term = weighed.vocabulary.index("rare")
-    start, end = weighed.indptr[term : term + 2]
-    assert weighed.rows[start:end].tolist() == list(range(99_990, 100_010))
-    assert weighed.weights[start:end] == pytest.approx([weight(documents, "rare", 99_990)] * 20, rel=1e-6)
+class TestMatches:
+    def matches(self, films, text, place):
+        return field_matches(films.parse(text), FILMS)[place]
 
+    def test_a_whole_value_comes_first(self, films):
+        assert self.matches(films, "films with ada merrow", 0)[0] == FieldMatch("cast", "Ada Merrow", True)
 
-def test_no_document_and_no_term():
-    for documents in ([], [[]], [[], []]):
-        found = weigh_terms(documents)
-        assert (found.document_count, len(found.rows), found.indptr.tolist()) == (len(documents), 0, [0])
+    def test_words_as_they_are_written(self, films):
+        assert self.matches(films, "harbour lighthouses", 0) == (
+            FieldMatch("title", "Harbour"),
+            FieldMatch("text", "lighthouse"),
+        )
+
+    def test_no_match_no_word(self, films):
+        assert self.matches(films, "kettle", 0) == ()
+
+    def test_shared_terms_are_whole_words(self, films):
+        assert shared_terms(films.parse("quiet harbours"), FILMS[0]) == ("quiet", "harbour")

@@ -7,7 +7,7 @@ from core.events import EventSequence
 from core.retrieval.collaborative import CollaborativeSource, unusable_as_proxy
 from core.retrieval.fill import FillSource
 from core.retrieval.item_neighbours import NeighbourTable
-from core.retrieval.lexical import LexicalIndex, LexicalSource
+from core.retrieval.lexical import LexicalSource
 from core.retrieval.next_item import NextItemSource
 from core.retrieval.popular import PopularSource
 from core.retrieval.proxy_history import ProxyHistory
@@ -17,7 +17,9 @@ from core.retrieval.source import SourceQuery, recall_lists
 from core.retrieval.user_tower import UserTowerSource
 from core.retrieval.vector_store import VectorStore
 from core.scaling import Population
+from domain.item import Item
 from domain.recommendation import Source
+from tests.support.words import lexical_index
 
 COUNT, WIDTH = 40, 8
 DRAW = np.random.default_rng(3)
@@ -29,10 +31,11 @@ TABLE = NeighbourTable(
 )
 PRIOR = np.log(DRAW.integers(1, 9, COUNT) / 200).astype(np.float32)
 STORE = VectorStore(VECTORS, SILENT)
+LEXICAL = lexical_index([Item(f"id-{row}", f"word{row % 5} word{row % 7}", "") for row in range(COUNT)])
 SOURCES = (
     SemanticTextSource(STORE),
     SemanticHistorySource(STORE),
-    LexicalSource(LexicalIndex.build([f"word{row % 5} word{row % 7}" for row in range(COUNT)])),
+    LexicalSource(LEXICAL),
     UserTowerSource(STORE),
     CollaborativeSource(TABLE),
     NextItemSource(TABLE),
@@ -40,7 +43,7 @@ SOURCES = (
 )
 QUERY = SourceQuery(
     text_vector=VECTORS[5],
-    lexical_text="word1 word3",
+    lexical=LEXICAL.parse("word1 word3"),
     history_vector=VECTORS[8],
     events=EventSequence(np.array([3, 9, 3]), np.zeros(3, np.int64), np.zeros(3, np.float32)),
     user_embedding=VECTORS[11],
@@ -120,7 +123,7 @@ def test_every_source_that_answers_gives_a_list_of_its_length():
 def test_fill_gives_what_vectors_cannot_find():
     fill = FillSource(SILENT)
     assert fill.can_answer(QUERY)
-    assert not fill.can_answer(SourceQuery(lexical_text="word1"))
+    assert not fill.can_answer(SourceQuery(lexical=LEXICAL.parse("word1")))
     rows, scores = fill.search(QUERY, 2, np.arange(COUNT) == 4)
     assert rows.tolist() == [13, 22]
     assert not scores.any()

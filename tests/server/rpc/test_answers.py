@@ -25,12 +25,16 @@ class TestAnswered:
     @pytest.mark.parametrize("text", ["горячий кофе с молоком", "コーヒー豆", "قهوة عربية", "안녕하세요", "茶"])
     def test_what_the_encoder_cannot_read_is_never_ranked_by_meaning(self, client: Client, text: str) -> None:
         reply = client.recommend(text)
-        assert [one.reason for one in reply.degradations] == [DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED]
-        assert {one.source.name for item in reply.items for one in item.provenance} <= {"LEXICAL"}
+        assert DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED in {one.reason for one in reply.degradations}
+        sources = {one.source.name for item in reply.items for one in item.provenance}
+        assert sources <= {"LEXICAL"}
+        nothing = DegradationReason.NOTHING_RELEVANT in {one.reason for one in reply.degradations}
+        assert nothing == (not sources)
 
     @pytest.mark.parametrize("text", ["un café tranquille", "ein leiser Film über das Meer", "naïve"])
     def test_latin_script_is_read(self, client: Client, text: str) -> None:
-        assert client.recommend(text).degradations == ()
+        reasons = {one.reason for one in client.recommend(text).degradations}
+        assert DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED not in reasons
 
     def test_long_text_is_cut_and_says_so(self, client: Client) -> None:
         reply = client.recommend("green tea and quiet mornings " * 250)
@@ -52,7 +56,8 @@ class TestAnswered:
         assert everything.shortfall_count == 1000 - len(AVAILABLE)
         gone = [item.id for item in everything.items[:20]]
         rest = client.recommend("something nice", k=1000, exclude_item_ids=gone)
-        assert [item.id for item in rest.items] == [item.id for item in everything.items[20:]]
+        assert [item.id for item in rest.items[:80]] == [item.id for item in everything.items[20:100]]
+        assert {item.id for item in rest.items} == AVAILABLE - set(gone)
 
     def test_ten_thousand_exclusions(self, client: Client) -> None:
         exclude = [f"{number:0255d}" for number in range(9_999)] + ["goods-linen-shirt"]
@@ -91,7 +96,7 @@ class TestAnswered:
 
     def test_text_and_history_together_name_both_sources(self, client: Client) -> None:
         reply = client.recommend("coffee", item_ids=["goods-coffee-hazelnut"], explain=True)
-        assert len(reply.items[0].provenance) == 2
+        assert len(reply.items[0].provenance) >= 2
         assert reply.items[0].explanation.because_of_item_id == "goods-coffee-hazelnut"
         scores = [item.score for item in reply.items]
         assert scores == sorted(scores, reverse=True)

@@ -1,0 +1,81 @@
+"""Spelling: a word that the catalogue does not have becomes the one it was meant to be."""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from rapidfuzz.distance import OSA
+from rapidfuzz.process import cdist
+
+_LEAST_LETTERS = 4
+# From so many letters on two slips may be in a word.
+_LONG_WORD = 9
+_CANDIDATES = 5
+_MOST_BEGINNING = 2_000
+_BEGINNING = 40
+
+
+class Vocabulary:
+    """The words of a catalogue by length, with the number of items that have them. Read-only: any thread may ask."""
+
+    def __init__(self, words: Sequence[str], counts: np.ndarray) -> None:
+        """Takes words in ascending order, each once, and int64[t], in how many items each occurs."""
+        self.words = tuple(words)
+        self.counts = counts
+        self._count_of = dict(zip(self.words, counts.tolist(), strict=True))
+        by_length: dict[int, list[str]] = {}
+        for word in self.words:
+            if word.isalpha() and word.isascii() and len(word) >= _LEAST_LETTERS - 1:
+                by_length.setdefault(len(word), []).append(word)
+        self._by_length: Mapping[int, list[str]] = by_length
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._count_of
+
+    def alternatives(self, word: str) -> list[str]:
+        """Returns words that this one may be a slip of, the likeliest first.
+
+        A slip is a letter missing, doubled or wrong, or two letters swapped (optimal string alignment). Only words of
+        letters alone are corrected, from four letters on: numbers and codes stand as they are.
+        """
+        if len(word) < _LEAST_LETTERS or not (word.isascii() and word.isalpha()) or word in self:
+            return []
+        most = 2 if len(word) >= _LONG_WORD else 1
+        found: list[tuple[int, int, str]] = []
+        for length in range(len(word) - most, len(word) + most + 1):
+            words = self._by_length.get(length, [])
+            if not words:
+                continue
+            distances = cdist([word], words, scorer=OSA.distance, score_cutoff=most, dtype=np.uint8)[0]
+            for place in np.flatnonzero(distances <= most).tolist():
+                # The first letter is seldom the wrong one.
+                first = words[place][0] != word[0]
+                found.append((int(distances[place]) + first, -self._count_of[words[place]], words[place]))
+        return [found_word for _, _, found_word in sorted(found)[:_CANDIDATES]]
+
+    def beginning_with(self, prefix: str) -> list[str]:
+        """Returns longer words that begin with a prefix, the commonest first."""
+        start = bisect_left(self.words, prefix)
+        end = bisect_left(self.words, prefix + "\U0010ffff")
+        if end - start > _MOST_BEGINNING:
+            return []
+        longer = [word for word in self.words[start:end] if word != prefix]
+        return sorted(longer, key=lambda word: (-self._count_of[word], word))[:_BEGINNING]
+
+    def save(self, path: Path) -> None:
+        """Writes `.npz` without pickles."""
+        blob = np.frombuffer("\n".join(self.words).encode(), dtype=np.uint8)
+        with path.open("wb") as stream:
+            np.savez(stream, words=blob, counts=self.counts)
+
+    @classmethod
+    def load(cls, path: Path) -> "Vocabulary":
+        """Reads what `save` wrote.
+
+        Raises:
+            OSError, ValueError, KeyError: the file is damaged.
+        """
+        with np.load(path, allow_pickle=False) as arrays:
+            blob = arrays["words"].tobytes().decode()
+            return cls(blob.split("\n") if blob else [], arrays["counts"])
