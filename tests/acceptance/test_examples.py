@@ -106,7 +106,7 @@ class TestUnreadableGoods:
         assert DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED in {one.reason for one in like.degradations}
         assert like.items[0].id == "goods-zh-only-a"
         assert {one.source for item in like.items for one in item.provenance} == {RecallSource.LEXICAL}
-        both = client.recommend("a warm scarf", item_ids=["goods-zh-only-a"], include_seen=True)
+        both = client.recommend("a warm scarf", item_ids=["goods-zh-only-a"], include_seen=True, k=300)
         found = next(item for item in both.items if item.id == "goods-zh-only-a")
         assert found.similarity is None
         assert both.items[0].similarity is not None
