@@ -146,6 +146,10 @@ class LexicalIndex:
         candidates = np.flatnonzero(scores > 0.0)
         return top_rows(scores[candidates], candidates, count)
 
+    def knows(self, text: str) -> bool:
+        """Returns True where an item holds a term of the text."""
+        return bool(self._known(text))
+
     def matched_terms(self, text: str, rows: Sequence[int]) -> list[tuple[str, ...]]:
         """Returns for each row the terms of the text that the item holds, heaviest first."""
         known = self._known(text)
@@ -174,8 +178,8 @@ class LexicalSource:
         self.index = index
 
     def can_answer(self, query: SourceQuery) -> bool:
-        """Returns True with words to match."""
-        return bool(query.lexical_text)
+        """Returns True with words to match, one of which some item holds."""
+        return bool(query.lexical_text) and self.index.knows(query.lexical_text)
 
     def search(self, query: SourceQuery, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `RecallSource.search`; scores are BM25, above 0."""

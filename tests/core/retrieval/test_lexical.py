@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.retrieval.lexical import LexicalIndex, lexical_text, terms, weigh_terms
+from core.retrieval.lexical import LexicalIndex, LexicalSource, lexical_text, terms, weigh_terms
+from core.retrieval.source import SourceQuery
 from domain.item import Item
 
 
@@ -152,3 +153,13 @@ def test_no_document_and_no_term():
     for documents in ([], [[]], [[], []]):
         found = weigh_terms(documents)
         assert (found.document_count, len(found.rows), found.indptr.tolist()) == (len(documents), 0, [0])
+
+
+def test_a_text_is_known_where_an_item_holds_one_of_its_terms():
+    index = LexicalIndex.build(["quiet sea", "loud city"])
+    assert index.knows("la sea")
+    assert not index.knows("la mer")
+    assert not index.knows("")
+    source = LexicalSource(index)
+    assert source.can_answer(SourceQuery(lexical_text="a loud film"))
+    assert not source.can_answer(SourceQuery(lexical_text="la mer"))
