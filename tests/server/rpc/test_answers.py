@@ -28,9 +28,15 @@ class TestAnswered:
         assert [one.reason for one in reply.degradations] == [DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED]
         assert {one.source.name for item in reply.items for one in item.provenance} <= {"LEXICAL"}
 
-    @pytest.mark.parametrize("text", ["un café tranquille", "ein leiser Film über das Meer", "naïve"])
-    def test_latin_script_is_read(self, client: Client, text: str) -> None:
+    @pytest.mark.parametrize("text", ["café latte", "Louis de Funès comedy", "naïve"])
+    def test_names_and_loanwords_are_read(self, client: Client, text: str) -> None:
         assert client.recommend(text).degradations == ()
+
+    @pytest.mark.parametrize("text", ["un café tranquille", "ein leiser Film über das Meer"])
+    def test_a_language_that_the_encoder_does_not_read_is_named(self, client: Client, text: str) -> None:
+        (degradation,) = client.recommend(text).degradations
+        assert degradation.reason is DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED
+        assert "the encoder reads English" in degradation.detail
 
     def test_long_text_is_cut_and_says_so(self, client: Client) -> None:
         reply = client.recommend("green tea and quiet mornings " * 250)
