@@ -25,7 +25,38 @@ def add_encoder_flags(parser: argparse.ArgumentParser) -> None:
         metavar="DIR,DIR",
         help="folders of Dense modules (config.json, model.safetensors) after the pooling, in order; '' for none",
     )
+    add_languages_flag(group)
     group.add_argument("--max-tokens", type=int, metavar="N", help="where texts are cut, special tokens included")
+
+
+def add_languages_flag(group: argparse._ActionsContainer) -> None:
+    """Declares the languages that the encoder reads."""
+    group.add_argument(
+        "--encoder-languages",
+        metavar="TAG,TAG",
+        help="languages that it reads, for example en,zh; texts in others are flagged and matched by their words "
+        "(default: what its model card says; '' for unknown)",
+    )
+
+
+def encoder_languages(args: argparse.Namespace) -> tuple[str, ...] | None:
+    """Returns the tags that were given, None without any.
+
+    Raises:
+        EncoderNotUsable: something else than tags of languages was given.
+    """
+    from domain.errors import EncoderNotUsable
+    from domain.language_tags import primary_tags
+
+    if args.encoder_languages is None:
+        return None
+    words = [word for word in args.encoder_languages.split(",") if word.strip()]
+    tags = primary_tags(words)
+    if words and not tags:
+        raise EncoderNotUsable(
+            f"--encoder-languages {args.encoder_languages}: not a list of language tags; give tags such as en,zh"
+        )
+    return tags
 
 
 def check_with_model(args: argparse.Namespace) -> None:
@@ -50,4 +81,6 @@ def encoder_choice(args: argparse.Namespace) -> "EncoderChoice":
     from export.encoder.source import EncoderChoice
 
     head = None if args.head is None else tuple(Path(part) for part in args.head.split(",") if part)
-    return EncoderChoice(args.pooling, args.query_prompt, args.passage_prompt, args.max_tokens, head)
+    return EncoderChoice(
+        args.pooling, args.query_prompt, args.passage_prompt, args.max_tokens, head, encoder_languages(args)
+    )

@@ -83,6 +83,7 @@ def _export(args: argparse.Namespace) -> int:
     onnx, parity = prepared.onnx, prepared.parity
     print(f"version           {result.version} ({result.path})")
     print(f"encoder           {source.family}, {source.pooling} pooling, {source.dimension} dimensions")
+    print(f"languages         {', '.join(source.languages) or 'unknown: name them by --encoder-languages'}")
     print(f"size              {onnx.size_bytes / 1e6:.1f} MB, sha256 {onnx.sha256}")
     print(f"worst cosine      {parity.worst_cosine:.8f} to torch, over {len(parity.cases)} cases")
     print(f"batch difference  {parity.worst_difference:.1e} at worst, for the same text in other company")

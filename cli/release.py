@@ -256,6 +256,7 @@ def _reading_rows(manifest: "Manifest") -> list[tuple[str, str]]:
     encoder = manifest.encoder
     precision = "" if encoder.precision == FLOAT32 else f", {encoder.precision}"
     rows = [("family", f"{encoder.family}, {encoder.pooling} pooling{precision}")]
+    rows.append(("languages", ", ".join(encoder.languages) or "unknown; no text is flagged for its language"))
     for name, prompt in (("query prompt", encoder.query_prompt), ("passage prompt", encoder.passage_prompt)):
         rows += [(name, f'"{prompt}"')] if prompt else []
     return rows

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.encoder_flags import add_languages_flag, encoder_languages
+
 if TYPE_CHECKING:
     from domain.release_folder import ReleaseFolder
     from training.run.dataset import BaseEncoder
@@ -50,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--encoder", metavar="NAME|DIR", help="text encoder to start from (default: all-MiniLM-L6-v2)"
     )
+    add_languages_flag(training)
     training.add_argument(
         "--from",
         dest="warm_from",
@@ -111,7 +114,7 @@ def _adapt(args: argparse.Namespace) -> int:
     settings = read_preset(args.preset, args.set, {**SECTIONS, NAME: AdaptationSettings})[NAME]
     assert isinstance(settings, AdaptationSettings)
     with RunFolder(args.out).open() as folder, RunLog(args.out, _print) as log:
-        summary = adapt_run(args.items, _base_encoder(args.encoder), folder, settings, (args.seed, log))
+        summary = adapt_run(args.items, _base_encoder(args), folder, settings, (args.seed, log))
         data = {"items_sha256": digest(args.items), "seed": args.seed}
         write_json(args.out / "quality.json", quality_of(summary, NAME, data))
     record = summary.steps[NAME]
@@ -141,7 +144,7 @@ def _learn(args: argparse.Namespace) -> int:
     replaced = _replaced_release(args)
     with RunFolder(args.out).open() as folder, RunLog(args.out, _print) as log:
         _print("data")
-        loaded = load_data(request, lambda: _base_encoder(args.encoder), args.out, args.cache, log)
+        loaded = load_data(request, lambda: _base_encoder(args), args.out, args.cache, log)
         if folder.facts and folder.facts.get("data_key") != loaded.data.key:
             raise TrainingRefused(
                 f"{args.out} was begun with other data, another protocol or another seed; give another --out"
@@ -196,14 +199,14 @@ def _names(words: str | None) -> list[str]:
     return [name.strip() for name in words.split(",")] if words else []
 
 
-def _base_encoder(name: str | None) -> "BaseEncoder":
+def _base_encoder(args: argparse.Namespace) -> "BaseEncoder":
     """Finds the encoder; imported late, since it brings torch along."""
-    from export.encoder.source import resolve_encoder
+    from export.encoder.source import EncoderChoice, resolve_encoder
     from training.run.dataset import BaseEncoder
 
     _quiet_libraries()
-    source = resolve_encoder(name)
-    return BaseEncoder(source.root, source.name, source.max_tokens)
+    source = resolve_encoder(args.encoder, EncoderChoice(languages=encoder_languages(args)))
+    return BaseEncoder(source.root, source.name, source.max_tokens, source.languages)
 
 
 def _quiet_libraries() -> None:

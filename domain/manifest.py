@@ -55,6 +55,7 @@ class EncoderEntry:
         query_prompt: put before users' texts and histories; empty for none.
         passage_prompt: put before the items' texts; empty for none.
         precision: of the served file: "float32", "float16" or "int8".
+        languages: that it reads, BCP 47 primary tags such as "en"; empty where nobody said: no text is flagged.
     """
 
     name: str
@@ -70,6 +71,7 @@ class EncoderEntry:
     query_prompt: str = ""
     passage_prompt: str = ""
     precision: str = "float32"
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from export.encoder.modules import WANTED, WEIGHTS_FILE, read_json
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 
 _CARRIED_NAMES = (DEFAULT_ENCODER, f"sentence-transformers/{DEFAULT_ENCODER}")
-_HUB_PATTERNS = ["*.json", "*.safetensors", "*/config.json", "*/model.safetensors", "0_Transformer/*"]
+_HUB_PATTERNS = ["*.json", "*.safetensors", "*/config.json", "*/model.safetensors", "0_Transformer/*", "README.md"]
 _SHARDS_FILE = "model.safetensors.index.json"
 
 

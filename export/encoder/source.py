@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.text.encoder_card import read_languages
 from domain.errors import EncoderNotUsable
 from domain.prompts import Prompts, read_prompts
 from export.encoder.families import family_of
@@ -31,6 +32,7 @@ class EncoderChoice:
         passage_prompt: put before the items' texts; empty for none.
         max_tokens: where texts are cut, special tokens included.
         head: folders of Dense modules in their order, instead of the encoder's own head.
+        languages: that it reads, BCP 47 primary tags.
     """
 
     pooling: str | None = None
@@ -38,6 +40,7 @@ class EncoderChoice:
     passage_prompt: str | None = None
     max_tokens: int | None = None
     head: tuple[Path, ...] | None = None
+    languages: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class EncoderSource:
         head: what follows the pooling, in order; a last normalisation comes anyway and isn't listed.
         query_prompt: put before what users say; empty for none.
         passage_prompt: put before the items' texts; empty for none.
+        languages: that it reads, BCP 47 primary tags; empty where its model card does not say.
     """
 
     name: str
@@ -72,6 +76,7 @@ class EncoderSource:
     head: tuple[HeadLayer, ...] = ()
     query_prompt: str = ""
     passage_prompt: str = ""
+    languages: tuple[str, ...] = ()
 
     @property
     def tokenizer_file(self) -> Path:
@@ -121,6 +126,7 @@ def resolve_encoder(name_or_folder: str | None, choice: EncoderChoice | None = N
         head=head,
         query_prompt=prompts.query,
         passage_prompt=prompts.passage,
+        languages=read_languages(root) if choice.languages is None else choice.languages,
     )
 
 

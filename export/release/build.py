@@ -194,6 +194,7 @@ def _manifest(
             query_prompt=source.query_prompt,
             passage_prompt=source.passage_prompt,
             precision=encoder.precision,
+            languages=source.languages,
         ),
         graph=built.graph,
         text=built.text,

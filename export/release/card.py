@@ -44,6 +44,7 @@ def _parts(manifest: Manifest) -> Iterator[str]:
     encoder = manifest.encoder
     yield f"- encoder {encoder.name}: {manifest.dimension} dimensions, {encoder.max_tokens} tokens"
     yield f"- its family: {encoder.family}, {encoder.pooling} pooling, {encoder.precision}"
+    yield f"- languages it reads: {', '.join(encoder.languages) or 'its model card does not say'}"
     for what, prompt in (("what users say", encoder.query_prompt), ("items' texts", encoder.passage_prompt)):
         if prompt:
             yield f'- put before {what}: "{prompt}"'

@@ -1,13 +1,14 @@
 """The release that serves: data in memory, models on Triton."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from core.ranking.blend import Blend
 from core.ranking.relevance import RelevanceScale
 from core.ranking.text_blend import TextBlend
 from core.retrieval.source import RecallSource, RecallSources
+from core.text.language import EncoderLanguages
 from core.text.static_encoder import StaticEncoder
 from domain.manifest import Manifest
 from domain.text import TextTemplate
@@ -33,6 +34,7 @@ class LiveRelease:
         encoder: text to vectors.
         user_tower: history to vector; None where not trained.
         ranker: features to logits; None where not trained.
+        languages: that the encoder reads.
     """
 
     data: ReleaseData
@@ -42,6 +44,7 @@ class LiveRelease:
     encoder: TextEncoder
     user_tower: UserTower | None = None
     ranker: Ranker | None = None
+    languages: EncoderLanguages = field(default_factory=EncoderLanguages)
 
     @property
     def manifest(self) -> Manifest:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.retrieval.fill import FillSource
 from core.retrieval.vector_store import VectorStore
+from core.text.language import EncoderLanguages, LanguageDetector
 from core.triton.model_config import length_buckets
 from core.triton.model_repository import install_model
 from domain import release_folder as layout
@@ -153,12 +154,14 @@ class ReleaseLoader:
         observer: counts batches.
         unreadable_limit: above this share of text that the encoder cannot read, an item's vector carries no meaning.
         variant: the settings' choice among the encoder's configurations.
+        detector: of the languages that texts are in; its model is read with the first release that names its encoder's.
     """
 
     models: ModelLoader
     observer: BatchObserver
     unreadable_limit: float
     variant: EncoderVariant = field(default_factory=EncoderVariant)
+    detector: LanguageDetector = field(default_factory=LanguageDetector)
 
     async def load(self, folder: ReleaseFolder, progress: Progress | None = None) -> LiveRelease:
         """Verifies a release, loads it into Triton and returns it warm.
@@ -173,7 +176,7 @@ class ReleaseLoader:
         await loop.run_in_executor(workers, layout.verify, folder)
         canaries = await loop.run_in_executor(workers, CanaryFile.read, folder)
         # Beside Triton, which needs some seconds for the encoder.
-        reading = loop.run_in_executor(workers, read_release, folder, canaries)
+        reading = loop.run_in_executor(workers, self._read, folder, canaries)
         spec = encoder_spec(folder, canaries.encoder_canaries(folder), self.variant)
         encoder = await self.models.serve(spec, progress)
         data = await reading
@@ -193,7 +196,13 @@ class ReleaseLoader:
             encoder=self._text_encoder(encoder, data),
             user_tower=_user_tower(served["user_tower"], data) if "user_tower" in served else None,
             ranker=_ranker(served["ranker"], data) if "ranker" in served else None,
+            languages=EncoderLanguages(folder.manifest.encoder.languages, self.detector),
         )
+
+    def _read(self, folder: ReleaseFolder, canaries: CanaryFile) -> ReleaseData:
+        if folder.manifest.encoder.languages:
+            self.detector.open()
+        return read_release(folder, canaries)
 
     def _text_encoder(self, model: ServedModel, data: ReleaseData) -> TextEncoder:
         entry: EncoderEntry = data.manifest.encoder

@@ -7,6 +7,7 @@ from core.ranking.blend import Blend
 from core.ranking.relevance import RelevanceScale
 from core.ranking.text_blend import TextBlend
 from core.retrieval.source import RecallSource, RecallSources
+from core.text.language import EncoderLanguages
 from core.text.static_encoder import StaticEncoder
 from domain.text import TextTemplate
 from server.catalogue.aspects import ItemAspects
@@ -43,6 +44,10 @@ class ServingRelease(Protocol):
     @property
     def encoder(self) -> TextEncoder:
         """Text to vectors."""
+
+    @property
+    def languages(self) -> EncoderLanguages:
+        """The languages that the encoder reads."""
 
     @property
     def student(self) -> StaticEncoder | None:

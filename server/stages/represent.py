@@ -5,7 +5,7 @@ of its own items.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from core.retrieval.source import SourceQuery
 from core.text.tokenize import TokenizedText
 from core.vectors import history_query
 from domain.errors import DeadlineExceeded, EncoderUnavailable, ModelUnavailable
+from domain.language_tags import language_name, language_names
 from domain.prompts import TextRole
 from domain.recommendation import Degradation, DegradationReason, RecommendQuery, Source
 from server.deadline import Deadline
@@ -57,12 +58,27 @@ class Represented:
 
 @dataclass(frozen=True)
 class _Utterance:
-    """A text to encode, and the words in it that may be matched instead."""
+    """A text to encode, and the words in it that may be matched instead.
+
+    Attributes:
+        source: that takes its vector.
+        text: to be encoded.
+        words: that may be matched.
+        tokenized: the text.
+        language: of the words, where the encoder surely does not read it.
+        matched: whether an item holds one of the words.
+    """
 
     source: Source
     text: str
     words: str
     tokenized: TokenizedText
+    language: str | None = None
+    matched: bool = True
+
+    def readable(self, limit: float) -> bool:
+        """Returns True where the encoder reads the text, or can at least spell it and no word of it is held."""
+        return self.tokenized.unreadable_share <= limit and (self.language is None or not self.matched)
 
 
 @dataclass(frozen=True)
@@ -113,8 +129,8 @@ async def represent(  # noqa: PLR0913, PLR0917 -- each is a fact of one call
     ]
     texts = [entry for entry in texts if entry[1]]
     tokenized = await release.encoder.tokenize([text for _, text, _ in texts], trace, TextRole.QUERY)
-    utterances = [_Utterance(*entry, tokens) for entry, tokens in zip(texts, tokenized, strict=True)]
-    readable = [utterance for utterance in utterances if utterance.tokenized.unreadable_share <= unreadable_limit]
+    utterances = [_with_language(_Utterance(*e, tokens), release) for e, tokens in zip(texts, tokenized, strict=True)]
+    readable = [utterance for utterance in utterances if utterance.readable(unreadable_limit)]
     if release.user_tower is None or not len(history.events):
         encoded, embedded = await _encode(readable, release, deadline, trace), _Embedded()
     else:
@@ -131,7 +147,9 @@ async def represent(  # noqa: PLR0913, PLR0917 -- each is a fact of one call
             user_embedding=embedded.vector,
         ),
         unknown_token_share=_unknown_share(utterances),
-        degradations=_degradations(utterances, readable, encoded) + ((_NO_TOWER,) if embedded.failed else ()),
+        degradations=_unread_degradations(utterances, readable, release.languages.tags)
+        + _degradations(readable, encoded)
+        + ((_NO_TOWER,) if embedded.failed else ()),
         encoder_error=encoded.error,
         by_text=bool(text),
         corrected_text="" if lexical is None else lexical.corrected_text,
@@ -147,7 +165,17 @@ def _lexical(
     words = text or "\n".join(unread)
     if not words or not isinstance(source, LexicalSource):
         return None
-    return source.index.parse(words)
+    return source.index.parse(words, correct=not query.exact_spelling)
+
+
+def _with_language(utterance: _Utterance, release: ServingRelease) -> _Utterance:
+    """Compares the language of the words with the encoder's; the verbs of a told history are the template's."""
+    language = release.languages.unsupported(utterance.words)
+    if language is None:
+        return utterance
+    lexical = release.sources.get(Source.LEXICAL.value)
+    matched = isinstance(lexical, LexicalSource) and bool(lexical.index.parse(utterance.words).terms)
+    return replace(utterance, language=language, matched=matched)
 
 
 async def _embed(history: History, release: ServingRelease, deadline: Deadline, trace: Trace) -> _Embedded:
@@ -210,19 +238,34 @@ def _unknown_share(utterances: list[_Utterance]) -> float:
     return sum(utterance.tokenized.unknown_count for utterance in utterances) / own if own else 0.0
 
 
-def _degradations(
-    utterances: list[_Utterance], readable: list[_Utterance], encoded: _Encoded
+def _unread_degradations(
+    utterances: list[_Utterance], readable: list[_Utterance], tags: tuple[str, ...]
 ) -> tuple[Degradation, ...]:
-    found = []
-    if len(readable) < len(utterances):
-        share = max(utterance.tokenized.unreadable_share for utterance in utterances if utterance not in readable)
-        found.append(
-            Degradation(
-                DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED,
-                f"the encoder cannot read {share:.0%} of the text (unknown tokens, or a script it knows no words of); "
-                "it was matched by shared words or characters, not by meaning",
-            )
+    """Says which text the encoder does not read, and by what it was matched."""
+    unread = [utterance for utterance in utterances if utterance not in readable]
+    illegible = [utterance.tokenized.unreadable_share for utterance in unread if utterance.language is None]
+    foreign = next((utterance for utterance in utterances if utterance.language is not None), None)
+    if illegible:
+        detail = (
+            f"the encoder cannot read {max(illegible):.0%} of the text (unknown tokens, or a script it knows no words "
+            "of); it was matched by shared words or characters, not by meaning"
         )
+    elif foreign is not None:
+        instead = "by meaning all the same, since no item has a word of it" if foreign in readable else _BY_WORDS
+        detail = (
+            f"the text looks {language_name(foreign.language or '')}; the encoder reads {language_names(tags)}; "
+            f"it was matched {instead}"
+        )
+    else:
+        return ()
+    return (Degradation(DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED, detail),)
+
+
+_BY_WORDS = "by shared words, not by meaning"
+
+
+def _degradations(readable: list[_Utterance], encoded: _Encoded) -> tuple[Degradation, ...]:
+    found = []
     if encoded.error is not None:
         instead = (
             "a small student of it read the text instead, less exactly"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -83,6 +84,7 @@ class TestBadInput:
         [
             (["--pooling", "max"], "no pooling 'max'; supported: mean, cls, last"),
             (["--max-tokens", "600"], "positions for 512"),
+            (["--encoder-languages", "english,zh"], "give tags such as en,zh"),
             (
                 ["--model", "m", "--passage-prompt", "p", "--pooling", "cls"],
                 "--pooling and --passage-prompt would give",
@@ -153,7 +155,9 @@ class TestListAndShow:
         done = shortlist("release", "show", "--out", str(releases))
         for word in ("279", "all-MiniLM-L6-v2", "recall@10", "unknown tokens", "parity"):
             assert word in done.stdout
+        assert re.search(r"languages\s+en\b", done.stdout)
         manifest = json.loads(shortlist("release", "show", "--out", str(releases), "--json").stdout)
+        assert manifest["encoder"]["languages"] == ["en"]
         assert manifest["item_count"] == 279
 
     def test_brackets_in_a_folders_name_are_no_markup(self, releases: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from cli.main import main
 from core.ranking.blend import Blend
+from core.text.encoder_card import read_languages
 from tests.support.small_encoder import write_encoder
 
 SAMPLE = Path(__file__).parents[2] / "sample"
@@ -134,9 +135,11 @@ def test_without_interactions_the_encoder_is_adapted_to_the_texts(encoder, tmp_p
     out = tmp_path / "model"
     words = ["train", "--items", str(SAMPLE / "items.jsonl"), "--encoder", str(encoder), "--out", str(out)]
     words += ["--set", "adaptation.steps=2", "--set", "adaptation.batch_size=8", "--set", "adaptation.max_tokens=16"]
+    words += ["--encoder-languages", "en,de-AT"]
     assert main(words) == 0
     record = json.loads((out / "run.json").read_text())["steps"]["adaptation"]
     assert (out / "encoder").is_dir() == record["accepted"]
+    assert read_languages(out / "encoder") == (("en", "de") if record["accepted"] else ())
     assert record["accepted"] == (record["metrics"]["halves_found"] > record["metrics"]["halves_found_before"])
     assert main([*words, "--protocol", "next-item"]) == 1
     assert "--protocol needs --interactions" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from core.text.encoder_card import write_languages
 from datafiles.items import read_items
 from domain.errors import TrainingRefused
 from domain.progress import Progress
@@ -74,6 +75,7 @@ def adapt_run(
         result = adapt(load_encoder(base.folder), texts, settings, TuningRun(work / "checkpoints", seed, progress))
         if result.accepted:
             result.model.save(str(work / _ENCODER), create_model_card=False)
+            write_languages(work / _ENCODER, base.languages)
         metrics = {"halves_found": result.after, "halves_found_before": result.before}
         return StepRecord(0, "", result.accepted, metrics, [f"{settings.method} on {len(texts):,} item texts"])
 

@@ -29,11 +29,13 @@ class BaseEncoder:
         folder: a sentence-transformers or Hugging Face folder.
         name: what people call it.
         max_tokens: where texts are cut.
+        languages: that it reads, BCP 47 primary tags, and so does what is trained from it; empty where nobody said.
     """
 
     folder: Path
     name: str
     max_tokens: int
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

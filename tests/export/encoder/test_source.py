@@ -21,6 +21,7 @@ def test_default_encoder_is_the_carried_one(name):
     assert source.name == (name or "all-MiniLM-L6-v2")
     assert (source.family, source.dimension, source.max_tokens, source.pooling) == ("bert", 384, 256, "mean")
     assert source.pad_token_id == 0
+    assert source.languages == ("en",)
     assert source.tokenizer_file.is_file()
 
 
@@ -31,6 +32,18 @@ def test_resolving_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_languages_are_those_of_the_card_unless_others_are_chosen(shared_encoder, tmp_path):
+    folder = shutil.copytree(shared_encoder, tmp_path / "encoder")
+    assert resolve_encoder(str(folder)).languages == ()
+    (folder / "README.md").write_text("---\nlanguage: [en, de-AT]\n---\n# Small\n")
+    source = resolve_encoder(str(folder))
+    assert source.languages == ("en", "de")
+    assert resolve_encoder(str(folder), EncoderChoice(languages=("zh",))).languages == ("zh",)
+    assert resolve_encoder(str(folder), EncoderChoice(languages=())).languages == ()
+    # It says nothing of the vectors.
+    assert source.sha256 == resolve_encoder(str(shared_encoder)).sha256
 
 
 def test_plain_folder_is_mean_pooled_and_limited_by_its_positions(shared_encoder):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from core.text.language import LanguageDetector
 from core.triton.encoder_configs import named_configs
 from core.triton.model_config import encoder_config
 from core.triton.tensorrt import length_profiles
@@ -184,6 +185,25 @@ async def test_a_plan_is_served_only_where_it_lies_beside_the_encoder(workshop, 
     write_record(folder, PlanKey(sha256, "11.0.0.114", "8.9", "float32", profiles))
     await load_with(triton, trained_release, tmp_path / "models", "tensorrt")
     assert 'backend: "tensorrt"' in triton.configs["encoder"]
+
+
+async def test_the_encoders_languages_come_from_the_manifest(workshop, trained_release, tmp_path):
+    triton = TorchTriton(workshop.model, trained_release.path / "models/encoder.onnx", np.arange(COUNT))
+
+    def named(*languages):
+        encoder = replace(trained_release.manifest.encoder, languages=languages)
+        return replace(trained_release, manifest=replace(trained_release.manifest, encoder=encoder))
+
+    detector, unused = LanguageDetector(), LanguageDetector()
+    with ThreadPoolExecutor(2) as workers:
+        models = ModelLoader(triton, tmp_path / "models", workers, shared=False)
+        for release, one in ((named("en"), detector), (named(), unused)):
+            live = await ReleaseLoader(models, Metrics(), 0.3, detector=one).load(release)
+            await live.encoder.batcher.aclose()
+            seen = live.languages.unsupported("un film tranquille sur la mer")
+            assert seen == ("fr" if live.languages.tags else None)
+    assert detector.opened
+    assert not unused.opened
 
 
 async def load_with(triton, folder, repository, name):

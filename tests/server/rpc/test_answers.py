@@ -31,10 +31,16 @@ class TestAnswered:
         nothing = DegradationReason.NOTHING_RELEVANT in {one.reason for one in reply.degradations}
         assert nothing == (not sources)
 
-    @pytest.mark.parametrize("text", ["un café tranquille", "ein leiser Film über das Meer", "naïve"])
-    def test_latin_script_is_read(self, client: Client, text: str) -> None:
+    @pytest.mark.parametrize("text", ["café latte", "Louis de Funès comedy", "naïve"])
+    def test_names_and_loanwords_are_read(self, client: Client, text: str) -> None:
         reasons = {one.reason for one in client.recommend(text).degradations}
         assert DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED not in reasons
+
+    @pytest.mark.parametrize("text", ["un café tranquille", "ein leiser Film über das Meer"])
+    def test_a_language_that_the_encoder_does_not_read_is_named(self, client: Client, text: str) -> None:
+        degradation = client.recommend(text).degradations[0]
+        assert degradation.reason is DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED
+        assert "the encoder reads English" in degradation.detail
 
     def test_long_text_is_cut_and_says_so(self, client: Client) -> None:
         reply = client.recommend("green tea and quiet mornings " * 250)

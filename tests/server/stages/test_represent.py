@@ -1,10 +1,18 @@
 """Text and history become vectors; the student reads for an encoder that is away."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from core.text.language import EncoderLanguages, LanguageDetector
+from domain.event import Event, EventKind
 from domain.recommendation import Source
+from server.recommender import Recommender
 from tests.support.served import HISTORY, REASONS, reasons, sources
+
+FRENCH = "un film tranquille sur la mer"
+LANGUAGES = EncoderLanguages(("en",), LanguageDetector())
 
 pytestmark = pytest.mark.xdist_group("workshop")
 
@@ -54,3 +62,83 @@ class TestDegraded:
         answer = await served.ask(deadline_s=2.0, events=HISTORY)
         assert REASONS.USER_TOWER_UNAVAILABLE in reasons(answer)
         assert len(answer.items) == 10
+
+
+class _Words:
+    """Lexical recall over a few items' words."""
+
+    name = Source.LEXICAL.value
+    reason = "it shares words with the text"
+
+    def __init__(self, words):
+        self.words = words
+
+    def can_answer(self, query):
+        return any(self._shared(query, row) for row in self.words)
+
+    def search(self, query, count, blocked):
+        found = sorted((-self._shared(query, row), row) for row in self.words if self._shared(query, row))
+        found = [pair for pair in found if not blocked[pair[1]]][:count]
+        return np.array([row for _, row in found], np.int64), np.array([-score for score, _ in found], np.float32)
+
+    def scores(self, query, rows, population):
+        raise NotImplementedError  # a text alone is not blended
+
+    def _shared(self, query, row):
+        return len(self.words[row] & set(query.lexical_text.split()))
+
+
+class TestForeignTexts:
+    @pytest.fixture
+    def foreign(self, served):
+        """The release with an encoder that reads English, every word of every language being spelt by it."""
+        words = _Words({5: {"mer", "film"}, 9: {"mer"}, 10: {"cinema"}, 11: {"sea"}})
+        kept = [source for source in served.release.sources if source.name != Source.LEXICAL]
+        sources = replace(served.release.sources, sources=(words, *kept))
+        served.release = replace(served.release, sources=sources, languages=LANGUAGES)
+        served.without("collaborative", "next_item", "popular", user_tower=None, ranker=None)
+        served.recommender = Recommender(lambda: served.release, served.recommender.searchers, 1.0)
+        return served
+
+    async def test_french_is_flagged_and_matched_by_words(self, foreign):
+        before = len(foreign.triton.asked)
+        answer = await foreign.ask(text=FRENCH)
+        assert [item.id for item in answer.items] == ["item-05", "item-09"]
+        assert sources(answer) == {Source.LEXICAL}
+        assert reasons(answer) == [REASONS.ENCODER_LANGUAGE_UNSUPPORTED]
+        detail = answer.degradations[0].detail
+        assert "the text looks French; the encoder reads English" in detail
+        assert "by shared words" in detail
+        assert "encoder" not in foreign.triton.asked[before:]
+
+    async def test_where_no_item_has_a_word_of_it_the_vectors_answer_flagged(self, foreign):
+        answer = await foreign.ask(text="eine Komödie über zwei Freunde")
+        assert len(answer.items) == 10
+        assert sources(answer) == {Source.SEMANTIC_TEXT}
+        assert reasons(answer) == [REASONS.ENCODER_LANGUAGE_UNSUPPORTED]
+        assert "looks German" in answer.degradations[0].detail
+        assert "no item has a word of it" in answer.degradations[0].detail
+
+    async def test_the_student_reads_no_foreign_text_either(self, foreign):
+        foreign.triton.away = {"encoder"}
+        answer = await foreign.ask(text=FRENCH)
+        assert sources(answer) == {Source.LEXICAL}
+        assert reasons(answer) == [REASONS.ENCODER_LANGUAGE_UNSUPPORTED]
+
+    @pytest.mark.parametrize("text", ["a quiet film about the sea", "Guillermo del Toro fantasy", "une comédie"])
+    async def test_english_names_and_what_is_too_short_are_read(self, foreign, text):
+        answer = await foreign.ask(text=text)
+        assert Source.SEMANTIC_TEXT in sources(answer)
+        assert reasons(answer) == []
+
+    async def test_an_encoder_of_unknown_languages_reads_everything(self, foreign):
+        foreign.release = replace(foreign.release, languages=EncoderLanguages((), LANGUAGES.detector))
+        answer = await foreign.ask(text=FRENCH)
+        assert sources(answer) == {Source.SEMANTIC_TEXT}
+        assert reasons(answer) == []
+
+    async def test_a_told_history_goes_by_its_titles_not_by_the_verbs_of_the_template(self, foreign):
+        events = (Event("unknown", EventKind.LIKE, item_title="cinema italiano recente"),)
+        answer = await foreign.ask(events=events)
+        assert sources(answer) == {Source.LEXICAL}
+        assert reasons(answer) == [REASONS.ENCODER_LANGUAGE_UNSUPPORTED]

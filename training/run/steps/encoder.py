@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from core.text.encoder_card import write_languages
 from training.encoder.item_vectors import keep_item_vectors
 from training.encoder.train import (
     FINE_TUNED,
@@ -56,6 +57,7 @@ class EncoderStep:
         result = train_encoder(inputs, self._settings, data.seed, data.progress)
         if result.accepted:
             result.save(work / ENCODER)
+            write_languages(work / ENCODER, base.languages)
             keep_item_vectors(result.vectors, texts, work / ENCODER, base.max_tokens, data.cache)
             ProjectionRecipe(result.choice, result.shape).save(work / TEXT_PROJECTION)
         before, after = result.metrics[ZERO_SHOT], result.metrics[str(result.choice)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from core.events import EventSequence
+from core.text.encoder_card import write_languages
 from domain.prompts import TextRole, read_prompts
 from training.distillation.static_fit import StaticStudentSettings
 from training.distillation.static_student import train_static_student
@@ -113,6 +114,7 @@ class StudentEncoderStep:
         split = data.split if teacher.trained else None
         inputs = StudentInputs(teacher.folder, texts, texts, teacher.max_tokens, split, work)
         student = train_student_encoder(inputs, folder, self._settings, data.seed, data.progress)
+        write_languages(folder, teacher.languages)
         vectors = student.vectors.copy()
         vectors[~teacher.items.any(axis=1)] = 0  # an empty text
         teacher_ndcg, _ = _scores(data, teacher.items, vectors)
@@ -142,6 +144,7 @@ class _Teacher:
         self.trained = (trained / "modules.json").is_file()
         self.folder = trained if self.trained else base.folder
         self.max_tokens = base.max_tokens
+        self.languages = base.languages
         vectors = item_facts(data).vectors
         assert vectors is not None and data.texts is not None
         self.items = vectors

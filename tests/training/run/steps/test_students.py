@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from core.text.encoder_card import read_languages
 from core.text.static_encoder import StaticEncoder
 from domain.progress import SilentProgress
 from tests.support.small_encoder import WORDS, write_encoder
@@ -47,7 +48,7 @@ def request_for_run(tmp_path):
 
 
 def run(tmp_path, request, settings, *first):
-    base = BaseEncoder(write_encoder(tmp_path / "base"), "small", 64)
+    base = BaseEncoder(write_encoder(tmp_path / "base"), "small", 64, ("en", "de"))
     out = tmp_path / "model"
     with RunFolder(out).open() as folder:
         loaded = load_data(request, lambda: base, out, tmp_path / "cache", SilentProgress())
@@ -63,6 +64,7 @@ def test_a_run_leaves_both_students(tmp_path, request_for_run):
     assert records["student"].metrics["held_out_cosine"] > 0.3
     assert StaticEncoder.load(out / "student").dimension == 32
     assert encoder_of(out / "student_encoder", 64)(["word1 word2"]).shape == (1, 32)
+    assert read_languages(out / "student_encoder") == ("en", "de")
 
 
 def test_students_that_lose_too_much_are_not_kept(tmp_path, request_for_run):
@@ -80,6 +82,7 @@ def test_the_student_of_a_trained_encoder_has_a_projection_of_its_own(tmp_path, 
     out, records = run(tmp_path, request_for_run, settings, EncoderStep(replace(words, dimension=16)))
     assert records["encoder"].accepted
     assert records["student_encoder"].accepted
+    assert [read_languages(out / name) for name in ("encoder", "student_encoder")] == [("en", "de")] * 2
     teacher, student = (load_encoder(out / name) for name in ("encoder", "student_encoder"))
     assert [type(module) for module in student] == [type(module) for module in teacher]
     assert len(student[0].auto_model.encoder.layer) == 1
