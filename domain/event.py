@@ -1,5 +1,6 @@
 """Events: actions of users on items."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,6 +19,10 @@ class EventKind(StrEnum):
     SHARE = "share"
     COMMENT = "comment"
     DISLIKE = "dislike"
+
+
+# Looking at an item, or talking about it, does not say whether it is liked: neither takes a dislike back.
+_SAY_NEITHER = frozenset({EventKind.VIEW, EventKind.CLICK, EventKind.COMMENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +47,15 @@ class Event:
 def in_order(events: tuple[Event, ...]) -> tuple[Event, ...]:
     """Returns the events oldest first; equal times keep the order given."""
     return tuple(sorted(events, key=lambda event: (event.time_s is None, event.time_s or 0.0)))
+
+
+def disliked_items(events: Iterable[Event]) -> frozenset[str]:
+    """Returns the ids of the items of which the last word is a dislike.
+
+    Views, clicks and comments are no word: only a like, a purchase or another choice takes a dislike back.
+
+    Args:
+        events: oldest first.
+    """
+    last = {event.item_id: event.kind for event in events if event.kind not in _SAY_NEITHER}
+    return frozenset(item_id for item_id, kind in last.items() if kind is EventKind.DISLIKE)

@@ -21,6 +21,7 @@ class Source(StrEnum):
     NEXT_ITEM = "next_item"
     USER_TOWER = "user_tower"
     POPULAR = "popular"
+    FRESH = "fresh"
     FILL = "fill"
 
 

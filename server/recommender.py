@@ -236,16 +236,18 @@ def _finished(request: _Request, prepared: _Prepared, ranked: Ranked | None, tra
             items = _detailed(items, candidates, query.item_mask, release)
     return _Finished(
         items=tuple(items),
-        degradations=_shortcomings(found, request),
+        degradations=_shortcomings(found, request, listing),
         unknown_ids=listing.scope.unknown_ids,
         recalled_counts=found.recalled_counts(),
         next_offset=last if len(found.candidates) > last else None,
     )
 
 
-def _shortcomings(found: Shortlist, request: _Request) -> tuple[Degradation, ...]:
+def _shortcomings(found: Shortlist, request: _Request, listing: ListRequest) -> tuple[Degradation, ...]:
     """Returns in what way the list is worse than the request asks for."""
     represented = request.represented
+    if listing.says_nothing and not request.query.text and not request.history.disliked_rows:
+        return (_COLD_START,)
     if not represented.by_text or represented.encoder_error is not None:
         return ()
     # Words alone say too little of relevance: where no vector was made, only that nothing at all matched.
@@ -258,6 +260,9 @@ _NOT_EXPLAINED = Degradation(DegradationReason.EXPLANATION_SKIPPED, "there was n
 _NOT_RANKED = Degradation(
     DegradationReason.RANKER_UNAVAILABLE,
     "the ranker could not be asked in time; the sources that recalled the items alone gave their order",
+)
+_COLD_START = Degradation(
+    DegradationReason.COLD_START, "nothing is known of the caller; the list is what is popular, or new, for everybody"
 )
 _NOTHING_RELEVANT = Degradation(
     DegradationReason.NOTHING_RELEVANT, "no item fits the text; the list is what comes closest to it"

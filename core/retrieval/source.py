@@ -40,6 +40,13 @@ class SourceQuery:
     user_embedding: np.ndarray | None = None
     proxy_history: ProxyHistory | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """True where the request has nothing that a source could go by."""
+        vectors = (self.text_vector, self.history_vector, self.user_embedding)
+        nothing = all(part is None for part in (*vectors, self.lexical, self.proxy_history))
+        return nothing and not len(self.events)
+
 
 @dataclass(frozen=True)
 class RecalledList:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from core.ranking.blend import PRIOR
+from core.retrieval.fresh import FreshSource, since
 from core.retrieval.lexical import LexicalSource
 from core.retrieval.popular import PopularSource
 from core.retrieval.semantic import SemanticHistorySource, SemanticTextSource
@@ -32,4 +33,6 @@ def release_sources(data: ReleaseData, content: VectorStore) -> RecallSources:
     if data.blend.source_names():
         for store in stores:  # else the first request would compute them
             population.moments(store.vectors, store.silent)
-    return RecallSources((*found, *data.tables.values()), population)
+    when = since(data.items.attribute_types, data.items.numbers)
+    fresh = [] if when is None else [FreshSource(when)]
+    return RecallSources((*found, *data.tables.values(), *fresh), population)

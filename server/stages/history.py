@@ -9,10 +9,8 @@ import numpy as np
 
 from core.aspects.profile import user_aspects
 from core.events import EventSequence
-from core.retrieval.source import SourceQuery
-from domain.errors import FieldViolation, NothingToGoOn
-from domain.event import Event, EventKind, in_order
-from domain.recommendation import RecommendQuery, Source
+from domain.event import Event, EventKind, disliked_items, in_order
+from domain.recommendation import RecommendQuery
 from domain.text import history_text
 from server.catalogue.catalogue import Catalogue
 from server.stages.aspects import comments_of
@@ -28,11 +26,11 @@ class History:
     Attributes:
         rows: catalogue rows that speak for similar items, each once, oldest first; none where the history is text.
         seen_rows: every catalogue row that occurs, disliked ones too.
-        disliked_rows: those of them that must not come back in any case.
+        disliked_rows: those of them that are still disliked: they never come back, and push what is like them down.
         text: the sentence to encode; empty where nothing is put into words.
         titles: the titles in it, for shared words; its verbs must not find anything.
         unknown_item_ids: ids that the catalogue does not have and that carry no title, in the order given.
-        events: every event on an item of the catalogue that was not disliked, readable or not: what trained models go
+        events: every event on an item of the catalogue that is not disliked, readable or not: what trained models go
             by. Empty where the history is read as text, as the caller asked.
         read_as_text: whether the caller asked for similarity to what the history says.
         comments: the caller's comments on items, newest first; none where the release does not know what reviews say.
@@ -48,6 +46,11 @@ class History:
     read_as_text: bool = False
     comments: tuple[str, ...] = ()
 
+    @property
+    def speaks(self) -> bool:
+        """True where an item speaks for others, by its vector, as an event or in words."""
+        return bool(self.rows or self.text or len(self.events))
+
     @cached_property
     def aspects(self) -> np.ndarray | None:
         """float32[A], the comments by aspect; None where they say nothing of any."""
@@ -59,25 +62,24 @@ def read_history(query: RecommendQuery, release: ServingRelease) -> History:
     """Looks the history's items up.
 
     Known items count by their own vectors. Put into words are items that the catalogue lacks (by the title the caller
-    gave) and items whose vectors say nothing, since the encoder cannot read them; with `tell_history`, all. A dislike
-    never speaks for an item.
-
-    Raises:
-        NothingToGoOn: there is no text, no item of the history is known or has a title, and the release does not know
-            either what is popular.
+    gave) and items whose vectors say nothing, since the encoder cannot read them; with `tell_history`, all. A disliked
+    item does not speak at all, whatever else was done with it: see `domain.event.disliked_items`. Liked items without
+    an event come last, but do not take a dislike back: they have no time, the dislike has.
     """
-    events = in_order(query.events) + tuple(Event(item_id, EventKind.LIKE) for item_id in query.item_ids)
+    events = in_order(query.events)
+    disliked = disliked_items(events)
+    events += tuple(Event(item_id, EventKind.LIKE) for item_id in query.item_ids)
     known = release.catalogue.rows_of(dict.fromkeys(event.item_id for event in events))
     unknown = tuple(dict.fromkeys(e.item_id for e in events if e.item_id not in known and not e.item_title))
-    speaking = [event for event in events if event.kind is not EventKind.DISLIKE]
+    speaking = [e for e in events if e.kind is not EventKind.DISLIKE and e.item_id not in disliked]
     readable = _readable(known, release.catalogue)
     worded = [event for event in speaking if query.tell_history or event.item_id not in readable]
     counted = [] if query.tell_history else [event for event in speaking if event.item_id in readable]
     titles = _titles(worded, known, release.catalogue)
-    history = History(
+    return History(
         rows=tuple(dict.fromkeys(known[event.item_id] for event in counted)),
         seen_rows=tuple(known.values()),
-        disliked_rows=tuple(known[e.item_id] for e in events if e.kind is EventKind.DISLIKE and e.item_id in known),
+        disliked_rows=tuple(row for item_id, row in known.items() if item_id in disliked),
         text=history_text(worded, titles, release.template),
         titles="\n".join(dict.fromkeys(title for title in titles.values() if title)),
         unknown_item_ids=unknown,
@@ -85,16 +87,6 @@ def read_history(query: RecommendQuery, release: ServingRelease) -> History:
         events=EventSequence() if query.tell_history else _sequence(speaking, known),
         read_as_text=query.tell_history,
     )
-    popular = release.sources.get(Source.POPULAR.value)
-    if not (query.text or history.rows or history.text or (popular is not None and popular.can_answer(SourceQuery()))):
-        raise NothingToGoOn(
-            FieldViolation(
-                "events" if query.events else "item_ids",
-                "none of these items can be recommended from (not in the catalogue, without a title, or only disliked) "
-                "and there is no text; pass text, or events on items of the catalogue",
-            )
-        )
-    return history
 
 
 def _readable(known: Mapping[str, int], catalogue: Catalogue) -> set[str]:

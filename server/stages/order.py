@@ -1,11 +1,12 @@
 """Orders a pass's candidates: by the ranker's logits where there are some, else by the blend."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core.ranking.blend import blended_list
+from core.ranking.dislikes import dislike_share, sunk
 from core.ranking.fusion import Candidate, candidates_of, fuse
 from core.retrieval.source import RecalledList
 from core.vectors import top_rows
@@ -57,6 +58,19 @@ def by_numbers(orders: Sequence[NumberOrder], ordered: Ordered, release: Serving
     candidates = [ordered.candidates[place] for place in numbers_first.tolist()]
     relevance = None if ordered.relevance is None else ordered.relevance[numbers_first]
     return Ordered(candidates, relevance)
+
+
+def without_disliked(ordered: Ordered, disliked: Sequence[int], release: ServingRelease) -> Ordered:
+    """Lets candidates sink that are like items, by their rows, which the caller dislikes."""
+    if not ordered.candidates:
+        return ordered
+    catalogue = release.catalogue
+    vectors = catalogue.vectors_of([candidate.row for candidate in ordered.candidates])
+    shares = dislike_share(vectors, catalogue.vectors_of(disliked), catalogue.mean)
+    scores = sunk(np.asarray([candidate.score for candidate in ordered.candidates]), shares)
+    order = np.argsort(-scores, kind="stable").tolist()
+    candidates = [replace(ordered.candidates[place], score=float(scores[place])) for place in order]
+    return Ordered(candidates, None if ordered.relevance is None else ordered.relevance[order])
 
 
 def by_ranker(ranked: Ranked) -> Ordered:

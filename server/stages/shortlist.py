@@ -14,8 +14,9 @@ from core.ranking.fusion import Candidate, SourceView, fuse
 from core.retrieval.source import RecalledList
 from domain.interpretation import NumberOrder
 from server.stages.aspects import by_aspects
+from server.stages.cold_start import cold_start
 from server.stages.history import History
-from server.stages.order import Ordered, by_history, by_numbers, by_ranker
+from server.stages.order import Ordered, by_history, by_numbers, by_ranker, without_disliked
 from server.stages.rank import Ranked
 from server.stages.recall import DEEPER, Recalled, RecallRequest, recall
 from server.stages.release import ServingRelease
@@ -50,7 +51,7 @@ class ListRequest:
     @property
     def says_nothing(self) -> bool:
         """True without text and history: only conditions and wishes speak."""
-        return not (self.recall.by_text or self.text.has_history)
+        return not self.recall.by_text and self.recall.query.is_empty
 
 
 @dataclass
@@ -146,6 +147,8 @@ def _ordered(request: ListRequest, recalled: Recalled, blocked: np.ndarray, rank
     if request.orders and request.says_nothing:
         return by_numbers(request.orders, Ordered(_rows(np.flatnonzero(~blocked))), request.release)
     ordered = _by_fit(request, recalled, blocked, ranked)
+    if request.history.disliked_rows:
+        ordered = without_disliked(ordered, request.history.disliked_rows, request.release)
     return by_numbers(request.orders, ordered, request.release) if request.orders else ordered
 
 
@@ -161,6 +164,8 @@ def _by_fit(request: ListRequest, recalled: Recalled, blocked: np.ndarray, ranke
             lists = tuple(found for found in recalled.lists if len(found.rows))
             return score_rows(request.text, lists, np.flatnonzero(~blocked), release)
         return by_text(request.text, recalled, release)
+    if request.says_nothing:
+        return cold_start(release, blocked)
     ordered = by_history(recalled, release) if ranked is None else by_ranker(ranked)
     comments, aspects = request.history.aspects, release.aspects
     if comments is None or aspects is None:

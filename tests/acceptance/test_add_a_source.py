@@ -159,5 +159,5 @@ async def test_it_is_packed_served_explained_and_counted(trained, tmp_path, expo
     assert answer.recalled_counts[RemainderSource.name] == COUNT // REMAINDERS - 1
     counted = metrics.registry.get_sample_value("shortlist_recalled_candidates_total", {"source": RemainderSource.name})
     assert counted == COUNT // REMAINDERS - 1
-    reply = recommend_reply(answer, Call("Recommend", "request", Deadline.after(10), 0.0))
+    reply = recommend_reply(answer, Call("Recommend", "request", Deadline.after(10), 0.0), pb.RecommendRequest())
     assert pb.RECALL_SOURCE_UNSPECIFIED in {view.source for item in reply.items for view in item.provenance}

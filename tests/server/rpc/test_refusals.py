@@ -96,10 +96,11 @@ class TestRefused:
             pb.RecommendRequest(events=[event_pb2.Event(item_id="goods-phone-a", kind="EVENT_KIND_DISLIKE")]),
         ],
     )
-    def test_nothing_to_go_on(self, stub: RecommenderServiceStub, request_) -> None:
-        code, reason, fields = refused(stub.Recommend, request_)
-        assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "ERROR_REASON_NOTHING_TO_GO_ON")
-        assert len(fields) == 1
+    def test_who_is_not_known_is_never_refused(self, stub: RecommenderServiceStub, request_) -> None:
+        reply = stub.Recommend(request_)
+        assert len(reply.items) == (request_.k or 10)
+        disliked = bool(request_.events)
+        assert (pb.DEGRADATION_REASON_COLD_START in {one.reason for one in reply.degradations}) != disliked
 
     def test_what_is_not_served_yet_says_so(self, stub: RecommenderServiceStub, channel: grpc.Channel) -> None:
         unimplemented = (grpc.StatusCode.UNIMPLEMENTED, "ERROR_REASON_NOT_SERVED")

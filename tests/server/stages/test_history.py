@@ -1,11 +1,15 @@
 """A caller's events, as the recommender reads them."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from domain.errors import NothingToGoOn
+from domain.condition import Condition, Range
 from domain.event import Event, EventKind
 from domain.recommendation import Source
-from tests.support.served import HISTORY, sources
+from tests.support.served import HISTORY, REASONS, reasons, sources
+from tests.support.trained import COUNT
 
 pytestmark = pytest.mark.xdist_group("workshop")
 
@@ -26,6 +30,44 @@ async def test_a_caller_of_whom_nothing_is_known_gets_what_is_popular(served, ev
     assert sources(answer) == {Source.POPULAR}
     assert [item.score for item in answer.items] == sorted((item.score for item in answer.items), reverse=True)
     assert answer.items[0].explanation.text == "It was chosen by many."
+    assert (REASONS.COLD_START in reasons(answer)) == (events[0].kind is EventKind.BUY)
     served.without("popular")
-    with pytest.raises(NothingToGoOn):
-        await served.ask(events=events)
+    answer = await served.ask(events=events, k=5)
+    assert len(answer.items) == 5
+    assert events[0].item_id not in {item.id for item in answer.items}
+
+
+async def test_nothing_said_is_answered_by_what_is_popular(served):
+    answer = await served.ask(k=COUNT)
+    assert reasons(answer) == [REASONS.COLD_START]
+    assert len(answer.items) == COUNT
+    assert Source.POPULAR in {view.source for view in answer.items[0].provenance}
+    wished = await served.ask(k=10, conditions=(Condition("price", Range(40, None)),))
+    assert {int(item.id[-2:]) >= 40 for item in wished.items} == {True}
+
+
+async def test_the_last_word_on_an_item_counts(served):
+    like, dislike = Event("item-03", EventKind.LIKE, 1.0), Event("item-03", EventKind.DISLIKE, 2.0)
+    view = Event("item-03", EventKind.VIEW, 3.0)
+    served.without(ranker=None, user_tower=None)
+    cold = await served.ask(events=(like, dislike, view), k=20)
+    assert sources(cold) == {Source.POPULAR}
+    liked = await served.ask(events=(dislike, replace(like, time_s=4.0)), k=20)
+    assert Source.SEMANTIC_HISTORY in sources(liked)
+    assert "item-03" not in {item.id for item in liked.items}
+
+
+async def test_what_is_like_a_disliked_item_sinks(served):
+    served.without(ranker=None, user_tower=None)
+    before = [item.id for item in (await served.ask(events=HISTORY, k=COUNT)).items]
+    data = served.release.data
+    centred = data.index.vectors - data.mean
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    first = int(before[0][-2:])
+    others = [int(name[-2:]) for name in before[20:]]
+    twin = max(others, key=lambda row: float(centred[row] @ centred[first]))
+    if float(centred[twin] @ centred[first]) < 0.4:
+        pytest.skip("no two items of the catalogue are alike")
+    disliked = Event(f"item-{twin:02}", EventKind.DISLIKE)
+    after = [item.id for item in (await served.ask(events=(*HISTORY, disliked), k=COUNT)).items]
+    assert after.index(before[0]) > 0
