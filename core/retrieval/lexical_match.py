@@ -176,6 +176,16 @@ class LexicalIndex:
         fields = (TITLE, VALUES)
         return index.some([index.every([index.term(name, word) for word in words]) for name in fields])
 
+    def is_title(self, text: str) -> bool:
+        """Returns whether a text is what an item is called, or all of its words stand in one title."""
+        words = list(dict.fromkeys(analyze(text).words))
+        if not words:
+            return False
+        whole = self.index.term(WHOLE_TITLE, " ".join(analyze(text).words))
+        if len(self.index.search(whole, 1).rows):
+            return True
+        return len(words) > 1 and self._in_title([self.index.term(TITLE, word) for word in words])
+
     def rows_with(self, text: str) -> np.ndarray:
         """Returns int64[m], every row that has all words of a text; none for a text without words."""
         words = list(dict.fromkeys(analyze(text).words))

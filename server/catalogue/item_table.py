@@ -84,6 +84,11 @@ class ItemTable:
         line = self._bytes[self._offsets[row] : self._offsets[row + 1]]
         return item_from_json(json.loads(line), self._timestamps)
 
+    def value_counts(self) -> dict[str, dict[str, int]]:
+        """Returns how many items have each value, by string attribute."""
+        texts = (AttributeType.STRING, AttributeType.STRING_LIST)
+        return {name: self._columns[name].counts() for name, kind in self.attribute_types.items() if kind in texts}
+
     def blocked_by(self, conditions: Iterable[Condition]) -> np.ndarray:
         """Returns bool[n]: rows that fail one of the conditions.
 
@@ -149,6 +154,9 @@ class _Column:
             self._rows.append(row)
             self._numbers.append(float(value.seconds))
             self._nanos.append(value.nanos)
+
+    def counts(self) -> dict[str, int]:
+        return {value: len(rows) for value, rows in self._rows_of_value.items()}
 
     def dense(self, total: int) -> np.ndarray:
         values = np.full(total, np.nan)

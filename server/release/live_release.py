@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from core.query.interpreter import QueryInterpreter
 from core.ranking.blend import Blend
 from core.ranking.relevance import RelevanceScale
 from core.ranking.text_blend import TextBlend
@@ -34,6 +35,7 @@ class LiveRelease:
         encoder: text to vectors.
         user_tower: history to vector; None where not trained.
         ranker: features to logits; None where not trained.
+        interpreter: reads the wishes of texts; None understands nothing.
         languages: that the encoder reads.
     """
 
@@ -44,6 +46,7 @@ class LiveRelease:
     encoder: TextEncoder
     user_tower: UserTower | None = None
     ranker: Ranker | None = None
+    interpreter: QueryInterpreter | None = None
     languages: EncoderLanguages = field(default_factory=EncoderLanguages)
 
     @property
@@ -75,11 +78,6 @@ class LiveRelease:
     def blend(self) -> Blend:
         """Weights and list lengths of the sources."""
         return self.data.blend
-
-    @property
-    def interpreter(self) -> None:
-        """Reads the wishes of texts."""
-        return None
 
     @property
     def text_blend(self) -> TextBlend:

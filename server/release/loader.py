@@ -5,6 +5,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.query.interpreter import QueryInterpreter
 from core.retrieval.fill import FillSource
 from core.retrieval.vector_store import VectorStore
 from core.text.language import EncoderLanguages, LanguageDetector
@@ -188,6 +189,7 @@ class ReleaseLoader:
         data.tokenizer.tokenize(("warm",))
         content = VectorStore(data.index.vectors, data.unreadable_share > self.unreadable_limit, data.index)
         sources = await asyncio.get_running_loop().run_in_executor(self.models.workers, release_sources, data, content)
+        interpreter = await loop.run_in_executor(workers, _interpreter, data)
         return LiveRelease(
             data=data,
             catalogue=ReleaseCatalogue(data.items, content, data.mean),
@@ -197,6 +199,7 @@ class ReleaseLoader:
             user_tower=_user_tower(served["user_tower"], data) if "user_tower" in served else None,
             ranker=_ranker(served["ranker"], data) if "ranker" in served else None,
             languages=EncoderLanguages(folder.manifest.encoder.languages, self.detector),
+            interpreter=interpreter,
         )
 
     def _read(self, folder: ReleaseFolder, canaries: CanaryFile) -> ReleaseData:
@@ -210,6 +213,11 @@ class ReleaseLoader:
         prompts = Prompts(entry.query_prompt, entry.passage_prompt)
         batcher = encoder_batcher(model, limits, self.observer)
         return TextEncoder(data.tokenizer, model, batcher, self.models.workers, prompts)
+
+
+def _interpreter(data: ReleaseData) -> QueryInterpreter:
+    items = data.items
+    return QueryInterpreter.of_values(items.attribute_types, items.value_counts(), items.numbers, data.lexical.is_title)
 
 
 def _user_tower(model: ServedModel, data: ReleaseData) -> UserTower:

@@ -20,7 +20,7 @@ _CROSS_SECTION = 64
 
 
 def cold_start(release: ServingRelease, blocked: np.ndarray) -> Ordered:
-    """Returns every item that something speaks for, best first; scores fall from 1."""
+    """Returns every item, what something speaks for first; scores fall from 1."""
     query, count = SourceQuery(), len(blocked)
     lists = [
         RecalledList(name, *source.search(query, count, blocked))
@@ -44,6 +44,12 @@ def cold_start(release: ServingRelease, blocked: np.ndarray) -> Ordered:
             if row in places[found.source]
         ]
         candidates.append(Candidate(row, 1 - place / max(count, 1), tuple(sorted(views, key=lambda view: view.rank))))
+    listed = set(rows)
+    rest = [row for row in np.flatnonzero(~blocked).tolist() if row not in listed]
+    end = 1 - len(rows) / max(count, 1)
+    candidates += [
+        Candidate(row, end, (SourceView(release.fill.name, place, 0.0),)) for place, row in enumerate(rest, 1)
+    ]
     return Ordered(candidates)
 
 
@@ -60,7 +66,7 @@ def _interleaved(popular: list[int], fresh: list[int]) -> list[int]:
 
 
 def _cross_section(release: ServingRelease, blocked: np.ndarray) -> list[int]:
-    """Returns items unlike one another, the most typical one first, then the rest (farthest-point sampling)."""
+    """Returns items unlike one another, the most typical one first (farthest-point sampling)."""
     allowed = np.flatnonzero(~blocked)
     rows = allowed[:: max(1, -(-len(allowed) // _DRAWN_FROM))]
     vectors = release.catalogue.vectors_of(rows.tolist())
@@ -74,5 +80,4 @@ def _cross_section(release: ServingRelease, blocked: np.ndarray) -> list[int]:
         chosen.append(int(np.argmin(nearest)))
         nearest = np.maximum(nearest, centred @ centred[chosen[-1]])
     first: list[int] = rows[chosen].tolist()
-    others = set(first)
-    return first + [row for row in allowed.tolist() if row not in others]
+    return first

@@ -1,0 +1,1 @@
+"""Understanding of a request's text by the catalogue's own values and types."""
