@@ -19,7 +19,7 @@ from sentence_transformers import SentenceTransformer
 from datafiles.items import check_items
 from domain.manifest import FLOAT16, INT8
 from domain.progress import SilentProgress
-from domain.recommendation import RecommendQuery, Source
+from domain.recommendation import DegradationReason, RecommendQuery, Source
 from domain.release_folder import ReleaseFolder
 from export.encoder.families import FAMILIES
 from export.encoder.source import EncoderChoice, resolve_encoder
@@ -193,16 +193,21 @@ async def test_retrieval_has_torchs_order(served: Served) -> None:
     items = vectors(served, served.texts, served.layout.passage)
     rows = {item_id: row for row, item_id in enumerate(served.live.data.items.ids)}
     for text, query in zip(queries, vectors(served, queries, served.layout.query), strict=True):
-        reply = await ask(served, text)
-        assert reply.degradations == ()
+        reply = await ask(served, text, k=128)
+        assert {one.reason for one in reply.degradations} <= {DegradationReason.NOTHING_RELEVANT}
         assert reply.unknown_token_share == 0
-        assert {one.source for item in reply.items for one in item.provenance} == {Source.SEMANTIC_TEXT}
         scores = items @ query
+        nearest = {
+            view.rank: item
+            for item in reply.items
+            for view in item.provenance
+            if view.source == Source.SEMANTIC_TEXT and view.rank <= 10
+        }
         # By score, since two items may be as near as rounding.
-        found = [scores[rows[item.id]] for item in reply.items]
+        found = [scores[rows[nearest[rank].id]] for rank in sorted(nearest)]
         assert found == pytest.approx(np.sort(scores)[::-1][:10].tolist(), abs=2e-5), text
-        assert [item.similarity for item in reply.items] == pytest.approx(found, abs=2e-5)
-        assert len({item.id for item in reply.items}) == 10
+        assert [nearest[rank].similarity for rank in sorted(nearest)] == pytest.approx(found, abs=2e-5)
+        assert len({item.id for item in reply.items}) == len(reply.items)
 
 
 @pytest.mark.parametrize("name", [FLOAT16, INT8])
