@@ -27,10 +27,11 @@ from domain.recommendation import (
     RecommendQuery,
     SourceRank,
 )
+from domain.text import language_of
 from server.deadline import Deadline
 from server.models.ranker import Ranker
 from server.stages.closeness import ExplainedRequest, closeness_of, similarities
-from server.stages.explain import explain
+from server.stages.explain import ExplanationRules, explain
 from server.stages.history import History, read_history
 from server.stages.rank import Ranked, RankInput, ask_ranker, rank_input
 from server.stages.recall import Recalled, RecallRequest
@@ -40,6 +41,7 @@ from server.stages.scope import scope_of
 from server.stages.shortlist import ListRequest, Shortlist, first_recall, shortlist
 from server.stages.text_order import TextRequest
 from server.stages.understand import Understood, understand
+from server.stages.wording import wording_of
 from server.trace import Trace
 
 # With less time left than this the reply goes out without explanations.
@@ -299,8 +301,13 @@ def _explained(
     release = request.release
     compared = ExplainedRequest(request.history, request.represented, recalled, release)
     closeness = closeness_of(candidates, [item.similarity for item in items], compared)
-    reasons = {source.name: source.reason for source in (*release.sources, release.fill)}
-    explanations = explain(candidates, closeness, reasons)
+    rules = ExplanationRules(
+        release.relevance.close_from,
+        release.relevance.resembles_from,
+        {source.name: source.reason for source in (*release.sources, release.fill)},
+        wording_of(request.query.language or language_of(request.query.text)),
+    )
+    explanations = explain(candidates, closeness, rules)
     return [replace(item, explanation=why) for item, why in zip(items, explanations, strict=True)]
 
 

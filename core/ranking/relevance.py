@@ -1,7 +1,7 @@
 """Calibrated relevance: from an item's text score to the probability that it is what the text asks for."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +21,15 @@ class RelevanceScale:
         slope: above 0.
         intercept: see above.
         floor: least relevance of an answer: below it lie the best items for texts that mean nothing.
+        close_from: cosine of a text and an item that few random pairs reach; from it on meaning is claimed.
+        resembles_from: the same of two items.
     """
 
     slope: float = 12.0
     intercept: float = -4.8
     floor: float = 0.25
+    close_from: float = 0.2
+    resembles_from: float = 0.3
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
         """Returns float64 of the shape of text scores, 0 to 1."""
@@ -69,10 +73,10 @@ class RelevanceScale:
         """
         raw = json.loads(path.read_text(encoding="utf-8"))
         try:
-            scale = cls(*(float(raw[name]) for name in ("slope", "intercept", "floor")))
+            scale = cls(*(float(raw[field.name]) for field in fields(cls)))
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{path.name} must hold slope, intercept and floor") from error
-        if not (np.isfinite([scale.slope, scale.intercept]).all() and scale.slope > 0 and 0 <= scale.floor <= 1):
+            raise ValueError(f"{path.name} must hold slope, intercept, floor, close_from and resembles_from") from error
+        if not (np.isfinite(list(asdict(scale).values())).all() and scale.slope > 0 and 0 <= scale.floor <= 1):
             raise ValueError(f"{path.name} must hold a slope above 0 and a floor from 0 to 1")
         return scale
 

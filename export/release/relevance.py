@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ from export.prepare_encoder import PreparedEncoder
 _ITEMS = 200
 _NONSENSE = 64
 _NEAREST = 20
+# Pairs of a text, or an item, and a random item; what few of them reach is claimed as meaning.
+_PAIRS = 1_000
+_RANDOM_QUANTILE = 0.95
 _WORDS = 4
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _WORD = re.compile(r"[^\W\d_]{4,}")
@@ -62,6 +65,13 @@ def write_relevance(folder: Path, encoder: PreparedEncoder, timestamps: frozense
     scale = RelevanceScale.fitted(
         np.concatenate(relevant), np.concatenate(best), np.asarray([part.max() for part in best])
     )
+    vectors = scorer.vectors(rng.choice(readable, _PAIRS)), scorer.vectors(rng.choice(readable, _PAIRS))
+    asked = queries[rng.integers(len(questions), size=_PAIRS)]
+    scale = replace(
+        scale,
+        close_from=float(np.quantile((asked * vectors[0]).sum(axis=1), _RANDOM_QUANTILE)),
+        resembles_from=float(np.quantile((vectors[0] * vectors[1]).sum(axis=1), _RANDOM_QUANTILE)),
+    )
     scale.save(folder / layout.RELEVANCE)
     return {"floor": scale.floor}
 
@@ -77,6 +87,10 @@ class _Scorer:
         """Returns float32[C]."""
         features = self._lexical.features(self._lexical.parse(text), rows)
         return text_scores(self._vectors[rows] @ query, features, TextBlend())
+
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        """Returns float32[m, d]."""
+        return np.asarray(self._vectors[rows])
 
     def best(self, text: str, query: np.ndarray, readable: np.ndarray) -> np.ndarray:
         """Returns float32[20] or fewer, scores of the nearest items in the catalogue."""

@@ -1,6 +1,6 @@
 """Computes how close candidates are to a request's text, history and comments, for similarities and explanations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +8,9 @@ import numpy as np
 from core.aspects.profile import strongest_shared_aspect
 from core.ranking.fusion import Candidate
 from core.retrieval.collaborative import CollaborativeSource
-from core.retrieval.field_matches import shared_terms
-from core.retrieval.lexical import LexicalSource
-from domain.recommendation import Source
-from server.stages.explain import Closeness, Resemblance
+from core.retrieval.field_matches import field_matches, shared_terms
+from domain.recommendation import FieldMatch, Source
+from server.stages.explain import Closeness, NamedItem, Resemblance, shortened
 from server.stages.history import History
 from server.stages.recall import Recalled
 from server.stages.release import ServingRelease
@@ -52,19 +51,21 @@ def closeness_of(
     recalled, release = request.recalled, request.release
     nearest = _nearest_of_history(request.history, rows, release)
     partners = _chosen_with(candidates, recalled, release)
-    terms = _matched_terms(candidates, recalled, release)
+    shared = _shared(candidates, recalled, release)
+    items = named_items([found[0] for found in nearest if found is not None], release)
     by_text = request.represented.query.text_vector is not None
     return [
         Closeness(
             text=cosine if by_text else None,
-            history=_resemblance(candidate, resembled, release),
+            history=_resemblance(candidate, resembled, items),
             chosen_with=None if recalled.is_proxy else partner,
-            chosen_with_proxy=partner[0] if recalled.is_proxy and partner is not None else "",
+            chosen_with_proxy=partner[0] if recalled.is_proxy and partner is not None else None,
             aspect=_aspect(candidate, request),
-            matched_terms=matched,
+            matched_terms=terms,
+            field_matches=matches,
         )
-        for candidate, cosine, resembled, partner, matched in zip(
-            candidates, cosines, nearest, partners, terms, strict=True
+        for candidate, cosine, resembled, partner, (terms, matches) in zip(
+            candidates, cosines, nearest, partners, shared, strict=True
         )
     ]
 
@@ -82,7 +83,7 @@ def _nearest_of_history(
 
 def _chosen_with(
     candidates: Sequence[Candidate], recalled: Recalled, release: ServingRelease
-) -> list[tuple[str, float] | None]:
+) -> list[tuple[NamedItem, float] | None]:
     """Returns the history's item that most people chose together with each candidate, and the cosine to it.
 
     Of a history that is only text, the proxy item. None for candidates that collaborative recall did not find.
@@ -100,23 +101,33 @@ def _chosen_with(
         return [None] * len(candidates)
     own, others = [row for row, _ in pairs], [other for _, other in pairs]
     cosines = (release.catalogue.vectors_of(own) * release.catalogue.vectors_of(others)).sum(axis=1).tolist()
-    named = zip(own, release.catalogue.ids_of(others), cosines, strict=True)
-    partners = {row: (item_id, cosine) for row, item_id, cosine in named}
+    items = named_items(others, release)
+    partners = {row: (items[other], cosine) for row, other, cosine in zip(own, others, cosines, strict=True)}
     return [partners.get(candidate.row) for candidate in candidates]
 
 
-def _matched_terms(
+def _shared(
     candidates: Sequence[Candidate], recalled: Recalled, release: ServingRelease
-) -> list[tuple[str, ...]]:
-    """Returns the terms shared with the text, for candidates that lexical recall found."""
-    lexical = release.sources.get(Source.LEXICAL.value)
-    rows = [candidate.row for candidate in candidates if _recalled_by(candidate, Source.LEXICAL)]
+) -> list[tuple[tuple[str, ...], tuple[FieldMatch, ...]]]:
+    """Returns the terms and the fields shared with the text, for candidates that lexical recall found."""
     query = recalled.query.lexical
-    if not isinstance(lexical, LexicalSource) or query is None or not rows:
-        return [()] * len(candidates)
+    rows = [candidate.row for candidate in candidates if _recalled_by(candidate, Source.LEXICAL)]
+    if query is None or not rows:
+        return [((), ())] * len(candidates)
     items = release.catalogue.items_of(rows)
-    terms = {row: shared_terms(query, item) for row, item in zip(rows, items, strict=True)}
-    return [terms.get(candidate.row, ()) for candidate in candidates]
+    matches = field_matches(query, items)
+    shared = {row: (shared_terms(query, item), match) for row, item, match in zip(rows, items, matches, strict=True)}
+    return [shared.get(candidate.row, ((), ())) for candidate in candidates]
+
+
+def named_items(rows: Sequence[int], release: ServingRelease) -> dict[int, NamedItem]:
+    """Returns items as explanations name them, by row."""
+    distinct = list(dict.fromkeys(rows))
+    items = release.catalogue.items_of(distinct)
+    return {
+        row: NamedItem(item.id, shortened(item.title or item.text) or item.id)
+        for row, item in zip(distinct, items, strict=True)
+    }
 
 
 def _aspect(candidate: Candidate, request: ExplainedRequest) -> str:
@@ -128,15 +139,15 @@ def _aspect(candidate: Candidate, request: ExplainedRequest) -> str:
 
 
 def _resemblance(
-    candidate: Candidate, nearest: tuple[int, float] | None, release: ServingRelease
+    candidate: Candidate, nearest: tuple[int, float] | None, items: Mapping[int, NamedItem]
 ) -> Resemblance | None:
     """Returns the history's nearest item; a history that is only text has none to name."""
     scores = [view.score for view in candidate.views if view.source == Source.SEMANTIC_HISTORY]
     if not scores:
         return None
     if nearest is None:
-        return Resemblance("", scores[0], scores[0])
-    return Resemblance(release.catalogue.ids_of([nearest[0]])[0], nearest[1], scores[0])
+        return Resemblance(None, scores[0], scores[0])
+    return Resemblance(items[nearest[0]], nearest[1], scores[0])
 
 
 def _recalled_by(candidate: Candidate, source: Source) -> bool:

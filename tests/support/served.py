@@ -46,6 +46,12 @@ def reasons(answer):
     return [one.reason for one in answer.degradations]
 
 
+def titles_of(served):
+    """The titles of the catalogue by id."""
+    items = served.release.catalogue.items_of(list(range(len(served.release.data.items))))
+    return {item.id: item.title for item in items}
+
+
 async def vector_of(served, text):
     """What the encoder makes of a told history."""
     encoder = served.release.encoder

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from domain.recommendation import Source
-from tests.support.served import HISTORY, REASONS, reasons, sources
+from tests.support.served import HISTORY, REASONS, reasons, sources, titles_of
 from tests.support.trained import COUNT
 
 pytestmark = pytest.mark.xdist_group("workshop")
@@ -25,7 +25,7 @@ async def test_a_history_is_ranked_and_every_source_is_named(served):
     assert chosen
     for item in chosen:
         before = f"item-{int(item.id[-2:]) - 1:02}"
-        assert f'chosen by people who chose "{before}"' in item.explanation.text
+        assert f'chosen by people who chose "{titles_of(served)[before]}"' in item.explanation.text
     assert answer.stage_times.rank_triton_s > 0
 
 

@@ -9,7 +9,7 @@ from core.ranking.blend import LIST_LENGTHS, Blend, ProxyBlend
 from core.ranking.item_facts import ItemFacts
 from domain.event import Event, EventKind
 from domain.recommendation import Source
-from tests.support.served import HISTORY, REASONS, reasons, sources, vector_of
+from tests.support.served import HISTORY, REASONS, reasons, sources, titles_of, vector_of
 from tests.support.trained import COUNT
 from training.evaluation.trained import BlendReader
 from training.ranking.blend import BlendScorer
@@ -67,11 +67,12 @@ class TestProxyHistory:
     async def test_every_source_recalls_and_says_why(self, proxied):
         query = await vector_of(proxied, ELSEWHERE_TEXT)
         near = {f"item-{row:02}" for row in np.argsort(-(proxied.release.data.index.vectors @ query))[:4]}
+        titles = titles_of(proxied)
         answer = await proxied.ask(events=ELSEWHERE, k=COUNT, explain=True)
         assert sources(answer) >= {Source.SEMANTIC_HISTORY, Source.COLLABORATIVE, Source.POPULAR}
         for item in answer.items:
             by_neighbours = Source.COLLABORATIVE in {view.source for view in item.provenance}
-            named = [name for name in near if f'who chose "{name}", among the closest' in item.explanation.text]
+            named = [name for name in near if f'who chose "{titles[name]}", among the closest' in item.explanation.text]
             assert len(named) == by_neighbours
             assert "of the history" not in item.explanation.text
             assert item.explanation.because_of_item_id == ""

@@ -5,12 +5,14 @@ import pytest
 from core.ranking.blend import Blend
 from domain.condition import AnyOf, Condition, Range
 from domain.errors import InvalidRequest
+from domain.interpretation import TextInterpretation
 from domain.recommendation import Page, Source
 from tests.support.served import HISTORY, REASONS, reasons, sources
 from tests.support.trained import COUNT
 
 pytestmark = pytest.mark.xdist_group("workshop")
 
+OFF = TextInterpretation.OFF
 REQUESTS = [
     {"text": "word3 word21"},
     {"events": HISTORY},
@@ -81,7 +83,7 @@ async def test_the_history_counts_the_more_the_more_is_asked_for(served):
 class TestWishes:
     async def test_what_meets_them_comes_first_and_the_rest_follows(self, served):
         wish = Condition("category", AnyOf(frozenset({"word1"})))
-        answer = await served.ask(text="word3", preferences=(wish,), k=COUNT)
+        answer = await served.ask(text="word3", preferences=(wish,), interpretation=OFF, k=COUNT)
         meets = [int(item.id[-2:]) % 4 == 1 for item in answer.items]
         assert meets == sorted(meets, reverse=True)
         assert sum(meets) == sum(number % 4 == 1 for number in range(COUNT))
@@ -89,7 +91,7 @@ class TestWishes:
 
     async def test_of_several_those_that_meet_most_come_first(self, served):
         wishes = (Condition("category", AnyOf(frozenset({"word1"}))), Condition("price", Range(None, 20)))
-        answer = await served.ask(text="word3", preferences=wishes, k=COUNT)
+        answer = await served.ask(text="word3", preferences=wishes, interpretation=OFF, k=COUNT)
         met = [(int(i.id[-2:]) % 4 == 1) + (int(i.id[-2:]) <= 20) for i in answer.items]
         assert met == sorted(met, reverse=True)
 
@@ -158,3 +160,30 @@ class TestRelevance:
         answer = await served.ask(events=HISTORY)
         assert {item.relevance for item in answer.items} == {None}
         assert reasons(answer) == []
+
+
+class TestUnderstood:
+    """Wishes of the text itself: its words are the catalogue's values."""
+
+    async def test_a_value_in_the_text_is_preferred(self, served):
+        answer = await served.ask(text="word1", k=COUNT)
+        meets = [int(item.id[-2:]) % 4 == 1 for item in answer.items]
+        assert meets == sorted(meets, reverse=True)
+        (wish,) = answer.interpretation.wishes
+        assert wish.condition == Condition("category", AnyOf(frozenset({"word1"})))
+
+    async def test_enforced_it_leaves_the_rest_out(self, served):
+        answer = await served.ask(text="word1", interpretation=TextInterpretation.ENFORCE, k=COUNT)
+        assert {int(item.id[-2:]) % 4 for item in answer.items} == {1}
+
+    async def test_switched_off_nothing_is_understood(self, served):
+        answer = await served.ask(text="word1 under 20", interpretation=OFF)
+        assert not answer.interpretation
+        assert answer.interpretation.search_text == "word1 under 20"
+
+    async def test_a_number_bounds_and_an_order_sorts(self, served):
+        answer = await served.ask(text="cheapest word90 under 20", k=5)
+        prices = [int(item.id[-2:]) for item in answer.items]
+        assert max(prices) <= 20
+        alone = await served.ask(text="cheapest", k=5)
+        assert [int(item.id[-2:]) for item in alone.items] == [0, 1, 2, 3, 4]
