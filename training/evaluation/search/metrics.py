@@ -13,14 +13,12 @@ HEADLINE = METRICS[0]
 LIST_LENGTH = 50
 
 
-def evaluate_lists(
-    lists: Mapping[str, Sequence[str]], judgements: Judgements, relevant_grade: int
-) -> np.ndarray:
+def evaluate_lists(lists: Mapping[str, Sequence[str]], judgements: Judgements, relevant_grade: int) -> np.ndarray:
     """Returns float64[queries, metrics], in the order of `lists` and `METRICS`.
 
-    nDCG@10 has the gain 2^grade - 1 and the discount log2(1 + rank) (Burges et al. 2005). Recall is hits / relevant items,
-    MRR the mean of 1 / rank of the first relevant item; relevant is a grade of at least `relevant_grade`. Items without
-    a judgement have grade 0.
+    nDCG@10 has the gain 2^grade - 1 and the discount log2(1 + rank) (Burges et al. 2005). Recall is hits / relevant
+    items, MRR the mean of 1 / rank of the first relevant item; relevant is a grade of at least `relevant_grade`. Items
+    without a judgement have grade 0.
 
     Args:
         lists: item ids by query id, best first, each once.
