@@ -130,7 +130,10 @@ def personal_cases(positives: Positives, items: Sequence[Item], most_cases: int,
         )
     drawn = np.sort(np.random.default_rng(seed).permutation(len(able))[:most_cases])
     now_s = time.time()
-    cases = tuple(_case(positives.item_ids, *able[place], now_s) for place in drawn)
+    cases = tuple(
+        _case(positives.item_ids, user_id, user, query, now_s)
+        for user_id, user, query in (able[place] for place in drawn.tolist())
+    )
     return PersonalCases(cases, len(able), left_out)
 
 
