@@ -113,24 +113,26 @@ def _query(report: SearchReport, place: int) -> str:
 
 
 def _lists(query: EvaluatedQuery, lists: Sequence[ServiceList], names: Sequence[str], relevant_grade: int) -> str:
+    """Returns a table with a block of columns a list; a relevance has a column where any item has one."""
+    with_relevance = any(item.relevance is not None for answer in lists for item in answer.items)
     heads = ["rank"]
     for name in names:
-        heads += [f"{name}: title" if len(names) > 1 else "title", "grade", "score", "relevance"]
+        heads += [f"{name}: title" if len(names) > 1 else "title", "grade", "score"]
+        heads += ["relevance"] if with_relevance else []
     lines = []
     for rank in range(max((min(_SHOWN, len(answer.items)) for answer in lists), default=0)):
         cells = []
         for answer in lists:
             if rank >= len(answer.items):
-                cells.append("<td></td>" * 4)
+                cells.append("<td></td>" * (4 if with_relevance else 3))
                 continue
             item = answer.items[rank]
             grade = query.grades.get(item.id)
             hit = "hit" if (grade or 0) >= relevant_grade else ""
-            cells.append(
-                f'<td class="words {hit}">{escape(item.title or item.id)} <small>{escape(item.id)}</small></td>'
-            )
-            relevance = "-" if item.relevance is None else format_number(item.relevance, 3)
-            cells.append(_cells(["-" if grade is None else str(grade), f"{item.score:.4g}", relevance]))
+            words = f"{escape(item.title or item.id)} <small>{escape(item.id)}</small>"
+            numbers = ["-" if grade is None else str(grade), f"{item.score:.4g}"]
+            numbers += [format_number(item.relevance, 3)] if with_relevance else []
+            cells.append(f'<td class="words {hit}">{words}</td>{_cells(numbers)}')
         lines.append(f"<tr><td>{rank + 1}</td>{''.join(cells)}</tr>")
     return _table(heads, lines)
 
