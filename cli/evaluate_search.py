@@ -33,6 +33,9 @@ def add_search_flags(parser: argparse.ArgumentParser) -> None:
     search.add_argument(
         "--cases", type=int, default=1_000, metavar="N", help="users of search-personal at most (%(default)s)"
     )
+    search.add_argument(
+        "--descriptions", type=int, default=1, metavar="N", help="of each user's last choice; more narrow the intervals"
+    )
     search.add_argument("--release", type=Path, metavar="DIR", help="serve this release, or this folder's current one")
     search.add_argument("--through-service", metavar="HOST:PORT", help="ask a gateway that runs already")
     search.add_argument("--against", type=Path, metavar="FILE.json", help="--json of an earlier run to compare with")
@@ -73,8 +76,8 @@ def _check(args: argparse.Namespace, outputs: list[Path]) -> None:
         raise ConfigurationError(f"--protocol {args.protocol} needs {' and '.join(missing)}")
     if (args.release is None) == (args.through_service is None):
         raise ConfigurationError("give either --release DIR or --through-service HOST:PORT")
-    if args.relevant_grade < 1 or args.cases < 1:
-        raise ConfigurationError("--relevant-grade and --cases must be 1 or more")
+    if min(args.relevant_grade, args.cases, args.descriptions) < 1:
+        raise ConfigurationError("--relevant-grade, --cases and --descriptions must be 1 or more")
     for path in outputs:
         if not path.absolute().parent.is_dir():
             raise StorageError(f"{path} could not be written: there is no folder {path.parent}; make it first")
@@ -93,7 +96,9 @@ def _search_personal(args: argparse.Namespace, progress: "Progress") -> _Evaluat
     from training.evaluation.search.personal_cases import PersonalRequest, load_personal_cases
     from training.evaluation.search.protocols import evaluate_personal
 
-    request = PersonalRequest(args.items, args.interactions, args.positive_rating, args.cases, args.seed)
+    request = PersonalRequest(
+        args.items, args.interactions, args.positive_rating, args.cases, args.seed, args.descriptions
+    )
     drawn = load_personal_cases(request)
     context = _context(args, {"items": args.items, "interactions": args.interactions}, drawn.facts)
     return lambda client: evaluate_personal(client, drawn.cases, context, progress)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from bench.relevance.row import Row, skipped
 from bench.relevance.subject import Subject
 from datafiles.judgements import read_judgements, read_queries
-from domain.release_folder import BLEND
+from domain.release_folder import BLEND, ITEMS
 from training.evaluation.search.personal_cases import PersonalRequest, load_personal_cases
 from training.evaluation.search.protocols import (
     DEFAULT_RELEVANT_GRADE,
@@ -17,6 +17,7 @@ from training.evaluation.search.protocols import (
     evaluate_search,
 )
 
+_DESCRIPTIONS = 5
 _PERSONAL = "personalised search, nDCG@10 over text alone"
 
 
@@ -46,10 +47,13 @@ async def personal(subject: Subject) -> list[Row]:
         return [skipped("personal", _PERSONAL, "the release has no trained parts; give --release of a trained one")]
     if not interactions.is_file():
         return [skipped("personal", _PERSONAL, f"no {interactions.name}")]
-    drawn = load_personal_cases(PersonalRequest(subject.release.path / "items.jsonl", interactions, seed=subject.seed))
+    request = PersonalRequest(subject.release.path / ITEMS, interactions, seed=subject.seed, descriptions=_DESCRIPTIONS)
+    drawn = load_personal_cases(request)
     report = await evaluate_personal(subject.client, drawn.cases, SearchContext({}, subject.seed), subject.progress)
     ratio = report.ratio(TEXT_WITH_HISTORY, "ndcg@10")
-    detail = _between(f"{len(drawn.cases)} users", ratio.low, ratio.high)
+    detail = _between(
+        f"{len(drawn.cases):,} texts of {len({case.user_id for case in drawn.cases})} users", ratio.low, ratio.high
+    )
     return [
         Row("personal", _PERSONAL, ratio.point, 1.15, detail=detail),
         Row("personal_low", "its lower end", ratio.low, 1.0),

@@ -18,14 +18,15 @@ from training.splits.partial_queries import PartialQueries
 
 FEWEST_EVENTS = 5
 MOST_EVENTS = 200
-DEFAULT_CASES = 1_000
+DEFAULT_USERS = 1_000
 
 
 @dataclass(frozen=True)
 class PersonalCase:
-    """One user's last choice to be found again.
+    """One user's last choice to be found again by one description.
 
     Attributes:
+        id: of the case; the user's where it is the only one of theirs.
         user_id: of the user.
         query: a partial description of the target.
         target_id: the item chosen last.
@@ -33,6 +34,7 @@ class PersonalCase:
         seen_ids: every item chosen before, which no list may have.
     """
 
+    id: str
     user_id: str
     query: str
     target_id: str
@@ -48,15 +50,17 @@ class PersonalRequest:
         items: the item file.
         interactions: of its items.
         positive_rating: the least rating that counts as a choice; None for 80 % of the scale.
-        most_cases: users at most.
+        most_users: users at most.
         seed: of the draw and of the queries.
+        descriptions: of each user's last choice; more make the intervals narrower, as a user counts by the mean.
     """
 
     items: Path
     interactions: Path
     positive_rating: float | None = None
-    most_cases: int = DEFAULT_CASES
+    most_users: int = DEFAULT_USERS
     seed: int = 42
+    descriptions: int = 1
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class PersonalCases:
     """Cases drawn from interactions.
 
     Attributes:
-        cases: by user id.
+        cases: by user id, each user's together.
         user_count: users with enough choices, whose last item can be recommended and described.
         left_out_count: users with enough choices whose last item cannot.
         facts: name and text of each fact for the report.
@@ -86,12 +90,14 @@ def load_personal_cases(request: PersonalRequest) -> PersonalCases:
     items = read_items(request.items).items
     ids = tuple(item.id for item in items)
     positives = read_positives(read_interactions(request.interactions), ids, request.positive_rating)
-    drawn = personal_cases(positives, items, request.most_cases, request.seed)
+    drawn = personal_cases(positives, items, request)
+    users = len({case.user_id for case in drawn.cases})
     facts = {
         "positive": f"{positives.rule.words}, every item once a user",
-        "cases": f"{len(drawn.cases):,} of {drawn.user_count:,} users with {FEWEST_EVENTS} choices or more, "
+        "cases": f"{users:,} of {drawn.user_count:,} users with {FEWEST_EVENTS} choices or more, "
         f"seed {request.seed}; the last choice is to be found",
-        "query": "drawn from the last choice: attributes with the decade, a keyword or name, or words of its text",
+        "query": f"{len(drawn.cases):,} drawn from the last choices: attributes with the decade, a keyword or name, or "
+        "words of the text",
         "history": f"the choices before it, at most {MOST_EVENTS}; none of them may be in a list",
     }
     if drawn.left_out_count:
@@ -99,14 +105,13 @@ def load_personal_cases(request: PersonalRequest) -> PersonalCases:
     return replace(drawn, facts=facts)
 
 
-def personal_cases(positives: Positives, items: Sequence[Item], most_cases: int, seed: int) -> PersonalCases:
+def personal_cases(positives: Positives, items: Sequence[Item], request: PersonalRequest) -> PersonalCases:
     """Draws users with five choices or more; of each, the last choice is the target and the rest the history.
 
     Args:
         positives: choices over the rows of `items`.
         items: the catalogue.
-        most_cases: how many are drawn of more.
-        seed: of the draw and of the queries.
+        request: how many users are drawn, and how.
 
     Raises:
         NothingToLearnFrom: no user is left, or nothing orders the events.
@@ -114,13 +119,11 @@ def personal_cases(positives: Positives, items: Sequence[Item], most_cases: int,
     if positives.time_s is not None and not positives.ordered:
         raise NothingToLearnFrom("every interaction has the same timestamp, so the last is unknown; give a position")
     queries = PartialQueries.of(items)
-    able: list[tuple[str, Chosen, str]] = []
-    left_out = 0
+    able, left_out = [], 0
     for user_id, user in positives.users(FEWEST_EVENTS):
         row = int(user.rows[-1])
-        query = queries.query(row, seed, user_id) if items[row].available else ""
-        if query:
-            able.append((user_id, user, query))
+        if items[row].available and queries.query(row, request.seed, user_id):
+            able.append((user_id, user))
         else:
             left_out += 1
     if not able:
@@ -128,18 +131,17 @@ def personal_cases(positives: Positives, items: Sequence[Item], most_cases: int,
             f"no user has {FEWEST_EVENTS} choices and a last one that can be described; more interactions are needed, "
             "or items with texts or attributes"
         )
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(able))[:most_cases])
+    drawn = np.sort(np.random.default_rng(request.seed).permutation(len(able))[: request.most_users])
     now_s = time.time()
-    cases = tuple(
-        _case(positives.item_ids, user_id, user, query, now_s)
-        for user_id, user, query in (able[place] for place in drawn.tolist())
-    )
-    return PersonalCases(cases, len(able), left_out)
-
-
-def _case(item_ids: Sequence[str], user_id: str, user: Chosen, query: str, now_s: float) -> PersonalCase:
-    ids = [item_ids[row] for row in user.rows.tolist()]
-    return PersonalCase(user_id, query, ids[-1], tuple(_events(ids, user, now_s)), tuple(ids[:-1]))
+    cases = []
+    for user_id, user in (able[place] for place in drawn.tolist()):
+        ids = [positives.item_ids[row] for row in user.rows.tolist()]
+        events = tuple(_events(ids, user, now_s))
+        # The first description is the same however many there are.
+        names = [user_id, *(f"{user_id}#{number}" for number in range(2, request.descriptions + 1))]
+        said = dict.fromkeys((queries.query(int(user.rows[-1]), request.seed, name), name) for name in names)
+        cases += [PersonalCase(name, user_id, query, ids[-1], events, tuple(ids[:-1])) for query, name in said]
+    return PersonalCases(tuple(cases), len(able), left_out)
 
 
 def _events(ids: Sequence[str], user: Chosen, now_s: float) -> Iterator[Event]:

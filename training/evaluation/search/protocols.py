@@ -84,7 +84,7 @@ async def evaluate_personal(
     Raises:
         ServiceFailed: the service could not be asked.
     """
-    evaluated = tuple(EvaluatedQuery(case.user_id, case.query, {case.target_id: 1}) for case in cases)
+    evaluated = tuple(EvaluatedQuery(case.id, case.query, {case.target_id: 1}, case.user_id) for case in cases)
     methods = []
     for name in (TEXT_WITH_HISTORY, TEXT_ALONE, HISTORY_ALONE):
         progress.step(name)

@@ -28,11 +28,13 @@ class EvaluatedQuery:
         id: of the query; unique in a report.
         text: what was searched for.
         grades: grade by item id.
+        user_id: whose it is; empty where each query is one's own. Queries of one user count as one, by their mean.
     """
 
     id: str
     text: str
     grades: Mapping[str, int]
+    user_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class SearchReport:
 
     @cached_property
     def _resampled(self) -> Resampled:
-        return Resampled(np.concatenate([method.values for method in self.methods], axis=1), self.seed)
+        return self._resample(np.concatenate([method.values for method in self.methods], axis=1))
 
     def mean(self, method: str, metric: str) -> Interval:
         """Returns a mean over the queries that have a value, and its interval."""
@@ -108,7 +110,8 @@ class SearchReport:
         both = ~np.isnan(now) & ~np.isnan(then)
         if not both.any():
             return None
-        return Resampled(np.stack([now[both], then[both]], axis=1), self.seed).difference(0, 1)
+        pairs = np.where(both[:, None], np.stack([now, then], axis=1), np.nan)
+        return self._resample(pairs).difference(0, 1)
 
     def worst(self, count: int = _WORST) -> list[int]:
         """Returns the places of the queries with the least headline metric of the first method, least first.
@@ -121,6 +124,19 @@ class SearchReport:
             values = values - self._of(self.reference).values[:, column]
         order = np.argsort(values, kind="stable")
         return [int(place) for place in order if not np.isnan(values[place])][:count]
+
+    def _resample(self, values: np.ndarray) -> Resampled:
+        """Returns the means of float64[queries, columns] over resamples of users, or of queries where none is named."""
+        users = list(dict.fromkeys(query.user_id or query.id for query in self.queries))
+        if len(users) == len(self.queries):
+            return Resampled(values, self.seed)
+        place = {user: row for row, user in enumerate(users)}
+        rows = np.array([place[query.user_id or query.id] for query in self.queries])
+        present = ~np.isnan(values)
+        sums, counts = (np.zeros((len(users), values.shape[1])) for _ in range(2))
+        np.add.at(sums, rows, np.where(present, values, 0.0))
+        np.add.at(counts, rows, present)
+        return Resampled(np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0), self.seed)
 
     def _of(self, name: str) -> SearchMethod:
         return next(method for method in self.methods if method.name == name)

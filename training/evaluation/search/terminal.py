@@ -25,8 +25,9 @@ def terminal_report(report: SearchReport) -> Group:
 
 def legend(report: SearchReport) -> str:
     """Returns a sentence on metrics and intervals."""
+    drawn = "users" if any(query.user_id for query in report.queries) else "queries"
     return (
-        f"[low, high]: 95 % of a bootstrap over queries; ratios and changes are paired. Gain of nDCG: 2^grade - 1. "
+        f"[low, high]: 95 % of a bootstrap over {drawn}; ratios and changes are paired. Gain of nDCG: 2^grade - 1. "
         f"Relevant: grade >= {report.relevant_grade}. MRR counts 50 places."
     )
 

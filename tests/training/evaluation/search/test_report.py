@@ -90,3 +90,11 @@ def test_a_query_twice_counts_twice_in_the_intervals(report):
     many = replace(report, queries=queries, methods=(method,), reference=None)
     wide, narrow = report.mean(HISTORY, "ndcg@10"), many.mean(HISTORY, "ndcg@10")
     assert narrow.high - narrow.low < (wide.high - wide.low) / 3
+
+
+def test_queries_of_one_user_count_by_their_mean(report):
+    """q1 and q2 are one user's: the mean is that of (.4 + .2) / 2 and .3, and no resample leaves .3."""
+    queries = tuple(replace(query, user_id="u" if query.id != "q3" else "v") for query in report.queries)
+    interval = replace(report, queries=queries).mean(HISTORY, "ndcg@10")
+    assert (interval.point, interval.low, interval.high) == pytest.approx((0.3, 0.3, 0.3))
+    assert replace(report, queries=queries).mean(HISTORY, "mrr").point == 0.5
