@@ -80,7 +80,7 @@ def _measured(
     async def measure(address: str) -> list[Row]:
         async with AsyncClient(address, deadline_s=10) as client:
             items = read_items(found.path / ITEMS).items
-            subject = Subject(client, found, items, data, args.seed, SilentProgress())
+            subject = Subject(client, found, items, data, args.seed, SilentProgress(), args.small)
             rows = []
             for one in measures:
                 progress.step(f"{name}: {one.__name__.replace('_', ' ')}")

@@ -10,6 +10,7 @@ from domain.item import Item
 
 _FEWEST_FILMS = 8
 _TITLES = 500
+_TITLES_OF_SMALL = 150
 _FEWEST_LETTERS = 4
 _Misspell = Callable[[str, int], str]
 
@@ -32,7 +33,7 @@ async def people(subject: Subject) -> list[Row]:
 async def titles(subject: Subject) -> list[Row]:
     """Asks for unique titles: as they are, with two letters swapped, one missing, one doubled; share that is first."""
     unique = _unique(subject.items)
-    drawn = subject.random("titles").sample(unique, min(_TITLES, len(unique)))
+    drawn = subject.random("titles").sample(unique, min(_TITLES_OF_SMALL if subject.small else _TITLES, len(unique)))
     known = {item.title.casefold() for item in subject.items}
     rows = [await _first(subject, "title_exact", "exact title, first", [(item.title, item) for item in drawn], 0.98)]
     forms: tuple[tuple[str, str, _Misspell, float | None], ...] = (

@@ -28,6 +28,7 @@ class Subject:
         data: folder of the data set.
         seed: of every draw.
         progress: shows how far a measurement is.
+        small: whether fewer titles and calls are enough.
     """
 
     client: AsyncClient
@@ -36,6 +37,7 @@ class Subject:
     data: Path
     seed: int
     progress: Progress
+    small: bool = False
 
     async def ask(self, requests: Sequence[ServiceRequest]) -> list[ServiceList]:
         """Returns the lists of many requests."""
