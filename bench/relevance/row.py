@@ -26,7 +26,7 @@ class Row:
 
     @property
     def reached(self) -> bool:
-        """Whether the goal was reached; a row without a value misses none."""
+        """True if the goal was reached; a row without a value misses none."""
         if math.isnan(self.value):
             return True
         return (self.most is None or self.value <= self.most) and (self.least is None or self.value >= self.least)

@@ -1,4 +1,4 @@
-"""Many requests with a client of our own: what is bounded, what is refused, what ends everything."""
+"""Many requests with a client of our own: bounds, refusals, failures."""
 
 import asyncio
 
