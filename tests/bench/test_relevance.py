@@ -37,6 +37,10 @@ def test_a_title_of_short_words_is_not_misspelt(title):
     assert misspell(title, _missing, random.Random(0)) == ""
 
 
+def test_equal_letters_are_not_swapped():
+    assert misspell("Aaaa", _swapped, random.Random(0)) == ""
+
+
 def test_rows_know_whether_their_goal_was_reached():
     reached = [
         Row("a", "a", 0.97, least=0.97).reached,

@@ -5,14 +5,14 @@ import pytest
 from datafiles.judgements import SearchQuery, read_judgements, read_queries
 from domain.errors import JudgementFileError
 
-QUERIES = (SearchQuery("1", "rambo"), SearchQuery("2", 'a "quiet" film, or two'))
+QUERIES = (SearchQuery("1", "rambo"), SearchQuery("2", '"quiet" film, or two'))
 
 
 def test_queries_of_all_kinds_of_file(tmp_path):
     files = {
-        "q.tsv": 'query_id\ttext\n1\trambo\n2\ta "quiet" film, or two\n',
-        "q.csv": 'text,query_id,note\nrambo,1,x\n"a ""quiet"" film, or two",2,\n',
-        "q.jsonl": '{"query_id": 1, "text": "rambo"}\n\n{"query_id": "2", "text": " a \\"quiet\\" film, or two"}\n',
+        "q.tsv": 'query_id\ttext\n1\trambo\n2\t"quiet" film, or two\n',
+        "q.csv": 'text,query_id,note\nrambo,1,x\n"""quiet"" film, or two",2,\n',
+        "q.jsonl": '{"query_id": 1, "text": "rambo"}\n\n{"query_id": "2", "text": " \\"quiet\\" film, or two"}\n',
     }
     for name, content in files.items():
         (tmp_path / name).write_text(content)
