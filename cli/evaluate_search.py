@@ -5,6 +5,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,8 @@ def _search(args: argparse.Namespace, progress: "Progress") -> _Evaluate:
 
 
 def _search_personal(args: argparse.Namespace, progress: "Progress") -> _Evaluate:
+    from cli.loopback import loopback_release
+    from training.evaluation.search.leak import training_note
     from training.evaluation.search.personal_cases import PersonalRequest, load_personal_cases
     from training.evaluation.search.protocols import evaluate_personal
 
@@ -101,6 +104,9 @@ def _search_personal(args: argparse.Namespace, progress: "Progress") -> _Evaluat
     )
     drawn = load_personal_cases(request)
     context = _context(args, {"items": args.items, "interactions": args.interactions}, drawn.facts)
+    if args.release is not None:
+        note = training_note(loopback_release(args.release).path, args.interactions)
+        context = replace(context, notes=(note,) if note else ())
     return lambda client: evaluate_personal(client, drawn.cases, context, progress)
 
 

@@ -25,11 +25,12 @@ from bench.relevance.row import Row, markdown, table, to_json
 from bench.relevance.subject import Subject
 from bench.relevance.wishes import films, prices
 from bench.service import ROOT, build_release, serving
+from cli.loopback import loopback_release
 from cli.progress import ConsoleProgress
 from datafiles.items import read_items
 from domain.durable import write_atomic
 from domain.progress import SilentProgress
-from domain.release_folder import ITEMS, MANIFEST, find_release
+from domain.release_folder import ITEMS
 from shortlist import AsyncClient
 from training.interactions.table import read_interactions
 
@@ -75,7 +76,7 @@ def _measured(
         progress.step(f"building a release of {items}")
         release = folder / "releases"
         build_release(items, release)
-    found = find_release(release, str(release) if (release / MANIFEST).exists() else None)
+    found = loopback_release(release)
 
     async def measure(address: str) -> list[Row]:
         async with AsyncClient(address, deadline_s=10) as client:
