@@ -14,7 +14,7 @@ ifdef PIP_FIND_LINKS
 export UV_FIND_LINKS := $(PIP_FIND_LINKS)
 endif
 
-.PHONY: help setup setup-system demo serve test lint image-check bench-main export-matrix quality proto proto-baseline clean
+.PHONY: help setup setup-system demo serve test lint image-check bench-main bench-relevance export-matrix quality proto proto-baseline clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -60,6 +60,9 @@ image-check: demo  ## the Dockerfile's steps in a chroot, and the result run rea
 
 bench-main: setup  ## figures of the main job on movielens-small (five minutes)
 	$(BIN)/python -m bench.main_job
+
+bench-relevance: setup  ## relevance through the real service on films and a shop, beside its goals (five minutes)
+	$(BIN)/python -m bench.relevance
 
 export-matrix: setup  ## every encoder family in every precision, into docs/export-matrix.md (half an hour)
 	$(BIN)/python -m bench.export_matrix

@@ -7,12 +7,8 @@ measure.
 """
 
 import argparse
-import os
-import re
 import resource
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.service import ROOT, build_release, serving
 from core.vectors import exact_search
 from domain.release_folder import VECTORS, find_release
 from server.catalogue.item_table import ItemTable
 from shortlist import Client
 
-_ROOT = Path(__file__).resolve().parent.parent
 _TIMED_CALLS = 400
 
 
@@ -54,7 +50,7 @@ class Measurement:
 def main() -> int:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--items", type=Path, default=_ROOT.parent / "shared/data/movielens-small/items.jsonl")
+    parser.add_argument("--items", type=Path, default=ROOT.parent / "shared/data/movielens-small/items.jsonl")
     parser.add_argument("--releases", type=Path, help="take the current release of this folder instead of building")
     args = parser.parse_args()
     if args.releases is None and not args.items.is_file():
@@ -77,8 +73,7 @@ def main() -> int:
 
 def _build(items: Path, releases: Path) -> list[Measurement]:
     started = time.monotonic()
-    command = [sys.executable, "-m", "cli.main", "release", "build", "--items", str(items), "--out", str(releases)]
-    subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.DEVNULL)
+    build_release(items, releases)
     seconds = time.monotonic() - started
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     return [
@@ -88,31 +83,15 @@ def _build(items: Path, releases: Path) -> list[Measurement]:
 
 
 def _serve(releases: Path, scratch: Path) -> list[Measurement]:
-    command = [sys.executable, "-m", "cli.main", "up", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]
-    command += ["--releases", str(releases), "--state", str(scratch / "state"), "--log-level", "error"]
-    command += ["--model-repository", str(scratch / "models")]
     started = time.monotonic()
-    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as gateway:
-        try:
-            address = _address(gateway)
-            seconds = time.monotonic() - started
-            with Client(address, deadline_s=10) as client:
-                return [
-                    Measurement("shortlist up to SERVING", seconds, "s", most=15),
-                    *_exactness(client, releases),
-                    *_own_share(client),
-                ]
-        finally:
-            os.kill(gateway.pid, signal.SIGTERM)
-
-
-def _address(gateway: "subprocess.Popen[str]") -> str:
-    assert gateway.stdout is not None
-    for line in gateway.stdout:
-        match = re.match(r"SERVING on (\S+),", line)
-        if match:
-            return match[1]
-    raise RuntimeError("the gateway ended before it was SERVING")
+    with serving(releases, scratch) as address:
+        seconds = time.monotonic() - started
+        with Client(address, deadline_s=10) as client:
+            return [
+                Measurement("shortlist up to SERVING", seconds, "s", most=15),
+                *_exactness(client, releases),
+                *_own_share(client),
+            ]
 
 
 def _exactness(client: Client, releases: Path) -> list[Measurement]:
@@ -120,7 +99,7 @@ def _exactness(client: Client, releases: Path) -> list[Measurement]:
     release = find_release(releases, None)
     vectors = np.load(release.path / VECTORS)
     items = ItemTable(release.path / "items.jsonl", release.manifest.attribute_types)
-    queries = (_ROOT / "bench" / "queries.txt").read_text().splitlines()
+    queries = (ROOT / "bench" / "queries.txt").read_text().splitlines()
     embedded = client.embed(queries).embeddings
     shares = []
     for text, embedding in zip(queries, embedded, strict=True):
@@ -134,7 +113,7 @@ def _exactness(client: Client, releases: Path) -> list[Measurement]:
 
 def _own_share(client: Client) -> list[Measurement]:
     """Measures calls one after the other: total without the Triton call, and the whole as the caller sees it."""
-    queries = (_ROOT / "bench" / "queries.txt").read_text().splitlines()
+    queries = (ROOT / "bench" / "queries.txt").read_text().splitlines()
     own, triton, seen = [], [], []
     for number in range(_TIMED_CALLS):
         started = time.perf_counter()

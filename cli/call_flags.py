@@ -13,7 +13,7 @@ class WrongArgument(ShortlistError):
     """Refusal of a flag's value."""
 
 
-def add_tls_flags(parser: argparse.ArgumentParser) -> None:
+def add_tls_flags(parser: "argparse._ActionsContainer") -> None:
     """Declares what encrypts a call."""
     parser.add_argument("--tls-ca", metavar="FILE", help="encrypt; PEM file of the authority that signed the gateway")
     parser.add_argument("--tls-certificate", metavar="FILE", help="PEM file to show a gateway that asks for one")

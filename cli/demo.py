@@ -30,8 +30,8 @@ def run(args: argparse.Namespace) -> int:
     """Builds the release if it isn't there, serves it and prints some shortlists; returns the exit status."""
     from rich.console import Console
 
+    from cli.loopback import loopback_settings
     from server.observability.logs import configure_logs
-    from server.settings import load_configuration
 
     console = Console()
     configure_logs("console", "error")
@@ -41,14 +41,7 @@ def run(args: argparse.Namespace) -> int:
         _build(releases, console)
     else:
         console.rule("1  the release is there already (--rebuild makes it again)", align="left")
-    flags = {
-        "listen": "127.0.0.1:0",
-        "metrics_listen": "127.0.0.1:0",
-        "releases": str(releases),
-        "model_repository": str(_FOLDER / "model_repository"),
-        "state": str(_FOLDER),
-    }
-    asyncio.run(_serve_and_ask(load_configuration(None, {}, flags).settings, console))
+    asyncio.run(_serve_and_ask(loopback_settings(releases, _FOLDER), console))
     return 0
 
 

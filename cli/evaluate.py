@@ -1,15 +1,17 @@
-"""`shortlist evaluate`: baselines and a trained model on the same cases."""
+"""`shortlist evaluate`: baselines and a trained model on the same cases, or the lists of a service."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cli.evaluate_search import SEARCH_PROTOCOLS, add_search_flags, run_search
 
 if TYPE_CHECKING:
     from training.evaluation.run import EvaluationPlan
     from training.run.dataset import BaseEncoder
 
 _LOG_WIDTH = 120
-HELP = "evaluate baselines and a trained model by a protocol, or by a split of your own"
+HELP = "evaluate baselines and a trained model by a protocol or a split of your own, or a service by its lists"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     data.add_argument("--items", type=Path, metavar="FILE", help="as in `shortlist release build`; none: ids alone")
     data.add_argument("--interactions", type=Path, metavar="FILE", help=".csv, .csv.gz, .jsonl, .jsonl.gz or .parquet")
-    data.add_argument("--protocol", choices=("cold-items", "warm-users", "next-item"), help="how to divide them")
+    data.add_argument(
+        "--protocol",
+        choices=("cold-items", "warm-users", "next-item", *SEARCH_PROTOCOLS),
+        help="how to divide them; search: judged queries; search-personal: partial descriptions of users' last items",
+    )
     data.add_argument("--seed", type=int, default=42, help="of the division (%(default)s)")
     data.add_argument("--train-interactions", type=Path, metavar="FILE", help="a split of your own: what is known")
     data.add_argument("--test-interactions", type=Path, metavar="FILE", help="a split of your own: the targets")
@@ -46,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="item vectors of earlier runs (%(default)s)",
     )
+    add_search_flags(parser)
     output = parser.add_argument_group("output")
     output.add_argument("--json", type=Path, metavar="FILE", help="write all metrics and curves there")
     output.add_argument(
@@ -56,6 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluates, prints the tables, writes the files that were asked for; returns 0."""
+    if args.protocol in SEARCH_PROTOCOLS:
+        return run_search(args)
     from rich.console import Console
 
     from cli.progress import ConsoleProgress

@@ -65,14 +65,23 @@ def json_objects(path: Path, error_class: FileError) -> Iterator[tuple[int, dict
         yield number, columns
 
 
-def csv_cells(path: Path, error_class: FileError) -> Iterator[tuple[int, list[str]]]:
+def csv_cells(path: Path, error_class: FileError, *, tabs: bool = False) -> Iterator[tuple[int, list[str]]]:
     """Yields (line, cells) of a CSV file, the header first, with stripped names; blank lines are skipped.
+
+    Args:
+        path: as of `text_lines`.
+        error_class: makes the error from its message.
+        tabs: whether tabs separate the cells; a quotation mark is then a character like others.
 
     Raises:
         ShortlistError: as `text_lines`, the CSV is broken, or a row has too many or too few cells.
     """
     csv.field_size_limit(_CELL_LIMIT)
-    reader = csv.reader((text for _, text in text_lines(path, error_class)), strict=True)
+    lines = (text for _, text in text_lines(path, error_class))
+    if tabs:
+        reader = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
+    else:
+        reader = csv.reader(lines, strict=True)
     width = 0
     try:
         for row in reader:

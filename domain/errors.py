@@ -120,6 +120,10 @@ class ReviewFileError(ShortlistError):
     """Refusal of a file of reviews. The message names the file and, where one is to blame, the line."""
 
 
+class JudgementFileError(ShortlistError):
+    """Refusal of a file of queries or judgements. The message names the file and, where one is to blame, the line."""
+
+
 class WorkerLost(ShortlistError):
     """Loss of a worker process before its work was done. Finished work is kept."""
 

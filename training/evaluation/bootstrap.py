@@ -51,6 +51,11 @@ class Resampled:
             point = float(np.divide(self.means[column], self.means[other]))
             return _interval(point, self._draws[:, column] / self._draws[:, other])
 
+    def difference(self, column: int, other: int) -> Interval:
+        """Returns mean(column) - mean(other) and the paired interval."""
+        point = float(self.means[column] - self.means[other])
+        return _interval(point, self._draws[:, column] - self._draws[:, other])
+
 
 def _weights(rng: np.random.Generator, user_count: int, resamples: int) -> np.ndarray:
     """Returns float64[resamples, users], how often each user was drawn."""

@@ -1,0 +1,1 @@
+"""Relevance of the real service's answers: one table of figures beside their goals."""
