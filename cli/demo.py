@@ -106,7 +106,7 @@ async def _serve_and_ask(settings: "Settings", console: "Console") -> None:
 
 
 async def _ask(client: "AsyncClient", console: "Console") -> None:
-    from cli.recommend import print_shortlist
+    from cli.shortlist_table import print_shortlist
     from shortlist import Event, EventKind
 
     mask = ["title"]

@@ -17,6 +17,7 @@ _COMMANDS = {
     "health": "cli.health",
     "doctor": "cli.doctor",
     "recommend": "cli.recommend",
+    "rank": "cli.rank",
     "export": "cli.export",
     "aspects": "cli.aspects",
     "train": "cli.train",

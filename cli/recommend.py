@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cli.call_flags import WrongArgument, add_tls_flags, tls_of
+from cli.shortlist_table import print_shortlist
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from shortlist import AnyOf, Equals, Event, Range, RankedItem, Shortlist, TimeRange
+    from shortlist import AnyOf, Equals, Event, Range, Shortlist, TimeRange
 
 HELP = "ask a gateway for recommendations"
 
@@ -22,7 +21,8 @@ _CONDITION = re.compile(r"(?P<name>[^!<>=]+)(?P<sign>!=|>=|<=|=)(?P<value>.*)", 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares what `shortlist recommend` takes."""
-    parser.add_argument("--text", help="what to look for")
+    parser.add_argument("words", nargs="*", metavar="TEXT", help="what to look for")
+    parser.add_argument("--text", help="the same")
     parser.add_argument("--event", action="append", default=[], metavar="KIND:ID", help="something done (buy:item-7)")
     parser.add_argument("--item", action="append", default=[], metavar="ID", help="an item that is liked")
     parser.add_argument("--exclude", action="append", default=[], metavar="ID", help="an item to leave out")
@@ -34,8 +34,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a condition: genre=jazz,blues  genre!=pop  year>=1990  price<=20  vegan=true  "
         "released>=2026-01-31T00:00:00Z",
     )
+    parser.add_argument(
+        "--prefer", action="append", default=[], metavar="CONDITION", help="a condition that moves items up"
+    )
     parser.add_argument("--user", help="user id")
-    parser.add_argument("--k", type=int, default=10, help="how many items (%(default)s)")
+    parser.add_argument("--k", type=int, help="how many items (10, or all candidates)")
+    parser.add_argument("--personalization", type=float, metavar="SHARE", help="how much the history counts, 0 to 1")
+    parser.add_argument(
+        "--interpretation", choices=("prefer", "enforce", "off"), help="what becomes of the wishes that the text names"
+    )
+    parser.add_argument("--min-relevance", type=float, metavar="SHARE", help="leave out what is less relevant, 0 to 1")
+    parser.add_argument("--candidate", action="append", default=[], metavar="ID", help="rank these items only")
+    parser.add_argument("--page", default="", metavar="TOKEN", help="continue a list")
+    parser.add_argument("--language", default="", metavar="TAG", help="of explanations (en, zh)")
+    parser.add_argument("--exact-spelling", action="store_true", help="search the text as it is spelt")
+    parser.add_argument("--watch-fusion", action="store_true", help="print each source's place and score of each item")
     parser.add_argument("--tell-history", action="store_true", help="tell events as text instead of taking vectors")
     parser.add_argument("--include-seen", action="store_true", help="allow the history's own items")
     parser.add_argument("--explain", action="store_true", help="say why each item is here")
@@ -70,16 +83,19 @@ def run(args: argparse.Namespace) -> int:
     else:
         from rich.console import Console
 
-        print_shortlist(reply, Console())
+        print_shortlist(reply, Console(), fusion=args.watch_fusion)
     return 0
 
 
 def _ask(args: argparse.Namespace, fields: Sequence[str]) -> "Shortlist":
-    from shortlist import Client, HistoryEncoding
+    from shortlist import Client, HistoryEncoding, TextInterpretation
 
+    if args.words and args.text is not None:
+        raise WrongArgument("give the text once: either as words or with --text")
+    text = " ".join(args.words) if args.words else args.text
     with Client(args.address, tls=tls_of(args), deadline_s=args.deadline) as client:
         return client.recommend(
-            args.text,
+            text,
             user_id=args.user,
             events=[_event(word) for word in args.event],
             item_ids=args.item,
@@ -90,51 +106,15 @@ def _ask(args: argparse.Namespace, fields: Sequence[str]) -> "Shortlist":
             explain=args.explain,
             include_seen=args.include_seen,
             item_mask=fields,
+            personalization=args.personalization,
+            interpretation=TextInterpretation[args.interpretation.upper()] if args.interpretation else None,
+            preferences=[_condition(word) for word in args.prefer],
+            min_relevance=args.min_relevance,
+            candidate_item_ids=args.candidate,
+            page_token=args.page,
+            language=args.language,
+            exact_spelling=args.exact_spelling,
         )
-
-
-def print_shortlist(reply: "Shortlist", console: "Console") -> None:
-    """Prints a shortlist as a table, and below it what one should know about it."""
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("rank", justify="right", no_wrap=True)
-    table.add_column("title", overflow="fold", min_width=16)
-    table.add_column("similarity", justify="right", no_wrap=True)
-    ranked = any(item.match_probability is not None for item in reply.items)
-    if ranked:
-        table.add_column("match", justify="right", no_wrap=True)
-    # An item that many sources recalled names one a line, so that its title keeps its place on a narrow terminal.
-    table.add_column("source", no_wrap=True)
-    table.add_column("id", style="dim", overflow="fold", min_width=12)
-    for item in reply.items:
-        table.add_row(*_row(item, ranked=ranked))
-    console.print(table, highlight=False)
-    for item in reply.items:
-        if item.explanation:
-            console.print(f"{item.rank:4}  {item.explanation.text}", style="dim", highlight=False, markup=False)
-    times = reply.stage_times
-    triton_ms = times.triton_ms + times.rank_triton_ms
-    cost = f"{times.total_ms:.1f} ms in the gateway, {triton_ms:.1f} ms of them Triton"
-    notes = [f"{degradation.reason.name}: {degradation.detail}" for degradation in reply.degradations]
-    if reply.shortfall_count:
-        notes.append(f"{reply.shortfall_count} fewer items than asked for")
-    if reply.unknown_item_ids:
-        notes.append(f"not in the catalogue: {', '.join(reply.unknown_item_ids)}")
-    # Without markup: ids and texts are other people's, and may hold what rich would take for a tag.
-    console.print(f"{cost}; release {reply.release_id}", style="dim", highlight=False, markup=False)
-    for note in notes:
-        console.print(note, style="yellow", highlight=False, markup=False)
-
-
-def _row(item: "RankedItem", *, ranked: bool) -> list[str]:
-    from rich.markup import escape
-
-    title = escape(item.item.title if item.item else "")
-    similarity = "-" if item.similarity is None else f"{item.similarity:.3f}"
-    sources = "\n".join(f"{origin.source.name.lower()} #{origin.rank}" for origin in item.provenance)
-    match = "-" if item.match_probability is None else f"{item.match_probability:.1%}"
-    return [str(item.rank), title, similarity, *([match] if ranked else []), sources, escape(item.id)]
 
 
 def _details(fields: Sequence[str]) -> frozenset[str]:

@@ -29,15 +29,18 @@ from server.release.watch import ModelWatch
 from server.rpc.embed import EmbedServicer
 from server.rpc.event import EventServicer
 from server.rpc.interceptor import CallInterceptor
+from server.rpc.rank import RankServicer
 from server.rpc.recommend import RecommendServicer
 from server.settings import Settings
+from server.text_ranking import TextRanker
 from server.triton.access_key import read_access_key
 from server.triton.client import TritonClient
 from server.triton.embedded import EmbeddedTriton, EmbeddedTritonSettings
-from shortlist.v1 import embedding_pb2_grpc, event_pb2_grpc, recommender_pb2_grpc
+from shortlist.v1 import embedding_pb2_grpc, event_pb2_grpc, ranker_pb2_grpc, recommender_pb2_grpc
 
 RECOMMENDER = "shortlist.v1.RecommenderService"
 EMBEDDING = "shortlist.v1.EmbeddingService"
+RANKER = "shortlist.v1.RankerService"
 EVENTS = "shortlist.v1.EventService"
 
 _TRITON_TIMEOUT_S = 10.0
@@ -162,11 +165,13 @@ class Gateway:
             RecommendServicer(recommender, limits, self._metrics), server
         )
         embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server(EmbedServicer(self.live, limits), server)
+        ranker = TextRanker(self.live, self._settings.unreadable_limit)
+        ranker_pb2_grpc.add_RankerServiceServicer_to_server(RankServicer(ranker, limits), server)
         event_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        names = (RECOMMENDER, EMBEDDING, EVENTS, "grpc.health.v1.Health", reflection.SERVICE_NAME)
+        names = (RECOMMENDER, EMBEDDING, RANKER, EVENTS, "grpc.health.v1.Health", reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
-        for name in ("", RECOMMENDER, EMBEDDING, EVENTS):
+        for name in ("", RECOMMENDER, EMBEDDING, RANKER, EVENTS):
             await self._health.set(name, _NOT_SERVING)
         self.address = self._bind(server)
         await server.start()
@@ -221,7 +226,7 @@ class Gateway:
         self._stack.push_async_callback(release.encoder.batcher.aclose)
         self._release = release
         self._metrics.release_live(release.manifest.release_id)
-        for name in ("", RECOMMENDER, EMBEDDING):
+        for name in ("", RECOMMENDER, EMBEDDING, RANKER):
             await self._health.set(name, _SERVING)
         self._log.info("serving", release_id=release.manifest.release_id, address=self.address)
 

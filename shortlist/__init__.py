@@ -39,8 +39,10 @@ from shortlist.results import (
     ItemDetails,
     Provenance,
     RankedItem,
+    RankedText,
     Shortlist,
     StageTimes,
+    TextRanking,
 )
 from shortlist.retry import Retry
 
@@ -77,6 +79,7 @@ __all__ = [
     "Provenance",
     "Range",
     "RankedItem",
+    "RankedText",
     "RecallSource",
     "RecommendRequest",
     "Retry",
@@ -84,6 +87,7 @@ __all__ = [
     "ShortlistCallError",
     "StageTimes",
     "TextInterpretation",
+    "TextRanking",
     "TextRole",
     "TimeRange",
     "Tls",

@@ -1,7 +1,7 @@
 """The client for an event loop; its methods are those of `client`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
@@ -13,12 +13,13 @@ from shortlist.call import Call, Calls
 from shortlist.channel import Tls, open_async_channel
 from shortlist.enums import HealthStatus, TextRole
 from shortlist.health import HealthStub
-from shortlist.messages import batch_message, embed_message, health_message, recommend_message
-from shortlist.replies import read_batch, read_embeddings, read_health, read_shortlist
-from shortlist.requests import RecommendFields, RecommendRequest
-from shortlist.results import Embeddings, EntryError, Shortlist
+from shortlist.messages import batch_message, embed_message, health_message, rank_message, recommend_message
+from shortlist.replies import read_batch, read_embeddings, read_health, read_ranking, read_shortlist
+from shortlist.requests import Event, RecommendFields, RecommendRequest
+from shortlist.results import Embeddings, EntryError, Shortlist, TextRanking
 from shortlist.retry import DEFAULT_RETRY, Retry
 from shortlist.v1.embedding_pb2_grpc import EmbeddingServiceStub
+from shortlist.v1.ranker_pb2_grpc import RankerServiceStub
 from shortlist.v1.recommender_pb2_grpc import RecommenderServiceStub
 
 _Reply = TypeVar("_Reply")
@@ -46,6 +47,7 @@ class AsyncClient:
         self._channel = open_async_channel(address, tls)
         self._recommender = RecommenderServiceStub(self._channel)
         self._embedder = EmbeddingServiceStub(self._channel)
+        self._ranker = RankerServiceStub(self._channel)
         self._health = HealthStub(self._channel)
 
     async def recommend(
@@ -73,6 +75,25 @@ class AsyncClient:
         message = batch_message(requests)
         reader = partial(read_batch, sent_count=len(message.requests))
         return await self._send(self._recommender.BatchRecommend, message, reader, call)
+
+    async def rank(  # noqa: PLR0913 -- each is a field of the request
+        self,
+        query: str | None,
+        candidates: Sequence[str] | Mapping[str, str],
+        *,
+        events: Sequence[Event] = (),
+        item_ids: Sequence[str] = (),
+        k: int | None = None,
+        personalization: float | None = None,
+        deadline_s: float | None = None,
+        request_id: str | None = None,
+    ) -> TextRanking:
+        """Ranks texts that are in no catalogue, as Client.rank."""
+        call = self._calls.begin(deadline_s, request_id)
+        message = rank_message(
+            query, candidates, events=events, item_ids=item_ids, k=k, personalization=personalization
+        )
+        return await self._send(self._ranker.Rank, message, read_ranking, call)
 
     async def embed(
         self,

@@ -1,7 +1,7 @@
 """The client for threads. `async_client` is the same for an event loop; what both do alike stands in `call`."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
@@ -13,12 +13,13 @@ from shortlist.call import Call, Calls
 from shortlist.channel import Tls, open_channel
 from shortlist.enums import HealthStatus, TextRole
 from shortlist.health import HealthStub
-from shortlist.messages import batch_message, embed_message, health_message, recommend_message
-from shortlist.replies import read_batch, read_embeddings, read_health, read_shortlist
-from shortlist.requests import RecommendFields, RecommendRequest
-from shortlist.results import Embeddings, EntryError, Shortlist
+from shortlist.messages import batch_message, embed_message, health_message, rank_message, recommend_message
+from shortlist.replies import read_batch, read_embeddings, read_health, read_ranking, read_shortlist
+from shortlist.requests import Event, RecommendFields, RecommendRequest
+from shortlist.results import Embeddings, EntryError, Shortlist, TextRanking
 from shortlist.retry import DEFAULT_RETRY, Retry
 from shortlist.v1.embedding_pb2_grpc import EmbeddingServiceStub
+from shortlist.v1.ranker_pb2_grpc import RankerServiceStub
 from shortlist.v1.recommender_pb2_grpc import RecommenderServiceStub
 
 _Reply = TypeVar("_Reply")
@@ -49,6 +50,7 @@ class Client:
         self._channel = open_channel(address, tls)
         self._recommender = RecommenderServiceStub(self._channel)
         self._embedder = EmbeddingServiceStub(self._channel)
+        self._ranker = RankerServiceStub(self._channel)
         self._health = HealthStub(self._channel)
 
     def recommend(
@@ -104,6 +106,40 @@ class Client:
         message = batch_message(requests)
         reader = partial(read_batch, sent_count=len(message.requests))
         return self._send(self._recommender.BatchRecommend, message, reader, call)
+
+    def rank(  # noqa: PLR0913 -- each is a field of the request
+        self,
+        query: str | None,
+        candidates: Sequence[str] | Mapping[str, str],
+        *,
+        events: Sequence[Event] = (),
+        item_ids: Sequence[str] = (),
+        k: int | None = None,
+        personalization: float | None = None,
+        deadline_s: float | None = None,
+        request_id: str | None = None,
+    ) -> TextRanking:
+        """Ranks texts that are in no catalogue.
+
+        Args:
+            query: what the user looks for; None where the history alone ranks.
+            candidates: 1 to 1,000 texts, or texts by id.
+            events: what the user did.
+            item_ids: items of the catalogue that the user likes.
+            k: how many to return; None for all.
+            personalization: how much the history counts beside a query, 0 to 1; None for the gateway's default.
+            deadline_s: how long the call may take, in seconds; None takes the client's.
+            request_id: the id for the gateway's log; None makes one.
+
+        Raises:
+            ShortlistCallError: the call failed.
+            ValueError, TypeError: a value that no message can hold.
+        """
+        call = self._calls.begin(deadline_s, request_id)
+        message = rank_message(
+            query, candidates, events=events, item_ids=item_ids, k=k, personalization=personalization
+        )
+        return self._send(self._ranker.Rank, message, read_ranking, call)
 
     def embed(
         self,

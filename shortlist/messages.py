@@ -1,6 +1,6 @@
 """From what a caller gives to protobuf messages. The gateway checks ranges; here only what a message cannot hold."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -9,7 +9,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from shortlist.enums import EventKind, HistoryEncoding, TextInterpretation, TextRole
 from shortlist.requests import AnyOf, Condition, Equals, Event, Range, RecommendRequest, TimeRange
-from shortlist.v1 import embedding_pb2, event_pb2, filter_pb2, recommender_pb2
+from shortlist.v1 import embedding_pb2, event_pb2, filter_pb2, ranker_pb2, recommender_pb2
 
 
 def recommend_message(request: RecommendRequest) -> recommender_pb2.RecommendRequest:
@@ -49,6 +49,35 @@ def recommend_message(request: RecommendRequest) -> recommender_pb2.RecommendReq
 def batch_message(requests: Iterable[RecommendRequest]) -> recommender_pb2.BatchRecommendRequest:
     """Builds the message of many requests. Raises as `recommend_message`."""
     return recommender_pb2.BatchRecommendRequest(requests=[recommend_message(request) for request in requests])
+
+
+def rank_message(  # noqa: PLR0913 -- each is a field of the request
+    query: str | None,
+    candidates: Sequence[str] | Mapping[str, str],
+    *,
+    events: Sequence[Event] = (),
+    item_ids: Sequence[str] = (),
+    k: int | None = None,
+    personalization: float | None = None,
+) -> ranker_pb2.RankRequest:
+    """Builds the message of texts to rank; a mapping gives each text its id.
+
+    Raises:
+        TypeError: one string instead of a sequence of strings.
+        ValueError: a time without zone.
+    """
+    if isinstance(candidates, Mapping):
+        texts = [ranker_pb2.RankCandidate(id=name, text=text) for name, text in candidates.items()]
+    else:
+        texts = [ranker_pb2.RankCandidate(text=text) for text in several("candidates", candidates)]
+    return ranker_pb2.RankRequest(
+        query=query,
+        events=[_event_message(event) for event in events],
+        item_ids=several("item_ids", item_ids),
+        candidates=texts,
+        k=k,
+        personalization=personalization,
+    )
 
 
 def embed_message(texts: Sequence[str], role: TextRole | None = None) -> embedding_pb2.EmbedRequest:

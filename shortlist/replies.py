@@ -28,10 +28,12 @@ from shortlist.results import (
     ItemDetails,
     Provenance,
     RankedItem,
+    RankedText,
     Shortlist,
     StageTimes,
+    TextRanking,
 )
-from shortlist.v1 import embedding_pb2, filter_pb2, interpretation_pb2, item_pb2, recommender_pb2
+from shortlist.v1 import embedding_pb2, filter_pb2, interpretation_pb2, item_pb2, ranker_pb2, recommender_pb2
 
 _Open = TypeVar("_Open", bound=OpenEnum)
 
@@ -46,10 +48,7 @@ def read_shortlist(message: recommender_pb2.RecommendResponse) -> Shortlist:
         items=tuple(_ranked_item(item) for item in message.items),
         release_id=message.release_id,
         stage_times=_stage_times(message.stage_times),
-        degradations=tuple(
-            Degradation(_named(DegradationReason, recommender_pb2.DegradationReason, one.reason), one.detail)
-            for one in message.degradations
-        ),
+        degradations=_degradations(message.degradations),
         shortfall_count=message.shortfall_count,
         unknown_token_share=message.unknown_token_share,
         unknown_item_ids=tuple(message.unknown_item_ids),
@@ -57,6 +56,37 @@ def read_shortlist(message: recommender_pb2.RecommendResponse) -> Shortlist:
         interpretation=_interpretation(message.interpretation) if message.HasField("interpretation") else None,
         corrected_text=message.corrected_text,
         next_page_token=message.next_page_token,
+    )
+
+
+def read_ranking(message: ranker_pb2.RankResponse) -> TextRanking:
+    """Reads the reply to texts to rank."""
+    return TextRanking(
+        results=tuple(
+            RankedText(
+                index=one.index,
+                id=one.id,
+                rank=one.rank,
+                score=one.score,
+                similarity=one.similarity if one.HasField("similarity") else None,
+                relevance=one.relevance if one.HasField("relevance") else None,
+                choice_probability=one.choice_probability,
+                matched_terms=tuple(one.matched_terms),
+            )
+            for one in message.results
+        ),
+        release_id=message.release_id,
+        stage_times=_stage_times(message.stage_times),
+        degradations=_degradations(message.degradations),
+        unknown_item_ids=tuple(message.unknown_item_ids),
+        request_id=message.request_id,
+    )
+
+
+def _degradations(messages: Iterable[recommender_pb2.Degradation]) -> tuple[Degradation, ...]:
+    return tuple(
+        Degradation(_named(DegradationReason, recommender_pb2.DegradationReason, one.reason), one.detail)
+        for one in messages
     )
 
 

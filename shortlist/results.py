@@ -231,6 +231,52 @@ class Shortlist:
 
 
 @dataclass(frozen=True, slots=True)
+class RankedText:
+    """One ranked text.
+
+    Attributes:
+        index: its place among the candidates, from 0.
+        id: its id; empty where none was given.
+        rank: its place in the reply, from 1.
+        score: the sort key, higher is better; comparable within one reply only.
+        similarity: cosine to the query, else to the history; None where the encoder cannot read one of them.
+        relevance: how likely it is what the query asks for, 0 to 1; None without a query.
+        choice_probability: how likely it is chosen rather than another candidate; they sum to 1 over all candidates.
+        matched_terms: words of the query that it shares.
+    """
+
+    index: int
+    id: str
+    rank: int
+    score: float
+    similarity: float | None
+    relevance: float | None
+    choice_probability: float
+    matched_terms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextRanking:
+    """Texts in the order in which they suit a query, a history, or both.
+
+    Attributes:
+        results: best first.
+        release_id: the release whose encoder answered.
+        stage_times: where the time went.
+        degradations: in what ways the reply is worse than a full one.
+        unknown_item_ids: ids of the history that the catalogue does not have.
+        request_id: the id under which the gateway logged the call.
+    """
+
+    results: tuple[RankedText, ...]
+    release_id: str
+    stage_times: StageTimes
+    degradations: tuple[Degradation, ...]
+    unknown_item_ids: tuple[str, ...]
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class FieldViolation:
     """One request field out of its range.
 

@@ -55,35 +55,41 @@ class RequestLimits:
     max_embed_texts: int
 
 
-class _Check:
+class Check:
     """The first violations of a request, so that a caller gets all of them at once."""
 
     def __init__(self) -> None:
         self._violations: list[FieldViolation] = []
 
     def that(self, holds: object, field: str, description: str) -> bool:
+        """Notes a violation where something does not hold; returns whether it does."""
         if not holds and len(self._violations) < _MOST_VIOLATIONS:
             self._violations.append(FieldViolation(field, description))
         return bool(holds)
 
     def count(self, values: object, most: int, field: str) -> bool:
+        """Checks a number of entries."""
         count = len(values)  # type: ignore[arg-type]
         return self.that(count <= most, field, f"at most {most:,} entries, found {count:,}")
 
     def text(self, text: str, most_bytes: int, field: str) -> None:
+        """Checks a text."""
         size = len(text.encode())
         self.that(size <= most_bytes, field, f"at most {most_bytes:,} bytes of UTF-8, found {size:,}")
         self.that(text.strip(), field, "must not be blank; leave the field out instead")
         self.that("\0" not in text, field, "must not hold NUL")
 
     def time(self, time: Timestamp, field: str) -> bool:
+        """Checks a time."""
         fits = 0 <= time.nanos < 1_000_000_000 and FIRST_SECOND <= time.seconds <= LAST_SECOND
         return self.that(fits, field, "must be a valid Timestamp (years 1 to 9999)")
 
     def share(self, value: float, field: str) -> None:
+        """Checks a number from 0 to 1."""
         self.that(0 <= value <= 1, field, f"must lie between 0 and 1, found {value}")
 
     def item_id(self, item_id: str, field: str) -> bool:
+        """Checks an id."""
         # A character has at most four bytes, so short ids need no encoding.
         fits = item_id and (4 * len(item_id) <= ID_LIMIT_BYTES or len(item_id.encode()) <= ID_LIMIT_BYTES)
         return self.that(fits, field, f"an id has 1 to {ID_LIMIT_BYTES} bytes")
@@ -95,6 +101,7 @@ class _Check:
                 return
 
     def raise_any(self) -> None:
+        """Raises InvalidRequest with all violations, if any."""
         if self._violations:
             raise InvalidRequest(*self._violations)
 
@@ -113,7 +120,7 @@ def parse_recommend(
         InvalidRequest: with one violation for each field out of range, the first 16.
         NotServed: a field that this gateway does not serve yet.
     """
-    check = _Check()
+    check = Check()
     if request.event_token:
         raise NotServed("event_token", "this gateway keeps no events yet; pass them along in `events`")
     for field in ("user_id", "session_id"):
@@ -125,7 +132,7 @@ def parse_recommend(
     k = request.k if request.HasField("k") else len(candidates) or limits.default_k
     check.that(1 <= k <= limits.max_k, "k", f"must lie between 1 and {limits.max_k:,}, found {k}")
     check.that(request.history_encoding in _ENCODINGS, "history_encoding", "unknown value; see HistoryEncoding")
-    events = _events(request.events, limits, check)
+    events = parse_events(request.events, limits, check)
     for values, most, field in (
         (request.item_ids, limits.max_item_ids, "item_ids"),
         (request.exclude_item_ids, limits.max_exclusions, "exclude_item_ids"),
@@ -174,7 +181,7 @@ def parse_batch(request: pb.BatchRecommendRequest, limits: RequestLimits) -> Non
     Raises:
         InvalidRequest: it is empty or too large.
     """
-    check = _Check()
+    check = Check()
     check.that(request.requests, "requests", "at least one request")
     check.count(request.requests, limits.max_batch_requests, "requests")
     check.raise_any()
@@ -186,7 +193,7 @@ def parse_embed(request: embedding_pb2.EmbedRequest, limits: RequestLimits) -> E
     Raises:
         InvalidRequest: there are none or too many, one is blank, too long or holds NUL, or the role is unknown.
     """
-    check = _Check()
+    check = Check()
     check.that(request.texts, "texts", "at least one text")
     if check.count(request.texts, limits.max_embed_texts, "texts"):
         for number, text in enumerate(request.texts):
@@ -197,7 +204,8 @@ def parse_embed(request: embedding_pb2.EmbedRequest, limits: RequestLimits) -> E
     return EmbedQuery(tuple(request.texts), role or TextRole.PLAIN)
 
 
-def _events(events: Iterable[event_pb2.Event], limits: RequestLimits, check: _Check) -> tuple[Event, ...]:
+def parse_events(events: Iterable[event_pb2.Event], limits: RequestLimits, check: Check) -> tuple[Event, ...]:
+    """Checks the events of a request."""
     if not check.count(events, limits.max_events, "events"):
         return ()
     parsed = []
@@ -218,7 +226,7 @@ def _events(events: Iterable[event_pb2.Event], limits: RequestLimits, check: _Ch
 
 
 def _conditions(
-    conditions: Iterable[filter_pb2.AttributeCondition], field: str, limits: RequestLimits, check: _Check
+    conditions: Iterable[filter_pb2.AttributeCondition], field: str, limits: RequestLimits, check: Check
 ) -> tuple[Condition, ...]:
     if not check.count(conditions, limits.max_conditions, field):
         return ()
@@ -231,7 +239,7 @@ def _conditions(
 
 
 def _test(
-    condition: filter_pb2.AttributeCondition, limits: RequestLimits, check: _Check, where: str
+    condition: filter_pb2.AttributeCondition, limits: RequestLimits, check: Check, where: str
 ) -> AnyOf | Range | TimeRange | Equals | None:
     kind = condition.WhichOneof("test")
     if kind == "any_of":
@@ -255,7 +263,7 @@ def _test(
     return None
 
 
-def _time_range(message: filter_pb2.TimeRange, check: _Check, where: str) -> TimeRange:
+def _time_range(message: filter_pb2.TimeRange, check: Check, where: str) -> TimeRange:
     ends: dict[str, tuple[int, int]] = {}
     for name in ("min", "max"):
         if message.HasField(name):
@@ -267,7 +275,7 @@ def _time_range(message: filter_pb2.TimeRange, check: _Check, where: str) -> Tim
     return TimeRange(ends.get("min"), ends.get("max"))
 
 
-def _item_mask(paths: Iterable[str], attribute_types: Mapping[str, AttributeType], check: _Check) -> ItemMask | None:
+def _item_mask(paths: Iterable[str], attribute_types: Mapping[str, AttributeType], check: Check) -> ItemMask | None:
     fields: set[str] = set()
     attributes: set[str] = set()
     for path in paths:

@@ -1,6 +1,7 @@
 """Domain answers to protobuf replies."""
 
 import time
+from collections.abc import Iterable
 
 from google.protobuf import timestamp_pb2
 
@@ -25,10 +26,7 @@ def recommend_reply(answer: domain.Recommendation, call: Call, request: pb.Recom
     return pb.RecommendResponse(
         items=[_item(item) for item in answer.items],
         release_id=answer.release_id,
-        degradations=[
-            pb.Degradation(reason=f"DEGRADATION_REASON_{degradation.reason.name}", detail=degradation.detail)
-            for degradation in answer.degradations
-        ],
+        degradations=degradation_messages(answer.degradations),
         shortfall_count=answer.shortfall_count,
         unknown_token_share=answer.unknown_token_share,
         unknown_item_ids=answer.unknown_item_ids,
@@ -38,6 +36,14 @@ def recommend_reply(answer: domain.Recommendation, call: Call, request: pb.Recom
         corrected_text=answer.corrected_text,
         next_page_token="" if page is None else write_page_token(request, page),
     )
+
+
+def degradation_messages(degradations: Iterable[domain.Degradation]) -> list[pb.Degradation]:
+    """Builds the degradations of a reply."""
+    return [
+        pb.Degradation(reason=f"DEGRADATION_REASON_{degradation.reason.name}", detail=degradation.detail)
+        for degradation in degradations
+    ]
 
 
 def entry_error(status: CallStatus) -> pb.EntryError:

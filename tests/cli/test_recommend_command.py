@@ -44,8 +44,8 @@ def test_json_has_the_details_that_were_asked_for(fake: FakeGateway, fields: str
     assert done.returncode == 0, done.stderr
     (item,) = json.loads(done.stdout)["items"]
     assert set(item["item"]) == names
-    names = {"id", "rank", "score", "similarity", "provenance", "explanation", "item", "match_probability"}
-    assert names == set(item)
+    scores = {"score", "similarity", "match_probability", "relevance", "choice_probability"}
+    assert {"id", "rank", "provenance", "explanation", "item"} | scores == set(item)
 
 
 def test_a_gateway_that_asks_for_a_certificate(demanding: FakeGateway, certificate: Certificate) -> None:
