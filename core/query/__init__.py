@@ -1,1 +1,0 @@
-"""Understanding of a request's text by the catalogue's own values and types."""
