@@ -20,11 +20,14 @@ class Wish:
 
     Attributes:
         condition: as a caller can send it.
-        phrase: the words of the text that name it.
+        phrase: the words of the text that name it, as written, cue words included.
+        alternatives: conditions on other attributes that hold the same value ("Clint Eastwood" directs and plays): the
+            text may mean any of them. Negated wishes have none: each attribute has a wish of its own.
     """
 
     condition: Condition
     phrase: str
+    alternatives: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True)

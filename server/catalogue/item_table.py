@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from domain.catalogue_values import CatalogueValues, NumberRange
 from domain.condition import AnyOf, Condition, Equals, Range, TimeRange
 from domain.errors import FieldViolation, InvalidRequest, ReleaseRejected
 from domain.item import AttributeType, Item, attribute_type, item_from_json
@@ -40,6 +41,7 @@ class ItemTable:
         self.attribute_types = attribute_types
         self._timestamps = frozenset(name for name, kind in attribute_types.items() if kind is AttributeType.TIMESTAMP)
         self.ids: list[str] = []
+        self._titles: list[str] = []
         self._offsets: list[int] = [0]
         self._columns = {name: _Column() for name in attribute_types}
         available: list[bool] = []
@@ -49,6 +51,8 @@ class ItemTable:
                 if collected is not None:
                     collected.append(item)
                 self.ids.append(item.id)
+                if item.title:
+                    self._titles.append(item.title)
                 self._offsets.append(self._offsets[-1] + len(line))
                 available.append(item.available)
                 for name, value in item.attributes.items():
@@ -84,10 +88,18 @@ class ItemTable:
         line = self._bytes[self._offsets[row] : self._offsets[row + 1]]
         return item_from_json(json.loads(line), self._timestamps)
 
-    def value_counts(self) -> dict[str, dict[str, int]]:
-        """Returns how many items have each value, by string attribute."""
-        texts = (AttributeType.STRING, AttributeType.STRING_LIST)
-        return {name: self._columns[name].counts() for name, kind in self.attribute_types.items() if kind in texts}
+    def values(self) -> CatalogueValues:
+        """Returns what the attributes hold: distinct values with their counts, extents of numbers; and the titles."""
+        strings = (AttributeType.STRING, AttributeType.STRING_LIST)
+        numbers = (AttributeType.NUMBER, AttributeType.TIMESTAMP)
+        kinds = self.attribute_types
+        extents = {name: self._columns[name].extent() for name, kind in kinds.items() if kind in numbers}
+        return CatalogueValues(
+            types=kinds,
+            counts={name: self._columns[name].counts() for name, kind in kinds.items() if kind in strings},
+            ranges={name: extent for name, extent in extents.items() if extent is not None},
+            titles=tuple(self._titles),
+        )
 
     def blocked_by(self, conditions: Iterable[Condition]) -> np.ndarray:
         """Returns bool[n]: rows that fail one of the conditions.
@@ -156,7 +168,16 @@ class _Column:
             self._nanos.append(value.nanos)
 
     def counts(self) -> dict[str, int]:
+        """Returns how often each string occurs."""
         return {value: len(rows) for value, rows in self._rows_of_value.items()}
+
+    def extent(self) -> NumberRange | None:
+        """Returns the extent of the numbers; None where no item has one."""
+        if not self._numbers:
+            return None
+        numbers = np.asarray(self._numbers)
+        integral = bool((numbers == np.floor(numbers)).all())
+        return NumberRange(float(numbers.min()), float(numbers.max()), integral)
 
     def dense(self, total: int) -> np.ndarray:
         values = np.full(total, np.nan)

@@ -8,6 +8,7 @@ from pathlib import Path
 from core.query.interpreter import QueryInterpreter
 from core.retrieval.fill import FillSource
 from core.retrieval.vector_store import VectorStore
+from core.text.analysis import fold
 from core.text.language import EncoderLanguages, LanguageDetector
 from core.triton.model_config import length_buckets
 from core.triton.model_repository import install_model
@@ -216,8 +217,7 @@ class ReleaseLoader:
 
 
 def _interpreter(data: ReleaseData) -> QueryInterpreter:
-    items = data.items
-    return QueryInterpreter.of_values(items.attribute_types, items.value_counts(), items.numbers, data.lexical.is_title)
+    return QueryInterpreter.of_values(data.items.values(), fold)
 
 
 def _user_tower(model: ServedModel, data: ReleaseData) -> UserTower:

@@ -70,7 +70,7 @@ class Closeness:
 
 @dataclass(frozen=True)
 class ExplanationRules:
-    """What an explanation may claim, and its words.
+    """Limits of the claims of an explanation, and its words.
 
     Attributes:
         close_from: cosine of a text and an item from which meaning is claimed; few random pairs reach it.

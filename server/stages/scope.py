@@ -1,9 +1,11 @@
 """The rows that a request may return, in passes: first those that meet its wishes, then all."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from domain.condition import Condition
 from domain.errors import FieldViolation, InvalidRequest
 from domain.recommendation import RecommendQuery
 from server.stages.history import History
@@ -51,6 +53,8 @@ def scope_of(query: RecommendQuery, understood: Understood, history: History, re
     else:
         blocked[list(history.disliked_rows if query.include_seen else history.seen_rows)] = True
     blocked[excluded] = True
+    for alternatives in understood.enforced:
+        blocked |= _failing(alternatives, release)
     passes = _passes(blocked, _unmet_counts(understood, len(blocked), release))
     return Scope(passes, bool(query.candidate_item_ids), unknown)
 
@@ -74,9 +78,9 @@ def _unmet_counts(understood: Understood, item_count: int, release: ServingRelea
         return counts
     try:
         # All at once first: the catalogue checks them, and names them by their place.
-        release.catalogue.blocked_by(understood.wishes)
-        for wish in understood.wishes:
-            counts += release.catalogue.blocked_by((wish,))
+        release.catalogue.blocked_by([condition for alternatives in understood.wishes for condition in alternatives])
+        for alternatives in understood.wishes:
+            counts += _failing(alternatives, release)
         return counts
     except InvalidRequest as error:
         # The catalogue numbers what it is given; the request calls these preferences.
@@ -86,3 +90,9 @@ def _unmet_counts(understood: Understood, item_count: int, release: ServingRelea
                 for violation in error.violations
             )
         ) from error
+
+
+def _failing(alternatives: Sequence[Condition], release: ServingRelease) -> np.ndarray:
+    """Returns bool[n], rows that meet none of some conditions, and what is not available."""
+    failing: np.ndarray = np.logical_and.reduce([release.catalogue.blocked_by((one,)) for one in alternatives])
+    return failing

@@ -22,14 +22,16 @@ class Understood:
     Attributes:
         interpretation: what the text names; nothing where the caller switched it off.
         search_text: the text to match by words and meaning; empty where there is none, or where all of it are wishes.
-        wishes: conditions whose items come first.
+        wishes: conditions whose items come first; of each, alternatives of which one must hold.
         conditions: conditions that every item meets.
+        enforced: the same as `wishes`, of those that every item meets.
     """
 
     interpretation: Interpretation
     search_text: str
-    wishes: tuple[Condition, ...] = ()
+    wishes: tuple[tuple[Condition, ...], ...] = ()
     conditions: tuple[Condition, ...] = ()
+    enforced: tuple[tuple[Condition, ...], ...] = ()
 
 
 def understand(query: RecommendQuery, interpreter: TextInterpreter | None) -> Understood:
@@ -42,10 +44,11 @@ def understand(query: RecommendQuery, interpreter: TextInterpreter | None) -> Un
     read = Interpretation(search_text=query.text)
     if interpreter is not None and query.text and query.interpretation is not TextInterpretation.OFF:
         read = interpreter.interpret(query.text)
-    named = tuple(wish.condition for wish in read.wishes)
+    named = tuple((wish.condition, *wish.alternatives) for wish in read.wishes)
+    preferred = tuple((preference,) for preference in query.preferences)
     if query.interpretation is TextInterpretation.ENFORCE:
-        return Understood(read, read.search_text, query.preferences, (*query.conditions, *named))
-    return Understood(read, read.search_text, (*query.preferences, *named), query.conditions)
+        return Understood(read, read.search_text, preferred, query.conditions, named)
+    return Understood(read, read.search_text, (*preferred, *named), query.conditions)
 
 
 def without_text(understood: Understood) -> Understood:

@@ -11,7 +11,7 @@ from core.text.tokenize import UNREADABLE_LIMIT
 from core.vectors import exact_search
 from domain.release_folder import find_release
 from server.catalogue.item_table import ItemTable
-from shortlist import Client, DegradationReason, Event, EventKind, HistoryEncoding, RecallSource
+from shortlist import Client, DegradationReason, Event, EventKind, HistoryEncoding, RecallSource, TextInterpretation
 from tests.support.running import ROOT
 
 pytestmark = [pytest.mark.triton, pytest.mark.xdist_group("gateway")]
@@ -125,7 +125,7 @@ class TestExactness:
         for text, embedding in zip(queries, client.embed(queries).embeddings, strict=True):
             query = np.array(embedding.vector, dtype=np.float32)
             rows, scores = exact_search(vectors, query, 10, items.unavailable | unreadable)
-            reply = client.recommend(text, k=128)
+            reply = client.recommend(text, k=128, interpretation=TextInterpretation.OFF)
             nearest = {
                 view.rank: (item.id, view.score)
                 for item in reply.items

@@ -17,6 +17,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from datafiles.items import check_items
+from domain.interpretation import TextInterpretation
 from domain.manifest import FLOAT16, INT8
 from domain.progress import SilentProgress
 from domain.recommendation import DegradationReason, RecommendQuery, Source
@@ -147,7 +148,8 @@ async def served(
 
 
 async def ask(served: Served, text: str, k: int = 10):
-    return await served.recommender.recommend(RecommendQuery(text=text, k=k), Deadline.after(30.0), Trace())
+    query = RecommendQuery(text=text, k=k, interpretation=TextInterpretation.OFF)
+    return await served.recommender.recommend(query, Deadline.after(30.0), Trace())
 
 
 async def embedded(served: Served, texts: tuple[str, ...], role: str) -> np.ndarray:

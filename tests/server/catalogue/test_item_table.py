@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from domain.catalogue_values import CatalogueValues, NumberRange
 from domain.condition import AnyOf, Condition, Equals, Range, TimeRange
 from domain.errors import InvalidRequest, ReleaseRejected
 from domain.item import AttributeType, Item, item_to_json
@@ -124,6 +125,15 @@ def test_items_come_back_whole_and_ids_have_rows(table):
     assert table.unavailable.tolist() == [False, True, False, False]
     assert (table.row_of("cup"), table.row_of("none")) == (2, None)
     assert table.rows_of(["mat", "none", "tea"]) == [3, 0]
+
+
+def test_values_are_counted_numbers_have_an_extent_and_titles_are_kept(table):
+    assert table.values() == CatalogueValues(
+        types=TYPES,
+        counts={"brand": {"Pell": 2, "Oak": 1}, "tags": {"leaf": 1, "green": 2}},
+        ranges={"price": NumberRange(-1.0, 20.5, False), "seen": NumberRange(SEEN_S, SEEN_S, True)},
+        titles=("Tea 茶", "Pot", "Mat"),
+    )
 
 
 @pytest.mark.parametrize("line", ['{"id": "x"}', "{", "[]", '{"id": "x", "title": "\\ud800"}', "\udcff"])
