@@ -22,7 +22,7 @@ from domain.recommendation import Source
 # Items that each source recalls for the ranker, by the sources' names; a release carries those it was trained with.
 LIST_LENGTHS: Mapping[str, int] = {"collaborative": 200, "semantic_history": 100, "user_tower": 200, "popular": 50}
 # Weight of a history beside a text where none was fitted, in text scores.
-HISTORY_STRENGTH = 0.12
+HISTORY_STRENGTH = 0.08
 # Sources that go by the request's text; the blend orders what a history recalled.
 TEXT_SOURCES = frozenset({Source.SEMANTIC_TEXT.value, Source.LEXICAL.value})
 PRIOR = Source.POPULAR.value
