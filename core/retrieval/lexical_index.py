@@ -74,7 +74,7 @@ class ItemWords:
 
 @dataclass(frozen=True)
 class Hits:
-    """What a query found.
+    """Items that a query found.
 
     Attributes:
         rows: int64[m], best first.
