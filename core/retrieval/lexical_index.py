@@ -35,6 +35,8 @@ _LINK = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _HEAP_BYTES = 2_000_000_000
 _HEX = re.compile(r"[0-9a-f]{32}")
 _LEAST_INITIALS = 3
+# From so many letters on, initials are a name of the title.
+_NAMING_INITIALS = 4
 _SUBTITLE = re.compile(r"\s*[:(]|\s[-\u2013\u2014]\s")
 _ARTICLE = re.compile(r"^(?:the|a|an)\s+", re.IGNORECASE)
 _BRACKETS = re.compile(r"\(([^()]+)\)")
@@ -185,15 +187,19 @@ def _document(row: int, item: Item) -> Document:
     document = Document()
     document.add_unsigned(_ROW, row)
     extra: dict[str, None] = {}
+    known: list[str] = []
     for title in words.titles:
         _add(document, TITLE, analyze(title), extra)
-        extra.update(dict.fromkeys(initials(title)))
+        short = initials(title)
+        extra.update(dict.fromkeys(short))
+        known.extend(name for name in short if len(name) >= _NAMING_INITIALS)
     for _, value in words.values:
         _add(document, VALUES, analyze(value), extra)
         document.add_text(WHOLE_VALUE, key(value))
     for _, text in words.texts:
         _add(document, TEXT, analyze(text), extra)
-    for whole in dict.fromkeys(key(name) for title in words.titles for name in (title, *names(title))):
+    known.extend(key(name) for title in words.titles for name in (title, *names(title)))
+    for whole in dict.fromkeys(known):
         document.add_text(WHOLE_TITLE, whole)
     if any(character.isalpha() for character in item.id):  # a number names a film before it names a row
         whole = key(item.id)

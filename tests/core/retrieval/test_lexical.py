@@ -88,6 +88,10 @@ def test_titles_match_whole_or_in_part(films):
     assert films.features(films.parse("quiet"), np.array([], np.int64)).shape == (0, len(MATCH_FEATURES))
 
 
+def test_initials_are_a_name(films):
+    assert feature(films, "lotk", TITLE_EXACT, "f5") == 1
+
+
 def test_a_link_says_nothing(films):
     assert "f5" not in found(films, "harbour")
 
