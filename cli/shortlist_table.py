@@ -44,6 +44,8 @@ def print_shortlist(reply: "Shortlist", console: "Console", *, fusion: bool = Fa
         notes.append(f"not in the catalogue: {', '.join(reply.unknown_item_ids)}")
     # Without markup: ids and texts are other people's, and may hold what rich would take for a tag.
     console.print(f"{cost}; release {reply.release_id}", style="dim", highlight=False, markup=False)
+    if fusion and reply.next_page_token:
+        notes.append(f"more: --page {reply.next_page_token}")
     for note in notes:
         console.print(note, style="yellow", highlight=False, markup=False)
 
@@ -70,8 +72,6 @@ def _understood(reply: "Shortlist") -> list[str]:
         ]
         parts += [f"not {term}" for term in understood.excluded_terms]
         notes.append(f"understood: {'; '.join(parts)}")
-    if reply.next_page_token:
-        notes.append(f"more: --page {reply.next_page_token}")
     return notes
 
 
@@ -83,9 +83,12 @@ def _said(condition: "Condition") -> str:
         return f"{name} is {' or '.join(condition.values)}"
     if isinstance(condition, Equals):
         return f"{name} is {str(condition.value).lower()}"
-    return (
-        f"{name} {'' if condition.min is None else condition.min} to {'' if condition.max is None else condition.max}"
-    )
+    ends = [
+        f"{word} {end:g}" if isinstance(end, float) else f"{word} {end}"
+        for word, end in (("from", condition.min), ("to", condition.max))
+        if end is not None
+    ]
+    return " ".join((name, *ends))
 
 
 def _row(item: "RankedItem", *, relevant: bool, ranked: bool) -> list[str]:

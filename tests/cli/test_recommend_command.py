@@ -102,3 +102,31 @@ def test_other_peoples_brackets_are_no_markup(fake: FakeGateway) -> None:
     assert done.returncode == 0, done.stderr
     for text in ("[x]", "[/b] [red]A", "[/i] matched by [words]", "not in the catalogue: [/b], [y]", "release [r]"):
         assert text in done.stdout
+
+
+def test_what_was_understood_is_printed(fake: FakeGateway) -> None:
+    fake.reply = pb.RecommendResponse(
+        items=[{"id": "a", "rank": 1, "score": 1.0, "relevance": 0.5}],
+        corrected_text="tom hanks",
+        next_page_token="t",
+        interpretation={
+            "conditions": [
+                {"condition": {"attribute": "year", "range": {"min": 1994, "max": 1994}}, "phrase": "from 1994"}
+            ],
+            "orders": [{"attribute": "price", "descending": False, "phrase": "cheapest"}],
+            "excluded_terms": ["caffeine"],
+        },
+    )
+    done = shortlist("recommend", "tom", "hnaks", "--watch-fusion", "--address", fake.address)
+    said = " ".join(done.stdout.split())
+    assert "searched for: tom hanks" in said
+    assert "year from 1994 to 1994 (from 1994); price, smallest first (cheapest); not caffeine" in said
+    assert "relevance 50.0%" in said
+    assert "more: --page t" in said
+    assert fake.requests[-1].text == "tom hnaks"
+
+
+def test_a_text_is_given_once(fake: FakeGateway) -> None:
+    done = shortlist("recommend", "tea", "--text", "tea", "--address", fake.address)
+    assert done.returncode != 0
+    assert "give the text once" in done.stderr
