@@ -43,7 +43,7 @@ _MOST_COMPLETED = 8
 _LEAST_PREFIX = 3
 _COMPLETIONS = 3
 # Items of which the score is known; an item beyond them has less than all of these.
-_FIRST_HITS = 400
+_FIRST_HITS = 256
 _NAMED = 2_000
 _NAMING = (TITLE_EXACT, VALUE_EXACT, PHRASE, ONE_FIELD)
 _ONE_WORD_VALUE = 0.5

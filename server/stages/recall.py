@@ -14,8 +14,8 @@ from server.stages.history import History
 from server.stages.release import ServingRelease
 from server.stages.represent import Represented
 
-# Items that each source recalls for a text. Half the beam of a graph, which costs nothing more.
-TEXT_DEPTH = 128
+# Items that each source recalls for a text: less than half the beam of a graph, which costs nothing more.
+TEXT_DEPTH = 100
 # Items that each source recalls where the first lists were too short for the list that is asked for.
 DEEPER = (1_280, 12_800)
 

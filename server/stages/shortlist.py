@@ -4,7 +4,7 @@ The candidates and their order in a pass never depend on how many items are aske
 passes before it brought too few: the list for k is the beginning of the list for any larger k.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -85,6 +85,11 @@ class Shortlist:
                 self.relevance[candidate.row] = share
             self._append(candidate)
 
+    @property
+    def row_count(self) -> int:
+        """Rows that it holds, or left out."""
+        return len(self._rows)
+
     def recalled_counts(self) -> dict[str, int]:
         """Returns how many candidates each source found."""
         rows: dict[str, list[np.ndarray]] = {}
@@ -112,7 +117,7 @@ def shortlist(request: ListRequest, first: Recalled, ranked: Ranked | None, coun
     """
     found = Shortlist()
     least = request.min_relevance or 0.0
-    for recalled, ordered in _passes(request, first, ranked):
+    for recalled, ordered in _passes(request, first, ranked, lambda: count + found.row_count):
         found.recalled.append(recalled)
         found.add(ordered, least)
         if len(found.candidates) >= count:
@@ -131,22 +136,28 @@ def first_recall(request: ListRequest) -> Recalled:
     return recall(request.recall, request.release, request.scope.passes[0], int(request.scope.listed))
 
 
-def _passes(request: ListRequest, first: Recalled, ranked: Ranked | None) -> Iterator[tuple[Recalled, Ordered]]:
+def _passes(
+    request: ListRequest, first: Recalled, ranked: Ranked | None, needed: Callable[[], int]
+) -> Iterator[tuple[Recalled, Ordered]]:
     """Yields what each pass recalled, in its order; a pass is made when it is asked for."""
     start = int(request.scope.listed)
     for number, blocked in enumerate(request.scope.passes):
         for deeper in range(start, len(DEEPER) + 1):
             is_first = number == 0 and deeper == start
             recalled = first if is_first else recall(request.recall, request.release, blocked, deeper)
-            yield recalled, _ordered(request, recalled, blocked, ranked if is_first else None)
+            yield recalled, _ordered(request, recalled, blocked, ranked if is_first else None, needed())
             if recalled.exhausted:
                 break
 
 
-def _ordered(request: ListRequest, recalled: Recalled, blocked: np.ndarray, ranked: Ranked | None) -> Ordered:
+def _ordered(
+    request: ListRequest, recalled: Recalled, blocked: np.ndarray, ranked: Ranked | None, needed: int
+) -> Ordered:
     if request.orders and request.says_nothing:
         return by_numbers(request.orders, Ordered(_rows(np.flatnonzero(~blocked))), request.release)
-    ordered = _by_fit(request, recalled, blocked, ranked)
+    # Candidates are dear to make, and only those that come back are needed, unless something orders them again.
+    again = request.orders or request.history.disliked_rows or request.min_relevance is not None
+    ordered = _by_fit(request, recalled, blocked, ranked, len(blocked) if again else needed)
     if request.history.disliked_rows:
         ordered = without_disliked(ordered, request.history.disliked_rows, request.release)
     return by_numbers(request.orders, ordered, request.release) if request.orders else ordered
@@ -157,13 +168,15 @@ def _rows(rows: np.ndarray) -> list[Candidate]:
     return [Candidate(row, 0.0, ()) for row in rows.tolist()]
 
 
-def _by_fit(request: ListRequest, recalled: Recalled, blocked: np.ndarray, ranked: Ranked | None) -> Ordered:
+def _by_fit(
+    request: ListRequest, recalled: Recalled, blocked: np.ndarray, ranked: Ranked | None, count: int
+) -> Ordered:
     release = request.release
     if request.recall.by_text:
         if request.scope.listed:
             lists = tuple(found for found in recalled.lists if len(found.rows))
-            return score_rows(request.text, lists, np.flatnonzero(~blocked), release)
-        return by_text(request.text, recalled, release)
+            return score_rows(request.text, lists, np.flatnonzero(~blocked), release, count)
+        return by_text(request.text, recalled, release, count)
     if request.says_nothing:
         return cold_start(release, blocked)
     ordered = by_history(recalled, release) if ranked is None else by_ranker(ranked)

@@ -47,24 +47,25 @@ class TextRequest:
         return bool(len(query.events)) or query.history_vector is not None or query.user_embedding is not None
 
 
-def by_text(request: TextRequest, recalled: Recalled, release: ServingRelease) -> Ordered:
-    """Returns a pass's candidates in their order."""
+def by_text(request: TextRequest, recalled: Recalled, release: ServingRelease, count: int) -> Ordered:
+    """Returns the first `count` of a pass's candidates in their order."""
     lists = tuple(found for found in recalled.lists if len(found.rows))
     if not lists:
         return Ordered([], np.empty(0))
-    return score_rows(request, lists, np.unique(np.concatenate([found.rows for found in lists])), release)
+    return score_rows(request, lists, np.unique(np.concatenate([found.rows for found in lists])), release, count)
 
 
 def score_rows(
-    request: TextRequest, lists: tuple[RecalledList, ...], rows: np.ndarray, release: ServingRelease
+    request: TextRequest, lists: tuple[RecalledList, ...], rows: np.ndarray, release: ServingRelease, count: int
 ) -> Ordered:
-    """Returns these rows, int64[C], in their order.
+    """Returns the first `count` of these rows, int64[C], in their order.
 
     Args:
         request: the text and the history.
         lists: what the text's sources recalled.
         rows: int64[C], distinct.
         release: the release.
+        count: how many.
     """
     texts = text_scores_of(request.query, rows, release)
     strength = _strength(request.personalization, release) if request.has_history else 0.0
@@ -72,7 +73,7 @@ def score_rows(
     scores = texts
     if strength > 0:
         scores = texts + np.float32(strength) * history_effect(request, rows, release)
-    best, ordered = top_rows(scores, rows, len(rows))
+    best, ordered = top_rows(scores, rows, count)
     places = np.searchsorted(rows, best)
     return Ordered(candidates_of((*lists, *by_history), best, ordered), release.relevance.probabilities(texts[places]))
 
