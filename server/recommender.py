@@ -8,14 +8,16 @@ Each step takes and returns domain values; `rpc/` turns them from and into proto
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
 
 from core.ranking.fusion import Candidate
+from domain.condition import Condition
 from domain.errors import DeadlineExceeded, FieldViolation, InvalidRequest, ModelUnavailable
 from domain.item import Item
 from domain.recommendation import (
@@ -27,7 +29,6 @@ from domain.recommendation import (
     RecommendQuery,
     SourceRank,
 )
-from domain.text import language_of
 from server.deadline import Deadline
 from server.models.ranker import Ranker
 from server.stages.closeness import ExplainedRequest, closeness_of, similarities
@@ -41,7 +42,8 @@ from server.stages.scope import scope_of
 from server.stages.shortlist import ListRequest, Shortlist, first_recall, shortlist
 from server.stages.text_order import TextRequest
 from server.stages.understand import Understood, understand
-from server.stages.wording import wording_of
+from server.stages.wording import Wordings
+from server.stages.wording.language import language_for
 from server.trace import Trace
 
 # With less time left than this the reply goes out without explanations.
@@ -62,11 +64,13 @@ class Recommender:
         live: returns the live release; raises NoRelease where there is none.
         searchers: threads in which indexes are searched.
         unreadable_limit: above this share of text that the encoder cannot read, shared words are matched instead.
+        wordings: of explanations, by language.
     """
 
     live: Callable[[], ServingRelease]
     searchers: Executor
     unreadable_limit: float
+    wordings: Wordings = field(default_factory=Wordings.load)
 
     async def recommend(self, query: RecommendQuery, deadline: Deadline, trace: Trace) -> Recommendation:
         """Returns the best items for one request; records its stages in `trace`.
@@ -84,7 +88,7 @@ class Recommender:
             represented = await represent(
                 query, understood.search_text, history, release, deadline, trace, unreadable_limit=self.unreadable_limit
             )
-        request = _Request(query, understood, history, represented, release)
+        request = _Request(query, understood, history, represented, release, self.wordings)
         ranked: Ranked | None = None
         left_out: tuple[Degradation, ...] = ()
         if release.ranker is not None and len(history.events):
@@ -144,6 +148,12 @@ class _Request:
     history: History
     represented: Represented
     release: ServingRelease
+    wordings: Wordings
+
+    @property
+    def named_wishes(self) -> tuple[Condition, ...]:
+        """Conditions that the request prefers, or that its text names."""
+        return (*self.query.preferences, *(wish.condition for wish in self.understood.interpretation.wishes))
 
     def for_list(self) -> ListRequest:
         """Returns what its list is made from.
@@ -233,7 +243,7 @@ def _finished(request: _Request, prepared: _Prepared, ranked: Ranked | None, tra
         items = _items(candidates, request, found, ranked)
     with trace.stage("explain"):
         if query.explain:
-            items = _explained(items, candidates, request, prepared.first)
+            items = _explained(items, candidates, request, prepared.first, relevant=not _nothing_fits(found, request))
         if query.item_mask is not None:
             items = _detailed(items, candidates, query.item_mask, release)
     return _Finished(
@@ -247,15 +257,20 @@ def _finished(request: _Request, prepared: _Prepared, ranked: Ranked | None, tra
 
 def _shortcomings(found: Shortlist, request: _Request, listing: ListRequest) -> tuple[Degradation, ...]:
     """Returns in what way the list is worse than the request asks for."""
-    represented = request.represented
     if listing.says_nothing and not request.query.text and not request.history.disliked_rows:
         return (_COLD_START,)
+    return (_NOTHING_RELEVANT,) if _nothing_fits(found, request) else ()
+
+
+def _nothing_fits(found: Shortlist, request: _Request) -> bool:
+    """Returns whether the best item is no more relevant than the best for texts that mean nothing."""
+    represented = request.represented
     if not represented.by_text or represented.encoder_error is not None:
-        return ()
+        return False
     # Words alone say too little of relevance: where no vector was made, only that nothing at all matched.
     floor = request.release.relevance.floor if represented.query.text_vector is not None else 0.0
     best = found.best_relevance
-    return (_NOTHING_RELEVANT,) if best is None or best < floor else ()
+    return best is None or best < floor
 
 
 _NOT_EXPLAINED = Degradation(DegradationReason.EXPLANATION_SKIPPED, "there was no time left to explain the items")
@@ -296,16 +311,28 @@ def _items(
 
 
 def _explained(
-    items: Sequence[RankedItem], candidates: Sequence[Candidate], request: _Request, recalled: Recalled
+    items: Sequence[RankedItem],
+    candidates: Sequence[Candidate],
+    request: _Request,
+    recalled: Recalled,
+    *,
+    relevant: bool,
 ) -> list[RankedItem]:
-    release = request.release
-    compared = ExplainedRequest(request.history, request.represented, recalled, release)
+    """Explains items; where none is relevant, closeness in meaning is not claimed of any."""
+    release, query = request.release, request.query
+    compared = ExplainedRequest(
+        request.history,
+        request.represented,
+        recalled,
+        release,
+        request.named_wishes,
+        request.understood.interpretation.orders,
+    )
     closeness = closeness_of(candidates, [item.similarity for item in items], compared)
     rules = ExplanationRules(
-        release.relevance.close_from,
+        release.relevance.close_from if relevant else math.inf,
         release.relevance.resembles_from,
-        {source.name: source.reason for source in (*release.sources, release.fill)},
-        wording_of(request.query.language or language_of(request.query.text)),
+        request.wordings.of(language_for(query, request.history, release)),
     )
     explanations = explain(candidates, closeness, rules)
     return [replace(item, explanation=why) for item, why in zip(items, explanations, strict=True)]
