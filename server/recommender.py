@@ -8,7 +8,6 @@ Each step takes and returns domain values; `rpc/` turns them from and into proto
 """
 
 import asyncio
-import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
@@ -243,7 +242,7 @@ def _finished(request: _Request, prepared: _Prepared, ranked: Ranked | None, tra
         items = _items(candidates, request, found, ranked)
     with trace.stage("explain"):
         if query.explain:
-            items = _explained(items, candidates, request, prepared.first, relevant=not _nothing_fits(found, request))
+            items = _explained(items, candidates, request, prepared.first)
         if query.item_mask is not None:
             items = _detailed(items, candidates, query.item_mask, release)
     return _Finished(
@@ -257,20 +256,15 @@ def _finished(request: _Request, prepared: _Prepared, ranked: Ranked | None, tra
 
 def _shortcomings(found: Shortlist, request: _Request, listing: ListRequest) -> tuple[Degradation, ...]:
     """Returns in what way the list is worse than the request asks for."""
+    represented = request.represented
     if listing.says_nothing and not request.query.text and not request.history.disliked_rows:
         return (_COLD_START,)
-    return (_NOTHING_RELEVANT,) if _nothing_fits(found, request) else ()
-
-
-def _nothing_fits(found: Shortlist, request: _Request) -> bool:
-    """Returns whether the best item is no more relevant than the best for texts that mean nothing."""
-    represented = request.represented
     if not represented.by_text or represented.encoder_error is not None:
-        return False
+        return ()
     # Words alone say too little of relevance: where no vector was made, only that nothing at all matched.
     floor = request.release.relevance.floor if represented.query.text_vector is not None else 0.0
     best = found.best_relevance
-    return best is None or best < floor
+    return (_NOTHING_RELEVANT,) if best is None or best < floor else ()
 
 
 _NOT_EXPLAINED = Degradation(DegradationReason.EXPLANATION_SKIPPED, "there was no time left to explain the items")
@@ -311,14 +305,8 @@ def _items(
 
 
 def _explained(
-    items: Sequence[RankedItem],
-    candidates: Sequence[Candidate],
-    request: _Request,
-    recalled: Recalled,
-    *,
-    relevant: bool,
+    items: Sequence[RankedItem], candidates: Sequence[Candidate], request: _Request, recalled: Recalled
 ) -> list[RankedItem]:
-    """Explains items; where none is relevant, closeness in meaning is not claimed of any."""
     release, query = request.release, request.query
     compared = ExplainedRequest(
         request.history,
@@ -328,13 +316,15 @@ def _explained(
         request.named_wishes,
         request.understood.interpretation.orders,
     )
-    closeness = closeness_of(candidates, [item.similarity for item in items], compared)
+    # Of an item that is no more relevant than the best for texts that mean nothing, closeness is not claimed.
+    floor = release.relevance.floor
+    cosines = [None if (item.relevance or 0.0) < floor else item.similarity for item in items]
     rules = ExplanationRules(
-        release.relevance.close_from if relevant else math.inf,
+        release.relevance.close_from,
         release.relevance.resembles_from,
         request.wordings.of(language_for(query, request.history, release)),
     )
-    explanations = explain(candidates, closeness, rules)
+    explanations = explain(candidates, closeness_of(candidates, cosines, compared), rules)
     return [replace(item, explanation=why) for item, why in zip(items, explanations, strict=True)]
 
 

@@ -43,9 +43,9 @@ class ExplainedRequest:
     orders: tuple[NumberOrder, ...] = ()
 
     @property
-    def needs_items(self) -> bool:
-        """True where candidates are compared by their words or attributes."""
-        return bool(self.recalled.query.lexical is not None or self.wishes or self.orders)
+    def matches_words(self) -> bool:
+        """True where the text has words that the catalogue has."""
+        return self.recalled.query.lexical is not None and bool(self.recalled.query.lexical.terms)
 
 
 def similarities(represented: Represented, rows: Sequence[int], release: ServingRelease) -> list[float | None]:
@@ -65,15 +65,15 @@ def closeness_of(
 
     Args:
         candidates: what is explained.
-        cosines: as `similarities` gives them.
+        cosines: as `similarities` gives them; None where closeness in meaning must not be claimed.
         request: what they are compared with.
     """
     rows = [candidate.row for candidate in candidates]
     recalled, release = request.recalled, request.release
     nearest = _nearest_of_history(request.history, rows, release)
     partners = _chosen_with(candidates, recalled, release)
-    items = release.catalogue.items_of(rows) if request.needs_items else [None] * len(rows)
-    shared = _shared(candidates, items, recalled)
+    items = _compared_items(candidates, request)
+    shared = _shared(items, request)
     named = named_items([found[0] for found in nearest if found is not None], release)
     by_text = request.represented.query.text_vector is not None
     return [
@@ -85,7 +85,7 @@ def closeness_of(
             aspect=_aspect(candidate, request),
             matched_terms=words.terms,
             field_matches=words.fields,
-            wishes=MetWishes() if item is None else _met_wishes(item, request),
+            wishes=_met_wishes(item, request),
         )
         for candidate, cosine, resembled, partner, item, words in zip(
             candidates, cosines, nearest, partners, items, shared, strict=True
@@ -129,19 +129,31 @@ def _chosen_with(
     return [partners.get(candidate.row) for candidate in candidates]
 
 
-def _shared(candidates: Sequence[Candidate], items: Sequence[Item | None], recalled: Recalled) -> list[SharedWords]:
-    """Returns what the text and each candidate share, for candidates that lexical recall found."""
-    if recalled.query.lexical is None:
-        return [SharedWords()] * len(candidates)
-    matcher = FieldMatcher(recalled.query.lexical)
-    return [
-        matcher.shared_with(item) if item is not None and _recalled_by(candidate, Source.LEXICAL) else SharedWords()
-        for candidate, item in zip(candidates, items, strict=True)
+def _compared_items(candidates: Sequence[Candidate], request: ExplainedRequest) -> list[Item | None]:
+    """Returns the items whose words or attributes are compared; None for others, which are not read."""
+    every = bool(request.wishes or request.orders)
+    rows = [
+        candidate.row
+        for candidate in candidates
+        if every or (request.matches_words and _recalled_by(candidate, Source.LEXICAL))
     ]
+    items = dict(zip(rows, request.release.catalogue.items_of(rows), strict=True))
+    return [items.get(candidate.row) for candidate in candidates]
 
 
-def _met_wishes(item: Item, request: ExplainedRequest) -> MetWishes:
+def _shared(items: Sequence[Item | None], request: ExplainedRequest) -> list[SharedWords]:
+    """Returns what the text and each item share."""
+    query = request.recalled.query.lexical
+    if query is None or not request.matches_words:
+        return [SharedWords()] * len(items)
+    matcher = FieldMatcher(query)
+    return [SharedWords() if item is None else matcher.shared_with(item) for item in items]
+
+
+def _met_wishes(item: Item | None, request: ExplainedRequest) -> MetWishes:
     """Returns which wishes an item meets."""
+    if item is None:
+        return MetWishes()
     values: dict[FieldMatch, None] = {}
     met: list[Condition] = []
     unmet: list[Condition] = []

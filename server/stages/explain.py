@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from core.ranking.fusion import Candidate
 from core.retrieval.lexical_index import TITLE_NAME
-from domain.condition import Condition
+from domain.condition import AnyOf, Condition
 from domain.recommendation import Explanation, FieldMatch, Source
 from server.stages.wording import Wording
 from server.stages.wording.wishes import wish_words
@@ -17,6 +17,8 @@ _WORD_CLAUSES = 3
 _WISHES_SHOWN = 5
 _TITLE_CHARACTERS = 60
 _WORD = re.compile(r"\w+")
+# An attribute of such a name is another description.
+_TEXT_NAME = re.compile(r"(^|_)(text|description|summary|overview|plot|abstract|content)(_|$)")
 # Their own clauses say little: that a list has come to its end, or nothing of the caller.
 _WEAK_SOURCES = frozenset({Source.POPULAR, Source.FRESH, Source.SEMANTIC_TEXT, Source.SEMANTIC_HISTORY, Source.FILL})
 
@@ -131,7 +133,7 @@ def _explanation(candidate: Candidate, close: Closeness, rules: ExplanationRules
     clauses = _clauses(sources, close, rules) or _last_resorts(sources, rules.wording)
     named = None if by_history is None else by_history.item
     return Explanation(
-        text=rules.wording.sentence(clauses, _wishes("unmet", close.wishes.unmet, rules.wording)),
+        text=rules.wording.sentence(clauses, _wishes("unmet", _missing(close), rules.wording)),
         matched_terms=close.matched_terms,
         because_of_item_id="" if named is None else named.item_id,
         because_of_similarity=None if by_history is None or named is None else by_history.similarity,
@@ -200,7 +202,7 @@ def _words_of_field(match: FieldMatch, wording: Wording) -> str:
     words = wording.listed([wording.quote(span, _TITLE_CHARACTERS) for span in match.value.split(", ")])
     if TITLE_NAME.search(match.field):
         return wording.clause("title_words", words=words)
-    if match.field == "text":
+    if _TEXT_NAME.search(match.field):
         return wording.clause("text_words", words=words)
     return wording.clause("value_words", attribute=wording.name(match.field), words=words)
 
@@ -211,8 +213,29 @@ def _named(name: str, item: NamedItem, wording: Wording) -> str:
 
 def _wishes(name: str, wishes: Sequence[Condition], wording: Wording) -> str:
     """Returns a clause for wishes; an empty one for none."""
-    words = wording.listed([wish_words(wish, wording) for wish in wishes[:_WISHES_SHOWN]])
+    distinct = {_key(wish): wish for wish in reversed(wishes)}
+    shown = list(reversed(distinct.values()))[:_WISHES_SHOWN]
+    words = wording.listed([wish_words(wish, wording) for wish in shown])
     return wording.clause(name, wishes=words) if words else ""
+
+
+def _missing(close: Closeness) -> list[Condition]:
+    """Returns the wishes that an item fails; not those whose value it has in another field."""
+    words = set().union(*(_words(match.value) for match in close.field_matches))
+    return [
+        wish
+        for wish in close.wishes.unmet
+        if wish.negate
+        or not isinstance(wish.test, AnyOf)
+        or not any(_words(value) <= words for value in wish.test.values)
+    ]
+
+
+def _key(wish: Condition) -> object:
+    """Returns equal keys for wishes that would be said twice: the same unwanted value in two attributes."""
+    if wish.negate and isinstance(wish.test, AnyOf):
+        return frozenset(value.casefold() for value in wish.test.values)
+    return wish
 
 
 def _last_resorts(sources: Sequence[str], wording: Wording) -> list[str]:

@@ -12,6 +12,7 @@ from tests.support.running import ROOT, RunningGateway
 pytestmark = [pytest.mark.triton, pytest.mark.xdist_group("gateway")]
 
 ITEMS = [json.loads(line) for line in (ROOT / "sample" / "items.jsonl").read_text().splitlines()]
+TITLES = {item["id"]: item["title"] for item in ITEMS}
 AVAILABLE = {item["id"] for item in ITEMS if item.get("available", True)}
 
 
@@ -143,8 +144,6 @@ class TestAnswered:
 class TestExplanations:
     """Sentences in the caller's language, by titles and fields."""
 
-    TITLES = {item["id"]: item["title"] for item in ITEMS}
-
     def test_the_language_asked_for(self, client: Client) -> None:
         asked = {"item_ids": ["goods-coffee-hazelnut"], "explain": True, "k": 30}
         english, chinese = (client.recommend("coffee", language=tag, **asked) for tag in ("en-GB", "zh-Hans"))
@@ -162,10 +161,10 @@ class TestExplanations:
     def test_titles_instead_of_ids(self, client: Client) -> None:
         reply = client.recommend("coffee", item_ids=["goods-coffee-hazelnut"], explain=True, k=100)
         texts = [item.explanation.text for item in reply.items]
-        assert not [text for text in texts for item_id in self.TITLES if item_id in text]
+        assert not [text for text in texts for item_id in TITLES if item_id in text]
         because = [item.explanation for item in reply.items if item.explanation.because_of_item_id]
         assert because
-        assert all(one.because_of_title == self.TITLES[one.because_of_item_id] for one in because)
+        assert all(one.because_of_title == TITLES[one.because_of_item_id] for one in because)
 
     def test_the_fields_that_matched(self, client: Client) -> None:
         item = client.recommend("espresso by Pell & Oaktree", explain=True).items[0]

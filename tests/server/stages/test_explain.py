@@ -71,7 +71,7 @@ def test_what_is_near_to_a_told_history_is_no_item_of_it():
 
 
 def test_what_is_too_weak_is_left_out_beside_what_is_not():
-    assert told(TEXT, HISTORY, text=0.5, history=0.1).text == "Its description is close in meaning to the text."
+    assert told(TEXT, HISTORY, text=0.5, history=0.1).text == "It is close in meaning to the text."
     assert told(TEXT, HISTORY, text=0.1, history=0.5).text == 'It resembles "A red shoe" of the history.'
     assert told(LEXICAL, HISTORY, history=0.1, matches=(RED,)).text == 'Its description has "red".'
 
@@ -117,9 +117,9 @@ class TestWords:
             ((FieldMatch("title", "Two Winds", True), FieldMatch("tags", "winds", True)), 'Its title is "Two Winds".'),
             ((TITLE, RED), 'Its title has "Quiet Harbour", and its description has "red".'),
             ((FieldMatch("text", "sea, quiet harbour"),), 'Its description has "sea" and "quiet harbour".'),
-            ((FieldMatch("text", "sea"),), 'Its description has "sea".'),
+            ((FieldMatch("text_zh", "sea"),), 'Its description has "sea".'),
             ((FieldMatch("shoe_size", "9 wide", True),), "Its shoe size is 9 wide."),
-            ((FieldMatch("shoe_size", "wide"),), 'Its shoe size has "wide".'),
+            ((FieldMatch("shoe_size", "wide"),), 'It has "wide" in its shoe size.'),
             ((FieldMatch("cast", "Ada Merrow", True), FieldMatch("text", "Ada")), "It stars Ada Merrow."),
         ],
     )  # fmt: skip
@@ -128,7 +128,7 @@ class TestWords:
 
     def test_words_and_meaning(self):
         text = told(LEXICAL, TEXT, text=0.5, matches=(self.CAST,)).text
-        assert text == "It stars Ada Merrow, and its description is close in meaning to the text."
+        assert text == "It stars Ada Merrow, and it is close in meaning to the text."
 
     def test_found_by_characters_that_are_no_word(self):
         assert told(LEXICAL).text == "It has words, or parts of words, of the text."
@@ -167,9 +167,19 @@ class TestWishes:
     def test_met_and_unmet(self):
         wishes = MetWishes(met=(self.YEAR, self.HORROR), unmet=(self.CHEAP,))
         assert told(TEXT, text=0.5, wishes=wishes).text == (
-            "Its description is close in meaning to the text, and it meets: year 1994 and genre other than Horror, "
+            "It is close in meaning to the text, and it meets: year 1994 and genre other than Horror, "
             "but it does not meet: price up to 300."
         )
+
+    def test_an_unwanted_value_of_two_attributes_is_said_once(self):
+        keyword = Condition("keywords", AnyOf(frozenset({"horror"})), negate=True)
+        assert told(wishes=MetWishes(met=(self.HORROR, keyword))).text == "It meets: genre other than Horror."
+
+    def test_a_value_in_another_field_is_not_missed(self):
+        coffee = Condition("subcategory", AnyOf(frozenset({"coffee"})))
+        tagged = (FieldMatch("tags", "coffee", True),)
+        assert told(LEXICAL, matches=tagged, wishes=MetWishes(unmet=(coffee,))).text == "It is tagged coffee."
+        assert "does not meet" in told(LEXICAL, matches=(RED,), wishes=MetWishes(unmet=(coffee,))).text
 
     def test_a_value_is_said_once(self):
         comedy = FieldMatch("genres", "Comedy", True)
@@ -181,7 +191,7 @@ class TestWishes:
 
     def test_beside_what_is_weak(self):
         assert told(TEXT, text=0.1, wishes=MetWishes(unmet=(self.YEAR,))).text == (
-            "Its description is the closest to the text that is left, but it does not meet: year 1994."
+            "It is the closest to the text that is left, but it does not meet: year 1994."
         )
 
 

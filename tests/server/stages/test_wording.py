@@ -1,14 +1,22 @@
 """Wordings of explanations: one file a language."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
 from core.aspects.extract import ASPECTS
 from domain.condition import AnyOf, Condition, Equals, Range, TimeRange
 from domain.errors import ConfigurationError
-from domain.recommendation import Source
+from domain.event import Event, EventKind
+from domain.item import Item
+from domain.recommendation import RecommendQuery, Source
 from server.stages import wording
+from server.stages.history import History
 from server.stages.wording import Wordings, shortened
+from server.stages.wording.language import language_for
 from server.stages.wording.wishes import wish_words
+from tests.support.dict_catalogue import DictCatalogue
 from tests.support.running import ROOT
 
 FOLDER = ROOT / "server/stages/wording"
@@ -110,3 +118,24 @@ def any_of(*values):
 )
 def test_wishes_in_words(condition, english, chinese):
     assert (wish_words(condition, ENGLISH), wish_words(condition, CHINESE)) == (english, chinese)
+
+
+@pytest.mark.parametrize(
+    ("query", "rows", "language"),
+    [
+        ({"text": "quiet sea", "language": "zh-Hans"}, (), "zh-Hans"),
+        ({"text": "海边的电影", "language": "en"}, (), "en"),
+        ({"text": "海边的电影"}, (0,), "zh"),
+        ({"text": "the film 海"}, (1,), "en"),
+        ({"text": "2001"}, (1,), "zh"),
+        ({}, (1, 0, 0), "en"),
+        ({}, (1,), "zh"),
+        ({"events": (Event("x", EventKind.VIEW, item_title="玩具总动员"),)}, (), "zh"),
+        ({}, (), "en"),
+    ],
+)
+def test_the_language_is_that_of_request_text_or_history(query, rows, language):
+    items = (Item("a", "A quiet harbour", ""), Item("b", "大海", ""))
+    catalogue = DictCatalogue({item.id: (item, np.ones(1, np.float32)) for item in items}, {})
+    history = History(rows, rows, (), "", "", ())
+    assert language_for(RecommendQuery(**query), history, SimpleNamespace(catalogue=catalogue)) == language
