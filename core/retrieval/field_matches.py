@@ -27,6 +27,8 @@ _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 # Between two words of one phrase.
 _GAP = re.compile(r"[ \-–'’&:/]{0,3}")
 _SPANS_SHOWN = 5
+# Two words of two characters.
+_LEAST_COMPOUND = 4
 _TITLE, _VALUE, _TITLE_WORDS, _VALUE_WORDS, _TEXT_WORDS = range(5)
 # A word of a field: where it begins and ends, and the form in which it is compared.
 _Word = tuple[int, int, str]
@@ -180,18 +182,36 @@ class FieldMatcher:
             yield self._word(start, start + len(run), form)
             return
         for word in rjieba.cut(form):
-            yield start, start + len(word), word
-            start += len(word)
+            for part in (word,) if word in self._forms else _parts(word):
+                yield start, start + len(part), part
+                start += len(part)
 
     def _word(self, start: int, end: int, word: str) -> _Word:
         return start, end, self._forms.get(word, word)
 
 
+def _parts(word: str) -> Sequence[str]:
+    """Returns the words that a Chinese compound consists of; itself where a single character would be left."""
+    if len(word) < _LEAST_COMPOUND:
+        return (word,)
+    known = set(rjieba.cut_for_search(word)) - {word}
+    parts: list[str] = []
+    place = 0
+    while place < len(word):
+        fitting = [part for part in known if len(part) > 1 and word.startswith(part, place)]
+        if not fitting:
+            return (word,)
+        parts.append(max(fitting, key=len))
+        place += len(parts[-1])
+    return parts
+
+
 def _is_whole(term: str, words: Sequence[str]) -> bool:
-    """Returns whether a searched term is a word: of scripts without spaces only what was cut as one."""
+    """Returns whether a searched term is a word; in scripts without spaces, pairs and characters may be none."""
     if not _IS_UNSPACED.search(term):
         return True
-    return term in words and all(_IS_HAN.match(character) for character in term)
+    # A longer term is a word of its own; a single character only where it was not cut out of one.
+    return all(_IS_HAN.match(character) for character in term) and (len(term) > 1 or term in words)
 
 
 def _variants(form: str) -> Iterator[str]:

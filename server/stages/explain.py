@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from core.ranking.fusion import Candidate
 from core.retrieval.lexical_index import TITLE_NAME
+from core.text.analysis import singular
 from domain.condition import AnyOf, Condition
 from domain.recommendation import Explanation, FieldMatch, Source
 from server.stages.wording import Wording
@@ -194,7 +195,7 @@ def _by_words(close: Closeness, wording: Wording) -> list[str]:
 
 
 def _words(text: str) -> set[str]:
-    return set(_WORD.findall(text.casefold()))
+    return {singular(word) for word in _WORD.findall(text.casefold())}
 
 
 def _words_of_field(match: FieldMatch, wording: Wording) -> str:

@@ -22,6 +22,7 @@ ITEMS = [
     Item("f5", "大海", "玩具總動員 关于大海。"),
     Item("f6", "Café Blue", "Two Winds, too."),
     Item("f7", "It", "A clown."),
+    Item("f8", "山 海", "价格公道。"),
 ]
 
 
@@ -53,6 +54,8 @@ def shared(index, text, item_id):
         ("大海", "f5", [FieldMatch("title", "大海", True)]),
         ("玩具总动员", "f5", [FieldMatch("text", "玩具總動員")]),
         ("cafe", "f6", [FieldMatch("title", "Café")]),
+        ("价格实惠的手机", "f8", [FieldMatch("text", "价格")]),
+        ("海", "f8", [FieldMatch("title", "海")]),
         ("it", "f7", [FieldMatch("title", "It", True)]),
     ],
 )  # fmt: skip
@@ -65,6 +68,7 @@ def test_fields(index, text, item_id, fields):
     [
         ("海", "f4"),  # of another word
         ("海", "f5"),
+        ("大海", "f8"),  # of a word of the text
         ("the kettle of a", "f3"),
         ("crypt", "f2"),
         ("the harbour of it", "f7"),

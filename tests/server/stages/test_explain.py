@@ -177,8 +177,8 @@ class TestWishes:
 
     def test_a_value_in_another_field_is_not_missed(self):
         coffee = Condition("subcategory", AnyOf(frozenset({"coffee"})))
-        tagged = (FieldMatch("tags", "coffee", True),)
-        assert told(LEXICAL, matches=tagged, wishes=MetWishes(unmet=(coffee,))).text == "It is tagged coffee."
+        tagged = (FieldMatch("tags", "coffees", True),)
+        assert told(LEXICAL, matches=tagged, wishes=MetWishes(unmet=(coffee,))).text == "It is tagged coffees."
         assert "does not meet" in told(LEXICAL, matches=(RED,), wishes=MetWishes(unmet=(coffee,))).text
 
     def test_a_value_is_said_once(self):
