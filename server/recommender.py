@@ -10,12 +10,13 @@ Each step takes and returns domain values; `rpc/` turns them from and into proto
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
 
 from core.ranking.fusion import Candidate
+from domain.condition import Condition
 from domain.errors import DeadlineExceeded, FieldViolation, InvalidRequest, ModelUnavailable
 from domain.item import Item
 from domain.recommendation import (
@@ -27,7 +28,6 @@ from domain.recommendation import (
     RecommendQuery,
     SourceRank,
 )
-from domain.text import language_of
 from server.deadline import Deadline
 from server.models.ranker import Ranker
 from server.stages.closeness import ExplainedRequest, closeness_of, similarities
@@ -41,7 +41,8 @@ from server.stages.scope import scope_of
 from server.stages.shortlist import ListRequest, Shortlist, first_recall, shortlist
 from server.stages.text_order import TextRequest
 from server.stages.understand import Understood, understand
-from server.stages.wording import wording_of
+from server.stages.wording import Wordings
+from server.stages.wording.language import language_for
 from server.trace import Trace
 
 # With less time left than this the reply goes out without explanations.
@@ -62,11 +63,13 @@ class Recommender:
         live: returns the live release; raises NoRelease where there is none.
         searchers: threads in which indexes are searched.
         unreadable_limit: above this share of text that the encoder cannot read, shared words are matched instead.
+        wordings: of explanations, by language.
     """
 
     live: Callable[[], ServingRelease]
     searchers: Executor
     unreadable_limit: float
+    wordings: Wordings = field(default_factory=Wordings.load)
 
     async def recommend(self, query: RecommendQuery, deadline: Deadline, trace: Trace) -> Recommendation:
         """Returns the best items for one request; records its stages in `trace`.
@@ -84,7 +87,7 @@ class Recommender:
             represented = await represent(
                 query, understood.search_text, history, release, deadline, trace, unreadable_limit=self.unreadable_limit
             )
-        request = _Request(query, understood, history, represented, release)
+        request = _Request(query, understood, history, represented, release, self.wordings)
         ranked: Ranked | None = None
         left_out: tuple[Degradation, ...] = ()
         if release.ranker is not None and len(history.events):
@@ -144,6 +147,12 @@ class _Request:
     history: History
     represented: Represented
     release: ServingRelease
+    wordings: Wordings
+
+    @property
+    def named_wishes(self) -> tuple[Condition, ...]:
+        """Conditions that the request prefers, or that its text names."""
+        return (*self.query.preferences, *(wish.condition for wish in self.understood.interpretation.wishes))
 
     def for_list(self) -> ListRequest:
         """Returns what its list is made from.
@@ -298,16 +307,24 @@ def _items(
 def _explained(
     items: Sequence[RankedItem], candidates: Sequence[Candidate], request: _Request, recalled: Recalled
 ) -> list[RankedItem]:
-    release = request.release
-    compared = ExplainedRequest(request.history, request.represented, recalled, release)
-    closeness = closeness_of(candidates, [item.similarity for item in items], compared)
+    release, query = request.release, request.query
+    compared = ExplainedRequest(
+        request.history,
+        request.represented,
+        recalled,
+        release,
+        request.named_wishes,
+        request.understood.interpretation.orders,
+    )
+    # Of an item that is no more relevant than the best for texts that mean nothing, closeness is not claimed.
+    floor = release.relevance.floor
+    cosines = [None if (item.relevance or 0.0) < floor else item.similarity for item in items]
     rules = ExplanationRules(
         release.relevance.close_from,
         release.relevance.resembles_from,
-        {source.name: source.reason for source in (*release.sources, release.fill)},
-        wording_of(request.query.language or language_of(request.query.text)),
+        request.wordings.of(language_for(query, request.history, release)),
     )
-    explanations = explain(candidates, closeness, rules)
+    explanations = explain(candidates, closeness_of(candidates, cosines, compared), rules)
     return [replace(item, explanation=why) for item, why in zip(items, explanations, strict=True)]
 
 

@@ -6,6 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+# One random pair in a hundred lies above the floor of a claim.
+_RANDOM_QUANTILE = 0.99
+# Where few kinds of items make many random pairs alike, the floor is no higher than this many spreads above the median,
+# a spread being what lies between the median and the quantile that a normal distribution has one deviation below it.
+_MOST_SPREADS = 3.5
+_ONE_DEVIATION_BELOW = 0.1587
 # Share of the texts that mean nothing whose best items lie below the floor.
 _FLOOR_QUANTILE = 0.95
 _NEWTON_STEPS = 50
@@ -79,6 +85,16 @@ class RelevanceScale:
         if not (np.isfinite(list(asdict(scale).values())).all() and scale.slope > 0 and 0 <= scale.floor <= 1):
             raise ValueError(f"{path.name} must hold a slope above 0 and a floor from 0 to 1")
         return scale
+
+
+def meaning_floor(random_cosines: np.ndarray) -> float:
+    """Returns the cosine from which closeness in meaning is claimed: few random pairs reach it.
+
+    Args:
+        random_cosines: float[m], m >= 1, of pairs that were put together by chance.
+    """
+    median, below, high = np.quantile(random_cosines, (0.5, _ONE_DEVIATION_BELOW, _RANDOM_QUANTILE))
+    return float(min(high, median + _MOST_SPREADS * (median - below)))
 
 
 def _logistic(scores: np.ndarray, outcome: np.ndarray, weight: np.ndarray) -> tuple[float, float]:

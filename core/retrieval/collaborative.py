@@ -16,7 +16,6 @@ class CollaborativeSource:
 
     name: ClassVar[str] = Source.COLLABORATIVE.value
     file: ClassVar[str] = "neighbours.npz"
-    reason: ClassVar[str] = "it was chosen by people who chose items of the history"
 
     def __init__(self, table: NeighbourTable) -> None:
         self.table = table

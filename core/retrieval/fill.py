@@ -16,12 +16,10 @@ class FillSource:
     Attributes:
         unreadable: bool[n].
         name: of the source.
-        reason: see `RecallSource.reason`.
     """
 
     unreadable: np.ndarray
     name: str = Source.FILL.value
-    reason: str = "nothing speaks for it, but fewer others exist than were asked for"
 
     def can_answer(self, query: SourceQuery) -> bool:
         """Returns True where vectors were searched, which cannot find these items."""

@@ -19,7 +19,6 @@ class FreshSource:
     """Items by how new they are."""
 
     name: ClassVar[str] = Source.FRESH.value
-    reason: ClassVar[str] = "it is new"
 
     def __init__(self, since: np.ndarray) -> None:
         """Takes float64[n], larger for newer items; NaN where it is unknown."""

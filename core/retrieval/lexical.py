@@ -14,7 +14,6 @@ class LexicalSource:
     """Items that share words with the text."""
 
     name: ClassVar[str] = Source.LEXICAL.value
-    reason: ClassVar[str] = "it shares words with the text"
 
     def __init__(self, index: LexicalIndex) -> None:
         self.index = index

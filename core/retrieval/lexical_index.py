@@ -29,7 +29,8 @@ _ROW = "row"
 _WORD_FIELDS = (TITLE, VALUES, TEXT, EXTRA)
 # A string attribute of at most so many characters is a value, such as a name; a longer one is text.
 _VALUE_CHARACTERS = 60
-_TITLE_NAME = re.compile(r"(^|_)titles?(_|$)")
+# An attribute of such a name is another title.
+TITLE_NAME = re.compile(r"(^|_)titles?(_|$)")
 _LINK = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # One segment up to so many bytes of postings; they are taken as they are needed.
 _HEAP_BYTES = 2_000_000_000
@@ -65,7 +66,7 @@ class ItemWords:
             for entry in entries:
                 if _LINK.match(entry) or not entry.strip():
                     continue
-                if _TITLE_NAME.search(name):
+                if TITLE_NAME.search(name):
                     titles.append(entry)
                 elif len(entry) <= _VALUE_CHARACTERS:
                     values.append((name, entry))

@@ -19,7 +19,6 @@ class NextItemSource:
 
     name: ClassVar[str] = Source.NEXT_ITEM.value
     file: ClassVar[str] = "item_transitions.npz"
-    reason: ClassVar[str] = "it is often chosen soon after the last items of the history"
 
     def __init__(self, table: NeighbourTable) -> None:
         self.table = table

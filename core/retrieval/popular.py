@@ -19,7 +19,6 @@ class PopularSource:
 
     name: ClassVar[str] = Source.POPULAR.value
     file: ClassVar[str] = "popularity.npy"
-    reason: ClassVar[str] = "it was chosen by many"
 
     def __init__(self, log_prior: np.ndarray) -> None:
         """Takes float[n], log P(i).

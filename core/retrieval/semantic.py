@@ -26,7 +26,6 @@ class SemanticTextSource:
 
     content: ContentVectors
     name: str = Source.SEMANTIC_TEXT.value
-    reason: str = "its description is the closest to the text that is left"
 
     def can_answer(self, query: SourceQuery) -> bool:
         """Returns True where the text has a vector."""
@@ -49,7 +48,6 @@ class SemanticHistorySource:
 
     content: ContentVectors
     name: str = Source.SEMANTIC_HISTORY.value
-    reason: str = "nothing closer to the history is left"
 
     def can_answer(self, query: SourceQuery) -> bool:
         """Returns True where the history has a vector."""

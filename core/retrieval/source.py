@@ -93,10 +93,6 @@ class RecallSource(Protocol):
     def name(self) -> str:
         """A value of `domain.recommendation.Source`, in provenance, blend, thresholds and metrics."""
 
-    @property
-    def reason(self) -> str:
-        """The clause that explains an item of which nothing more can be said, such as "it was chosen by many"."""
-
     def can_answer(self, query: SourceQuery) -> bool:
         """Returns True where the query has what this source needs."""
 

@@ -17,12 +17,10 @@ class UserTowerSource:
     Attributes:
         items: the item side of the tower, e numbers an item.
         name: of the source.
-        reason: see `RecallSource.reason`.
     """
 
     items: VectorStore
     name: str = Source.USER_TOWER.value
-    reason: str = "it is what often follows such a history"
 
     def can_answer(self, query: SourceQuery) -> bool:
         """Returns True where the tower answered."""

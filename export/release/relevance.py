@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from core.ranking.relevance import RelevanceScale
+from core.ranking.relevance import RelevanceScale, meaning_floor
 from core.ranking.text_blend import TextBlend, text_scores
 from core.retrieval.lexical_match import LexicalIndex
 from core.text.tokenize import UNREADABLE_LIMIT, TextTokenizer
@@ -21,9 +21,8 @@ from export.prepare_encoder import PreparedEncoder
 _ITEMS = 200
 _NONSENSE = 64
 _NEAREST = 20
-# Pairs of a text, or an item, and a random item; what few of them reach is claimed as meaning.
-_PAIRS = 1_000
-_RANDOM_QUANTILE = 0.95
+# Pairs of a text, or an item, and a random other item; what few of them reach is claimed as meaning.
+_PAIRS = 4_000
 _WORDS = 4
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _WORD = re.compile(r"[^\W\d_]{4,}")
@@ -65,15 +64,35 @@ def write_relevance(folder: Path, encoder: PreparedEncoder, timestamps: frozense
     scale = RelevanceScale.fitted(
         np.concatenate(relevant), np.concatenate(best), np.asarray([part.max() for part in best])
     )
-    vectors = scorer.vectors(rng.choice(readable, _PAIRS)), scorer.vectors(rng.choice(readable, _PAIRS))
-    asked = queries[rng.integers(len(questions), size=_PAIRS)]
-    scale = replace(
-        scale,
-        close_from=float(np.quantile((asked * vectors[0]).sum(axis=1), _RANDOM_QUANTILE)),
-        resembles_from=float(np.quantile((vectors[0] * vectors[1]).sum(axis=1), _RANDOM_QUANTILE)),
-    )
+    asked = np.asarray([question.row for question in questions])
+    scale = replace(scale, **_floors(scorer, queries[: len(asked)], asked, readable, rng))
     scale.save(folder / layout.RELEVANCE)
     return {"floor": scale.floor}
+
+
+def _floors(
+    scorer: "_Scorer", queries: np.ndarray, asked: np.ndarray, readable: np.ndarray, rng: np.random.Generator
+) -> dict[str, float]:
+    """Returns the cosines from which meaning is claimed of a text and an item, and of two items; none for one item.
+
+    Args:
+        scorer: of the release.
+        queries: float32[q, d], texts that ask for items.
+        asked: int64[q], the item of each text.
+        readable: int64[m], rows whose vectors say something.
+        rng: draws the pairs.
+    """
+    if len(readable) < 2:
+        return {}
+    others, texts, rows = (
+        rng.choice(readable, _PAIRS),
+        rng.integers(len(asked), size=_PAIRS),
+        rng.choice(readable, _PAIRS),
+    )
+    vectors = scorer.vectors(others)
+    to_text = (queries[texts] * vectors).sum(axis=1)[asked[texts] != others]
+    to_item = (scorer.vectors(rows) * vectors).sum(axis=1)[rows != others]
+    return {"close_from": meaning_floor(to_text), "resembles_from": meaning_floor(to_item)}
 
 
 class _Scorer:

@@ -8,23 +8,44 @@ import numpy as np
 from core.aspects.profile import strongest_shared_aspect
 from core.ranking.fusion import Candidate
 from core.retrieval.collaborative import CollaborativeSource
-from core.retrieval.field_matches import field_matches, shared_terms
+from core.retrieval.field_matches import FieldMatcher, SharedWords
+from domain.condition import AnyOf, Condition, meets, values_of
+from domain.interpretation import NumberOrder
+from domain.item import AttributeValue, Item
 from domain.recommendation import FieldMatch, Source
-from server.stages.explain import Closeness, NamedItem, Resemblance, shortened
+from domain.timestamp import Timestamp
+from server.stages.explain import Closeness, MetWishes, NamedItem, Resemblance
 from server.stages.history import History
 from server.stages.recall import Recalled
 from server.stages.release import ServingRelease
 from server.stages.represent import Represented
+from server.stages.wording.wishes import number_words
 
 
 @dataclass(frozen=True)
 class ExplainedRequest:
-    """The parts of one request that candidates are compared with."""
+    """The parts of one request that candidates are compared with.
+
+    Attributes:
+        history: the caller's.
+        represented: the request's vectors.
+        recalled: what the sources were asked, and found.
+        release: the release.
+        wishes: conditions whose items come first.
+        orders: numbers by which the list is ordered.
+    """
 
     history: History
     represented: Represented
     recalled: Recalled
     release: ServingRelease
+    wishes: tuple[Condition, ...] = ()
+    orders: tuple[NumberOrder, ...] = ()
+
+    @property
+    def matches_words(self) -> bool:
+        """True where the text has words that the catalogue has."""
+        return self.recalled.query.lexical is not None and bool(self.recalled.query.lexical.terms)
 
 
 def similarities(represented: Represented, rows: Sequence[int], release: ServingRelease) -> list[float | None]:
@@ -44,28 +65,30 @@ def closeness_of(
 
     Args:
         candidates: what is explained.
-        cosines: as `similarities` gives them.
+        cosines: as `similarities` gives them; None where closeness in meaning must not be claimed.
         request: what they are compared with.
     """
     rows = [candidate.row for candidate in candidates]
     recalled, release = request.recalled, request.release
     nearest = _nearest_of_history(request.history, rows, release)
     partners = _chosen_with(candidates, recalled, release)
-    shared = _shared(candidates, recalled, release)
-    items = named_items([found[0] for found in nearest if found is not None], release)
+    items = _compared_items(candidates, request)
+    shared = _shared(items, request)
+    named = named_items([found[0] for found in nearest if found is not None], release)
     by_text = request.represented.query.text_vector is not None
     return [
         Closeness(
             text=cosine if by_text else None,
-            history=_resemblance(candidate, resembled, items),
+            history=_resemblance(candidate, resembled, named),
             chosen_with=None if recalled.is_proxy else partner,
             chosen_with_proxy=partner[0] if recalled.is_proxy and partner is not None else None,
             aspect=_aspect(candidate, request),
-            matched_terms=terms,
-            field_matches=matches,
+            matched_terms=words.terms,
+            field_matches=words.fields,
+            wishes=_met_wishes(item, request),
         )
-        for candidate, cosine, resembled, partner, (terms, matches) in zip(
-            candidates, cosines, nearest, partners, shared, strict=True
+        for candidate, cosine, resembled, partner, item, words in zip(
+            candidates, cosines, nearest, partners, items, shared, strict=True
         )
     ]
 
@@ -106,28 +129,58 @@ def _chosen_with(
     return [partners.get(candidate.row) for candidate in candidates]
 
 
-def _shared(
-    candidates: Sequence[Candidate], recalled: Recalled, release: ServingRelease
-) -> list[tuple[tuple[str, ...], tuple[FieldMatch, ...]]]:
-    """Returns the terms and the fields shared with the text, for candidates that lexical recall found."""
-    query = recalled.query.lexical
-    rows = [candidate.row for candidate in candidates if _recalled_by(candidate, Source.LEXICAL)]
-    if query is None or not rows:
-        return [((), ())] * len(candidates)
-    items = release.catalogue.items_of(rows)
-    matches = field_matches(query, items)
-    shared = {row: (shared_terms(query, item), match) for row, item, match in zip(rows, items, matches, strict=True)}
-    return [shared.get(candidate.row, ((), ())) for candidate in candidates]
+def _compared_items(candidates: Sequence[Candidate], request: ExplainedRequest) -> list[Item | None]:
+    """Returns the items whose words or attributes are compared; None for others, which are not read."""
+    every = bool(request.wishes or request.orders)
+    rows = [
+        candidate.row
+        for candidate in candidates
+        if every or (request.matches_words and _recalled_by(candidate, Source.LEXICAL))
+    ]
+    items = dict(zip(rows, request.release.catalogue.items_of(rows), strict=True))
+    return [items.get(candidate.row) for candidate in candidates]
+
+
+def _shared(items: Sequence[Item | None], request: ExplainedRequest) -> list[SharedWords]:
+    """Returns what the text and each item share."""
+    query = request.recalled.query.lexical
+    if query is None or not request.matches_words:
+        return [SharedWords()] * len(items)
+    matcher = FieldMatcher(query)
+    return [SharedWords() if item is None else matcher.shared_with(item) for item in items]
+
+
+def _met_wishes(item: Item | None, request: ExplainedRequest) -> MetWishes:
+    """Returns which wishes an item meets."""
+    if item is None:
+        return MetWishes()
+    values: dict[FieldMatch, None] = {}
+    met: list[Condition] = []
+    unmet: list[Condition] = []
+    for wish in dict.fromkeys(request.wishes):
+        if not meets(wish, item.attributes):
+            unmet.append(wish)
+        elif isinstance(wish.test, AnyOf) and not wish.negate:
+            held = values_of(item.attributes[wish.attribute])
+            values |= {FieldMatch(wish.attribute, value, True): None for value in held if value in wish.test.values}
+        else:
+            met.append(wish)
+    numbers = [(order.attribute, _number(item.attributes.get(order.attribute))) for order in request.orders]
+    return MetWishes(tuple(values), tuple(met), tuple(unmet), tuple((name, words) for name, words in numbers if words))
+
+
+def _number(value: AttributeValue | None) -> str:
+    """Returns a number, or an instant, in words; an empty text for anything else."""
+    if isinstance(value, Timestamp):
+        return value.text
+    return number_words(value) if isinstance(value, int | float) else ""
 
 
 def named_items(rows: Sequence[int], release: ServingRelease) -> dict[int, NamedItem]:
     """Returns items as explanations name them, by row."""
     distinct = list(dict.fromkeys(rows))
     items = release.catalogue.items_of(distinct)
-    return {
-        row: NamedItem(item.id, shortened(item.title or item.text) or item.id)
-        for row, item in zip(distinct, items, strict=True)
-    }
+    return {row: NamedItem(item.id, item.title.strip(), item.text) for row, item in zip(distinct, items, strict=True)}
 
 
 def _aspect(candidate: Candidate, request: ExplainedRequest) -> str:

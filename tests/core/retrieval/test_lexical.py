@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.retrieval.field_matches import field_matches, shared_terms
 from core.retrieval.lexical_index import initials, names
 from core.retrieval.lexical_match import (
     BM25,
@@ -17,7 +16,6 @@ from core.retrieval.lexical_match import (
 )
 from core.text.analysis import analyze
 from domain.item import Item
-from domain.recommendation import FieldMatch
 from tests.support.words import lexical_index, titled
 
 FILMS = [
@@ -205,23 +203,3 @@ def test_rows_with_every_word(films):
     assert films.rows_with("ada merrow").tolist() == [0, 2]
     assert films.rows_with("nothing").tolist() == []
     assert films.rows_with("").tolist() == []
-
-
-class TestMatches:
-    def matches(self, films, text, place):
-        return field_matches(films.parse(text), FILMS)[place]
-
-    def test_a_whole_value_comes_first(self, films):
-        assert self.matches(films, "films with ada merrow", 0)[0] == FieldMatch("cast", "Ada Merrow", True)
-
-    def test_words_as_they_are_written(self, films):
-        assert self.matches(films, "harbour lighthouses", 0) == (
-            FieldMatch("title", "Harbour"),
-            FieldMatch("text", "lighthouse"),
-        )
-
-    def test_no_match_no_word(self, films):
-        assert self.matches(films, "kettle", 0) == ()
-
-    def test_shared_terms_are_whole_words(self, films):
-        assert shared_terms(films.parse("quiet harbours"), FILMS[0]) == ("quiet", "harbour")

@@ -12,6 +12,7 @@ from tests.support.running import ROOT, RunningGateway
 pytestmark = [pytest.mark.triton, pytest.mark.xdist_group("gateway")]
 
 ITEMS = [json.loads(line) for line in (ROOT / "sample" / "items.jsonl").read_text().splitlines()]
+TITLES = {item["id"]: item["title"] for item in ITEMS}
 AVAILABLE = {item["id"] for item in ITEMS if item.get("available", True)}
 
 
@@ -138,3 +139,40 @@ class TestAnswered:
         assert isinstance(bad, EntryError)
         assert [one.field for one in bad.violations] == ["k"]
         assert [item.id for item in good.items] == [item.id for item in client.recommend("tea").items]
+
+
+class TestExplanations:
+    """Sentences in the caller's language, by titles and fields."""
+
+    def test_the_language_asked_for(self, client: Client) -> None:
+        asked = {"item_ids": ["goods-coffee-hazelnut"], "explain": True, "k": 30}
+        english, chinese = (client.recommend("coffee", language=tag, **asked) for tag in ("en-GB", "zh-Hans"))
+        assert [item.id for item in english.items] == [item.id for item in chinese.items]
+        for own, other in zip(english.items, chinese.items, strict=True):
+            assert own.explanation.text.endswith(".")
+            assert other.explanation.text.endswith("。")
+            assert own.explanation.field_matches == other.explanation.field_matches
+
+    def test_without_one_it_is_that_of_the_text(self, client: Client) -> None:
+        reply = client.recommend("海边的咖啡", explain=True)
+        assert reply.items
+        assert all(item.explanation.text.endswith("。") for item in reply.items)
+
+    def test_titles_instead_of_ids(self, client: Client) -> None:
+        reply = client.recommend("coffee", item_ids=["goods-coffee-hazelnut"], explain=True, k=100)
+        texts = [item.explanation.text for item in reply.items]
+        assert not [text for text in texts for item_id in TITLES if item_id in text]
+        because = [item.explanation for item in reply.items if item.explanation.because_of_item_id]
+        assert because
+        assert all(one.because_of_title == TITLES[one.because_of_item_id] for one in because)
+
+    def test_the_fields_that_matched(self, client: Client) -> None:
+        item = client.recommend("espresso by Pell & Oaktree", explain=True).items[0]
+        assert item.explanation.text.startswith("It is made by Pell & Oaktree")
+        match = item.explanation.field_matches[0]
+        assert (match.field, match.value, match.whole_value) == ("brand", "Pell & Oaktree", True)
+
+    def test_what_means_nothing_is_close_to_nothing(self, client: Client) -> None:
+        reply = client.recommend("asdfghjkl qwerty", explain=True)
+        assert DegradationReason.NOTHING_RELEVANT in {one.reason for one in reply.degradations}
+        assert not [item for item in reply.items if "close in meaning" in item.explanation.text]
