@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,16 +117,22 @@ class WordIndex:
 
     @classmethod
     def load(cls, folder: Path) -> "WordIndex":
-        """Reads what `build` wrote.
+        """Reads what `build` wrote; nothing is written into the folder.
 
         Raises:
-            ValueError: it is no such index.
+            ValueError: it is not such an index, or the folder for temporary files cannot be written.
         """
         schema = _schema()
         try:
-            index = Index.open(str(folder))
-            _register(index)
-            return cls(index, schema)
+            # tantivy makes a lock file in the folder that it opens, and a release may be mounted read-only. The files
+            # are mapped once they are open: the links are not needed any longer.
+            with tempfile.TemporaryDirectory(prefix="shortlist-words-") as links:
+                for path in folder.iterdir():
+                    (Path(links) / path.name).symlink_to(path.resolve())
+                index = Index.open(links)
+                index.config_reader("Manual")  # nothing is ever added
+                _register(index)
+                return cls(index, schema)
         except (OSError, ValueError) as error:
             raise ValueError(f"{folder.name} is not an index of words: {error}") from error
 
@@ -247,8 +254,9 @@ def _name_segments(folder: Path) -> None:
         for path in list(folder.glob(f"{drawn}*")):
             path.rename(folder / path.name.replace(drawn, name))
         segment["segment_id"] = "-".join((name[:8], name[8:12], name[12:16], name[16:20], name[20:]))
-    meta.write_text(json.dumps(raw, indent=1), encoding="utf-8")
     names = sorted(path.name for path in folder.iterdir() if _HEX.match(path.name) or path.name == "meta.json")
-    (folder / ".managed.json").write_text(json.dumps(names), encoding="utf-8")
+    for path, content in ((meta, json.dumps(raw, indent=1)), (folder / ".managed.json", json.dumps(names))):
+        path.unlink(missing_ok=True)  # tantivy's own files can be read by their owner only
+        path.write_text(content, encoding="utf-8")
     for lock in folder.glob("*.lock"):
         lock.unlink()

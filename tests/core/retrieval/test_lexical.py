@@ -1,3 +1,9 @@
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -190,6 +196,52 @@ def test_a_damaged_index_is_refused(tmp_path):
     (tmp_path / "words" / "meta.json").write_text("{}")
     with pytest.raises(ValueError, match="index of words"):
         LexicalIndex.load(tmp_path)
+
+
+# Root may write where the mode forbids it: the index is read as another user. The first load imports what that user may
+# not read.
+_AS_ANOTHER_USER = """
+import os, sys
+import numpy as np
+from pathlib import Path
+from core.retrieval.lexical_match import LexicalIndex
+folder = Path(sys.argv[1])
+LexicalIndex.load(folder)
+if os.geteuid() == 0:
+    os.seteuid(65534)
+try:
+    (folder / "words" / "probe").touch()
+except PermissionError:
+    index = LexicalIndex.load(folder)
+    print(index.search(index.parse("ada merrow"), 3, np.zeros(len(index), bool))[0].tolist())
+"""
+
+
+def test_a_folder_that_cannot_be_written_is_read(films):
+    rows = films.search(films.parse("ada merrow"), 3, np.zeros(len(films), bool))[0].tolist()
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory() as temporary:
+        folder = Path(name)
+        LexicalIndex.build(folder, FILMS)
+        before = sorted(path.name for path in (folder / "words").iterdir())
+        for path in (folder, folder / "words"):
+            path.chmod(0o555)
+        Path(temporary).chmod(0o777)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", _AS_ANOTHER_USER, name],
+                env=os.environ | {"TMPDIR": temporary},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.strip() == str(rows)
+            assert sorted(path.name for path in (folder / "words").iterdir()) == before
+            assert not list(Path(temporary).iterdir())
+        finally:
+            for path in (folder, folder / "words"):
+                path.chmod(0o755)
 
 
 def test_names_of_titles():
