@@ -4,7 +4,8 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,7 @@ TITLE_NAME = re.compile(r"(^|_)titles?(_|$)")
 _LINK = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # One segment up to so many bytes of postings; they are taken as they are needed.
 _HEAP_BYTES = 2_000_000_000
+_REMOVALS = 10
 _HEX = re.compile(r"[0-9a-f]{32}")
 _LEAST_INITIALS = 3
 # From so many letters on, initials are a name of the title.
@@ -124,12 +126,9 @@ class WordIndex:
         """
         schema = _schema()
         try:
-            # tantivy makes a lock file in the folder that it opens, and a release may be mounted read-only. The files
-            # are mapped once they are open: the links are not needed any longer.
-            with tempfile.TemporaryDirectory(prefix="shortlist-words-") as links:
-                for path in folder.iterdir():
-                    (Path(links) / path.name).symlink_to(path.resolve())
-                index = Index.open(links)
+            # The files are mapped once they are open: the links are not needed any longer.
+            with _links(folder) as links:
+                index = Index.open(str(links))
                 index.config_reader("Manual")  # nothing is ever added
                 _register(index)
                 return cls(index, schema)
@@ -173,6 +172,25 @@ class WordIndex:
     def every(queries: Sequence[Query]) -> Query:
         """Returns the query for all of several."""
         return Query.boolean_query([(Occur.Must, query) for query in queries])
+
+
+@contextmanager
+def _links(folder: Path) -> Iterator[Path]:
+    """Yields a temporary folder of links to a folder's files.
+
+    tantivy makes a lock file in the folder that it opens, and a release may be mounted read-only.
+    """
+    links = Path(tempfile.mkdtemp(prefix="shortlist-words-"))
+    try:
+        for path in folder.iterdir():
+            (links / path.name).symlink_to(path.resolve())
+        yield links
+    finally:
+        # A thread of tantivy reads the index once more, soon after it was opened, and may make the lock file again.
+        for _ in range(_REMOVALS):
+            shutil.rmtree(links, ignore_errors=True)
+            if not links.exists():
+                break
 
 
 def _schema() -> Schema:

@@ -244,6 +244,16 @@ def test_a_folder_that_cannot_be_written_is_read(films):
                 path.chmod(0o755)
 
 
+def test_nothing_is_left_of_a_load(tmp_path, monkeypatch):
+    LexicalIndex.build(tmp_path / "index", FILMS)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    indexes = [LexicalIndex.load(tmp_path / "index") for _ in range(300)]
+    assert not list(temporary.iterdir())
+    assert all(len(index) == len(FILMS) for index in indexes)
+
+
 def test_names_of_titles():
     assert "lotk" in initials("The Lord of the Kites: Two Winds")
     assert initials("Two Winds") == ()
