@@ -43,6 +43,8 @@ _LEAST_INITIALS = 3
 _NAMING_INITIALS = 4
 _SUBTITLE = re.compile(r"\s*[:(]|\s[-\u2013\u2014]\s")
 _ARTICLE = re.compile(r"^(?:the|a|an)\s+", re.IGNORECASE)
+# A year in brackets says when, not what: "2001" does not name "Shrek (2001)".
+_YEAR = re.compile(r"\s*[(\[\uff08](?:1[89]|20)\d\d(?:\s*[-\u2013]\s*(?:(?:1[89]|20)\d\d)?)?[)\]\uff09]")
 _BRACKETS = re.compile(r"\(([^()]+)\)")
 
 
@@ -243,10 +245,16 @@ def _add(document: Document, field: str, analyzed: Analyzed, extra: dict[str, No
     extra.update(dict.fromkeys(analyzed.extra))
 
 
+def without_year(title: str) -> str:
+    """Returns a title without years in brackets; a title that is nothing else stays as it is."""
+    return _YEAR.sub("", title).strip() or title
+
+
 def names(title: str) -> tuple[str, ...]:
-    """Returns by what else a title is known: without its subtitle, what stands in brackets, and its article."""
+    """Returns by what else a title is known: without its year, its subtitle and its article, and what brackets hold."""
+    title = without_year(title)
     short = _SUBTITLE.split(title)[0].strip()
-    found = [short]
+    found = [title, short]
     found.extend(_ARTICLE.sub("", name) for name in (title, short))
     found.extend(_BRACKETS.findall(title))
     return tuple(name for name in found if name)
@@ -254,7 +262,7 @@ def names(title: str) -> tuple[str, ...]:
 
 def initials(title: str) -> tuple[str, ...]:
     """Returns the initials by which a title of several words is known, with and without its article: "lotr"."""
-    found = []
+    found, title = [], without_year(title)
     for part in (title, re.split(r"[:(]", title)[0]):
         words = analyze(part).words
         for kept in (words, words[1:] if words[:1] in (("the",), ("a",), ("an",)) else words):

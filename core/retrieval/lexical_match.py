@@ -20,6 +20,7 @@ from core.retrieval.lexical_index import (
     Hits,
     ItemWords,
     WordIndex,
+    without_year,
 )
 from core.retrieval.spelling import Vocabulary
 from core.retrieval.title_words import TitleWords, checksums
@@ -293,7 +294,7 @@ def _noted(items: Iterable[Item], counts: "Counter[str]", titles: list[np.ndarra
         words = ItemWords.of(item)
         said = (*words.titles, *(value for _, value in words.values), *(text for _, text in words.texts))
         counts.update({word for part in said for word in analyze(part).words})
-        titles.append(np.unique(checksums(analyze(item.title).words)))
+        titles.append(np.unique(checksums(analyze(without_year(item.title)).words)))
         yield item
 
 

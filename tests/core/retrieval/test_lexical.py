@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.retrieval.lexical_index import initials, names
+from core.retrieval.lexical_index import initials, names, without_year
 from core.retrieval.lexical_match import (
     BM25,
     MATCH_FEATURES,
@@ -258,6 +258,38 @@ def test_names_of_titles():
     assert "lotk" in initials("The Lord of the Kites: Two Winds")
     assert initials("Two Winds") == ()
     assert set(names("The Lord (Le Seigneur): Part 2")) >= {"The Lord", "Lord", "Le Seigneur"}
+
+
+@pytest.mark.parametrize(
+    ("title", "kept"),
+    [
+        ("Two Winds (2001)", "Two Winds"),
+        ("2001: Two Winds (1968)", "2001: Two Winds"),
+        ("Two Winds (Deux Vents) [1994-1997]", "Two Winds (Deux Vents)"),
+        ("\u4e24\u9635\u98ce\uff082001\uff09", "\u4e24\u9635\u98ce"),
+        ("(500) Winds of Autumn", "(500) Winds of Autumn"),
+        ("(1984)", "(1984)"),
+    ],
+)
+def test_a_year_in_brackets_names_nothing(title, kept):
+    assert without_year(title) == kept
+    assert kept in names(title)
+    assert not {"1968", "1994-1997"} & set(names(title))
+    assert ("2001" in names(title)) == title.startswith("2001")
+
+
+def test_a_number_finds_the_title_that_it_names():
+    items = [
+        Item(f"y{place}", f"Wind {place}", "x", attributes={"title_raw": f"Wind {place} (2001)"}) for place in range(40)
+    ]
+    named = Item("n", "2001: A Kite Odyssey", "x", attributes={"title_raw": "2001: A Kite Odyssey (1968)"})
+    other = Item("o", "2001 Kites", "x", attributes={"title_raw": "2001 Kites (2005)"})
+    index = lexical_index([*items, other, named])
+    rows, scores = index.search(index.parse("2001"), 5, np.zeros(len(index), bool))
+    assert rows[0] == 41
+    assert scores[0] > scores[1]
+    features = index.features(index.parse("2001"), np.arange(42))
+    assert np.flatnonzero(features[:, TITLE_EXACT]).tolist() == [41]
 
 
 def test_rows_with_every_word(films):
