@@ -10,6 +10,9 @@ from domain.interpretation import Interpretation, TextInterpretation
 from domain.item import Item
 from domain.prompts import TextRole
 
+# How much a history counts beside a text where the caller does not say: the release's own strength.
+DEFAULT_PERSONALIZATION = 0.5
+
 
 class Source(StrEnum):
     """Recall source of a candidate."""
@@ -100,7 +103,7 @@ class RecommendQuery:
         explain: whether to say why.
         item_mask: details wanted; None for none.
         include_seen: whether the history's own items may be returned.
-        personalization: how much the history counts beside a text, 0 to 1; None takes the release's strength.
+        personalization: how much the history counts beside a text, 0 to 1; by default with the release's own strength.
         interpretation: what becomes of the wishes that the text names.
         preferences: conditions that move items up.
         min_relevance: least relevance of a returned item, 0 to 1; None leaves nothing out.
@@ -120,7 +123,7 @@ class RecommendQuery:
     explain: bool = False
     item_mask: ItemMask | None = None
     include_seen: bool = False
-    personalization: float | None = None
+    personalization: float = DEFAULT_PERSONALIZATION
     interpretation: TextInterpretation = TextInterpretation.PREFER
     preferences: tuple[Condition, ...] = ()
     min_relevance: float | None = None

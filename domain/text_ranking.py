@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from domain.event import Event
-from domain.recommendation import Degradation
+from domain.recommendation import DEFAULT_PERSONALIZATION, Degradation
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class RankQuery:
     text: str = ""
     events: tuple[Event, ...] = ()
     item_ids: tuple[str, ...] = ()
-    personalization: float = 0.5
+    personalization: float = DEFAULT_PERSONALIZATION
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.ranking.text_blend import TextBlend
 from core.text.analysis import analyze
 from core.text.tokenize import TokenizedText
 from core.vectors import unit
@@ -18,6 +17,7 @@ from server.stages.history import read_history
 from server.stages.rank import softmax
 from server.stages.release import ServingRelease
 from server.stages.represent import Represented, represent
+from server.stages.text_order import strength_of
 from server.trace import Trace
 
 # Texts encoded together: as many as one Embed takes.
@@ -94,19 +94,19 @@ class TextRanker:
 def _ranked(
     query: RankQuery, represented: Represented, vectors: np.ndarray, release: ServingRelease
 ) -> list[RankedText]:
-    asked, blend = represented.query, TextBlend()
+    asked = represented.query
     readable: np.ndarray = np.asarray(vectors.any(axis=1))
     by_history = np.zeros(len(vectors), np.float32)
     if asked.history_vector is not None:
         by_history = np.where(readable, unit(vectors - release.catalogue.mean) @ asked.history_vector, 0)
     terms = analyze(query.text).terms
     shared = _shared(terms, query.candidates)
-    texts: np.ndarray = _coverage(terms, shared) * blend.bm25
+    texts: np.ndarray = _coverage(terms, shared) * release.relevance.blend.bm25
     compared = asked.text_vector if query.text else asked.history_vector
     cosines = np.zeros(len(vectors), np.float32) if compared is None else vectors @ compared
     if query.text:
         texts = texts + np.where(readable, cosines, 0)
-        scores: np.ndarray = texts + 2 * release.history_strength * query.personalization * by_history
+        scores: np.ndarray = texts + strength_of(query.personalization, release.blend) * by_history
     else:
         texts, scores = by_history, by_history
     choices = softmax(scores / _TEMPERATURE)

@@ -14,8 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from core.ranking.fusion import best_rows
-from core.retrieval.source import DEFAULT_LIST_LENGTH, RecalledList, RecallSource, RecallSources, SourceQuery
-from core.scaling import POPULATION
+from core.retrieval.source import (
+    DEFAULT_LIST_LENGTH,
+    RecalledList,
+    RecallSource,
+    RecallSources,
+    SourceQuery,
+    SourceScores,
+)
+from core.scaling import POPULATION, Population
 from core.vectors import top_rows
 from domain.recommendation import Source
 
@@ -131,24 +138,51 @@ class Blend:
 def blend_scores(
     sources: RecallSources, query: SourceQuery, weights: Mapping[str, float], rows: np.ndarray
 ) -> np.ndarray | None:
-    """Returns the weighted sum of the z-scores of every source that can answer.
+    """Returns the weighted sum of the z-scores of every source that can answer; see `weighted_sum`.
 
     Args:
         sources: of the catalogue.
         query: the query.
         weights: by source name.
         rows: int64[C], the candidates.
-
-    Returns:
-        float32[C]; None where no source with a weight can answer, or none but the prior for a history of known items.
     """
     answering = [source for source in sources.answering(query) if weights.get(source.name)]
-    if not answering or (len(query.events) and all(source.name == PRIOR for source in answering)):
+    return weighted_sum(score_candidates(answering, query, rows, sources.population), query, weights)
+
+
+def score_candidates(
+    answering: Sequence[RecallSource], query: SourceQuery, rows: np.ndarray, population: Population
+) -> dict[str, SourceScores]:
+    """Returns the scores of some candidates by source name, in the order of the sources.
+
+    Args:
+        answering: sources that can answer the query.
+        query: the query.
+        rows: int64[C], the candidates.
+        population: over which scores are standardised.
+    """
+    return {source.name: source.scores(query, rows, population) for source in answering}
+
+
+def weighted_sum(
+    scored: Mapping[str, SourceScores], query: SourceQuery, weights: Mapping[str, float]
+) -> np.ndarray | None:
+    """Returns the weighted sum of the z-scores of the sources that have a weight.
+
+    Args:
+        scored: C candidates' scores by source name.
+        query: the query that was scored.
+        weights: by source name.
+
+    Returns:
+        float32[C]; None where no source has a weight, or none but the prior for a history of known items.
+    """
+    counted = {name: scores for name, scores in scored.items() if weights.get(name)}
+    if not counted or (len(query.events) and all(name == PRIOR for name in counted)):
         return None
-    total = np.zeros(len(rows), np.float32)
-    for source in answering:
-        scores = source.scores(query, rows, sources.population)
-        total += np.float32(weights[source.name]) * scores.z_scores
+    total: np.ndarray = np.zeros(1, np.float32)
+    for name, scores in counted.items():
+        total = total + np.float32(weights[name]) * scores.z_scores
     return total
 
 

@@ -1,10 +1,14 @@
 """Calibrated relevance: from an item's text score to the probability that it is what the text asks for."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
+
+from core.ranking.text_blend import TextBlend
 
 # One random pair in a hundred lies above the floor of a claim.
 _RANDOM_QUANTILE = 0.99
@@ -29,6 +33,7 @@ class RelevanceScale:
         floor: least relevance of an answer: below it lie the best items for texts that mean nothing.
         close_from: cosine of a text and an item that few random pairs reach; from it on meaning is claimed.
         resembles_from: the same of two items.
+        blend: weights of the text scores that it was fitted on.
     """
 
     slope: float = 12.0
@@ -36,6 +41,7 @@ class RelevanceScale:
     floor: float = 0.25
     close_from: float = 0.2
     resembles_from: float = 0.3
+    blend: TextBlend = field(default_factory=TextBlend)
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
         """Returns float64 of the shape of text scores, 0 to 1."""
@@ -44,13 +50,16 @@ class RelevanceScale:
         return shares
 
     @classmethod
-    def fitted(cls, relevant: np.ndarray, irrelevant: np.ndarray, best_of_nonsense: np.ndarray) -> "RelevanceScale":
+    def fitted(
+        cls, relevant: np.ndarray, irrelevant: np.ndarray, best_of_nonsense: np.ndarray, blend: TextBlend
+    ) -> "RelevanceScale":
         """Finds slope and intercept by maximum likelihood, both kinds weighing the same.
 
         Args:
             relevant: float[p], text scores of items for texts that ask for them.
             irrelevant: float[m], text scores of items that have nothing to do with the text.
             best_of_nonsense: float[q], the best score in the catalogue for each of some texts that mean nothing.
+            blend: weights of these scores.
 
         Raises:
             ValueError: one of them is empty.
@@ -61,9 +70,9 @@ class RelevanceScale:
         outcome = np.concatenate([np.ones(len(relevant)), np.zeros(len(irrelevant))])
         weight = np.where(outcome == 1, 0.5 / len(relevant), 0.5 / len(irrelevant))
         slope, intercept = _logistic(scores, outcome, weight)
-        scale = cls(slope, intercept, 0.0)
+        scale = cls(slope, intercept, 0.0, blend=blend)
         floor = float(np.quantile(scale.probabilities(best_of_nonsense), _FLOOR_QUANTILE))
-        return cls(slope, intercept, floor)
+        return replace(scale, floor=floor)
 
     def save(self, path: Path) -> None:
         """Writes JSON."""
@@ -75,16 +84,35 @@ class RelevanceScale:
 
         Raises:
             OSError: it cannot be read.
-            ValueError: it does not hold a slope above 0, an intercept and a floor from 0 to 1.
+            ValueError: it does not hold a slope above 0, an intercept, a floor from 0 to 1, the cosines of claims, and
+                a blend with all its weights.
         """
         raw = json.loads(path.read_text(encoding="utf-8"))
-        try:
-            scale = cls(*(float(raw[field.name]) for field in fields(cls)))
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{path.name} must hold slope, intercept, floor, close_from and resembles_from") from error
-        if not (np.isfinite(list(asdict(scale).values())).all() and scale.slope > 0 and 0 <= scale.floor <= 1):
+        if not isinstance(raw, Mapping):
+            raise ValueError(f"{path.name} must hold an object")
+        blend = TextBlend(**_numbers(TextBlend, raw.get("blend"), f"{path.name}: blend"))
+        scale = cls(**_numbers(cls, raw, path.name), blend=blend)
+        if scale.slope <= 0 or not 0 <= scale.floor <= 1:
             raise ValueError(f"{path.name} must hold a slope above 0 and a floor from 0 to 1")
         return scale
+
+
+def _numbers(kind: type, raw: object, name: str) -> dict[str, float]:
+    """Returns a dataclass's fields of type float.
+
+    Raises:
+        ValueError: one of them is missing or not a finite number.
+    """
+    names = [one.name for one in fields(kind) if one.type is float]
+    values = [raw.get(one) for one in names] if isinstance(raw, Mapping) else [None] * len(names)
+    bad = [
+        one
+        for one, value in zip(names, values, strict=True)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value)
+    ]
+    if bad:
+        raise ValueError(f"{name} must hold finite numbers: {', '.join(bad)}")
+    return {one: float(value) for one, value in zip(names, values, strict=True)}  # type: ignore[arg-type]
 
 
 def meaning_floor(random_cosines: np.ndarray) -> float:

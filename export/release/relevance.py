@@ -36,13 +36,22 @@ class _Question:
     text: str
 
 
-def write_relevance(folder: Path, encoder: PreparedEncoder, timestamps: frozenset[str]) -> Mapping[str, Any]:
+def write_relevance(
+    folder: Path, encoder: PreparedEncoder, timestamps: frozenset[str], blend: TextBlend | None = None
+) -> Mapping[str, Any]:
     """Fits and writes the relevance of a release whose vectors and words are written.
 
     A text that asks for an item is its title, or a few words of its description, and the item is relevant. The items
     nearest to strings of random letters are not: of a large catalogue, they lie far above what random items have. The
     floor is what few of them reach.
+
+    Args:
+        folder: the release as it is built.
+        encoder: that made its vectors.
+        timestamps: attributes that are times.
+        blend: weights of words and meaning; None for the default. The release serves with them.
     """
+    blend = blend or TextBlend()
     rng = np.random.default_rng(42)
     readable = np.flatnonzero(np.load(folder / layout.UNREADABLE_SHARE) <= UNREADABLE_LIMIT)
     rows = np.sort(rng.permutation(readable)[:_ITEMS])
@@ -55,25 +64,27 @@ def write_relevance(folder: Path, encoder: PreparedEncoder, timestamps: frozense
     tokenizer = TextTokenizer(folder / layout.TOKENIZER, source.max_tokens)
     session = open_session(folder / layout.ENCODER)
     queries = embed(session, tokenizer.tokenize(texts, source.query_prompt), source.pad_token_id, 32)
-    scorer = _Scorer(np.load(folder / layout.VECTORS, mmap_mode="r"), LexicalIndex.load(folder / layout.LEXICAL))
+    scorer = _Scorer(np.load(folder / layout.VECTORS, mmap_mode="r"), LexicalIndex.load(folder / layout.LEXICAL), blend)
     relevant = [
         scorer.scores(question.text, query, np.asarray([question.row]))
         for question, query in zip(questions, queries, strict=False)
     ]
     best = [scorer.best(text, query, readable) for text, query in zip(nonsense, queries[len(questions) :], strict=True)]
     scale = RelevanceScale.fitted(
-        np.concatenate(relevant), np.concatenate(best), np.asarray([part.max() for part in best])
+        np.concatenate(relevant), np.concatenate(best), np.asarray([part.max() for part in best]), blend
     )
     asked = np.asarray([question.row for question in questions])
-    scale = replace(scale, **_floors(scorer, queries[: len(asked)], asked, readable, rng))
+    floors = _floors(scorer, queries[: len(asked)], asked, readable, rng)
+    if floors is not None:
+        scale = replace(scale, close_from=floors[0], resembles_from=floors[1])
     scale.save(folder / layout.RELEVANCE)
     return {"floor": scale.floor}
 
 
 def _floors(
     scorer: "_Scorer", queries: np.ndarray, asked: np.ndarray, readable: np.ndarray, rng: np.random.Generator
-) -> dict[str, float]:
-    """Returns the cosines from which meaning is claimed of a text and an item, and of two items; none for one item.
+) -> tuple[float, float] | None:
+    """Returns the cosines from which meaning is claimed of a text and an item, and of two items; None for one item.
 
     Args:
         scorer: of the release.
@@ -83,7 +94,7 @@ def _floors(
         rng: draws the pairs.
     """
     if len(readable) < 2:
-        return {}
+        return None
     others, texts, rows = (
         rng.choice(readable, _PAIRS),
         rng.integers(len(asked), size=_PAIRS),
@@ -92,20 +103,21 @@ def _floors(
     vectors = scorer.vectors(others)
     to_text = (queries[texts] * vectors).sum(axis=1)[asked[texts] != others]
     to_item = (scorer.vectors(rows) * vectors).sum(axis=1)[rows != others]
-    return {"close_from": meaning_floor(to_text), "resembles_from": meaning_floor(to_item)}
+    return meaning_floor(to_text), meaning_floor(to_item)
 
 
 class _Scorer:
     """Text scores over a release's files."""
 
-    def __init__(self, vectors: np.ndarray, lexical: LexicalIndex) -> None:
+    def __init__(self, vectors: np.ndarray, lexical: LexicalIndex, blend: TextBlend) -> None:
         self._vectors = vectors
         self._lexical = lexical
+        self._blend = blend
 
     def scores(self, text: str, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Returns float32[C]."""
         features = self._lexical.features(self._lexical.parse(text), rows)
-        return text_scores(self._vectors[rows] @ query, features, TextBlend())
+        return text_scores(self._vectors[rows] @ query, features, self._blend)
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
         """Returns float32[m, d]."""

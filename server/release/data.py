@@ -17,7 +17,6 @@ from core.ranking.blend import Blend
 from core.ranking.features import FEATURE_NAMES, FeatureScaler
 from core.ranking.item_facts import ItemFacts
 from core.ranking.relevance import RelevanceScale
-from core.ranking.text_blend import TextBlend
 from core.retrieval.hnsw_index import VectorIndex
 from core.retrieval.lexical_match import LexicalIndex
 from core.retrieval.registry import TABLE_SOURCES
@@ -60,8 +59,7 @@ class ReleaseData:
         item_facts: item data that the ranker's features are made from.
         blend: weights and list lengths of the sources.
         thresholds: least score of a candidate in a recall source, by the source's name.
-        text_blend: weights of words and meaning.
-        relevance: calibration of text scores.
+        relevance: weights of words and meaning, and the calibration of the scores that they give.
     """
 
     manifest: Manifest
@@ -81,7 +79,6 @@ class ReleaseData:
     item_facts: ItemFacts | None = None
     blend: Blend = field(default_factory=Blend)
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    text_blend: TextBlend = field(default_factory=TextBlend)
     relevance: RelevanceScale = field(default_factory=RelevanceScale)
 
 

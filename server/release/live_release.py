@@ -7,7 +7,6 @@ from functools import cached_property
 from core.query.interpreter import QueryInterpreter
 from core.ranking.blend import Blend
 from core.ranking.relevance import RelevanceScale
-from core.ranking.text_blend import TextBlend
 from core.retrieval.source import RecallSource, RecallSources
 from core.text.language import EncoderLanguages
 from core.text.static_encoder import StaticEncoder
@@ -80,18 +79,8 @@ class LiveRelease:
         return self.data.blend
 
     @property
-    def text_blend(self) -> TextBlend:
-        """Weights of words and meaning."""
-        return self.data.text_blend
-
-    @property
-    def history_strength(self) -> float:
-        """Weight of a history beside a text, in text scores."""
-        return self.data.blend.history_strength
-
-    @property
     def relevance(self) -> RelevanceScale:
-        """Calibration of text scores."""
+        """Weights of words and meaning, and the calibration of the scores that they give."""
         return self.data.relevance
 
     @property

@@ -13,7 +13,7 @@ from domain.event import Event, EventKind
 from domain.interpretation import TextInterpretation
 from domain.item import ID_LIMIT_BYTES, AttributeType
 from domain.prompts import TextRole
-from domain.recommendation import EmbedQuery, ItemMask, RecommendQuery
+from domain.recommendation import DEFAULT_PERSONALIZATION, EmbedQuery, ItemMask, RecommendQuery
 from domain.timestamp import FIRST_SECOND, LAST_SECOND
 from server.rpc.page_token import read_page_token
 from shortlist.v1 import embedding_pb2, event_pb2, filter_pb2, interpretation_pb2
@@ -164,7 +164,7 @@ def parse_recommend(
         explain=request.explain,
         item_mask=mask,
         include_seen=request.include_seen,
-        personalization=request.personalization if request.HasField("personalization") else None,
+        personalization=request.personalization if request.HasField("personalization") else DEFAULT_PERSONALIZATION,
         interpretation=interpretation or TextInterpretation.PREFER,
         preferences=preferences,
         min_relevance=request.min_relevance if request.HasField("min_relevance") else None,

@@ -1,10 +1,9 @@
 """Protobuf ranking requests to checked domain requests."""
 
+from domain.recommendation import DEFAULT_PERSONALIZATION
 from domain.text_ranking import RankQuery
 from server.rpc.parse import Check, RequestLimits, parse_events
 from shortlist.v1 import ranker_pb2 as pb
-
-_DEFAULT_PERSONALIZATION = 0.5
 
 
 def parse_rank(request: pb.RankRequest, limits: RequestLimits) -> RankQuery:
@@ -40,5 +39,5 @@ def parse_rank(request: pb.RankRequest, limits: RequestLimits) -> RankQuery:
         candidates=tuple(candidate.text for candidate in candidates),
         ids=tuple(candidate.id for candidate in candidates),
         k=k,
-        personalization=request.personalization if request.HasField("personalization") else _DEFAULT_PERSONALIZATION,
+        personalization=request.personalization if request.HasField("personalization") else DEFAULT_PERSONALIZATION,
     )

@@ -23,10 +23,13 @@ class Ordered:
     Attributes:
         candidates: best first.
         relevance: float64[m], of each, 0 to 1; None without a text.
+        best_relevance: of any candidate of the pass, also of those that do not come back; None without a text, or
+            without candidates.
     """
 
     candidates: list[Candidate]
     relevance: np.ndarray | None = None
+    best_relevance: float | None = None
 
 
 def by_history(recalled: Recalled, release: ServingRelease) -> Ordered:
@@ -57,7 +60,7 @@ def by_numbers(orders: Sequence[NumberOrder], ordered: Ordered, release: Serving
     numbers_first = np.lexsort((np.arange(count), *(np.where(fits, key, 0.0) for key in reversed(keys)), ~fits))
     candidates = [ordered.candidates[place] for place in numbers_first.tolist()]
     relevance = None if ordered.relevance is None else ordered.relevance[numbers_first]
-    return Ordered(candidates, relevance)
+    return replace(ordered, candidates=candidates, relevance=relevance)
 
 
 def without_disliked(ordered: Ordered, disliked: Sequence[int], release: ServingRelease) -> Ordered:
@@ -70,7 +73,8 @@ def without_disliked(ordered: Ordered, disliked: Sequence[int], release: Serving
     scores = sunk(np.asarray([candidate.score for candidate in ordered.candidates]), shares)
     order = np.argsort(-scores, kind="stable").tolist()
     candidates = [replace(ordered.candidates[place], score=float(scores[place])) for place in order]
-    return Ordered(candidates, None if ordered.relevance is None else ordered.relevance[order])
+    relevance = None if ordered.relevance is None else ordered.relevance[order]
+    return replace(ordered, candidates=candidates, relevance=relevance)
 
 
 def by_ranker(ranked: Ranked) -> Ordered:

@@ -5,7 +5,6 @@ from typing import Protocol
 
 from core.ranking.blend import Blend
 from core.ranking.relevance import RelevanceScale
-from core.ranking.text_blend import TextBlend
 from core.retrieval.source import RecallSource, RecallSources
 from core.text.language import EncoderLanguages
 from core.text.static_encoder import StaticEncoder
@@ -74,16 +73,8 @@ class ServingRelease(Protocol):
         """Reads the wishes of texts."""
 
     @property
-    def text_blend(self) -> TextBlend:
-        """Weights of words and meaning."""
-
-    @property
-    def history_strength(self) -> float:
-        """Weight of a history beside a text, in text scores."""
-
-    @property
     def relevance(self) -> RelevanceScale:
-        """Calibration of text scores."""
+        """Weights of words and meaning, and the calibration of the scores that they give."""
 
     @property
     def thresholds(self) -> Mapping[str, float]:

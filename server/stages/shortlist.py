@@ -73,13 +73,14 @@ class Shortlist:
 
     def add(self, ordered: Ordered, least: float) -> None:
         """Appends the candidates that it does not hold, and whose relevance is not below `least`."""
+        if ordered.best_relevance is not None:
+            self.best_relevance = max(ordered.best_relevance, self.best_relevance or 0.0)
         relevance = [None] * len(ordered.candidates) if ordered.relevance is None else ordered.relevance.tolist()
         for candidate, share in zip(ordered.candidates, relevance, strict=True):
             if candidate.row in self._rows:
                 continue
             self._rows.add(candidate.row)
             if share is not None:
-                self.best_relevance = max(share, self.best_relevance or 0.0)
                 if share < least:
                     continue
                 self.relevance[candidate.row] = share

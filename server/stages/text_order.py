@@ -1,16 +1,21 @@
-"""Orders what was recalled for a text: by words and meaning together, refined by the history."""
+"""Orders what was recalled for a text: by words and meaning together, refined by the history and the comments.
 
+score = text score + strength x (history, 0 to 1, + aspects, -1 to 1)
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from core.ranking.blend import PRIOR, TEXT_SOURCES, blend_scores
+from core.aspects.profile import aspect_affinity
+from core.ranking.blend import PRIOR, TEXT_SOURCES, Blend, score_candidates, weighted_sum
 from core.ranking.fusion import candidates_of
 from core.ranking.text_blend import text_scores
 from core.retrieval.lexical import LexicalSource
-from core.retrieval.source import RecalledList, SourceQuery
+from core.retrieval.source import RecalledList, SourceQuery, SourceScores
 from core.vectors import top_rows
-from domain.recommendation import Source
+from domain.recommendation import DEFAULT_PERSONALIZATION, Source
 from server.stages.order import Ordered
 from server.stages.recall import Recalled
 from server.stages.release import ServingRelease
@@ -23,21 +28,18 @@ _LEAST_COSINE = 0.1
 _FULL_COSINE = 0.6
 
 
-_DEFAULT_PERSONALIZATION = 0.5
-
-
 @dataclass(frozen=True)
 class TextRequest:
     """A text and a history as candidates are scored by them.
 
     Attributes:
         query: of the sources.
-        personalization: 0 to 1; None takes the release's strength.
+        personalization: 0 to 1.
         aspects: float32[A], the caller's comments by aspect; None without any.
     """
 
     query: SourceQuery
-    personalization: float | None = None
+    personalization: float = DEFAULT_PERSONALIZATION
     aspects: np.ndarray | None = None
 
     @property
@@ -58,59 +60,102 @@ def by_text(request: TextRequest, recalled: Recalled, release: ServingRelease, c
 def score_rows(
     request: TextRequest, lists: tuple[RecalledList, ...], rows: np.ndarray, release: ServingRelease, count: int
 ) -> Ordered:
-    """Returns the first `count` of these rows, int64[C], in their order.
+    """Returns the first `count` of these rows in their order.
 
     Args:
         request: the text and the history.
         lists: what the text's sources recalled.
-        rows: int64[C], distinct.
+        rows: int64[C], distinct, ascending.
         release: the release.
         count: how many.
     """
-    texts = text_scores_of(request.query, rows, release)
-    strength = _strength(request.personalization, release) if request.has_history else 0.0
-    by_history = _history_lists(request.query, rows, release) if strength > 0 else ()
+    vectors = release.catalogue.vectors_of(rows.tolist())
+    texts = text_scores_of(request.query, rows, vectors, release)
+    relevance = release.relevance.probabilities(texts)
+    strength = np.float32(strength_of(request.personalization, release.blend))
     scores = texts
     if strength > 0:
-        scores = texts + np.float32(strength) * history_effect(request, rows, release)
+        scores = scores + strength * _aspect_effect(request, rows, release)
+    if strength > 0 and request.has_history:
+        scored = _history_scores(request.query, rows, release)
+        scores = scores + strength * _history_effect(request.query, scored, vectors, release)
+        lists = (*lists, *_history_lists(scored, rows))
     best, ordered = top_rows(scores, rows, count)
-    places = np.searchsorted(rows, best)
-    return Ordered(candidates_of((*lists, *by_history), best, ordered), release.relevance.probabilities(texts[places]))
+    return Ordered(
+        candidates_of(lists, best, ordered),
+        relevance[np.searchsorted(rows, best)],
+        float(relevance.max()) if len(rows) else None,
+    )
 
 
-def text_scores_of(query: SourceQuery, rows: np.ndarray, release: ServingRelease) -> np.ndarray:
-    """Returns float32[C], how well each row fits the text by words and meaning."""
+def text_scores_of(query: SourceQuery, rows: np.ndarray, vectors: np.ndarray, release: ServingRelease) -> np.ndarray:
+    """Returns float32[C], how well each row fits the text by words and meaning.
+
+    Args:
+        query: the text's vector and words.
+        rows: int64[C].
+        vectors: float32[C, d], the rows', zeros where the encoder cannot read an item.
+        release: gives words and weights.
+    """
     cosines = np.full(len(rows), np.nan, np.float32)
     if query.text_vector is not None:
-        vectors = release.catalogue.vectors_of(rows.tolist())
         readable = vectors.any(axis=1)
         cosines[readable] = vectors[readable] @ query.text_vector
     lexical = release.sources.get(Source.LEXICAL.value)
     features = None
     if isinstance(lexical, LexicalSource) and query.lexical is not None:
         features = lexical.index.features(query.lexical, rows)
-    return text_scores(cosines, features, release.text_blend)
+    return text_scores(cosines, features, release.relevance.blend)
 
 
-def history_effect(request: TextRequest, rows: np.ndarray, release: ServingRelease) -> np.ndarray:
-    """Returns float32[C], 0 to 1: how much the history speaks for each row; 0 for what has nothing to do with it."""
-    query = request.query
-    weights = release.blend.weights_for(query)
-    total = sum(abs(weight) for weight in weights.values())
-    scores = blend_scores(release.sources, query, weights, rows) if total else None
-    if scores is not None:
-        return _share(scores / np.float32(total), _LEAST_Z, _FULL_Z)
-    if query.history_vector is None:
-        return np.zeros(len(rows), np.float32)
-    centred = release.catalogue.vectors_of(rows.tolist()) - release.catalogue.mean
+def strength_of(personalization: float, blend: Blend) -> float:
+    """Returns the weight of the history, in text scores: the release's for 0.5, twice that for 1, none for 0."""
+    return blend.history_strength * personalization / DEFAULT_PERSONALIZATION
+
+
+def cosine_effect(vectors: np.ndarray, history: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Returns float32[C], 0 to 1: how much a history speaks for vectors by its centred cosine to them.
+
+    Args:
+        vectors: float32[C, d]; zeros, of which nothing is known, get 0.
+        history: float32[d], unit, centred.
+        mean: float32[d], of the catalogue.
+    """
+    centred = vectors - mean
     norms = np.maximum(np.linalg.norm(centred, axis=1), 1e-6)
-    return _share(centred @ query.history_vector / norms, _LEAST_COSINE, _FULL_COSINE)
+    cosines = np.where(vectors.any(axis=1), centred @ history / norms, 0)
+    return _share(cosines, _LEAST_COSINE, _FULL_COSINE)
 
 
-def _strength(personalization: float | None, release: ServingRelease) -> float:
-    """Returns the weight of the history: the release's for 0.5, twice that for 1, none for 0."""
-    share = _DEFAULT_PERSONALIZATION if personalization is None else personalization
-    return release.history_strength * share / _DEFAULT_PERSONALIZATION
+def _history_scores(query: SourceQuery, rows: np.ndarray, release: ServingRelease) -> dict[str, SourceScores]:
+    """Returns the scores of these rows by each source of the history that has a weight or goes by the caller."""
+    weights = release.blend.weights_for(query)
+    sources = [
+        source
+        for source in release.sources.answering(query)
+        if weights.get(source.name) or source.name not in TEXT_SOURCES | {PRIOR}
+    ]
+    return score_candidates(sources, query, rows, release.sources.population)
+
+
+def _history_effect(
+    query: SourceQuery, scored: Mapping[str, SourceScores], vectors: np.ndarray, release: ServingRelease
+) -> np.ndarray:
+    """Returns float32[C], 0 to 1: how much the history speaks for each row; 0 for what has nothing to do with it."""
+    weights = release.blend.weights_for(query)
+    scores = weighted_sum(scored, query, weights)
+    if scores is not None:
+        return _share(scores / np.float32(sum(abs(weight) for weight in weights.values())), _LEAST_Z, _FULL_Z)
+    if query.history_vector is None:
+        return np.zeros(len(vectors), np.float32)
+    return cosine_effect(vectors, query.history_vector, release.catalogue.mean)
+
+
+def _aspect_effect(request: TextRequest, rows: np.ndarray, release: ServingRelease) -> np.ndarray:
+    """Returns float32[C], -1 to 1: how well reviews speak of each row in what the caller's comments care about."""
+    if request.aspects is None or release.aspects is None:
+        return np.zeros(len(rows), np.float32)
+    return aspect_affinity(request.aspects, release.aspects.of(rows.tolist()))
 
 
 def _share(scores: np.ndarray, least: float, full: float) -> np.ndarray:
@@ -118,14 +163,11 @@ def _share(scores: np.ndarray, least: float, full: float) -> np.ndarray:
     return share.astype(np.float32)
 
 
-def _history_lists(query: SourceQuery, rows: np.ndarray, release: ServingRelease) -> tuple[RecalledList, ...]:
-    """Returns the view that each source of the history has of the text's candidates: those above its mean."""
+def _history_lists(scored: Mapping[str, SourceScores], rows: np.ndarray) -> tuple[RecalledList, ...]:
+    """Returns the view that each source of the history has of the text's candidates: those well above its mean."""
     lists = []
-    for source in release.sources.answering(query):
-        if source.name in TEXT_SOURCES or source.name == PRIOR:
-            continue
-        scored = source.scores(query, rows, release.sources.population)
-        known = np.isfinite(scored.scores) & (scored.z_scores > _LEAST_Z)
-        if known.any():
-            lists.append(RecalledList(source.name, *top_rows(scored.scores[known], rows[known], int(known.sum()))))
+    for name, view in scored.items():
+        known = np.isfinite(view.scores) & (view.z_scores > _LEAST_Z)
+        if name not in TEXT_SOURCES | {PRIOR} and known.any():
+            lists.append(RecalledList(name, *top_rows(view.scores[known], rows[known], int(known.sum()))))
     return tuple(lists)

@@ -14,6 +14,8 @@ from core.ranking.blend import (
     blended_list,
     history_order,
     list_length,
+    score_candidates,
+    weighted_sum,
 )
 from core.retrieval.popular import PopularSource
 from core.retrieval.proxy_history import ProxyHistory
@@ -51,6 +53,17 @@ def test_weights_count_and_their_signs():
     query = SourceQuery(events=EVENTS)
     assert blend_scores(both, query, {"a": 1.0, "b": -0.5, "absent": 9.0}, ALL).tolist() == [-0.5, 1.5, 3, -5]
     assert blend_scores(both, query, {"b": 1.0}, np.array([2, 0])).tolist() == [0, 3]
+
+
+def test_what_was_scored_once_serves_any_weights():
+    both = sources(Fixed("a", 1, 2, 3, 4), Fixed("b", 3, 1, 0, 0))
+    query = SourceQuery(events=EVENTS)
+    scored = score_candidates(both.answering(query), query, ALL, both.population)
+    assert list(scored) == ["a", "b", "popular"]
+    for weights in ({"a": 1.0}, {"a": 0.5, "b": -2.0}, {"a": 1.0, "popular": 0.3}):
+        assert np.array_equal(weighted_sum(scored, query, weights), blend_scores(both, query, weights, ALL))
+    assert weighted_sum(scored, query, {"popular": 1.0}) is None
+    assert weighted_sum(scored, query, {"absent": 1.0}) is None
 
 
 def test_the_prior_alone_orders_nobodys_history_but_not_one_of_known_items():

@@ -9,7 +9,7 @@ from domain.event import Event, EventKind
 from domain.interpretation import TextInterpretation
 from domain.item import AttributeType
 from domain.prompts import TextRole
-from domain.recommendation import EmbedQuery, ItemMask, Page, RecommendQuery
+from domain.recommendation import DEFAULT_PERSONALIZATION, EmbedQuery, ItemMask, Page, RecommendQuery
 from server.rpc.page_token import write_page_token
 from server.rpc.parse import parse_batch, parse_embed, parse_recommend
 from server.settings import load_configuration
@@ -324,7 +324,7 @@ def test_the_fields_of_a_text():
     assert query.preferences == (Condition("price", Range(None, 3.0)),)
     assert (query.language, query.exact_spelling) == ("zh-Hans", True)
     plain = parse(text="tea")
-    assert (plain.personalization, plain.min_relevance, plain.offset) == (None, None, 0)
+    assert (plain.personalization, plain.min_relevance, plain.offset) == (DEFAULT_PERSONALIZATION, None, 0)
     assert plain.interpretation is TextInterpretation.PREFER
 
 
