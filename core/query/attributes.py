@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.query.folding import HanFold, folded
+from core.query.folding import folded
 from core.query.words import QueryWords
 from domain.catalogue_values import NumberRange
 from domain.item import AttributeType
@@ -52,7 +52,6 @@ class NumberAttributes:
         types: Mapping[str, AttributeType],
         ranges: Mapping[str, NumberRange],
         words: QueryWords,
-        fold_han: HanFold | None = None,
     ) -> "NumberAttributes":
         """Reads the roles off names, and years off values too."""
         found = []
@@ -60,7 +59,7 @@ class NumberAttributes:
             kind = types.get(name)
             if kind not in (AttributeType.NUMBER, AttributeType.TIMESTAMP):
                 continue
-            phrase = name_phrase(name, fold_han)
+            phrase = name_phrase(name)
             role = _role(phrase, extent, words, is_time=kind is AttributeType.TIMESTAMP)
             found.append(NumberAttribute(name, role, extent, kind is AttributeType.TIMESTAMP, phrase))
         roles: dict[str, list[NumberAttribute]] = {}
@@ -75,9 +74,9 @@ class NumberAttributes:
         return cls({entry.name: entry for entry in found}, by_role, units)
 
 
-def name_phrase(name: str, fold_han: HanFold | None = None) -> str:
+def name_phrase(name: str) -> str:
     """Returns an attribute's name in folded words: "releaseYear" and "release_year" are "release year"."""
-    return folded(_CAMEL.sub(" ", name), fold_han)
+    return folded(_CAMEL.sub(" ", name))
 
 
 def holds_word(phrase: str, words: frozenset[str]) -> bool:

@@ -1,31 +1,31 @@
 """Folded words of a text and their places in it: case, accents, full-width forms and apostrophes make no difference."""
 
 import re
-import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
-HanFold = Callable[[str], str]
+from core.text.analysis import fold
+from core.text.writing import MARKS, UNSPACED
 
-# Scripts written without spaces: each character is a word, so that their values match inside a run.
-UNSPACED = "\u0e00-\u0e7f\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})++(?:\.\d++)?|\d++(?:\.\d++|,\d\d?(?!\d))?)"
 _CURRENCY = "$€£¥￥"
 
 
 def _token_pattern(letter: str) -> re.Pattern[str]:
-    """Compiles the words: 10.5kg, 4.5 and 1,000 are one each; an apostrophe stays inside."""
+    """Compiles the words: 10.5kg, 4.5 and 1,000 are one each; an apostrophe stays inside.
+
+    In scripts without spaces each character is a word, so that their values match inside a run.
+    """
     return re.compile(
         rf"{_NUMBER}(?!{letter}|\d|[.,]\d)"
         rf"|\d++(?:\.\d++)?(?:{letter}|\d)++"
         rf"|(?:{letter}|\d)++(?:['’]{letter}++)*+"
-        rf"|[{_CURRENCY}{UNSPACED}]"
+        rf"|[{_CURRENCY}]|[{UNSPACED}][{MARKS}]*+"
     )
 
 
 _ASCII_TOKEN = _token_pattern("[A-Za-z]")
-_TOKEN = _token_pattern(rf"[^\W\d_{UNSPACED}]|[\u0300-\u036f]".join(("(?:", ")")))
+_TOKEN = _token_pattern(rf"(?:[^\W\d_{UNSPACED}][{MARKS}]*+)")
 _UNSPACED_WORD = re.compile(f"[{UNSPACED}]")
 CLAUSE_WORDS = 40
 _BREAK = re.compile(r"[,.;:!?()\[\]…\n，。；：！？（）]")
@@ -75,18 +75,13 @@ class Tokens:
         return place
 
 
-def tokenize(text: str, fold_han: HanFold | None = None) -> Tokens:
-    """Splits a text into folded words; time is linear in its length.
-
-    Args:
-        text: anything.
-        fold_han: folds Chinese characters, for example traditional to simplified; None leaves them as they are.
-    """
+def tokenize(text: str) -> Tokens:
+    """Splits a text into folded words; time is linear in its length."""
     ascii_only = text.isascii()
     words, starts, ends = [], [], []
     for match in (_ASCII_TOKEN if ascii_only else _TOKEN).finditer(text):
         word = match.group()
-        word = word.lower() if ascii_only else _folded(word, fold_han)
+        word = word.lower() if ascii_only else _folded(word)
         if "'" in word:
             word = word.removesuffix("'s").replace("'", "")
         if word:
@@ -96,9 +91,9 @@ def tokenize(text: str, fold_han: HanFold | None = None) -> Tokens:
     return Tokens(text, words, starts, ends)
 
 
-def folded(text: str, fold_han: HanFold | None = None) -> str:
+def folded(text: str) -> str:
     """Returns the folded words, one space between them."""
-    return " ".join(tokenize(text, fold_han).words)
+    return " ".join(tokenize(text).words)
 
 
 def unspaced(word: str) -> bool:
@@ -106,11 +101,6 @@ def unspaced(word: str) -> bool:
     return _UNSPACED_WORD.match(word) is not None
 
 
-def _folded(word: str, fold_han: HanFold | None) -> str:
-    if word.isascii():
-        return word.lower()
-    word = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", word).casefold())
-    word = unicodedata.normalize("NFC", "".join(c for c in word if not unicodedata.combining(c) or unspaced(c)))
-    if fold_han is not None:
-        word = fold_han(word)
-    return "".join(word.replace("’", "'").split())
+@lru_cache(maxsize=16_384)  # single characters, most of all
+def _folded(word: str) -> str:
+    return "".join(fold(word).replace("’", "'").split())

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from core.query.attributes import NumberAttributes, name_phrase
-from core.query.folding import HanFold, tokenize, unspaced
+from core.query.folding import tokenize, unspaced
 from core.query.negation import NegationReader
 from core.query.numbers import NumberReader
 from core.query.reading import PhraseMatcher, Reading, ValueMatch
@@ -39,37 +39,29 @@ class QueryInterpreter:
         matcher: PhraseMatcher,
         numbers: NumberAttributes,
         titles: KnownTitles,
-        fold_han: HanFold | None = None,
     ) -> None:
         self._words = words
         self._matcher = matcher
         self._numbers = numbers
         self._titles = titles
-        self._fold_han = fold_han
 
     @classmethod
-    def of_values(cls, values: CatalogueValues, fold_han: HanFold | None = None) -> "QueryInterpreter":
-        """Builds the interpreter of a catalogue.
-
-        Args:
-            values: what the attributes hold.
-            fold_han: folds Chinese characters of texts and values alike; the same function object for every catalogue,
-                as the words are read once for each.
-        """
-        words = query_words(fold_han)
-        titles = KnownTitles(values.titles, fold_han)
-        numbers = NumberAttributes.of(values.types, values.ranges, words, fold_han)
-        table = ValueTable.of(values.types, values.counts, words, titles, fold_han)
-        cues = dict(_string_cues(values, words, fold_han))
-        cues |= attribute_cues(numbers, words, fold_han)
+    def of_values(cls, values: CatalogueValues) -> "QueryInterpreter":
+        """Builds the interpreter of a catalogue from what its attributes hold."""
+        words = query_words()
+        titles = KnownTitles(values.titles)
+        numbers = NumberAttributes.of(values.types, values.ranges, words)
+        table = ValueTable.of(values.types, values.counts, words, titles)
+        cues = dict(_string_cues(values, words))
+        cues |= attribute_cues(numbers, words)
         cues |= {
             phrase: cue for phrase, cue in words.cues.items() if phrase not in cues or cue.kind is not CueKind.GENERIC
         }
-        return cls(words, PhraseMatcher(cues, table.uses), numbers, titles, fold_han)
+        return cls(words, PhraseMatcher(cues, table.uses), numbers, titles)
 
     def interpret(self, text: str) -> Interpretation:
         """Reads a text; time is linear in its length. Never raises."""
-        tokens = tokenize(text, self._fold_han)
+        tokens = tokenize(text)
         phrase = " ".join(tokens.words)
         if not tokens.words or phrase in self._titles or "".join(tokens.words) in self._titles:
             return Interpretation(search_text=text)
@@ -122,11 +114,11 @@ class QueryInterpreter:
                 reading.take(start, end, remove=False)
 
 
-def _string_cues(values: CatalogueValues, words: QueryWords, fold_han: HanFold | None) -> Iterator[tuple[str, Cue]]:
+def _string_cues(values: CatalogueValues, words: QueryWords) -> Iterator[tuple[str, Cue]]:
     """Yields the names of the attributes that hold strings: "genre horror", "brand: Orvik"."""
     for name, kind in values.types.items():
         if kind in (AttributeType.STRING, AttributeType.STRING_LIST):
-            phrase = name_phrase(name, fold_han)
+            phrase = name_phrase(name)
             for form in (phrase, phrase.removesuffix("s"), phrase + "s"):
                 if len(form) > 2 and form not in words.sets["fillers"]:
                     yield form, Cue(CueKind.ATTRIBUTE, name)

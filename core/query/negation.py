@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from core.query.folding import CLAUSE_WORDS, unspaced
 from core.query.numbers import NumberWish
 from core.query.reading import Reading, ValueMatch
-from core.query.values import ValueUse, conditions, inflections
+from core.query.values import ValueUse, conditions
 from core.query.words import CueKind
+from core.text.analysis import other_number
 from domain.condition import Condition
 
 _STRONG, _MEDIUM, _WEAK = "strong", "medium", "weak"
@@ -169,7 +170,7 @@ class NegationReader:
         word = self._tokens.words[place]
         if not word.isascii() or not word.isalpha() or len(word) < 4 or self._reading.taken[place]:
             return None
-        for other in (*inflections(word), word.removesuffix("es")):
+        for other in (other_number(word), word.removesuffix("es")):
             uses: tuple[ValueUse, ...] = self._reading.uses_of(other)
             if uses:
                 return ValueMatch(place, place + 1, uses)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from core.query.attributes import NumberAttributes
-from core.query.folding import HanFold, folded
+from core.query.folding import folded
 from core.query.reading import Reading
 from core.query.words import Cue, CueKind, QueryWords
 
@@ -19,7 +19,7 @@ class Superlative:
     descending: bool
 
 
-def attribute_cues(attributes: NumberAttributes, words: QueryWords, fold_han: HanFold | None) -> Mapping[str, Cue]:
+def attribute_cues(attributes: NumberAttributes, words: QueryWords) -> Mapping[str, Cue]:
     """Returns the cues that number attributes add: their names, their units, "highest" before their names."""
     cues: dict[str, Cue] = {}
     for attribute in attributes.by_name.values():
@@ -36,9 +36,7 @@ def attribute_cues(attributes: NumberAttributes, words: QueryWords, fold_han: Ha
                 cues.setdefault(phrase, Cue(CueKind.ATTRIBUTE, attribute.name))
         for direction, forms in words.superlative_forms.items():
             cue = Cue(CueKind.SUPERLATIVE, direction, f"={attribute.name}", anywhere=True)
-            cues |= {
-                folded(form.replace("{}", name), fold_han): cue for form in forms for name in phrases[:1] + phrases[2:3]
-            }
+            cues |= {folded(form.replace("{}", name)): cue for form in forms for name in phrases[:1] + phrases[2:3]}
     return cues
 
 

@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
-from core.query.folding import HanFold, tokenize
+from core.query.folding import tokenize
 
 _ARTICLES = frozenset({"the", "a", "an"})
 _LONGEST_WORDS = 12
@@ -12,12 +12,12 @@ _LONGEST_WORDS = 12
 class KnownTitles:
     """Titles of a catalogue. Read-only after construction."""
 
-    def __init__(self, titles: Iterable[str] = (), fold_han: HanFold | None = None) -> None:
+    def __init__(self, titles: Iterable[str] = ()) -> None:
         """Folds the titles; one with a leading article is known without it too."""
         self._titles: set[str] = set()
         self._longest: dict[tuple[str, str], int] = {}
         for title in titles:
-            words = tokenize(title, fold_han).words
+            words = tokenize(title).words
             self._add(words)
             if len(words) > 1 and words[0] in _ARTICLES:
                 self._add(words[1:])

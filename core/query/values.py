@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from core.query.attributes import holds_word, name_phrase
-from core.query.folding import HanFold, tokenize, unspaced
+from core.query.folding import tokenize, unspaced
 from core.query.titles import KnownTitles
 from core.query.words import QueryWords
+from core.text.analysis import other_number
 from domain.condition import AnyOf, Condition, Equals
 from domain.item import AttributeType
 
@@ -75,20 +76,19 @@ class ValueTable:
         values: Mapping[str, Mapping[str, int]],
         words: QueryWords,
         titles: KnownTitles,
-        fold_han: HanFold | None = None,
     ) -> "ValueTable":
         """Folds the values of every attribute that holds values at all: no ids, links, titles or texts."""
         found: dict[str, list[ValueUse]] = {}
         for name, kind in types.items():
-            phrase = name_phrase(name, fold_han)
+            phrase = name_phrase(name)
             if holds_word(phrase, words.sets["technical"]):
                 continue
             if kind is AttributeType.BOOLEAN:
                 _add_boolean(found, name, phrase, words)
             elif counts := values.get(name):
                 profile = _profile(name, phrase, counts, words)
-                if profile is not None and not _are_titles(counts, titles, fold_han):
-                    _add_values(found, profile, counts, words, fold_han)
+                if profile is not None and not _are_titles(counts, titles):
+                    _add_values(found, profile, counts, words)
         return cls({phrase: tuple(sorted(uses, key=_place)) for phrase, uses in found.items()})
 
 
@@ -131,11 +131,11 @@ def _is_name(value: str) -> bool:
     return bool(parts) and parts[0][:1].isupper() and parts[-1][:1].isupper()
 
 
-def _are_titles(counts: Mapping[str, int], titles: KnownTitles, fold_han: HanFold | None) -> bool:
+def _are_titles(counts: Mapping[str, int], titles: KnownTitles) -> bool:
     if len(counts) <= _FEW_VALUES:
         return False
     sample = list(islice(counts, _SAMPLE))
-    return sum(" ".join(tokenize(value, fold_han).words) in titles for value in sample) > 0.5 * len(sample)
+    return sum(" ".join(tokenize(value).words) in titles for value in sample) > 0.5 * len(sample)
 
 
 def _add_values(
@@ -143,10 +143,9 @@ def _add_values(
     profile: _Profile,
     counts: Mapping[str, int],
     words: QueryWords,
-    fold_han: HanFold | None,
 ) -> None:
     for value, count in islice(counts.items(), VALUES_PER_ATTRIBUTE):
-        parts = tokenize(value, fold_han).words
+        parts = tokenize(value).words
         if not 0 < len(parts) <= _LONGEST_WORDS and not (parts and unspaced(parts[0])):
             continue
         safe = _is_safe(parts, count, profile, words)
@@ -191,19 +190,4 @@ def _variants(value: str, parts: list[str], words: QueryWords, *, plural: bool) 
     if plural and last.isalpha() and last.isascii() and len(last) > 3:
         for form in forms:
             stem = form.removesuffix(last)
-            yield from (stem + other for other in inflections(last))
-
-
-def inflections(word: str) -> tuple[str, ...]:
-    """Returns an English noun's plural, or its singular where it is one."""
-    if word.endswith("ies") and len(word) > 4:
-        return (word[:-3] + "y",)
-    if word.endswith(("ss", "x", "ch", "sh")):
-        return (word + "es",)
-    if word.endswith(("xes", "ches", "shes", "sses")):
-        return (word[:-2],)
-    if word.endswith("s"):
-        return (word[:-1],)
-    if word.endswith("y") and word[-2] not in "aeiou":
-        return (word[:-1] + "ies",)
-    return (word + "s",)
+            yield stem + other_number(last)

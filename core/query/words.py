@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from core.query.folding import HanFold, folded
+from core.query.folding import folded
 
 _FILES = ("words_en.toml", "words_zh.toml")
 
@@ -82,30 +82,26 @@ class QueryWords:
 
 
 @cache
-def query_words(fold_han: HanFold | None = None) -> QueryWords:
-    """Reads the files.
-
-    Args:
-        fold_han: how the texts' Chinese characters are folded.
-    """
+def query_words() -> QueryWords:
+    """Reads the files."""
     loaded = [tomllib.loads(files(__package__).joinpath(name).read_text(encoding="utf-8")) for name in _FILES]
     cues: dict[str, Cue] = {}
     for words in loaded:
         for phrases, cue in _cues(words):
-            for phrase in _phrases(phrases, fold_han):
+            for phrase in _phrases(phrases):
                 cues.setdefault(phrase, cue)
     return QueryWords(
         cues=cues,
-        sets={name: _merged([words[name] for words in loaded], fold_han) for name in _SETS},
-        number_roles=_by_role([words["numbers"]["roles"] for words in loaded], fold_han),
-        value_roles=_by_role([words["cue_roles"] for words in loaded], fold_han),
+        sets={name: _merged([words[name] for words in loaded]) for name in _SETS},
+        number_roles=_by_role([words["numbers"]["roles"] for words in loaded]),
+        value_roles=_by_role([words["cue_roles"] for words in loaded]),
         superlative_forms={
             direction: tuple(
                 form.strip() for words in loaded for form in words["superlative_forms"][direction].split(",")
             )
             for direction in ("ascending", "descending")
         },
-        synonyms=_synonyms([group for words in loaded for group in words["names"]["groups"]], fold_han),
+        synonyms=_synonyms([group for words in loaded for group in words["names"]["groups"]]),
     )
 
 
@@ -138,23 +134,23 @@ def _cues(words: Mapping[str, Any]) -> Iterator[tuple[str, Cue]]:
     yield words["generics"].replace(" ", ",").replace("\n", ","), Cue(CueKind.GENERIC)
 
 
-def _phrases(text: str, fold_han: HanFold | None) -> list[str]:
-    return [phrase for entry in text.split(",") if (phrase := folded(entry, fold_han))]
+def _phrases(text: str) -> list[str]:
+    return [phrase for entry in text.split(",") if (phrase := folded(entry))]
 
 
-def _merged(texts: list[str], fold_han: HanFold | None) -> frozenset[str]:
-    return frozenset(folded(word, fold_han) for text in texts for word in text.split()) - {""}
+def _merged(texts: list[str]) -> frozenset[str]:
+    return frozenset(folded(word) for text in texts for word in text.split()) - {""}
 
 
-def _by_role(tables: list[Mapping[str, str]], fold_han: HanFold | None) -> dict[str, frozenset[str]]:
+def _by_role(tables: list[Mapping[str, str]]) -> dict[str, frozenset[str]]:
     roles = dict.fromkeys(role for table in tables for role in table)
-    return {role: _merged([table[role] for table in tables if role in table], fold_han) for role in roles}
+    return {role: _merged([table[role] for table in tables if role in table]) for role in roles}
 
 
-def _synonyms(groups: list[str], fold_han: HanFold | None) -> dict[str, tuple[str, ...]]:
+def _synonyms(groups: list[str]) -> dict[str, tuple[str, ...]]:
     found: dict[str, dict[str, None]] = {}
     for group in groups:
-        phrases = _phrases(group, fold_han)
+        phrases = _phrases(group)
         for phrase in phrases:
             found.setdefault(phrase, {}).update(dict.fromkeys(other for other in phrases if other != phrase))
     return {phrase: tuple(others) for phrase, others in found.items()}

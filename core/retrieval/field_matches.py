@@ -13,17 +13,16 @@ import rjieba
 
 from core.retrieval.lexical_index import ItemWords
 from core.retrieval.lexical_match import LexicalQuery
-from core.text.analysis import fold, singular
+from core.text.analysis import fold, plurals, singular
 from core.text.function_words import FUNCTION_WORDS
+from core.text.writing import HAN, UNSPACED, WORD
 from domain.item import Item
 from domain.recommendation import FieldMatch
 
-_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff" + _HAN
-_WORD = re.compile(r"[^\W_]+")
-_RUN = re.compile(f"[{_UNSPACED}]+|[^{_UNSPACED}]+")
-_IS_HAN = re.compile(f"[{_HAN}]")
-_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_WORD = re.compile(WORD)
+_RUN = re.compile(f"[{UNSPACED}]+|[^{UNSPACED}]+")
+_IS_HAN = re.compile(f"[{HAN}]")
+_IS_UNSPACED = re.compile(f"[{UNSPACED}]")
 # Between two words of one phrase.
 _GAP = re.compile(r"[ \-–'’&:/]{0,3}")
 _SPANS_SHOWN = 5
@@ -69,8 +68,8 @@ class FieldMatcher:
             self._terms.setdefault(singular(term), term)
         self._sequence = f" {' '.join(sequence)} "
         self._particles = FUNCTION_WORDS.intersection(sequence)
-        self._latin = {variant for form in self._terms if form.isascii() for variant in _variants(form)}
-        self._forms = {variant: form for form in (*sequence, *self._terms) for variant in _variants(form)}
+        self._latin = {variant for form in self._terms if form.isascii() for variant in (form, *plurals(form))}
+        self._forms = {variant: form for form in (*sequence, *self._terms) for variant in (form, *plurals(form))}
         self._chinese = [form for form in self._terms if _IS_HAN.search(form)]
         symbols = [re.escape(form) for form in self._terms if not _WORD.search(form)]
         self._token = re.compile("|".join([_WORD.pattern, *symbols])) if symbols else _WORD
@@ -212,13 +211,6 @@ def _is_whole(term: str, words: Sequence[str]) -> bool:
         return True
     # A longer term is a word of its own; a single character only where it was not cut out of one.
     return all(_IS_HAN.match(character) for character in term) and (len(term) > 1 or term in words)
-
-
-def _variants(form: str) -> Iterator[str]:
-    """Yields the forms of a word that `singular` makes the same."""
-    yield from (form, f"{form}s", f"{form}es")
-    if form.endswith("y"):
-        yield f"{form[:-1]}ies"
 
 
 def _titles(item: Item, titles: Sequence[str]) -> Iterator[tuple[str, str]]:

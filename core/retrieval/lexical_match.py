@@ -42,6 +42,7 @@ _FEW_ITEMS = 2_000
 _MOST_TERMS = 32
 _MOST_COMPLETED = 8
 _LEAST_PREFIX = 3
+_LEAST_BESIDE_DIGITS = 5
 _COMPLETIONS = 3
 # Items of which the score is known; an item beyond them has less than all of these.
 _FIRST_HITS = 256
@@ -261,7 +262,7 @@ class LexicalIndex:
                 instead[word] = self._likeliest(alternatives, others)
         if not instead:
             return ""
-        pattern = re.compile("|".join(rf"\b{re.escape(word)}\b" for word in instead), re.IGNORECASE)
+        pattern = re.compile("|".join(_as_word(word) for word in instead), re.IGNORECASE)
         corrected = pattern.sub(lambda match: instead[match.group().casefold()], text)
         return corrected if corrected != text else ""
 
@@ -286,6 +287,12 @@ class LexicalIndex:
             if score > most:
                 best, most = alternative, score
         return best
+
+
+def _as_word(word: str) -> str:
+    """Returns the pattern for a word of letters; digits may touch a long one, a short one is then part of a code."""
+    letter = r"[^\W\d_]" if len(word) >= _LEAST_BESIDE_DIGITS else r"[^\W_]"
+    return f"(?<!{letter}){word}(?!{letter})"
 
 
 def _noted(items: Iterable[Item], counts: "Counter[str]", titles: list[np.ndarray]) -> Iterator[Item]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from core.query.interpreter import QueryInterpreter
 from core.retrieval.fill import FillSource
 from core.retrieval.vector_store import VectorStore
-from core.text.analysis import fold
 from core.text.language import EncoderLanguages, LanguageDetector
 from core.triton.model_config import length_buckets
 from core.triton.model_repository import install_model
@@ -217,7 +216,7 @@ class ReleaseLoader:
 
 
 def _interpreter(data: ReleaseData) -> QueryInterpreter:
-    return QueryInterpreter.of_values(data.items.values(), fold)
+    return QueryInterpreter.of_values(data.items.values())
 
 
 def _user_tower(model: ServedModel, data: ReleaseData) -> UserTower:

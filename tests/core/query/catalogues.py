@@ -4,14 +4,7 @@ from core.query.interpreter import QueryInterpreter
 from domain.catalogue_values import CatalogueValues, NumberRange
 from domain.item import AttributeType
 
-_TRADITIONAL = str.maketrans("劇愛討厭歡價電預級無導員評於圍", "剧爱讨厌欢价电预级无导员评于围")
 DAY_S = 86_400
-
-
-def simplified(text: str) -> str:
-    """Folds the few traditional characters that the tests use."""
-    return text.translate(_TRADITIONAL)
-
 
 PEOPLE = ("Tom Hanks", "Mira Solano", "Clint Harrow", "Young Lee", "The Who", "Cher", "Rose", "Samuel L. Brook")
 FILMS = CatalogueValues(
@@ -145,4 +138,4 @@ CHINESE = CatalogueValues(
 def interpreters() -> dict[str, QueryInterpreter]:
     """Builds an interpreter of each catalogue."""
     catalogues = {"films": FILMS, "goods": GOODS, "chinese": CHINESE}
-    return {name: QueryInterpreter.of_values(values, simplified) for name, values in catalogues.items()}
+    return {name: QueryInterpreter.of_values(values) for name, values in catalogues.items()}

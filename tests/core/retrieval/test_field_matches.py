@@ -23,6 +23,7 @@ ITEMS = [
     Item("f6", "Café Blue", "Two Winds, too."),
     Item("f7", "It", "A clown."),
     Item("f8", "山 海", "价格公道。"),
+    Item("f9", "iPhone13 case", "हरी चाय"),
 ]
 
 
@@ -50,6 +51,9 @@ def shared(index, text, item_id):
         ("computer game", "f2", [FieldMatch("text", "computer")]),
         ("spider-man", "f3", [FieldMatch("title", "Spider-Man", True), FieldMatch("tags", "spider", True)]),
         ("上海的电影", "f4", [FieldMatch("title", "上海"), FieldMatch("text", "上海的电影")]),
+        ("iphone 13", "f9", [FieldMatch("title", "iPhone13")]),
+        ("iphone13", "f9", [FieldMatch("title", "iPhone13")]),
+        ("चाय", "f9", [FieldMatch("text", "चाय")]),
         ("剧情", "f4", [FieldMatch("genre", "剧情", True)]),
         ("大海", "f5", [FieldMatch("title", "大海", True)]),
         ("玩具总动员", "f5", [FieldMatch("text", "玩具總動員")]),

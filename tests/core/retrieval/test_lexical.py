@@ -110,12 +110,13 @@ class TestSpelling:
             ("quiet hardour", "quiet harbour"),
             ("ada merorw", "ada merrow"),
             ("lighthuose keeper", "lighthouse keeper"),
+            ("quiet harbuor2", "quiet harbour2"),
         ],
     )
     def test_one_slip_is_mended_and_said(self, films, text, corrected):
         assert films.parse(text).corrected_text == corrected
 
-    @pytest.mark.parametrize("text", ["quiet harbour", "1908", "4E10", "xyz", "ada", "harbou7", "", "\u6d77"])
+    @pytest.mark.parametrize("text", ["quiet harbour", "1908", "4E10", "xyz", "ada", "hrbr7", "raod4", "", "\u6d77"])
     def test_what_stands_is_left(self, films, text):
         assert films.parse(text).corrected_text == ""
 
@@ -167,6 +168,60 @@ def test_odd_texts_raise_nothing(films, text):
     query = films.parse(text)
     films.search(query, 5, np.zeros(len(films), bool))
     films.features(query, np.arange(len(films)))
+
+
+SCRIPTS = [
+    Item("hi", "\u0939\u0930\u0940 \u091a\u093e\u092f", "x"),
+    Item("th", "\u0e0a\u0e32\u0e40\u0e02\u0e35\u0e22\u0e27\u0e0d\u0e35\u0e48\u0e1b\u0e38\u0e48\u0e19", "x"),
+    Item("lo", "\u0e8a\u0eb2\u0e82\u0ebd\u0ea7", "x"),
+    Item("km", "\u178f\u17c2\u1794\u17c3\u178f\u1784", "x"),
+    Item("my", "\u101c\u1000\u103a\u1016\u1000\u103a\u101b\u100a\u103a", "x"),
+    Item("ko", "\ub530\ub73b\ud55c \ucee4\ud53c\ub97c", "x"),
+    Item("ta", "\u0baa\u0b9a\u0bcd\u0b9a\u0bc8 \u0ba4\u0bc7\u0ba8\u0bc0\u0bb0\u0bcd", "x"),
+    Item("ar", "\u0634\u0627\u064a \u0623\u062e\u0636\u0631", "x"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "item_id"),
+    [
+        ("\u091a\u093e\u092f", "hi"),
+        ("\u0e0a\u0e32", "th"),
+        ("\u0e0d\u0e35\u0e48\u0e1b\u0e38\u0e48\u0e19", "th"),
+        ("\u0e8a\u0eb2", "lo"),
+        ("\u178f\u17c2", "km"),
+        ("\u101b\u100a\u103a", "my"),
+        ("\ucee4\ud53c", "ko"),
+        ("\ucee4\ud53c\ub294", "ko"),
+        ("\u0ba4\u0bc7\u0ba8\u0bc0\u0bb0\u0bcd", "ta"),
+        ("\u0634\u0627\u0649 \u0634\u0627\u064a", "ar"),
+    ],
+)
+def test_a_word_of_any_script_is_found(text, item_id):
+    index = lexical_index(SCRIPTS)
+    rows, _ = index.search(index.parse(text), 5, np.zeros(len(index), bool))
+    assert [SCRIPTS[row].id for row in rows] == [item_id]
+
+
+@pytest.mark.parametrize("letters", ["\u091a", "\u0e40", "\u0ba4"])
+def test_a_letter_that_is_no_word_finds_nothing(letters):
+    index = lexical_index(SCRIPTS)
+    assert not index.parse(letters).terms
+
+
+def test_letters_and_digits_are_one_together_or_apart():
+    items = titled("iPhone 13 case", "iPhone13 charger", "Galaxy S21 case", "Galaxy S 21 strap", "13 candles", "phone")
+    index = lexical_index(items)
+    for first, second in (("iphone13", "iphone 13"), ("iphone13 case", "iphone 13 case"), ("galaxys21", "galaxy s21")):
+        one, two = (index.search(index.parse(text), 6, np.zeros(6, bool)) for text in (first, second))
+        if first != "galaxys21":
+            assert one[0].tolist() == two[0].tolist()
+            np.testing.assert_allclose(one[1], two[1], rtol=1e-6)
+            assert set(one[0][:2].tolist()) == {0, 1}
+    for text in ("s21", "s 21"):
+        rows, _ = index.search(index.parse(text), 6, np.zeros(6, bool))
+        assert set(rows.tolist()) == {2, 3}
+    assert index.parse("iphnoe13").corrected_text == "iphone13"
 
 
 def test_operators_mean_nothing(films):
