@@ -9,6 +9,9 @@ import numpy as np
 
 from training.splits.split import EvalSet, Scorer
 
+# Similarities that lie closer are equal: those of one pair differ by less between training and a gateway.
+_DECIMALS = 6
+
 
 @dataclass(frozen=True)
 class ThresholdSettings:
@@ -28,7 +31,8 @@ class Threshold:
     """A choice and what it gives on validation.
 
     Attributes:
-        alpha: least similarity that is recalled; None where no threshold holds the precision: then none is used.
+        alpha: least similarity that is recalled, a rounding error below the least one that was chosen, so that a
+            gateway recalls this one too; None where no threshold holds the precision: then none is used.
         precision: share of the recalled pairs that are right.
         recall: share of the right pairs that are recalled.
         least_precision: what was asked for.
@@ -73,7 +77,8 @@ def choose_threshold(similarities: np.ndarray, relevant: np.ndarray, least_preci
         raise ValueError(f"least_precision is {least_precision}; give a share from 0 to 1")
     known = np.isfinite(similarities)
     order = np.argsort(-similarities[known], kind="stable")
-    values, right = similarities[known][order], relevant[known][order]
+    values = np.round(similarities[known][order].astype(np.float64), _DECIMALS)
+    right = relevant[known][order]
     # A threshold takes all of equal similarity: only the last place of each value is one.
     last = np.flatnonzero(np.append(values[1:] != values[:-1], True)) if len(values) else np.empty(0, np.int64)
     hits = np.cumsum(right)[last]
@@ -82,7 +87,8 @@ def choose_threshold(similarities: np.ndarray, relevant: np.ndarray, least_preci
     if not len(holding):
         return Threshold(None, 0.0, 0.0, least_precision)
     best = holding[np.lexsort((-precision[holding], -hits[holding]))[0]]
-    return Threshold(float(values[last[best]]), float(precision[best]), float(hits[best] / total), least_precision)
+    alpha = float(values[last[best]]) - 10.0**-_DECIMALS
+    return Threshold(alpha, float(precision[best]), float(hits[best] / total), least_precision)
 
 
 def validation_thresholds(
