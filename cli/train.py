@@ -80,15 +80,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, or goes on with a run that was interrupted; returns 0. Under `torchrun` the first process does that."""
-    from training.processes import joined, tasks
+    from training.processes import joined, leave, tasks
 
+    status = 0
     with joined() as first:
         if first:
-            return _learn(args) if args.interactions is not None else _adapt(args)
-        _quiet_libraries()
-        for task in tasks():
-            task()
-    return 0
+            status = _learn(args) if args.interactions is not None else _adapt(args)
+        else:
+            _quiet_libraries()
+            for task in tasks():
+                task()
+    return leave(status)
 
 
 def _adapt(args: argparse.Namespace) -> int:

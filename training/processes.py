@@ -5,6 +5,7 @@ task to the others, which wait for tasks until it has finished. Without `torchru
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -35,6 +36,19 @@ def joined() -> Iterator[bool]:
             share(None)
     finally:
         dist.destroy_process_group()
+
+
+def leave(status: int) -> int:
+    """Returns the exit status; under `torchrun` it ends the process with it at once.
+
+    Gloo's threads may still hold tensors when the interpreter is finalized, and taking its lock then aborts the process
+    after all work is done (pytorch/pytorch#179291).
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
 
 def process_count() -> int:
