@@ -1,16 +1,82 @@
-"""Flags by which commands reach a gateway."""
+"""Flags by which commands reach a gateway, and the call itself."""
 
 import argparse
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from domain.errors import ShortlistError
 
 if TYPE_CHECKING:
-    from shortlist import Tls
+    from shortlist import Client, Event, Tls
+
+_Reply = TypeVar("_Reply")
 
 
 class WrongArgument(ShortlistError):
     """Refusal of a flag's value."""
+
+
+class CallFailed(ShortlistError):
+    """Failure of a call to a gateway."""
+
+
+def add_history_flags(parser: "argparse._ActionsContainer") -> None:
+    """Declares the history of a request, and how much it counts."""
+    parser.add_argument("--event", action="append", default=[], metavar="KIND:ID", help="something done (buy:item-7)")
+    parser.add_argument("--item", action="append", default=[], metavar="ID", help="an item that is liked")
+    parser.add_argument("--personalization", type=float, metavar="SHARE", help="how much the history counts, 0 to 1")
+
+
+def add_gateway_flags(parser: "argparse._ActionsContainer", deadline_s: float) -> None:
+    """Declares where the gateway is, and how long a call may take."""
+    parser.add_argument("--address", default="127.0.0.1:8470", metavar="HOST:PORT", help="the gateway (%(default)s)")
+    parser.add_argument("--deadline", type=float, default=deadline_s, metavar="SECONDS", help="(%(default)s)")
+    add_tls_flags(parser)
+
+
+def events_of(args: argparse.Namespace) -> "list[Event]":
+    """Reads the events.
+
+    Raises:
+        WrongArgument: one has no id, or an unknown kind.
+    """
+    return [_event(word) for word in args.event]
+
+
+def call_gateway(args: argparse.Namespace, ask: "Callable[[Client], _Reply]") -> _Reply:
+    """Returns what a gateway answers.
+
+    Args:
+        args: with the gateway's flags.
+        ask: makes the call.
+
+    Raises:
+        CallFailed: the call failed.
+        WrongArgument: a value that no message can hold.
+    """
+    from shortlist import Client, ShortlistCallError
+
+    try:
+        with Client(args.address, tls=tls_of(args), deadline_s=args.deadline) as client:
+            return ask(client)
+    except ShortlistCallError as error:
+        hint = f"\nshortlist: is a gateway running at {args.address}? `shortlist up` starts one"
+        raise CallFailed(f"{error}{hint if error.code == 'UNAVAILABLE' else ''}") from error
+    except UnicodeEncodeError as error:
+        # The command line's own bytes, which Python carries as lone surrogates.
+        raise WrongArgument(f"{error.object!a} is not valid UTF-8") from error
+    except ValueError as error:
+        raise WrongArgument(str(error)) from error
+
+
+def _event(word: str) -> "Event":
+    from shortlist import Event, EventKind
+
+    kind, _, item_id = word.partition(":")
+    if not item_id or kind.upper() not in EventKind.__members__ or kind.upper() == "UNSPECIFIED":
+        kinds = ", ".join(kind.name.lower() for kind in EventKind if kind.name != "UNSPECIFIED")
+        raise WrongArgument(f"--event {word}: expected KIND:ID with a kind of {kinds}")
+    return Event(item_id, EventKind[kind.upper()])
 
 
 def add_tls_flags(parser: "argparse._ActionsContainer") -> None:

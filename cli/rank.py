@@ -3,9 +3,15 @@
 import argparse
 import dataclasses
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cli.call_flags import WrongArgument, add_tls_flags, tls_of
+from cli.call_flags import WrongArgument, add_gateway_flags, add_history_flags, call_gateway, events_of
+
+if TYPE_CHECKING:
+    from shortlist import TextRanking
 
 HELP = "rank given texts by a query"
 
@@ -15,55 +21,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="a text to rank")
     parser.add_argument("--query", help="what to look for")
     parser.add_argument("--candidates", metavar="FILE", help="a file of texts, one a line; - reads the standard input")
-    parser.add_argument("--item", action="append", default=[], metavar="ID", help="a liked item of the catalogue")
+    add_history_flags(parser)
     parser.add_argument("--k", type=int, help="how many (all)")
     parser.add_argument("--json", action="store_true", help="print the reply as JSON")
-    parser.add_argument("--address", default="127.0.0.1:8470", metavar="HOST:PORT", help="the gateway (%(default)s)")
-    parser.add_argument("--deadline", type=float, default=10.0, metavar="SECONDS", help="(%(default)s)")
-    add_tls_flags(parser)
+    add_gateway_flags(parser, deadline_s=10.0)
 
 
 def run(args: argparse.Namespace) -> int:
     """Calls the gateway and prints the texts in their order; returns the exit status."""
-    import sys
+    texts = [*args.texts, *_lines(args.candidates)]
+    events = events_of(args)
+    ranking = call_gateway(
+        args,
+        lambda client: client.rank(
+            args.query, texts, events=events, item_ids=args.item, k=args.k, personalization=args.personalization
+        ),
+    )
+    if args.json:
+        print(json.dumps(dataclasses.asdict(ranking), ensure_ascii=False, indent=2))
+    else:
+        _print(ranking, texts)
+    return 0
 
+
+def _print(ranking: "TextRanking", texts: Sequence[str]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    from shortlist import Client, ShortlistCallError
-
-    texts = [*args.texts, *_lines(args.candidates)]
-    try:
-        with Client(args.address, tls=tls_of(args), deadline_s=args.deadline) as client:
-            ranking = client.rank(args.query, texts, item_ids=args.item, k=args.k)
-    except ShortlistCallError as error:
-        sys.stderr.write(f"shortlist: {error}\n")
-        return 1
-    if args.json:
-        print(json.dumps(dataclasses.asdict(ranking), ensure_ascii=False, indent=2))
-        return 0
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("rank", "score", "choice", "text"):
+    relevant = any(result.relevance is not None for result in ranking.results)
+    for name in ("rank", "score", *(["relevance"] if relevant else []), "choice", "text"):
         table.add_column(name, justify="left" if name == "text" else "right", overflow="fold")
     for result in ranking.results:
+        relevance = "-" if result.relevance is None else f"{result.relevance:.0%}"
         table.add_row(
-            str(result.rank), f"{result.score:.3f}", f"{result.choice_probability:.1%}", escape(texts[result.index])
+            str(result.rank),
+            f"{result.score:.3f}",
+            *([relevance] if relevant else []),
+            f"{result.choice_probability:.1%}",
+            escape(texts[result.index]),
         )
     console = Console()
     console.print(table, highlight=False)
-    for degradation in ranking.degradations:
-        console.print(f"{degradation.reason.name}: {degradation.detail}", style="yellow", highlight=False, markup=False)
-    return 0
+    notes = [f"{one.reason.name}: {one.detail}" for one in ranking.degradations]
+    if ranking.unknown_item_ids:
+        notes.append(f"not in the catalogue: {', '.join(ranking.unknown_item_ids)}")
+    for note in notes:
+        console.print(note, style="yellow", highlight=False, markup=False)
 
 
 def _lines(name: str | None) -> list[str]:
-    import sys
-
     if name is None:
         return []
     try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise WrongArgument(f"--candidates {name}: {error}") from error
+        text = (sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()).decode("utf-8-sig")
+    except OSError as error:
+        raise WrongArgument(f"--candidates {name}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise WrongArgument(f"--candidates {name}: line {line} is not valid UTF-8") from error
     return [line.strip() for line in text.splitlines() if line.strip()]

@@ -8,11 +8,11 @@ from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cli.call_flags import WrongArgument, add_tls_flags, tls_of
+from cli.call_flags import WrongArgument, add_gateway_flags, add_history_flags, call_gateway, events_of
 from cli.shortlist_table import print_shortlist
 
 if TYPE_CHECKING:
-    from shortlist import AnyOf, Equals, Event, Range, Shortlist, TimeRange
+    from shortlist import AnyOf, Equals, Range, Shortlist, TimeRange
 
 HELP = "ask a gateway for recommendations"
 
@@ -23,8 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares what `shortlist recommend` takes."""
     parser.add_argument("words", nargs="*", metavar="TEXT", help="what to look for")
     parser.add_argument("--text", help="the same")
-    parser.add_argument("--event", action="append", default=[], metavar="KIND:ID", help="something done (buy:item-7)")
-    parser.add_argument("--item", action="append", default=[], metavar="ID", help="an item that is liked")
+    add_history_flags(parser)
     parser.add_argument("--exclude", action="append", default=[], metavar="ID", help="an item to leave out")
     parser.add_argument(
         "--where",
@@ -39,7 +38,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--user", help="user id")
     parser.add_argument("--k", type=int, help="how many items (10, or all candidates)")
-    parser.add_argument("--personalization", type=float, metavar="SHARE", help="how much the history counts, 0 to 1")
     parser.add_argument(
         "--interpretation", choices=("prefer", "enforce", "off"), help="what becomes of the wishes that the text names"
     )
@@ -54,50 +52,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--explain", action="store_true", help="say why each item is here")
     parser.add_argument("--fields", default="title", metavar="A,B", help="item details to fetch (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print the reply as JSON")
-    parser.add_argument("--address", default="127.0.0.1:8470", metavar="HOST:PORT", help="the gateway (%(default)s)")
-    parser.add_argument("--deadline", type=float, default=5.0, metavar="SECONDS", help="(%(default)s)")
-    add_tls_flags(parser)
+    add_gateway_flags(parser, deadline_s=5.0)
 
 
 def run(args: argparse.Namespace) -> int:
     """Calls the gateway and prints the reply; returns the exit status."""
-    import sys
-
-    from shortlist import ShortlistCallError
-
     fields = [field for field in args.fields.split(",") if field]
-    try:
-        reply = _ask(args, fields)
-    except ShortlistCallError as error:
-        sys.stderr.write(f"shortlist: {error}\n")
-        if error.code == "UNAVAILABLE":
-            sys.stderr.write(f"shortlist: is a gateway running at {args.address}? `shortlist up` starts one\n")
-        return 1
-    except UnicodeEncodeError as error:
-        # The command line's own bytes, which Python carries as lone surrogates.
-        raise WrongArgument(f"{error.object!a} is not valid UTF-8") from error
-    except ValueError as error:
-        raise WrongArgument(str(error)) from error
+    reply = _ask(args, fields)
     if args.json:
         print(json.dumps(_plain(reply, _details(fields)), ensure_ascii=False, indent=2))
     else:
         from rich.console import Console
 
-        print_shortlist(reply, Console(), fusion=args.watch_fusion)
+        print_shortlist(reply, Console(), fusion=args.watch_fusion, pages=True)
     return 0
 
 
 def _ask(args: argparse.Namespace, fields: Sequence[str]) -> "Shortlist":
-    from shortlist import Client, HistoryEncoding, TextInterpretation
+    from shortlist import HistoryEncoding, TextInterpretation
 
     if args.words and args.text is not None:
         raise WrongArgument("give the text once: either as words or with --text")
     text = " ".join(args.words) if args.words else args.text
-    with Client(args.address, tls=tls_of(args), deadline_s=args.deadline) as client:
-        return client.recommend(
+    return call_gateway(
+        args,
+        lambda client: client.recommend(
             text,
             user_id=args.user,
-            events=[_event(word) for word in args.event],
+            events=events_of(args),
             item_ids=args.item,
             exclude_item_ids=args.exclude,
             conditions=[_condition(word) for word in args.where],
@@ -114,7 +96,8 @@ def _ask(args: argparse.Namespace, fields: Sequence[str]) -> "Shortlist":
             page_token=args.page,
             language=args.language,
             exact_spelling=args.exact_spelling,
-        )
+        ),
+    )
 
 
 def _details(fields: Sequence[str]) -> frozenset[str]:
@@ -143,16 +126,6 @@ def _plain(value: object, details: Set[str]) -> object:
         return value.isoformat()
     name = getattr(value, "name", None)
     return name if isinstance(name, str) else value
-
-
-def _event(word: str) -> "Event":
-    from shortlist import Event, EventKind
-
-    kind, _, item_id = word.partition(":")
-    if not item_id or kind.upper() not in EventKind.__members__ or kind.upper() == "UNSPECIFIED":
-        kinds = ", ".join(kind.name.lower() for kind in EventKind if kind.name != "UNSPECIFIED")
-        raise WrongArgument(f"--event {word}: expected KIND:ID with a kind of {kinds}")
-    return Event(item_id, EventKind[kind.upper()])
 
 
 def _condition(word: str) -> "AnyOf | Range | TimeRange | Equals":

@@ -8,8 +8,15 @@ if TYPE_CHECKING:
     from shortlist import Condition, RankedItem, Shortlist
 
 
-def print_shortlist(reply: "Shortlist", console: "Console", *, fusion: bool = False) -> None:
-    """Prints a shortlist as a table, and below it what one should know about it."""
+def print_shortlist(reply: "Shortlist", console: "Console", *, fusion: bool = False, pages: bool = False) -> None:
+    """Prints a shortlist as a table, and below it what one should know about it.
+
+    Args:
+        reply: the shortlist.
+        console: where it is printed.
+        fusion: whether each source's place and score of each item are printed.
+        pages: whether the flag that continues the list is printed.
+    """
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
@@ -44,7 +51,7 @@ def print_shortlist(reply: "Shortlist", console: "Console", *, fusion: bool = Fa
         notes.append(f"not in the catalogue: {', '.join(reply.unknown_item_ids)}")
     # Without markup: ids and texts are other people's, and may hold what rich would take for a tag.
     console.print(f"{cost}; release {reply.release_id}", style="dim", highlight=False, markup=False)
-    if fusion and reply.next_page_token:
+    if pages and reply.next_page_token:
         notes.append(f"more: --page {reply.next_page_token}")
     for note in notes:
         console.print(note, style="yellow", highlight=False, markup=False)

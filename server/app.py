@@ -165,7 +165,7 @@ class Gateway:
             RecommendServicer(recommender, limits, self._metrics), server
         )
         embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server(EmbedServicer(self.live, limits), server)
-        ranker = TextRanker(self.live, self._settings.unreadable_limit)
+        ranker = TextRanker(self.live, searchers, settings.unreadable_limit)
         ranker_pb2_grpc.add_RankerServiceServicer_to_server(RankServicer(ranker, limits), server)
         event_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

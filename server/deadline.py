@@ -3,6 +3,10 @@
 import asyncio
 from dataclasses import dataclass
 
+# Kept back from a model's time.
+_FALLBACK_SHARE = 0.2
+_FALLBACK_MOST_S = 0.05
+
 
 @dataclass(frozen=True, order=True)
 class Deadline:
@@ -22,6 +26,10 @@ class Deadline:
     def remaining_s(self) -> float:
         """Returns the seconds left, negative once it has passed."""
         return self.at_s - asyncio.get_running_loop().time()
+
+    def before_fallback(self) -> "Deadline":
+        """Returns the deadline of a model that may be late, so that there is time left to answer without it."""
+        return self.earlier_by(min(_FALLBACK_MOST_S, _FALLBACK_SHARE * self.remaining_s()))
 
     def earlier_by(self, seconds: float) -> "Deadline":
         """Returns a deadline that leaves `seconds` in reserve."""

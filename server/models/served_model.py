@@ -1,5 +1,7 @@
 """One version of one model on Triton: arrays in and out, canaries to recognise it, a limit on waiting calls."""
 
+import math
+import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -29,6 +31,7 @@ class ServedModel:
         self._triton = triton
         self._calls = 0
         self._suspended: ShortlistError | None = None
+        self._answered_s = -math.inf
 
     async def ask(self, inputs: Mapping[str, np.ndarray], deadline: Deadline) -> np.ndarray:
         """Returns the answer to a request, float32[B, m].
@@ -54,6 +57,15 @@ class ServedModel:
             ModelUnavailable: Triton cannot answer, or the answer is not what the model gives.
             DeadlineExceeded: no answer in time.
         """
+        answer = await self._infer(inputs, timeout_s)
+        self._answered_s = time.monotonic()
+        return answer
+
+    def answered_within(self, seconds: float) -> bool:
+        """Returns True where a request, not a canary, was answered in the last seconds."""
+        return time.monotonic() - self._answered_s <= seconds
+
+    async def _infer(self, inputs: Mapping[str, np.ndarray], timeout_s: float) -> np.ndarray:
         spec = self.spec
         answer = await self._triton.infer(spec.name, self.version, inputs, output=spec.output, timeout_s=timeout_s)
         if spec.unit_output:
@@ -90,7 +102,7 @@ class ServedModel:
             await self._compare(canary, timeout_s)
 
     async def _compare(self, canary: Canary, timeout_s: float) -> None:
-        difference = self.spec.difference(await self.infer(canary.inputs, timeout_s), canary.answer)
+        difference = self.spec.difference(await self._infer(canary.inputs, timeout_s), canary.answer)
         if difference:
             raise ReleaseRejected(
                 f"version {self.version} in Triton is not the {self.spec.title} of release {self.spec.release_id}: "

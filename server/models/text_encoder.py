@@ -17,6 +17,8 @@ from server.trace import Trace
 
 # Tokenising this many characters takes a fraction of a millisecond; a hop to a thread costs as much.
 _INLINE_CHARACTERS = 1_000
+# Of many texts, as many are tokenised, or wait for a batch, at a time: those of other callers get in between.
+_TEXTS_IN_TURN = 32
 
 
 @dataclass(frozen=True)
@@ -40,26 +42,36 @@ class TextEncoder:
     async def tokenize(
         self, texts: Sequence[str], trace: Trace, role: TextRole = TextRole.PLAIN
     ) -> list[TokenizedText]:
-        """Returns the tokens of each text; long texts are tokenised in a worker thread."""
+        """Returns the tokens of each text; long texts are tokenised in a worker thread, many of them in turns."""
         prompt = self.prompts.of(role)
         with trace.stage("tokenize"):
             if sum(len(text) for text in texts) <= _INLINE_CHARACTERS:
                 return self.tokenizer.tokenize(texts, prompt)
-            return await asyncio.get_running_loop().run_in_executor(
-                self.workers, self.tokenizer.tokenize, texts, prompt
-            )
+            tokenized: list[TokenizedText] = []
+            for start in range(0, len(texts), _TEXTS_IN_TURN):
+                turn = texts[start : start + _TEXTS_IN_TURN]
+                tokenized += await asyncio.get_running_loop().run_in_executor(
+                    self.workers, self.tokenizer.tokenize, turn, prompt
+                )
+            return tokenized
 
     async def encode(self, tokenized: Sequence[TokenizedText], deadline: Deadline, trace: Trace) -> list[np.ndarray]:
-        """Returns float32[d] unit vectors in the same order.
+        """Returns float32[d] unit vectors in the same order; many texts are encoded in turns, short ones first.
 
         Raises:
             Overloaded, DeadlineExceeded, EncoderUnavailable: as `Batcher.encode`.
         """
-        encoded = await self.batcher.encode([text.ids for text in tokenized], deadline)
-        for text in encoded:
-            trace.record("queue", text.queued_s, text.sent_s)
-            trace.record("triton", text.sent_s, text.answered_s)
-        return [text.vector for text in encoded]
+        # Texts of like lengths share batches without padding.
+        places = sorted(range(len(tokenized)), key=lambda place: len(tokenized[place].ids))
+        vectors: dict[int, np.ndarray] = {}
+        for start in range(0, len(places), _TEXTS_IN_TURN):
+            turn = places[start : start + _TEXTS_IN_TURN]
+            encoded = await self.batcher.encode([tokenized[place].ids for place in turn], deadline)
+            for place, text in zip(turn, encoded, strict=True):
+                trace.record("queue", text.queued_s, text.sent_s)
+                trace.record("triton", text.sent_s, text.answered_s)
+                vectors[place] = text.vector
+        return [vectors[place] for place in range(len(places))]
 
 
 def encoder_batcher(model: ServedModel, limits: BatchLimits, observer: BatchObserver) -> Batcher:

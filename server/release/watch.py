@@ -1,7 +1,8 @@
 """Watch over a model on Triton: compares a canary every second and reloads the model on mismatch.
 
 Triton's own health does not show this: it stays good after the process behind a model died, and an external Triton that
-was restarted comes back without models. While a model is unavailable its callers are answered without it at once.
+was restarted comes back without models. While a model is unavailable its callers are answered without it at once. A
+model that is too busy for its canary, but answers requests, is available.
 """
 
 import asyncio
@@ -14,7 +15,6 @@ from domain.errors import DeadlineExceeded, ShortlistError
 from server.models.served_model import ServedModel
 from server.release.loader import ModelLoader
 
-_PROBE_TIMEOUT_S = 2.0
 _FAILURES_BEFORE_RELOAD = 2
 
 
@@ -45,6 +45,8 @@ class ModelWatch:
         gate: closed while the model is unavailable.
         on_state: receives whether the model answers, at the start and at each change.
         period_s: pause between two probes, seconds.
+        probe_timeout_s: the longest wait for the answer to a canary. As long after the answer to a request, twice over,
+            a canary that is late is no sign of a failure.
     """
 
     loader: ModelLoader
@@ -52,6 +54,7 @@ class ModelWatch:
     gate: Gate
     on_state: ModelListener
     period_s: float = 1.0
+    probe_timeout_s: float = 2.0
 
     async def run(self) -> None:
         """Watches until cancelled."""
@@ -61,7 +64,7 @@ class ModelWatch:
         failures = 0
         while True:
             try:
-                problem = await self.model.probe(_PROBE_TIMEOUT_S)
+                problem = await self._probe()
                 failures = failures + 1 if problem else 0
                 self._open_or_close(problem)
                 if up is not (problem is None):
@@ -77,6 +80,11 @@ class ModelWatch:
                 log.exception(f"the watch over the {self.model.spec.title} failed")
             await asyncio.sleep(self.period_s)
 
+    async def _probe(self) -> ShortlistError | None:
+        problem = await self.model.probe(self.probe_timeout_s)
+        busy = isinstance(problem, DeadlineExceeded) and self.model.answered_within(2 * self.probe_timeout_s)
+        return None if busy else problem
+
     def _open_or_close(self, problem: ShortlistError | None) -> None:
         """Keeps requests from a model that is unavailable or another one; a slow one keeps those it has."""
         if problem is None or isinstance(problem, DeadlineExceeded):
@@ -88,7 +96,7 @@ class ModelWatch:
         """Has a server that is live, but does not serve the release's version, load it again."""
         try:
             await self.loader.load(self.model)
-            if await self.model.probe(_PROBE_TIMEOUT_S) is not None:
+            if await self._probe() is not None:
                 # Loaded as far as Triton knows, but what runs it is gone: only a fresh start of the model helps.
                 await self.loader.reload(self.model)
             await self.loader.check(self.model)

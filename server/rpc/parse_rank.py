@@ -28,7 +28,9 @@ def parse_rank(request: pb.RankRequest, limits: RequestLimits) -> RankQuery:
     given = [candidate.id for candidate in candidates if candidate.id]
     check.that(len(set(given)) == len(given), "candidates", "an id must not be given twice")
     k = request.k if request.HasField("k") else len(candidates)
-    check.that(1 <= k <= max(len(candidates), 1), "k", f"must lie between 1 and the number of candidates, found {k}")
+    if request.HasField("k"):
+        most = max(len(candidates), 1)
+        check.that(1 <= k <= most, "k", f"must lie between 1 and the number of candidates, found {k}")
     if request.HasField("personalization"):
         check.share(request.personalization, "personalization")
     check.raise_any()

@@ -1,5 +1,6 @@
 """RankerService: protobuf in, protobuf out, nothing else."""
 
+import asyncio
 import time
 
 import grpc
@@ -14,6 +15,10 @@ from server.trace import Trace
 from shortlist.v1 import ranker_pb2 as pb
 from shortlist.v1 import ranker_pb2_grpc as pb_grpc
 
+# Checking a request, or building a reply, that is larger would hold up the event loop.
+_INLINE_BYTES = 16_384
+_INLINE_RESULTS = 100
+
 
 class RankServicer(pb_grpc.RankerServiceServicer):
     """Servicer of Rank."""
@@ -26,11 +31,17 @@ class RankServicer(pb_grpc.RankerServiceServicer):
         self, request: pb.RankRequest, context: grpc.aio.ServicerContext
     ) -> pb.RankResponse:
         call = current_call.get()
-        query = parse_rank(request, self._limits)
+        loop = asyncio.get_running_loop()
+        if request.ByteSize() <= _INLINE_BYTES:
+            query = parse_rank(request, self._limits)
+        else:
+            query = await loop.run_in_executor(self._ranker.searchers, parse_rank, request, self._limits)
         trace = Trace()
         trace.record("parse", call.started_s, time.monotonic())
         answer = await self._ranker.rank(query, call.deadline, trace)
-        return _reply(answer, query.ids, trace, call)
+        if len(answer.results) <= _INLINE_RESULTS:
+            return _reply(answer, query.ids, trace, call)
+        return await loop.run_in_executor(self._ranker.searchers, _reply, answer, query.ids, trace, call)
 
 
 def _reply(answer: TextRanking, ids: tuple[str, ...], trace: Trace, call: Call) -> pb.RankResponse:

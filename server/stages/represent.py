@@ -23,10 +23,7 @@ from server.stages.history import History
 from server.stages.release import ServingRelease
 from server.trace import Trace
 
-# Kept back from the encoder's time, so that a late encoder still leaves time to answer by shared words.
-_FALLBACK_SHARE = 0.2
-_FALLBACK_MOST_S = 0.05
-# Beyond that, kept back from the user tower's time; with less left it is not asked at all.
+# Kept back from the user tower's time beyond the encoder's reserve; with less left it is not asked at all.
 _TOWER_RESERVE_S = 0.01
 
 
@@ -181,10 +178,9 @@ def _with_language(utterance: _Utterance, release: ServingRelease) -> _Utterance
 async def _embed(history: History, release: ServingRelease, deadline: Deadline, trace: Trace) -> _Embedded:
     tower = release.user_tower
     assert tower is not None
-    reserve_s = min(_FALLBACK_MOST_S, _FALLBACK_SHARE * deadline.remaining_s()) + _TOWER_RESERVE_S
     try:
         with trace.stage("triton"):
-            vector = await tower.embed(history.events, deadline.earlier_by(reserve_s))
+            vector = await tower.embed(history.events, deadline.before_fallback().earlier_by(_TOWER_RESERVE_S))
     except (ModelUnavailable, DeadlineExceeded):
         return _Embedded(failed=True)
     return _Embedded(vector)
@@ -199,10 +195,9 @@ _NO_TOWER = Degradation(
 async def _encode(utterances: list[_Utterance], release: ServingRelease, deadline: Deadline, trace: Trace) -> _Encoded:
     if not utterances:
         return _Encoded({}, None)
-    reserve_s = min(_FALLBACK_MOST_S, _FALLBACK_SHARE * deadline.remaining_s())
     try:
         vectors = await release.encoder.encode(
-            [utterance.tokenized for utterance in utterances], deadline.earlier_by(reserve_s), trace
+            [utterance.tokenized for utterance in utterances], deadline.before_fallback(), trace
         )
     except EncoderUnavailable as error:
         return _by_student(utterances, release, error)

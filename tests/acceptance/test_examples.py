@@ -45,6 +45,35 @@ class TestWish:
         assert reply.stage_times.triton_ms == 0.0
 
 
+class TestWishOfGivenTexts:
+    """T1 again, with the goods as texts of no catalogue."""
+
+    lines = (ROOT / "sample" / "items.jsonl").read_text(encoding="utf-8").splitlines()
+    items = tuple(json.loads(line) for line in lines)
+
+    def test_english(self, client: Client) -> None:
+        texts = {item["id"]: f"{item['title']}. {item['text']}" for item in self.items if item.get("text")}
+        ranking = client.rank(WISH, texts, deadline_s=30)
+        assert len(ranking.results) == len(texts) > 200
+        assert {result.id for result in ranking.results[:2]} == WANTED
+        similarity = {result.id: result.similarity for result in ranking.results}
+        best_other = max(similarity[name] for name in texts if name not in WANTED and similarity[name] is not None)
+        assert min(similarity[name] for name in WANTED) > best_other
+        for result in ranking.results[:2]:
+            assert {"quality", "fair", "price"} <= set(result.matched_terms)
+            assert not {"at", "a"} & set(result.matched_terms)
+        assert ranking.results[1].relevance > ranking.results[2].relevance
+        assert ranking.degradations == ()
+
+    def test_chinese_by_words(self, client: Client) -> None:
+        texts = {item["id"]: f"{item['title_zh']} {item['text_zh']}" for item in self.items if item.get("text_zh")}
+        ranking = client.rank(WISH_ZH, texts, deadline_s=30)
+        assert len(texts) >= 10
+        assert {result.id for result in ranking.results[:2]} == WANTED
+        assert {result.similarity for result in ranking.results} == {None}
+        assert [one.reason for one in ranking.degradations] == [DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED]
+
+
 class TestToldAsText:
     """T4: a history told as one sentence; phones above case, shoes and coffee."""
 

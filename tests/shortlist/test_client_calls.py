@@ -19,13 +19,15 @@ from shortlist import (
     HistoryEncoding,
     Provenance,
     Range,
+    RankedText,
     RecallSource,
     RecommendRequest,
     Shortlist,
+    TextRanking,
     TimeRange,
     Tls,
 )
-from shortlist.v1 import embedding_pb2, event_pb2, recommender_pb2
+from shortlist.v1 import embedding_pb2, event_pb2, ranker_pb2, recommender_pb2
 from tests.support.fakes import FakeGateway, Refusal
 
 
@@ -159,6 +161,69 @@ def test_batch_entry_without_a_known_outcome_is_an_error(client, gateway):
     gateway.reply = recommender_pb2.BatchRecommendResponse(entries=[{}])
     (answer,) = client.batch_recommend([RecommendRequest("a")])
     assert isinstance(answer, EntryError)
+
+
+def test_rank_sends_every_argument_and_reads_the_reply(client, gateway):
+    texts = {"first": "green tea", "second": "black tea", "third": "coffee"}
+    ranking = client.rank(
+        "a tea",
+        texts,
+        events=[Event("e", EventKind.BUY, item_title="E")],
+        item_ids=("i",),
+        k=2,
+        personalization=0.0,
+        request_id="r-7",
+    )
+    assert gateway.requests == [
+        ranker_pb2.RankRequest(
+            query="a tea",
+            candidates=[{"id": name, "text": text} for name, text in texts.items()],
+            events=[{"item_id": "e", "kind": event_pb2.EVENT_KIND_BUY, "item_title": "E"}],
+            item_ids=["i"],
+            k=2,
+            personalization=0.0,
+        )
+    ]
+    assert gateway.requests[0].HasField("personalization")
+    assert ranking == TextRanking(
+        results=(
+            RankedText(2, "third", 1, 1.0, 0.9, 0.8, 1 / 3, ("a", "tea")),
+            RankedText(1, "second", 2, 0.5, 0.45, 0.4, 1 / 3, ("a", "tea")),
+        ),
+        release_id="r1",
+        stage_times=ranking.stage_times,
+        degradations=(),
+        unknown_item_ids=(),
+        request_id="r-7",
+    )
+    assert ranking.stage_times.total_ms == 2.5
+
+
+def test_rank_without_ids_or_a_query(client, gateway):
+    ranking = client.rank(None, ["a", "b"], item_ids=["i"])
+    (request,) = gateway.requests
+    assert [request.HasField(name) for name in ("query", "k", "personalization")] == [False] * 3
+    assert [(one.index, one.id, one.similarity, one.relevance) for one in ranking.results] == [
+        (1, "", 0.9, None),
+        (0, "", None, None),
+    ]
+
+
+def test_rank_refuses_a_lone_string_and_names_an_unknown_degradation(client, gateway):
+    with pytest.raises(TypeError, match="candidates is a sequence of strings"):
+        client.rank("tea", "a kettle")
+    gateway.reply = ranker_pb2.RankResponse(degradations=[{"reason": 99, "detail": "new"}], unknown_item_ids=["x"])
+    ranking = client.rank("tea", ["a kettle"])
+    assert (ranking.degradations[0].reason, ranking.unknown_item_ids) == ("UNKNOWN_99", ("x",))
+
+
+def test_rank_raises_what_the_gateway_refuses(client, gateway):
+    gateway.plan = [
+        Refusal(grpc.StatusCode.INVALID_ARGUMENT, "bad", reason="INVALID_FIELD", violations={"candidates": "none"})
+    ]
+    with pytest.raises(shortlist.InvalidRequest) as refusal:
+        client.rank("tea", [])
+    assert refusal.value.violations[0].field == "candidates"
 
 
 def test_embed_gives_a_vector_for_each_text(client):

@@ -11,7 +11,14 @@ from google.protobuf.any_pb2 import Any
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2_grpc
 
-from shortlist.v1 import embedding_pb2, embedding_pb2_grpc, recommender_pb2, recommender_pb2_grpc
+from shortlist.v1 import (
+    embedding_pb2,
+    embedding_pb2_grpc,
+    ranker_pb2,
+    ranker_pb2_grpc,
+    recommender_pb2,
+    recommender_pb2_grpc,
+)
 
 
 @dataclass
@@ -47,7 +54,11 @@ class Refusal:
         status.details.append(packed)
 
 
-class FakeGateway(recommender_pb2_grpc.RecommenderServiceServicer, embedding_pb2_grpc.EmbeddingServiceServicer):
+class FakeGateway(
+    recommender_pb2_grpc.RecommenderServiceServicer,
+    embedding_pb2_grpc.EmbeddingServiceServicer,
+    ranker_pb2_grpc.RankerServiceServicer,
+):
     """A gateway on a port of its own.
 
     It answers `reply` (or k made-up items) and notes what it was asked in `requests` and `metadata`. Each call first
@@ -71,6 +82,7 @@ class FakeGateway(recommender_pb2_grpc.RecommenderServiceServicer, embedding_pb2
         self._server = grpc.server(ThreadPoolExecutor(8))
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(self, self._server)
         embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server(self, self._server)
+        ranker_pb2_grpc.add_RankerServiceServicer_to_server(self, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
         if credentials is None:
             port = self._server.add_insecure_port(address)
@@ -104,6 +116,10 @@ class FakeGateway(recommender_pb2_grpc.RecommenderServiceServicer, embedding_pb2
             embeddings=[{"vector": [1.0, 0.0], "token_count": len(text)} for text in request.texts], release_id="r1"
         )
 
+    def Rank(self, request, context):
+        self._receive(request, context)
+        return self.reply or ranked(request, dict(self.metadata[-1]).get("x-request-id", ""))
+
     def _receive(self, request, context):
         self.requests.append(request)
         self.metadata.append(tuple(context.invocation_metadata()))
@@ -133,6 +149,28 @@ def recommended(request, request_id):
     ]
     return recommender_pb2.RecommendResponse(
         items=items, release_id="r1", stage_times={"total_ms": 1.5}, request_id=request_id
+    )
+
+
+def ranked(request, request_id):
+    """The candidates in reverse, k of them; the last one of them is not read by the encoder."""
+    count = len(request.candidates)
+    indexes = range(count - 1, -1, -1)[: request.k if request.HasField("k") else count]
+    results = [
+        {
+            "index": index,
+            "id": request.candidates[index].id,
+            "rank": rank,
+            "score": 1.0 / rank,
+            "similarity": 0.9 / rank if index else None,
+            "relevance": 0.8 / rank if request.HasField("query") else None,
+            "choice_probability": 1 / count,
+            "matched_terms": request.query.split(),
+        }
+        for rank, index in enumerate(indexes, start=1)
+    ]
+    return ranker_pb2.RankResponse(
+        results=results, release_id="r1", stage_times={"total_ms": 2.5}, request_id=request_id
     )
 
 

@@ -93,7 +93,8 @@ async def watched(request, tmp_path):
     watched = Watched(triton, model, gate)
     with ThreadPoolExecutor(1) as workers:
         loader = ModelLoader(triton, tmp_path, workers, shared=False)
-        task = asyncio.create_task(ModelWatch(loader, model, gate, watched.on_state, period_s=0.01).run())
+        watch = ModelWatch(loader, model, gate, watched.on_state, period_s=0.01, probe_timeout_s=0.1)
+        task = asyncio.create_task(watch.run())
         await until(lambda: watched.states == [True])
         yield watched
         task.cancel()
@@ -167,6 +168,36 @@ async def test_an_unavailable_model_is_suspended_and_a_slow_one_is_not(watched):
     before = len(watched.triton.batches)
     await until(lambda: len(watched.triton.batches) >= before + 2)
     assert await watched.refusal() == "gone"
+
+
+async def test_a_model_that_answers_requests_is_busy_not_dead(watched):
+    """Its canary is late behind them."""
+    canary = (watched.model.spec.canaries[0]).inputs
+    answer = watched.triton.infer
+
+    async def late(model, version, inputs, *, output, timeout_s):
+        right = await answer(model, version, inputs, output=output, timeout_s=timeout_s)
+        if inputs is canary:
+            raise DeadlineExceeded("the canary is late")
+        return right
+
+    watched.triton.infer = late
+    for _ in range(40):
+        await watched.model.infer({**canary}, 1.0)
+        await asyncio.sleep(0.01)
+    assert watched.states == [True]
+    assert watched.triton.calls == []
+    await until(lambda: watched.states == [True, False])  # nobody asks any more, and the canary is late still
+    await until(lambda: ("load", 1) in watched.triton.calls)
+
+
+async def test_requests_do_not_excuse_another_model(watched):
+    watched.triton.answer = ANOTHER
+    for _ in range(20):
+        await watched.model.infer({**watched.model.spec.canaries[0].inputs}, 1.0)
+        await asyncio.sleep(0.01)
+    await until(lambda: watched.states == [True, False])
+    await until(lambda: watched.loads)
 
 
 async def test_an_unforeseen_failure_does_not_end_the_watch(watched):
