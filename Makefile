@@ -26,7 +26,7 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	test $(INSTALLER) = pip || PIP_CONSTRAINT=constraints.txt $(call install_with_pip,$(VENV)) uv
 	PIP_CONSTRAINT=constraints.txt UV_CONSTRAINT=constraints.txt UV_BUILD_CONSTRAINT=constraints.txt \
-		$(call install,$(VENV)) -e '.[server,export,train,dev]'
+		$(call install,$(VENV)) -e '.[server,export,train,slo,dev]'
 	touch $@
 
 # Triton's Python backend hands out empty tensors with numpy 2, so it lives in an environment of its own.

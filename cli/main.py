@@ -23,6 +23,7 @@ _COMMANDS = {
     "train": "cli.train",
     "check": "cli.check",
     "evaluate": "cli.evaluate",
+    "slo": "cli.slo",
 }
 
 

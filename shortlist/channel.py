@@ -1,6 +1,7 @@
 """The channel to the gateway."""
 
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -60,11 +61,20 @@ def open_channel(address: str, tls: Tls | None) -> grpc.Channel:
     return grpc.secure_channel(address, _credentials(tls), _options(address, tls))
 
 
-def open_async_channel(address: str, tls: Tls | None) -> grpc.aio.Channel:
-    """Opens a channel for the async client. It connects with the first call."""
+def open_async_channel(
+    address: str, tls: Tls | None, *, extra_options: Iterable[tuple[str, str | int]] = ()
+) -> grpc.aio.Channel:
+    """Opens a channel for the async client. It connects with the first call.
+
+    Args:
+        address: host:port.
+        tls: encryption; None for none.
+        extra_options: channel arguments of gRPC besides those that every client has.
+    """
+    options = [*_options(address, tls), *extra_options]
     if tls is None:
-        return grpc.aio.insecure_channel(address, _options(address, tls))
-    return grpc.aio.secure_channel(address, _credentials(tls), _options(address, tls))
+        return grpc.aio.insecure_channel(address, options)
+    return grpc.aio.secure_channel(address, _credentials(tls), options)
 
 
 def _credentials(tls: Tls) -> grpc.ChannelCredentials:

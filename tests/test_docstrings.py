@@ -17,6 +17,7 @@ COVERED = (
     "networks",
     "server",
     "shortlist",
+    "slo",
     "tools",
     "training",
 )

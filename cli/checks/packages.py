@@ -10,7 +10,13 @@ from pathlib import Path
 from cli.checks.finding import Finding, fail, ok, warn
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
-_FOR_PEOPLE = {"server": "serving", "export": "building releases", "train": "training", "dev": "tests and lint"}
+_FOR_PEOPLE = {
+    "server": "serving",
+    "export": "building releases",
+    "train": "training",
+    "slo": "load and objectives",
+    "dev": "tests and lint",
+}
 
 
 @dataclass(frozen=True)

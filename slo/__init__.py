@@ -1,0 +1,1 @@
+"""Load generation and service level objectives, for any deployment of the contract."""
