@@ -92,7 +92,7 @@ def test_a_comparison_finds_the_slower_one_whatever_the_protocol(tmp_path, queri
 
 def test_a_search_that_finds_too_little_is_status_1(tmp_path, queries, capsys):
     rules = write_slo(tmp_path, "[latency]\np90 = 300\n[capacity]\nat_least = 1000")
-    search = ("--find-capacity", "--first-rate", "14", "--resolution", "2", "--duration", "1.2", "--warm-up", "0.3")
+    search = ("--find-capacity", "--first-rate", "14", "--resolution", "2", "--duration", "1.0", "--warm-up", "0.2")
     out = tmp_path / "capacity.html"
     with http_server(Behaviour(service_s=0.1, places=2)) as url:  # 20 a second
         status = slo("--against", url, "--queries", queries, *search, *HTTP, "--slo", rules, "--report", out)

@@ -84,7 +84,7 @@ def test_the_knee_of_a_real_server_is_found():
     session = Session(workload, RunSettings(warm_up_s=0.3, deadline_s=1.0), slo, 1, lambda row: None)
     with grpc_server(Behaviour(service_s=0.05, places=2)) as address:
         found = session.find_capacity(
-            GrpcTarget(address), LoadShape(1.3, poisson=False), SearchSettings(16.0, 1.0), seen.append
+            GrpcTarget(address), LoadShape(1.1, poisson=False), SearchSettings(16.0, 1.0), seen.append
         )
     assert found.rate is not None and 16 <= found.rate <= 56, capacity_sentence(found)
     assert found.broken_rate is not None and found.broken_rate > 38
