@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import rjieba
 
-from core.retrieval.lexical_index import ItemWords
-from core.retrieval.lexical_match import LexicalQuery
+from core.retrieval.lexical_document import ItemWords
+from core.retrieval.lexical_query import LexicalQuery
 from core.text.analysis import fold, plurals, singular
 from core.text.function_words import FUNCTION_WORDS
 from core.text.writing import HAN, UNSPACED, WORD

@@ -21,63 +21,16 @@ from tantivy import (
     Tokenizer,
 )
 
-from core.text.analysis import Analyzed, analyze, key
-from domain.item import Item
+from core.retrieval.lexical_document import TEXT, ItemTerms
 
-TITLE, VALUES, TEXT, EXTRA = "title", "values", "text", "extra"
+TITLE, VALUES, EXTRA = "title", "values", "extra"
 # Where a whole title, an id, or a whole value stands as one term.
 WHOLE_TITLE, WHOLE_VALUE = "whole_title", "whole_value"
 _ROW = "row"
-_WORD_FIELDS = (TITLE, VALUES, TEXT, EXTRA)
-# A string attribute of at most so many characters is a value, such as a name; a longer one is text.
-_VALUE_CHARACTERS = 60
-# An attribute of such a name is another title.
-TITLE_NAME = re.compile(r"(^|_)titles?(_|$)")
-_LINK = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # One segment up to so many bytes of postings; they are taken as they are needed.
 _HEAP_BYTES = 2_000_000_000
 _REMOVALS = 10
 _HEX = re.compile(r"[0-9a-f]{32}")
-_LEAST_INITIALS = 3
-# From so many letters on, initials are a name of the title.
-_NAMING_INITIALS = 4
-_SUBTITLE = re.compile(r"\s*[:(]|\s[-\u2013\u2014]\s")
-_ARTICLE = re.compile(r"^(?:the|a|an)\s+", re.IGNORECASE)
-# A year in brackets says when, not what: "2001" does not name "Shrek (2001)".
-_YEAR = re.compile(r"\s*[(\[\uff08](?:1[89]|20)\d\d(?:\s*[-\u2013]\s*(?:(?:1[89]|20)\d\d)?)?[)\]\uff09]")
-_BRACKETS = re.compile(r"\(([^()]+)\)")
-
-
-@dataclass(frozen=True)
-class ItemWords:
-    """An item as it is matched.
-
-    Attributes:
-        titles: title, id and attributes that are titles.
-        values: whole values by attribute name.
-        texts: longer strings by attribute name, the item's text among them.
-    """
-
-    titles: tuple[str, ...]
-    values: tuple[tuple[str, str], ...]
-    texts: tuple[tuple[str, str], ...]
-
-    @classmethod
-    def of(cls, item: Item) -> "ItemWords":
-        """Sorts what an item says in words into fields; links say nothing."""
-        titles, values, texts = [item.title], [], [(TEXT, item.text)]
-        for name, value in item.attributes.items():
-            entries = (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ()
-            for entry in entries:
-                if _LINK.match(entry) or not entry.strip():
-                    continue
-                if TITLE_NAME.search(name):
-                    titles.append(entry)
-                elif len(entry) <= _VALUE_CHARACTERS:
-                    values.append((name, entry))
-                else:
-                    texts.append((name, entry))
-        return cls(tuple(title for title in titles if title.strip()), tuple(values), tuple(texts))
 
 
 @dataclass(frozen=True)
@@ -95,6 +48,9 @@ class Hits:
     exhausted: bool
 
 
+NO_HITS = Hits(np.empty(0, np.int64), np.empty(0, np.float32), exhausted=True)
+
+
 class WordIndex:
     """A tantivy index that is read only: any thread may search."""
 
@@ -104,16 +60,16 @@ class WordIndex:
         self.count: int = self._searcher.num_docs
 
     @classmethod
-    def build(cls, folder: Path, items: Iterable[Item]) -> None:
-        """Writes an index of items, row by row, the same items give the same bytes."""
+    def build(cls, folder: Path, items: Iterable[ItemTerms]) -> None:
+        """Writes an index of items, row by row; the same items give the same bytes."""
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         schema = _schema()
         index = Index(schema, path=str(folder))
         _register(index)
         writer = index.writer(heap_size=_HEAP_BYTES, num_threads=1)
-        for row, item in enumerate(items):
-            writer.add_document(_document(row, item))
+        for row, terms in enumerate(items):
+            writer.add_document(_document(row, terms))
         writer.commit()
         writer.wait_merging_threads()
         del writer
@@ -144,13 +100,18 @@ class WordIndex:
 
     def search(self, query: Query, count: int) -> Hits:
         """Returns the best items for a query; equal scores by row."""
-        result = self._searcher.search(query, count, count=False)
-        if not result.hits:
-            return Hits(np.empty(0, np.int64), np.empty(0, np.float32), True)
-        scores = np.asarray([score for score, _ in result.hits], np.float32)
-        rows = np.asarray(self._searcher.fast_field_values(_ROW, [address for _, address in result.hits]), np.int64)
+        hits = self._searcher.search(query, count, count=False).hits  # made anew each time
+        if not hits:
+            return NO_HITS
+        drawn, addresses = zip(*hits, strict=True)
+        scores = np.array(drawn, np.float32)
+        rows = np.array(self._searcher.fast_field_values(_ROW, list(addresses)), np.int64)
         order = np.lexsort((rows, -scores))
         return Hits(rows[order], scores[order], len(rows) < count)
+
+    def has(self, query: Query) -> bool:
+        """Returns whether an item matches a query."""
+        return bool(self._searcher.search(query, 1, count=False).hits)
 
     def term(self, field: str, term: str) -> Query:
         """Returns the query for one term in one field."""
@@ -210,65 +171,20 @@ def _register(index: Index) -> None:
     index.register_tokenizer("terms", TextAnalyzerBuilder(Tokenizer.whitespace()).build())
 
 
-def _document(row: int, item: Item) -> Document:
-    words = ItemWords.of(item)
+def _document(row: int, terms: ItemTerms) -> Document:
     document = Document()
     document.add_unsigned(_ROW, row)
-    extra: dict[str, None] = {}
-    known: list[str] = []
-    for title in words.titles:
-        _add(document, TITLE, analyze(title), extra)
-        short = initials(title)
-        extra.update(dict.fromkeys(short))
-        known.extend(name for name in short if len(name) >= _NAMING_INITIALS)
-    for _, value in words.values:
-        _add(document, VALUES, analyze(value), extra)
-        document.add_text(WHOLE_VALUE, key(value))
-    for _, text in words.texts:
-        _add(document, TEXT, analyze(text), extra)
-    known.extend(key(name) for title in words.titles for name in (title, *names(title)))
-    for whole in dict.fromkeys(known):
+    for field, strings in ((TITLE, terms.titles), (VALUES, terms.values), (TEXT, terms.texts)):
+        for words in strings:
+            if words:
+                document.add_text(field, " ".join(words))
+    for words in terms.values:
+        document.add_text(WHOLE_VALUE, " ".join(words))
+    for whole in terms.whole_titles:
         document.add_text(WHOLE_TITLE, whole)
-    if any(character.isalpha() for character in item.id):  # a number names a film before it names a row
-        whole = key(item.id)
-        document.add_text(WHOLE_TITLE, whole)
-        if whole and " " not in whole:
-            extra[whole] = None
-    if extra:
-        document.add_text(EXTRA, " ".join(extra))
+    if terms.extra:
+        document.add_text(EXTRA, " ".join(terms.extra))
     return document
-
-
-def _add(document: Document, field: str, analyzed: Analyzed, extra: dict[str, None]) -> None:
-    if analyzed.words:
-        document.add_text(field, " ".join(analyzed.words))
-    extra.update(dict.fromkeys(analyzed.extra))
-
-
-def without_year(title: str) -> str:
-    """Returns a title without years in brackets; a title that is nothing else stays as it is."""
-    return _YEAR.sub("", title).strip() or title
-
-
-def names(title: str) -> tuple[str, ...]:
-    """Returns by what else a title is known: without its year, its subtitle and its article, and what brackets hold."""
-    title = without_year(title)
-    short = _SUBTITLE.split(title)[0].strip()
-    found = [title, short]
-    found.extend(_ARTICLE.sub("", name) for name in (title, short))
-    found.extend(_BRACKETS.findall(title))
-    return tuple(name for name in found if name)
-
-
-def initials(title: str) -> tuple[str, ...]:
-    """Returns the initials by which a title of several words is known, with and without its article: "lotr"."""
-    found, title = [], without_year(title)
-    for part in (title, re.split(r"[:(]", title)[0]):
-        words = analyze(part).words
-        for kept in (words, words[1:] if words[:1] in (("the",), ("a",), ("an",)) else words):
-            if len(kept) >= _LEAST_INITIALS and all(word.isascii() and word.isalnum() for word in kept):
-                found.append("".join(word[0] for word in kept))
-    return tuple(dict.fromkeys(found))
 
 
 def _name_segments(folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol, Self
 import numpy as np
 
 from core.events import EventSequence
-from core.retrieval.lexical_match import LexicalQuery
+from core.retrieval.lexical_query import LexicalQuery
 from core.retrieval.proxy_history import ProxyHistory
 from core.scaling import Population, ScoreScaler
 

@@ -14,6 +14,7 @@ _LONG_WORD = 9
 _CANDIDATES = 5
 _MOST_BEGINNING = 2_000
 _BEGINNING = 40
+_NO_WORDS: tuple[list[str], np.ndarray] = ([], np.empty(0, np.uint32))
 
 
 class Vocabulary:
@@ -28,7 +29,10 @@ class Vocabulary:
         for word in self.words:
             if word.isalpha() and word.isascii() and len(word) >= _LEAST_LETTERS - 1:
                 by_length.setdefault(len(word), []).append(word)
-        self._by_length: Mapping[int, list[str]] = by_length
+        self._by_length: Mapping[int, tuple[list[str], np.ndarray]] = {
+            length: (found, np.asarray([_letters(word) for word in found], np.uint32))
+            for length, found in by_length.items()
+        }
 
     def __contains__(self, word: object) -> bool:
         return word in self._count_of
@@ -42,11 +46,15 @@ class Vocabulary:
         if len(word) < _LEAST_LETTERS or not (word.isascii() and word.isalpha()) or word in self:
             return []
         most = 2 if len(word) >= _LONG_WORD else 1
+        asked = np.uint32(_letters(word))
         found: list[tuple[int, int, str]] = []
         for length in range(len(word) - most, len(word) + most + 1):
-            words = self._by_length.get(length, [])
-            if not words:
+            known, letters = self._by_length.get(length, _NO_WORDS)
+            # A slip takes away one letter and adds one at most.
+            near = np.flatnonzero(np.bitwise_count(letters ^ asked) <= 2 * most)
+            if not len(near):
                 continue
+            words = [known[place] for place in near.tolist()]
             distances = cdist([word], words, scorer=OSA.distance, score_cutoff=most, dtype=np.uint8)[0]
             for place in np.flatnonzero(distances <= most).tolist():
                 # The first letter is seldom the wrong one.
@@ -79,3 +87,11 @@ class Vocabulary:
         with np.load(path, allow_pickle=False) as arrays:
             blob = arrays["words"].tobytes().decode()
             return cls(blob.split("\n") if blob else [], arrays["counts"])
+
+
+def _letters(word: str) -> int:
+    """Returns the ASCII letters that a word has, one bit each."""
+    bits = 0
+    for letter in word:
+        bits |= 1 << (ord(letter) & 31)
+    return bits

@@ -29,13 +29,13 @@ class TitleWords:
 
         Squared, since a word or two in common with a long text says little.
         """
-        asked = np.unique(checksums(words))
+        asked = checksums(list(dict.fromkeys(words)))
         starts, ends = self._starts[rows], self._starts[rows + 1]
         lengths = ends - starts
         if not len(asked) or not int(lengths.sum()):
             return np.zeros(len(rows), np.float32)
         places = np.repeat(starts - np.concatenate(([0], np.cumsum(lengths)[:-1])), lengths) + np.arange(lengths.sum())
-        shared = np.isin(self._words[places], asked)
+        shared = (self._words[places][:, None] == asked).any(axis=1)
         owner = np.repeat(np.arange(len(rows)), lengths)
         counts = np.bincount(owner, shared, len(rows))
         coverage: np.ndarray = (2 * counts / (len(asked) + np.maximum(lengths, 1))) ** 2

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.ranking.fusion import Candidate
-from core.retrieval.lexical_index import TITLE_NAME
+from core.retrieval.lexical_document import TITLE_NAME
 from core.text.analysis import singular
 from domain.condition import AnyOf, Condition
 from domain.recommendation import Explanation, FieldMatch, Source

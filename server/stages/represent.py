@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.retrieval.lexical import LexicalSource
-from core.retrieval.lexical_match import LexicalQuery
+from core.retrieval.lexical_query import LexicalQuery
 from core.retrieval.source import SourceQuery
 from core.text.tokenize import TokenizedText
 from core.vectors import history_query

@@ -2,14 +2,17 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rapidfuzz.distance import OSA
 
-from core.retrieval.lexical_index import initials, names, without_year
+from core.retrieval import lexical_document
+from core.retrieval.lexical_document import initials, names, without_year
 from core.retrieval.lexical_match import (
     BM25,
     MATCH_FEATURES,
@@ -20,6 +23,7 @@ from core.retrieval.lexical_match import (
     VALUE_EXACT,
     LexicalIndex,
 )
+from core.retrieval.spelling import Vocabulary
 from core.text.analysis import analyze
 from domain.item import Item
 from tests.support.words import lexical_index, titled
@@ -222,6 +226,49 @@ def test_letters_and_digits_are_one_together_or_apart():
         rows, _ = index.search(index.parse(text), 6, np.zeros(6, bool))
         assert set(rows.tolist()) == {2, 3}
     assert index.parse("iphnoe13").corrected_text == "iphone13"
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 8192, "lighthouse " * 745, "lighthuose harbuor " * 210, "\u6d77" * 2700, "ada " * 2000]
+)
+def test_a_long_text_takes_little_time(films, text):
+    films.features(films.parse(text), np.arange(len(films)))
+    seconds = []
+    for _ in range(3):
+        started_s = time.thread_time()
+        query = films.parse(text)
+        films.search(query, 5, np.zeros(len(films), bool))
+        films.features(query, np.arange(len(films)))
+        seconds.append(time.thread_time() - started_s)
+    assert min(seconds) < 0.005
+
+
+def test_of_many_slips_the_first_are_mended(films):
+    slips = "lighthuose harbuor merorw keepre comptuer"
+    assert films.parse(slips).corrected_text == "lighthouse harbour merrow keeper comptuer"
+
+
+def test_each_string_of_an_item_is_analysed_once(monkeypatch):
+    seen = []
+
+    def counted(text):
+        seen.append(text)
+        return analyze(text)
+
+    monkeypatch.setattr(lexical_document, "analyze", counted)
+    terms = lexical_document.ItemTerms.of(FILMS[4])
+    assert terms.own_title == ("the", "lord", "of", "the", "kites", "two", "winds")
+    assert len(seen) == len(set(seen)) > 3
+
+
+@given(st.text("abcde", min_size=4, max_size=11), st.lists(st.text("abcde", min_size=3, max_size=12), max_size=30))
+def test_alternatives_are_all_words_within_reach(word, known):
+    words = sorted({*known, "abcd", "abcdeabcde"} - {word})
+    vocabulary = Vocabulary(words, np.ones(len(words), np.int64))
+    most = 2 if len(word) >= 9 else 1
+    near = [other for other in words if OSA.distance(word, other) <= most]
+    assert set(vocabulary.alternatives(word)) <= set(near)
+    assert len(vocabulary.alternatives(word)) == min(len(near), 5)
 
 
 def test_operators_mean_nothing(films):

@@ -1,0 +1,136 @@
+"""A text as it is matched by words: its terms, with slips mended and a last word that is only begun completed."""
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from tantivy import Query
+
+from core.retrieval.lexical_index import TITLE, VALUES, Hits, WordIndex
+from core.retrieval.spelling import Vocabulary
+from core.retrieval.term_statistics import CatalogueStatistics
+from core.text.analysis import Analyzed, analyze
+
+# What comes after that is not matched, and time grows with it.
+_MOST_CHARACTERS = 1_024
+_MOST_TERMS = 32
+_MOST_MENDED = 4
+_MOST_COMPLETED = 8
+_LEAST_PREFIX = 3
+_COMPLETIONS = 3
+# Letters of a word that digits may touch; those of a shorter one are part of a code.
+_LEAST_BESIDE_DIGITS = 5
+
+
+@dataclass(frozen=True)
+class LexicalQuery:
+    """A text as it is matched.
+
+    Attributes:
+        text: as it was given.
+        corrected_text: with the slips mended; empty where there were none.
+        words: in their order, as they are searched.
+        terms: words and extra terms that the catalogue has, each once.
+    """
+
+    text: str
+    corrected_text: str
+    words: tuple[str, ...]
+    terms: tuple[str, ...]
+    # What was found for it, by the number of hits and by the place of a feature.
+    _hits: dict[int, Hits] = field(default_factory=dict, repr=False, compare=False)
+    _named: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+
+
+class QueryReader:
+    """Reader of texts against a catalogue's words. Any thread may ask."""
+
+    def __init__(self, index: WordIndex, vocabulary: Vocabulary, statistics: CatalogueStatistics) -> None:
+        self._index = index
+        self._vocabulary = vocabulary
+        self._statistics = statistics
+
+    def read(self, text: str, *, correct: bool) -> LexicalQuery:
+        """Analyses a text, as far as its first 1,024 characters.
+
+        Args:
+            text: as a caller wrote it; no character is an operator.
+            correct: whether slips of words that the catalogue does not have are mended.
+        """
+        analyzed = analyze(text[:_MOST_CHARACTERS])
+        corrected = self._corrected(text, analyzed) if correct else ""
+        if corrected:
+            analyzed = analyze(corrected[:_MOST_CHARACTERS])
+        words = analyzed.words[:_MOST_TERMS]
+        # "war games" is also "wargames".
+        joined = [first + second for first, second in itertools.pairwise(words) if first.isalnum() and second.isalnum()]
+        every = (*analyzed.terms[:_MOST_TERMS], *joined, *self._completions(words))
+        frequency = self._statistics.frequency
+        known = dict.fromkeys(term for term in every if frequency(term))
+        return LexicalQuery(text, corrected, words, tuple(known))
+
+    def _completions(self, words: Sequence[str]) -> list[str]:
+        """Returns words that begin as the last one does, where a title has them with all others and not the last."""
+        if not 1 < len(words) <= _MOST_COMPLETED or len(words[-1]) < _LEAST_PREFIX:
+            return []
+        if not self._statistics.in_all(TITLE, words[:-1]):
+            return []
+        others = [self._index.term(TITLE, word) for word in words[:-1]]
+        if not self._in_title(others) or self._in_title([*others, self._index.term(TITLE, words[-1])]):
+            return []
+        longer = self._vocabulary.beginning_with(words[-1])
+        if not longer:
+            return []
+        if not self._in_title([*others, self._index.some([self._index.term(TITLE, word) for word in longer])]):
+            return []
+        found = [word for word in longer if self._in_title([*others, self._index.term(TITLE, word)])]
+        return found[:_COMPLETIONS]
+
+    def _in_title(self, terms: Sequence[Query]) -> bool:
+        """Returns whether a title has all of some terms."""
+        return self._index.has(self._index.every(terms))
+
+    def _corrected(self, text: str, analyzed: Analyzed) -> str:
+        """Returns the text with its slips mended; empty where there are none."""
+        words = dict.fromkeys(analyzed.words[:_MOST_TERMS])
+        unknown = [word for word in words if not self._statistics.frequency(word) and word.isascii()]
+        instead: dict[str, str] = {}
+        others = [word for word in words if self._statistics.frequency(word)]
+        for word in unknown:
+            alternatives = self._vocabulary.alternatives(word)
+            if alternatives:
+                instead[word] = self._likeliest(alternatives, others)
+            if len(instead) == _MOST_MENDED:
+                break
+        if not instead:
+            return ""
+        pattern = re.compile("|".join(_as_word(word) for word in instead), re.IGNORECASE)
+        corrected = pattern.sub(lambda match: instead[match.group().casefold()], text)
+        return corrected if corrected != text else ""
+
+    def _likeliest(self, alternatives: Sequence[str], others: Sequence[str]) -> str:
+        """Returns the alternative that stands in one title or value with most of the text's other words."""
+        if not others:
+            return alternatives[0]
+        index = self._index
+        best, most = alternatives[0], -1.0
+        for alternative in alternatives:
+            for name in (TITLE, VALUES):
+                if self._statistics.in_all(name, (alternative, *others)) and index.has(
+                    index.every([index.term(name, word) for word in (alternative, *others)])
+                ):
+                    return alternative
+            pairs = [index.term(TITLE, alternative), index.some([index.term(TITLE, word) for word in others])]
+            hits = index.search(index.every(pairs), 1)
+            score = float(hits.scores[0]) if len(hits.rows) else 0.0
+            if score > most:
+                best, most = alternative, score
+        return best
+
+
+def _as_word(word: str) -> str:
+    """Returns the pattern for a word of letters; digits may touch a long one, a short one is then part of a code."""
+    letter = r"[^\W\d_]" if len(word) >= _LEAST_BESIDE_DIGITS else r"[^\W_]"
+    return f"(?<!{letter}){word}(?!{letter})"
