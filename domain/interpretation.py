@@ -52,7 +52,7 @@ class Interpretation:
     Attributes:
         wishes: the conditions that it names.
         orders: the orders that it names.
-        excluded_terms: negated words that are no attribute's value.
+        excluded_terms: negated words that are not a value of an attribute.
         search_text: the text to encode and to match by words: without negations, numbers and orders. Empty where
             nothing is left.
     """

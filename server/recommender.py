@@ -8,47 +8,40 @@ Each step takes and returns domain values; `rpc/` turns them from and into proto
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
 
-from core.ranking.fusion import Candidate
-from domain.condition import Condition
 from domain.errors import DeadlineExceeded, FieldViolation, InvalidRequest, ModelUnavailable
-from domain.item import Item
 from domain.recommendation import (
     Degradation,
     DegradationReason,
-    ItemMask,
     RankedItem,
     Recommendation,
     RecommendQuery,
-    SourceRank,
 )
 from server.deadline import Deadline
 from server.models.ranker import Ranker
-from server.stages.closeness import ExplainedRequest, closeness_of, similarities
-from server.stages.explain import ExplanationRules, explain
 from server.stages.history import History, read_history
+from server.stages.items import detailed, explained, ranked_items
 from server.stages.rank import Ranked, RankInput, ask_ranker, rank_input
-from server.stages.recall import Recalled, RecallRequest
+from server.stages.recall import Recalled
 from server.stages.release import ServingRelease
-from server.stages.represent import Represented, represent
-from server.stages.scope import scope_of
+from server.stages.represent import represent
+from server.stages.request import StagedRequest
 from server.stages.shortlist import ListRequest, Shortlist, first_recall, shortlist
-from server.stages.text_order import TextRequest
 from server.stages.understand import Understood, understand
 from server.stages.wording import Wordings
-from server.stages.wording.language import language_for
 from server.trace import Trace
 
 # With less time left than this the reply goes out without explanations.
 _EXPLAIN_RESERVE_S = 0.005
-# Looking up this many events takes well under a millisecond.
+# Looking up this many events, or reading a text of so many characters, takes well under a millisecond.
 _INLINE_EVENTS = 50
+_INLINE_CHARACTERS = 256
 # Kept back from the ranker's time; with less left it is not asked.
 _RANK_RESERVE_S = 0.008
 
@@ -83,11 +76,11 @@ class Recommender:
         _check_page(query, release)
         history = await self._history(query, release)
         with trace.stage("represent"):
-            understood = understand(query, release.interpreter)
+            understood = await self._understood(query, release)
             represented = await represent(
-                query, understood.search_text, history, release, deadline, trace, unreadable_limit=self.unreadable_limit
+                understood.search_text, history, release, deadline, trace, unreadable_limit=self.unreadable_limit
             )
-        request = _Request(query, understood, history, represented, release, self.wordings)
+        request = StagedRequest(query, understood, history, represented, release, self.wordings)
         ranked: Ranked | None = None
         left_out: tuple[Degradation, ...] = ()
         if release.ranker is not None and len(history.events):
@@ -110,7 +103,7 @@ class Recommender:
             unknown_item_ids=(*history.unknown_item_ids, *finished.unknown_ids),
             recalled_counts=finished.recalled_counts,
             interpretation=understood.interpretation,
-            corrected_text=represented.corrected_text,
+            corrected_text=finished.corrected_text,
             next_offset=finished.next_offset,
         )
 
@@ -135,41 +128,13 @@ class Recommender:
         """Looks the history up; a long one in a worker thread."""
         if len(query.events) + len(query.item_ids) <= _INLINE_EVENTS:
             return read_history(query, release)
-        return await asyncio.get_running_loop().run_in_executor(self.searchers, read_history, query, release)
+        return await self._in_thread(read_history, query, release)
 
-
-@dataclass(frozen=True)
-class _Request:
-    """One request as the indexes are searched with it."""
-
-    query: RecommendQuery
-    understood: Understood
-    history: History
-    represented: Represented
-    release: ServingRelease
-    wordings: Wordings
-
-    @property
-    def named_wishes(self) -> tuple[Condition, ...]:
-        """Conditions that the request prefers, or that its text names."""
-        return (*self.query.preferences, *(wish.condition for wish in self.understood.interpretation.wishes))
-
-    def for_list(self) -> ListRequest:
-        """Returns what its list is made from.
-
-        Raises:
-            InvalidRequest: a condition does not fit the catalogue's attributes.
-        """
-        recall_request = RecallRequest.of(self.query, self.history, self.represented, self.release)
-        return ListRequest(
-            recall_request,
-            TextRequest(recall_request.query, self.query.personalization, self.history.aspects),
-            self.history,
-            scope_of(self.query, self.understood, self.history, self.release),
-            self.release,
-            self.query.min_relevance if recall_request.by_text else None,
-            self.understood.interpretation.orders,
-        )
+    async def _understood(self, query: RecommendQuery, release: ServingRelease) -> Understood:
+        """Reads the text; a long one in a worker thread."""
+        if len(query.text) <= _INLINE_CHARACTERS:
+            return understand(query, release.interpreter)
+        return await self._in_thread(understand, query, release.interpreter)
 
 
 @dataclass(frozen=True)
@@ -188,6 +153,7 @@ class _Finished:
     degradations: tuple[Degradation, ...]
     unknown_ids: tuple[str, ...]
     recalled_counts: Mapping[str, int]
+    corrected_text: str
     next_offset: int | None
 
 
@@ -203,14 +169,14 @@ def _check_page(query: RecommendQuery, release: ServingRelease) -> None:
         )
 
 
-def _in_time(request: _Request, deadline: Deadline) -> tuple[_Request, tuple[Degradation, ...]]:
+def _in_time(request: StagedRequest, deadline: Deadline) -> tuple[StagedRequest, tuple[Degradation, ...]]:
     """Leaves explanations out where there is no time for them."""
     if not request.query.explain or deadline.remaining_s() > _EXPLAIN_RESERVE_S:
         return request, ()
     return replace(request, query=replace(request.query, explain=False)), (_NOT_EXPLAINED,)
 
 
-def _shortlisted(request: _Request, trace: Trace) -> _Finished:
+def _shortlisted(request: StagedRequest, trace: Trace) -> _Finished:
     """Recalls, orders, explains and details in one go; in a worker thread, so that the event loop never waits."""
     with trace.stage("recall"):
         listing = request.for_list()
@@ -218,7 +184,7 @@ def _shortlisted(request: _Request, trace: Trace) -> _Finished:
     return _finished(request, _Prepared(listing, first), None, trace)
 
 
-def _candidates(request: _Request, ranker: Ranker, trace: Trace) -> tuple[_Prepared, RankInput | None]:
+def _candidates(request: StagedRequest, ranker: Ranker, trace: Trace) -> tuple[_Prepared, RankInput | None]:
     """Recalls, and makes the ranker's features; in a worker thread."""
     with trace.stage("recall"):
         listing = request.for_list()
@@ -232,29 +198,30 @@ def _candidates(request: _Request, ranker: Ranker, trace: Trace) -> tuple[_Prepa
         return _Prepared(listing, first), rank_input(ranker, request.history, first, request.release, listed)
 
 
-def _finished(request: _Request, prepared: _Prepared, ranked: Ranked | None, trace: Trace) -> _Finished:
+def _finished(request: StagedRequest, prepared: _Prepared, ranked: Ranked | None, trace: Trace) -> _Finished:
     """Orders, explains and details; in a worker thread."""
     query, release, listing = request.query, request.release, prepared.listing
     with trace.stage("rank"):
         last = query.offset + query.k
         found = shortlist(listing, prepared.first, ranked, last + 1)
         candidates = found.candidates[query.offset : last]
-        items = _items(candidates, request, found, ranked)
+        items = ranked_items(candidates, request, found, ranked)
     with trace.stage("explain"):
         if query.explain:
-            items = _explained(items, candidates, request, prepared.first)
+            items = explained(items, candidates, request, prepared.first)
         if query.item_mask is not None:
-            items = _detailed(items, candidates, query.item_mask, release)
+            items = detailed(items, candidates, query.item_mask, release)
     return _Finished(
         items=tuple(items),
         degradations=_shortcomings(found, request, listing),
         unknown_ids=listing.scope.unknown_ids,
         recalled_counts=found.recalled_counts(),
+        corrected_text=listing.recall.corrected_text,
         next_offset=last if len(found.candidates) > last else None,
     )
 
 
-def _shortcomings(found: Shortlist, request: _Request, listing: ListRequest) -> tuple[Degradation, ...]:
+def _shortcomings(found: Shortlist, request: StagedRequest, listing: ListRequest) -> tuple[Degradation, ...]:
     """Returns in what way the list is worse than the request asks for."""
     represented = request.represented
     if listing.says_nothing and not request.query.text and not request.history.disliked_rows:
@@ -278,70 +245,3 @@ _COLD_START = Degradation(
 _NOTHING_RELEVANT = Degradation(
     DegradationReason.NOTHING_RELEVANT, "no item fits the text; the list is what comes closest to it"
 )
-
-
-def _items(
-    candidates: Sequence[Candidate], request: _Request, found: Shortlist, ranked: Ranked | None
-) -> list[RankedItem]:
-    rows = [candidate.row for candidate in candidates]
-    cosines = similarities(request.represented, rows, request.release)
-    ids = request.release.catalogue.ids_of(rows)
-    probabilities = {} if ranked is None else ranked.ranking.probabilities
-    choices = {} if ranked is None else ranked.ranking.choices
-    first = request.query.offset + 1
-    return [
-        RankedItem(
-            id=item_id,
-            rank=place,
-            score=candidate.score,
-            similarity=cosine,
-            provenance=tuple(SourceRank(view.source, view.rank, view.score) for view in candidate.views),
-            match_probability=probabilities.get(candidate.row),
-            relevance=found.relevance.get(candidate.row),
-            choice_probability=choices.get(candidate.row),
-        )
-        for place, (candidate, item_id, cosine) in enumerate(zip(candidates, ids, cosines, strict=True), start=first)
-    ]
-
-
-def _explained(
-    items: Sequence[RankedItem], candidates: Sequence[Candidate], request: _Request, recalled: Recalled
-) -> list[RankedItem]:
-    release, query = request.release, request.query
-    compared = ExplainedRequest(
-        request.history,
-        request.represented,
-        recalled,
-        release,
-        request.named_wishes,
-        request.understood.interpretation.orders,
-    )
-    # Of an item that is no more relevant than the best for texts that mean nothing, closeness is not claimed.
-    floor = release.relevance.floor
-    cosines = [None if (item.relevance or 0.0) < floor else item.similarity for item in items]
-    rules = ExplanationRules(
-        release.relevance.close_from,
-        release.relevance.resembles_from,
-        request.wordings.of(language_for(query, request.history, release)),
-    )
-    explanations = explain(candidates, closeness_of(candidates, cosines, compared), rules)
-    return [replace(item, explanation=why) for item, why in zip(items, explanations, strict=True)]
-
-
-def _detailed(
-    items: Sequence[RankedItem], candidates: Sequence[Candidate], mask: ItemMask, release: ServingRelease
-) -> list[RankedItem]:
-    details = release.catalogue.items_of([candidate.row for candidate in candidates])
-    return [replace(item, item=_masked(detail, mask)) for item, detail in zip(items, details, strict=True)]
-
-
-def _masked(item: Item, mask: ItemMask) -> Item:
-    """Leaves only the details asked for."""
-    everything = "attributes" in mask.fields
-    return Item(
-        id=item.id,
-        title=item.title if "title" in mask.fields else "",
-        text=item.text if "text" in mask.fields else "",
-        available=item.available and "available" in mask.fields,
-        attributes={name: value for name, value in item.attributes.items() if everything or name in mask.attributes},
-    )

@@ -82,7 +82,7 @@ class TextRanker:
         try:
             with trace.stage("represent"):
                 represented = await represent(
-                    asked, query.text, history, release, deadline, trace, unreadable_limit=self.unreadable_limit
+                    query.text, history, release, deadline, trace, unreadable_limit=self.unreadable_limit
                 )
                 encoded = await self._encoded(texts, represented, release, deadline, trace)
             with trace.stage("rank"):

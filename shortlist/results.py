@@ -176,7 +176,8 @@ class Interpretation:
     Attributes:
         conditions: the conditions that it names.
         orders: the orders that it names.
-        excluded_terms: negated words that are no attribute's value; items that have them come last.
+        excluded_terms: negated words that are not a value of an attribute; items that have them come last, or are
+            left out where wishes are enforced.
         search_text: the text that was matched by words and meaning.
     """
 

@@ -27,7 +27,7 @@ class Negation:
         start: first word, the cue's.
         end: after the last word.
         conditions: negated already.
-        terms: words that are no attribute's value, folded.
+        terms: words that are not a value of an attribute, folded.
     """
 
     start: int
@@ -138,7 +138,7 @@ class NegationReader:
             if self._tokens.breaks(place) or place in self._numbers or reading.value_at(place, safe_only=True):
                 break
             if (generic := reading.generic_end(place)) > place:
-                # "I hate books" has no other target than the generic word, which is no value.
+                # "I hate books" has no other target than the generic word, which is not a value.
                 place = generic
             elif reading.is_in("fillers", place) and not reading.is_in("degrees", place):
                 determined |= reading.is_in("determiners", place)
@@ -177,7 +177,7 @@ class NegationReader:
         return None
 
     def _term_end(self, place: int, strength: str) -> int:
-        """Returns the end of the noun at a place that is no value, the place itself for none."""
+        """Returns the end of the noun at a place that is not a value, the place itself for none."""
         reading, end = self._reading, place
         while end < len(self._tokens) and not (end > place and reading.ends_phrase(end)):
             barred = any(reading.is_in(name, end) for name in ("fillers", "degrees", "narrators"))
@@ -193,7 +193,7 @@ class NegationReader:
         return end if shortest <= end - place <= longest else place
 
     def _excludes(self, reach: "_Reach") -> bool:
-        """Returns whether a negation may exclude words that are no value."""
+        """Returns whether a negation may exclude words that are not a value."""
         if reach.strength == _STRONG:
             return self._is_request(reach.start)
         at_start = self._tokens.clause_start(reach.start) == reach.start

@@ -20,7 +20,7 @@ def begins_number(word: str) -> bool:
 def numeral(words: Sequence[str], place: int) -> tuple[int, float, str] | None:
     """Reads the number that begins with a folded word: its end, its value, and no suffix.
 
-    Codes are no numbers: more than twelve digits, or letters among them.
+    Codes are not numbers: more than twelve digits, or letters among them.
     """
     if place >= len(words):
         return None

@@ -1,4 +1,4 @@
-"""Items that have something which a text excludes ("without caffeine") and that is no attribute's value."""
+"""Items that have something which a text excludes ("without caffeine") and that is not a value of an attribute."""
 
 import re
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from core.ranking.blend import PRIOR, TEXT_SOURCES, list_length
 from core.retrieval.collaborative import CollaborativeSource, unusable_as_proxy
+from core.retrieval.lexical import LexicalSource
 from core.retrieval.proxy_history import ProxyHistory, find_proxy_history
 from core.retrieval.source import DEFAULT_LIST_LENGTH, RecalledList, RecallSource, SourceQuery, recall_lists
 from domain.recommendation import RecommendQuery, Source
@@ -56,13 +57,22 @@ class RecallRequest:
     by_text: bool
     judged: bool
 
+    @property
+    def corrected_text(self) -> str:
+        """The text that is matched by words; empty where it is matched as it was written."""
+        return "" if self.query.lexical is None else self.query.lexical.corrected_text
+
     @classmethod
     def of(
         cls, query: RecommendQuery, history: History, represented: Represented, release: ServingRelease
     ) -> "RecallRequest":
-        """Prepares a request for its sources."""
+        """Prepares a request for its sources, and parses its words; not on the event loop."""
         by_text = represented.by_text
         source_query = represented.query if by_text else _with_proxy_history(represented.query, history, release)
+        lexical = release.sources.get(Source.LEXICAL.value)
+        if represented.words and isinstance(lexical, LexicalSource):
+            parsed = lexical.index.parse(represented.words, correct=not query.exact_spelling)
+            source_query = replace(source_query, lexical=parsed)
         return cls(source_query, by_text, release.ranker is not None and bool(len(history.events)) and not by_text)
 
 

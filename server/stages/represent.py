@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.retrieval.lexical import LexicalSource
-from core.retrieval.lexical_query import LexicalQuery
 from core.retrieval.source import SourceQuery
 from core.text.tokenize import TokenizedText
 from core.vectors import history_query
 from domain.errors import DeadlineExceeded, EncoderUnavailable, ModelUnavailable
 from domain.language_tags import language_name, language_names
 from domain.prompts import TextRole
-from domain.recommendation import Degradation, DegradationReason, RecommendQuery, Source
+from domain.recommendation import Degradation, DegradationReason, Source
 from server.deadline import Deadline
 from server.stages.history import History
 from server.stages.release import ServingRelease
@@ -32,12 +31,12 @@ class Represented:
     """A request as the recall sources take it.
 
     Attributes:
-        query: vectors, words and events.
+        query: vectors and events; `words` are parsed by a worker thread.
         unknown_token_share: over all texts.
         degradations: what could not be done as it should.
         encoder_error: why the encoder gave nothing, if it did not.
         by_text: whether a text decides who may appear.
-        corrected_text: the text that was matched by words; empty where it was matched as it is.
+        words: to be matched: the text's, always; of a history, the titles that the encoder did not read.
     """
 
     query: SourceQuery
@@ -45,7 +44,7 @@ class Represented:
     degradations: tuple[Degradation, ...]
     encoder_error: EncoderUnavailable | None
     by_text: bool = False
-    corrected_text: str = ""
+    words: str = ""
 
     @property
     def similarity_vector(self) -> np.ndarray | None:
@@ -95,8 +94,7 @@ class _Embedded:
     failed: bool = False
 
 
-async def represent(  # noqa: PLR0913, PLR0917 -- each is a fact of one call
-    query: RecommendQuery,
+async def represent(  # noqa: PLR0913 -- each is a fact of one call
     text: str,
     history: History,
     release: ServingRelease,
@@ -105,11 +103,10 @@ async def represent(  # noqa: PLR0913, PLR0917 -- each is a fact of one call
     *,
     unreadable_limit: float,
 ) -> Represented:
-    """Encodes the request's text and the history's, and makes the query of the sources.
+    """Encodes the request's text and the history's.
 
     Args:
-        query: the request.
-        text: what is left of its text to search; may be empty.
+        text: what is left of the request's text to search; may be empty.
         history: the caller's.
         release: the release.
         deadline: of the call.
@@ -126,7 +123,9 @@ async def represent(  # noqa: PLR0913, PLR0917 -- each is a fact of one call
     ]
     texts = [entry for entry in texts if entry[1]]
     tokenized = await release.encoder.tokenize([text for _, text, _ in texts], trace, TextRole.QUERY)
-    utterances = [_with_language(_Utterance(*e, tokens), release) for e, tokens in zip(texts, tokenized, strict=True)]
+    utterances = [
+        await _with_language(_Utterance(*e, tokens), release) for e, tokens in zip(texts, tokenized, strict=True)
+    ]
     readable = [utterance for utterance in utterances if utterance.readable(unreadable_limit)]
     if release.user_tower is None or not len(history.events):
         encoded, embedded = await _encode(readable, release, deadline, trace), _Embedded()
@@ -134,11 +133,10 @@ async def represent(  # noqa: PLR0913, PLR0917 -- each is a fact of one call
         encoded, embedded = await asyncio.gather(
             _encode(readable, release, deadline, trace), _embed(history, release, deadline, trace)
         )
-    lexical = _lexical(query, text, utterances, encoded, release)
+    unread = [one.words for one in utterances if one.source not in encoded.vectors]
     return Represented(
         query=SourceQuery(
             text_vector=encoded.vectors.get(Source.SEMANTIC_TEXT),
-            lexical=lexical,
             history_vector=_history_vector(encoded.vectors.get(Source.SEMANTIC_HISTORY), history, release),
             events=history.events,
             user_embedding=embedded.vector,
@@ -149,30 +147,20 @@ async def represent(  # noqa: PLR0913, PLR0917 -- each is a fact of one call
         + ((_NO_TOWER,) if embedded.failed else ()),
         encoder_error=encoded.error,
         by_text=bool(text),
-        corrected_text="" if lexical is None else lexical.corrected_text,
+        words=text or "\n".join(unread),
     )
 
 
-def _lexical(
-    query: RecommendQuery, text: str, utterances: list[_Utterance], encoded: _Encoded, release: ServingRelease
-) -> LexicalQuery | None:
-    """Returns the words to match: the text's, always; of a history, the titles that the encoder did not read."""
-    source = release.sources.get(Source.LEXICAL.value)
-    unread = [one.words for one in utterances if one.source not in encoded.vectors]
-    words = text or "\n".join(unread)
-    if not words or not isinstance(source, LexicalSource):
-        return None
-    return source.index.parse(words, correct=not query.exact_spelling)
-
-
-def _with_language(utterance: _Utterance, release: ServingRelease) -> _Utterance:
+async def _with_language(utterance: _Utterance, release: ServingRelease) -> _Utterance:
     """Compares the language of the words with the encoder's; the verbs of a told history are the template's."""
     language = release.languages.unsupported(utterance.words)
     if language is None:
         return utterance
     lexical = release.sources.get(Source.LEXICAL.value)
-    matched = isinstance(lexical, LexicalSource) and bool(lexical.index.parse(utterance.words).terms)
-    return replace(utterance, language=language, matched=matched)
+    if not isinstance(lexical, LexicalSource):
+        return replace(utterance, language=language, matched=False)
+    parsed = await asyncio.to_thread(lexical.index.parse, utterance.words)
+    return replace(utterance, language=language, matched=bool(parsed.terms))
 
 
 async def _embed(history: History, release: ServingRelease, deadline: Deadline, trace: Trace) -> _Embedded:

@@ -1,7 +1,7 @@
 """The rows that a request may return, in passes: first those that meet its wishes, then all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,6 +55,8 @@ def scope_of(query: RecommendQuery, understood: Understood, history: History, re
     blocked[excluded] = True
     for alternatives in understood.enforced:
         blocked |= _failing(alternatives, release)
+    for term in understood.banned_terms:
+        blocked[mentions(term, release)] = True
     passes = _passes(blocked, _unmet_counts(understood, len(blocked), release))
     return Scope(passes, bool(query.candidate_item_ids), unknown)
 
@@ -66,30 +68,27 @@ def _passes(blocked: np.ndarray, unmet_counts: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _unmet_counts(understood: Understood, item_count: int, release: ServingRelease) -> np.ndarray:
-    """Returns int8[n], how many wishes each row fails.
+    """Returns int32[n], how many wishes each row fails, and unwanted terms it has.
 
     Raises:
         InvalidRequest: a preference does not fit the catalogue's attributes.
     """
-    counts = np.zeros(item_count, np.int8)
-    for term in understood.interpretation.excluded_terms:
+    counts = np.zeros(item_count, np.int32)
+    for term in understood.unwanted_terms:
         counts[mentions(term, release)] += 1
-    if not understood.wishes:
-        return counts
-    try:
-        # All at once first: the catalogue checks them, and names them by their place.
-        release.catalogue.blocked_by([condition for alternatives in understood.wishes for condition in alternatives])
-        for alternatives in understood.wishes:
+    violations: list[FieldViolation] = []
+    for number, alternatives in enumerate(understood.wishes):
+        try:
             counts += _failing(alternatives, release)
-        return counts
-    except InvalidRequest as error:
-        # The catalogue numbers what it is given; the request calls these preferences.
-        raise InvalidRequest(
-            *(
-                FieldViolation(violation.field.replace("conditions", "preferences", 1), violation.description)
+        except InvalidRequest as error:
+            # The catalogue numbers what it is given; a caller's preferences are the first wishes.
+            violations += [
+                replace(violation, field=violation.field.replace("conditions[0]", f"preferences[{number}]"))
                 for violation in error.violations
-            )
-        ) from error
+            ]
+    if violations:
+        raise InvalidRequest(*violations)
+    return counts
 
 
 def _failing(alternatives: Sequence[Condition], release: ServingRelease) -> np.ndarray:

@@ -6,11 +6,12 @@ passes before it brought too few: the list for k is the beginning of the list fo
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from core.ranking.blend import PRIOR
-from core.ranking.fusion import Candidate, SourceView, fuse
+from core.ranking.fusion import Candidate, SourceView, candidates_of, fuse
 from core.retrieval.source import RecalledList
 from domain.interpretation import NumberOrder
 from server.stages.aspects import by_aspects
@@ -48,7 +49,7 @@ class ListRequest:
     min_relevance: float | None = None
     orders: tuple[NumberOrder, ...] = ()
 
-    @property
+    @cached_property
     def says_nothing(self) -> bool:
         """True without text and history: only conditions and wishes speak."""
         return not self.recall.by_text and self.recall.query.is_empty
@@ -200,10 +201,8 @@ def _fillers(request: ListRequest, found: Shortlist, count: int) -> Iterator[Ord
             yield _fill(by_history(lists, release).candidates, found)
         popular = release.sources.get(PRIOR)
         if popular is not None:
-            yield _fill(
-                _candidates_of(RecalledList(PRIOR, *popular.search(query, count + len(found.candidates), blocked))),
-                found,
-            )
+            listed = RecalledList(PRIOR, *popular.search(query, count + len(found.candidates), blocked))
+            yield _fill(candidates_of((listed,), listed.rows, listed.scores), found)
     below = [part for recalled in found.recalled[-1:] for part in recalled.below_threshold]
     yield _fill(fuse(below, sum(len(part.rows) for part in below)), found)
     for blocked in request.scope.passes:
@@ -231,11 +230,3 @@ def _last(rows: np.ndarray, name: str, found: Shortlist) -> Ordered:
 def _filler_bound(found: Shortlist) -> float:
     """Returns the upper bound for scores of filler items."""
     return min([0.0, *(candidate.score for candidate in found.candidates[-1:])])
-
-
-def _candidates_of(recalled: RecalledList) -> list[Candidate]:
-    pairs = zip(recalled.rows.tolist(), recalled.scores.tolist(), strict=True)
-    return [
-        Candidate(row, score, (SourceView(recalled.source, place, score),))
-        for place, (row, score) in enumerate(pairs, start=1)
-    ]

@@ -1,6 +1,6 @@
 """Reads a request's text: which of its words are wishes, and what is left to search."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from domain.condition import Condition
@@ -22,9 +22,12 @@ class Understood:
     Attributes:
         interpretation: what the text names; nothing where the caller switched it off.
         search_text: the text to match by words and meaning; empty where there is none, or where all of it are wishes.
-        wishes: conditions whose items come first; of each, alternatives of which one must hold.
+        wishes: conditions whose items come first, the caller's preferences before those of the text; of each,
+            alternatives of which one must hold.
         conditions: conditions that every item meets.
         enforced: the same as `wishes`, of those that every item meets.
+        unwanted_terms: words whose items come last.
+        banned_terms: words that no item has.
     """
 
     interpretation: Interpretation
@@ -32,6 +35,8 @@ class Understood:
     wishes: tuple[tuple[Condition, ...], ...] = ()
     conditions: tuple[Condition, ...] = ()
     enforced: tuple[tuple[Condition, ...], ...] = ()
+    unwanted_terms: tuple[str, ...] = ()
+    banned_terms: tuple[str, ...] = ()
 
 
 def understand(query: RecommendQuery, interpreter: TextInterpreter | None) -> Understood:
@@ -47,10 +52,9 @@ def understand(query: RecommendQuery, interpreter: TextInterpreter | None) -> Un
     named = tuple((wish.condition, *wish.alternatives) for wish in read.wishes)
     preferred = tuple((preference,) for preference in query.preferences)
     if query.interpretation is TextInterpretation.ENFORCE:
-        return Understood(read, read.search_text, preferred, query.conditions, named)
-    return Understood(read, read.search_text, (*preferred, *named), query.conditions)
-
-
-def without_text(understood: Understood) -> Understood:
-    """Returns the same wishes with nothing left to search."""
-    return replace(understood, search_text="")
+        return Understood(
+            read, read.search_text, preferred, query.conditions, enforced=named, banned_terms=read.excluded_terms
+        )
+    return Understood(
+        read, read.search_text, (*preferred, *named), query.conditions, unwanted_terms=read.excluded_terms
+    )

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
+from core.ranking.blend import Blend
 from domain.condition import Condition, Range
 from domain.event import Event, EventKind
 from domain.recommendation import Source
@@ -58,16 +58,12 @@ async def test_the_last_word_on_an_item_counts(served):
 
 
 async def test_what_is_like_a_disliked_item_sinks(served):
-    served.without(ranker=None, user_tower=None)
-    before = [item.id for item in (await served.ask(events=HISTORY, k=COUNT)).items]
-    data = served.release.data
-    centred = data.index.vectors - data.mean
-    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
-    first = int(before[0][-2:])
-    others = [int(name[-2:]) for name in before[20:]]
-    twin = max(others, key=lambda row: float(centred[row] @ centred[first]))
-    if float(centred[twin] @ centred[first]) < 0.4:
-        pytest.skip("no two items of the catalogue are alike")
-    disliked = Event(f"item-{twin:02}", EventKind.DISLIKE)
-    after = [item.id for item in (await served.ask(events=(*HISTORY, disliked), k=COUNT)).items]
-    assert after.index(before[0]) > 0
+    """Items 23 and 43 have a centred cosine of .93; 23 leads what is like 11."""
+    served.without("collaborative", "next_item", "popular", ranker=None, user_tower=None, blend=Blend())
+    liked = Event("item-11", EventKind.LIKE)
+    before = [item.id for item in (await served.ask(events=(liked,), k=COUNT)).items]
+    assert before[0] == "item-23"
+    events = (liked, Event("item-43", EventKind.DISLIKE))
+    after = [item.id for item in (await served.ask(events=events, k=COUNT)).items]
+    assert after.index("item-23") >= 10
+    assert "item-43" not in after

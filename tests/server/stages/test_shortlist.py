@@ -104,6 +104,14 @@ class TestWishes:
             await served.ask(text="word3", preferences=(Condition("colour", AnyOf(frozenset({"red"}))),))
         assert [violation.field for violation in refusal.value.violations] == ["preferences[0].attribute"]
 
+    async def test_each_that_fits_no_attribute_is_named_by_its_place(self, served):
+        red, cheap = AnyOf(frozenset({"red"})), Condition("price", Range(None, 20))
+        wishes = (cheap, Condition("colour", red), cheap, Condition("price", red))
+        with pytest.raises(InvalidRequest) as refusal:
+            await served.ask(text="word1 word3", preferences=wishes)
+        fields = [violation.field for violation in refusal.value.violations]
+        assert fields == ["preferences[1].attribute", "preferences[3]"]
+
 
 class TestCandidates:
     LISTED = ("item-44", "item-03", "item-07", "nowhere", "item-21")
