@@ -1,12 +1,13 @@
 """Matching by words: a text against the fields of a catalogue's items, with the features of each match."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
 import numpy as np
 from tantivy import Query
 
+from core.retrieval.idle_terms import idle_terms
 from core.retrieval.lexical_document import TEXT, ItemTerms
 from core.retrieval.lexical_index import NO_HITS, TITLE, VALUES, WHOLE_TITLE, WHOLE_VALUE, Hits, WordIndex
 from core.retrieval.lexical_query import LexicalQuery, QueryReader
@@ -22,6 +23,9 @@ MATCH_FEATURES = ("bm25", "title_coverage", "title_exact", "value_exact", "phras
 BM25, TITLE_COVERAGE, TITLE_EXACT, VALUE_EXACT, PHRASE, ONE_FIELD = range(len(MATCH_FEATURES))
 
 _TIE_BREAKER = 0.2
+# How much a word that says little counts beside others.
+_IDLE = 0.1
+_IDLE_WEIGHTS = {field: _IDLE * weight for field, weight in WEIGHTS.items()}
 # A word that so large a share of the items has is left out of the search where rarer ones stand beside it.
 _COMMON_SHARE = 0.2
 _FEW_ITEMS = 2_000
@@ -152,11 +156,12 @@ class LexicalIndex:
         found = query._hits.get(count)
         if found is None:
             terms = self._searched(query)
-            raw = self.index.search(
-                self.index.some([self.index.any_of(term, WEIGHTS, _TIE_BREAKER) for term in terms]),
-                min(count, len(self)),
-            )
-            scores = raw.scores / np.float32(self._most(query, terms))
+            idle = idle_terms(query.words, terms)
+            parts = [
+                self.index.any_of(term, _IDLE_WEIGHTS if term in idle else WEIGHTS, _TIE_BREAKER) for term in terms
+            ]
+            raw = self.index.search(self.index.some(parts), min(count, len(self)))
+            scores = raw.scores / np.float32(self._most(query, terms, idle))
             found = query._hits[count] = Hits(raw.rows, scores, raw.exhausted)
         return found
 
@@ -166,10 +171,16 @@ class LexicalIndex:
         rare = [term for term in query.terms if self._statistics.frequency(term) <= common]
         return rare or list(query.terms)
 
-    def _most(self, query: LexicalQuery, terms: list[str]) -> float:
-        """Returns the largest score that an item could have: each word where it counts most."""
+    def _most(self, query: LexicalQuery, terms: list[str], idle: Set[str]) -> float:
+        """Returns the largest score that an item could have: each word where it counts most, idle ones less.
+
+        Of Chinese words that the catalogue does not have, their characters count.
+        """
         words = set(query.words)
-        return sum(self._statistics.of(term).most for term in terms if term in words) or 1.0
+        telling = [term for term in terms if term not in idle]
+        counted = [term for term in telling if term in words] or (telling if idle else [])
+        most = sum(self._statistics.of(term).most for term in counted)
+        return most + _IDLE * sum(self._statistics.of(term).most for term in terms if term in idle) or 1.0
 
 
 def _noted(items: Iterable[ItemTerms], counts: "Counter[str]", titles: list[np.ndarray]) -> Iterator[ItemTerms]:

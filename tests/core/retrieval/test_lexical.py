@@ -271,6 +271,49 @@ def test_alternatives_are_all_words_within_reach(word, known):
     assert len(vocabulary.alternatives(word)) == min(len(near), 5)
 
 
+class TestIdleWords:
+    ITEMS = (
+        *titled(
+            "\u96fb\u5f71\u4eba\u751f",
+            "\u5173\u4e8e\u6211\u7684\u7535\u5f71",
+            "\u6012\u6d77\u52ab",
+            "\u6d77",
+            "\u5c71\u6cb3\u6545\u4eba",
+        ),
+        *titled(*(f"\u5c71 {place}" for place in range(12))),
+    )
+
+    @pytest.fixture(scope="class")
+    def chinese(self):
+        return lexical_index(self.ITEMS)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "\u5173\u4e8e\u6d77\u7684\u7535\u5f71",
+            "\u6d77\u7684\u7535\u5f71",
+            "\u63a8\u8350\u4e00\u90e8\u95dc\u65bc\u6d77\u7684\u96fb\u5f71",
+        ],
+    )
+    def test_what_a_text_is_about_decides(self, chinese, text):
+        rows, scores = chinese.search(chinese.parse(text), 20, np.zeros(17, bool))
+        places = {row: place for place, row in enumerate(rows.tolist())}
+        assert all(places[sea] < places[film] for sea in (2, 3) for film in (0, 1))
+        assert scores.max() <= 1
+
+    def test_alone_they_are_searched(self, chinese):
+        rows, scores = chinese.search(chinese.parse("\u7535\u5f71"), 5, np.zeros(17, bool))
+        assert set(rows.tolist()) == {0, 1}
+        assert scores.min() > 0.3
+
+    def test_characters_count_where_no_word_is_known(self, chinese):
+        query = chinese.parse("\u5927\u6d77\u7684\u7535\u5f71")
+        assert "\u5927\u6d77" not in query.terms
+        rows, scores = chinese.search(query, 5, np.zeros(17, bool))
+        assert 3 in rows.tolist()
+        assert 0 < scores.max() <= 1
+
+
 def test_operators_mean_nothing(films):
     assert found(films, "title:harbour") == found(films, "title harbour")
     assert found(films, "har*") == found(films, "har")
@@ -308,7 +351,8 @@ import numpy as np
 from pathlib import Path
 from core.retrieval.lexical_match import LexicalIndex
 folder = Path(sys.argv[1])
-LexicalIndex.load(folder)
+index = LexicalIndex.load(folder)
+index.search(index.parse("ada"), 3, np.zeros(len(index), bool))
 if os.geteuid() == 0:
     os.seteuid(65534)
 try:
