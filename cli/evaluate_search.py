@@ -79,7 +79,11 @@ def _check(args: argparse.Namespace, outputs: list[Path]) -> None:
         raise ConfigurationError("give either --release DIR or --through-service HOST:PORT")
     if min(args.relevant_grade, args.cases, args.descriptions) < 1:
         raise ConfigurationError("--relevant-grade, --cases and --descriptions must be 1 or more")
+    if args.release is not None and any((args.tls_ca, args.tls_certificate, args.tls_key, args.tls_name)):
+        raise ConfigurationError("--tls-... goes with --through-service; a gateway for --release runs on loopback")
     for path in outputs:
+        if path.is_dir():
+            raise StorageError(f"{path} could not be written: it is a folder; name a file")
         if not path.absolute().parent.is_dir():
             raise StorageError(f"{path} could not be written: there is no folder {path.parent}; make it first")
 

@@ -11,7 +11,7 @@ main { max-width: 1040px; margin: 0 auto; padding: 40px 28px 72px; }
 h1 { font-size: 28px; line-height: 1.2; margin: 0 0 4px; letter-spacing: -0.01em; }
 h2 { font-size: 18px; margin: 42px 0 6px; padding-top: 14px; border-top: 1px solid #dddbd0; }
 h3 { font-size: 15px; margin: 26px 0 2px; } h3 small { font-weight: 400; padding-left: 8px; }
-p { margin: 6px 0 12px; max-width: 76ch; }
+p { margin: 6px 0 12px; max-width: 76ch; } h1, h3, p { overflow-wrap: anywhere; }
 p.lead { font-size: 17px; color: #45453e; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 18px; margin: 18px 0 0; font-size: 13.5px; }
 dt { color: #77766b; } dd { margin: 0; overflow-wrap: anywhere; }
@@ -26,9 +26,11 @@ tr.trained td { font-weight: 600; } tr.reference td:first-child::after { content
 small { color: #85847a; font-weight: 400; } .none { color: #b5b4a9; }
 img { display: block; width: 100%; max-width: 100%; margin: 10px 0 4px; }
 img.narrow { width: 74%; }
-td.words { text-align: left; white-space: normal; } th.words { text-align: left; } td.hit { background: #e6efd8; }
+td.words { text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 140px; }
+th.words { text-align: left; } td.hit { background: #e6efd8; }
 td.refused { text-align: left; white-space: normal; color: #a03b52; }
 .note { border-left: 3px solid #d9a441; padding-left: 12px; }
+@media (max-width: 700px) { main { padding: 24px 14px 48px; } img.narrow { width: 100%; } }
 """
 
 

@@ -3,8 +3,8 @@
     python -m bench.relevance [--release DIR] [--shop-release DIR] [--small] [--json FILE] [--against FILE]
 
 Prints one table with goals and ends with 1 if one was missed, with 2 if there is nothing to measure. Releases that are
-not named are built into a temporary folder: films in about three minutes, the shop in one; --small takes the thousand
-most chosen films and goods.
+not named are built into a temporary folder: films in about three minutes, the shop in one; --small takes the six
+hundred most chosen films and goods, and fewer titles and calls.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from domain.release_folder import ITEMS
 from shortlist import AsyncClient
 from training.interactions.table import read_interactions
 
-_SMALL = 1_000
+_SMALL = 600
 _Measure = Callable[[Subject], Awaitable[list[Row]]]
 _FILMS: tuple[_Measure, ...] = (people, titles, judged, unrelated_event, personal, films, prefix, own_time)
 
@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="folder of the data sets")
     parser.add_argument("--release", type=Path, help="release of the films, or a folder of releases")
     parser.add_argument("--shop-release", type=Path, help="release of the shop, or a folder of releases")
-    parser.add_argument("--small", action="store_true", help="the thousand most chosen items of each")
+    parser.add_argument("--small", action="store_true", help="the six hundred most chosen items of each")
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there")
     parser.add_argument("--against", type=Path, metavar="FILE", help="--json of an earlier run, shown beside")
@@ -54,7 +54,12 @@ def main() -> int:
     for name in ("movielens-small", "online-retail"):
         if not (args.data / name / "items.jsonl").is_file():
             parser.error(f"no item file {args.data / name / 'items.jsonl'}; give --data DIR")
-    before = {} if args.against is None else {row["key"]: row["value"] for row in json.loads(args.against.read_text())}
+    if args.json is not None and (args.json.is_dir() or not args.json.absolute().parent.is_dir()):
+        parser.error(f"--json {args.json} cannot be written: name a file in a folder that is there")
+    try:
+        before = {} if args.against is None else _values(args.against)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        parser.error(f"--against {args.against} is not the --json of an earlier run: {error}")
     with tempfile.TemporaryDirectory(prefix="shortlist-relevance-") as scratch:
         rows = _measured(args, "movielens-small", args.release, _FILMS, Path(scratch))
         rows += _measured(args, "online-retail", args.shop_release, (prices,), Path(scratch))
@@ -90,6 +95,11 @@ def _measured(
 
     with serving(found.path, folder) as address:
         return asyncio.run(measure(address))
+
+
+def _values(path: Path) -> dict[str, float | None]:
+    """Returns the values of an earlier run by the rows' keys."""
+    return {row["key"]: row["value"] for row in json.loads(path.read_text(encoding="utf-8"))}
 
 
 def popular_items(data: Path, out: Path, count: int = _SMALL) -> Path:

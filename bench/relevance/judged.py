@@ -23,20 +23,23 @@ _PERSONAL = "personalised search, nDCG@10 over text alone"
 
 async def judged(subject: Subject) -> list[Row]:
     """Evaluates the judged queries; in a part of the catalogue, those with a relevant item in it."""
-    names = ("nDCG@10", "recall@10")
+    keys = {"judged_ndcg": "judged queries, nDCG@10", "judged_recall": "judged queries, recall@10"}
     queries, judgements = (subject.data / f"search-{name}.tsv" for name in ("queries", "judgements"))
     if not queries.is_file() or not judgements.is_file():
-        return [skipped(f"judged_{name}", f"judged queries, {name}", "no judgements") for name in names]
+        return [skipped(key, name, "no judgements") for key, name in keys.items()]
     grades = _within(subject, read_judgements(judgements))
     kept = [query for query in read_queries(queries) if query.id in grades]
+    if not kept:
+        reason = "no judged query has a relevant item in the catalogue"
+        return [skipped(key, name, reason) for key, name in keys.items()]
     report = await evaluate_search(
         subject.client, JudgedQueries(kept, grades), SearchContext({}, subject.seed), subject.progress
     )
     detail = f"{len(kept)} queries"
     ndcg, recall = (report.mean(report.methods[0].name, metric) for metric in ("ndcg@10", "recall@10"))
     return [
-        Row("judged_ndcg", "judged queries, nDCG@10", ndcg.point, 0.915, detail=_between(detail, ndcg.low, ndcg.high)),
-        Row("judged_recall", "judged queries, recall@10", recall.point, 0.98, detail=detail),
+        Row("judged_ndcg", keys["judged_ndcg"], ndcg.point, 0.915, detail=_between(detail, ndcg.low, ndcg.high)),
+        Row("judged_recall", keys["judged_recall"], recall.point, 0.98, detail=detail),
     ]
 
 

@@ -9,7 +9,7 @@ from shortlist.requests import RecommendFields
 from training.evaluation.search.service import ServiceRequest, ask_service
 
 _CALLS = 300
-_CALLS_OF_SMALL = 100
+_CALLS_OF_SMALL = 40
 _USUAL: RecommendFields = {"k": 10}
 _PLAIN: RecommendFields = {"interpretation": TextInterpretation.OFF, "exact_spelling": True, "k": 10}
 

@@ -10,7 +10,7 @@ from domain.item import Item
 
 _FEWEST_FILMS = 8
 _TITLES = 500
-_TITLES_OF_SMALL = 150
+_TITLES_OF_SMALL = 80
 _FEWEST_LETTERS = 4
 _Misspell = Callable[[str, int], str]
 
@@ -19,7 +19,7 @@ async def people(subject: Subject) -> list[Row]:
     """Asks for everybody who has eight items or more: hits in the top ten over possible ones."""
     items_of: dict[str, set[str]] = defaultdict(set)
     for item in subject.items:
-        for name in {*values_of(item, "cast"), *values_of(item, "director")}:
+        for name in {*values_of(item, "cast"), *values_of(item, "director")} if item.available else ():
             items_of[name].add(item.id)
     names = sorted(name for name, ids in items_of.items() if len(ids) >= _FEWEST_FILMS)
     lists = await subject.search(names)

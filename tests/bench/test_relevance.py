@@ -16,6 +16,23 @@ from tests.conftest import TRITON_ENV
 from tests.support.running import ROOT
 
 DATA = ROOT.parent / "shared" / "data"
+# Of the small run: the goals of the whole one, and where there is none, or more is reached surely, a value below.
+FLOORS = {
+    "people": 0.97,
+    "title_exact": 0.98,
+    "title_swapped": 0.9,
+    "title_missing": 0.85,
+    "title_doubled": 0.95,
+    "judged_ndcg": 0.915,
+    "judged_recall": 0.98,
+    "unrelated_kept": 0.9,
+    "unrelated_first": 0.98,
+    "unrelated_among": 0.99,
+    "genre_year": 0.95,
+    "negated": 0.95,
+    "prefix": 1.0,
+    "price": 0.95,
+}
 
 
 @pytest.mark.parametrize(
@@ -86,8 +103,8 @@ def test_without_data_it_says_what_to_give(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.usefixtures("releases")
-def test_a_thousand_films_through_the_real_service(tmp_path: Path) -> None:
-    """Every row has a value or a reason. Goals that hold are asserted by key, so that none is lost again."""
+def test_six_hundred_films_and_goods_through_the_real_service(tmp_path: Path) -> None:
+    """Every row has a value or a reason, and none lies below its floor; times are those of busy cores."""
     if not (DATA / "movielens-small" / "items.jsonl").is_file():
         pytest.skip(f"no real data in {DATA}")
     if not (TRITON_ENV / "bin" / "python").exists():
@@ -99,5 +116,9 @@ def test_a_thousand_films_through_the_real_service(tmp_path: Path) -> None:
     rows = {row["key"]: row for row in json.loads(out.read_text())}
     assert [key for key, row in rows.items() if row["value"] is None] == ["personal"]
     assert rows["personal"]["detail"].startswith("skipped: the release has no trained parts")
-    reached = {key for key, row in rows.items() if row["reached"]}
-    assert {"judged_ndcg", "judged_recall", "added_ms"} <= reached, done.stdout
+    low = {
+        key: row["value"] for key, row in rows.items() if row["value"] is not None and row["value"] < FLOORS.get(key, 0)
+    }
+    assert FLOORS.keys() <= rows.keys()
+    assert not low, done.stdout
+    assert rows["added_ms"]["value"] < 5

@@ -46,6 +46,8 @@ def interactions(folder: Path) -> Path:
         (["--protocol", "search", "{judged}", "--release", "x", "--through-service", "y:1"], "either --release"),
         (["--protocol", "search", "{judged}", "--release", "x", "--relevant-grade", "0"], "must be 1 or more"),
         (["--protocol", "search", "{judged}", "--release", "x", "--json", "none/x.json"], "no folder none"),
+        (["--protocol", "search", "{judged}", "--release", "x", "--report", "."], "it is a folder; name a file"),
+        (["--protocol", "search", "{judged}", "--release", "x", "--tls-ca", "y"], "goes with --through-service"),
         (["--protocol", "search", "{judged}", "--release", "nowhere"], "nowhere has no current release"),
         (["--protocol", "search", "{judged}", "--through-service", "127.0.0.1:9"], "the gateway failed to answer"),
         (["--protocol", "search", "{judged}", "--through-service", "x:1", "--against", "no.json"], "cannot be read"),

@@ -102,11 +102,10 @@ def _query(report: SearchReport, place: int) -> str:
     words = ", ".join(f"{metric_label(metric)} {format_number(value, 3)}" for metric, value in values.items())
     parts = [f"<h3>{escape(query.text)}<small>{escape(words)}</small></h3>"]
     lists = [method.lists[place] for method in methods]
-    for answer in lists:
-        if answer.corrected_text:
-            parts.append(f"<p>Searched as {escape(answer.corrected_text)}.</p>")
-        if answer.refusal:
-            parts.append(f'<p class="note">Refused: {escape(answer.refusal)}</p>')
+    for corrected in dict.fromkeys(answer.corrected_text for answer in lists if answer.corrected_text):
+        parts.append(f"<p>Searched as {escape(corrected)}.</p>")
+    for refusal in dict.fromkeys(answer.refusal for answer in lists if answer.refusal):
+        parts.append(f'<p class="note">Refused: {escape(refusal)}</p>')
     parts.append(_lists(query, lists, [method.name for method in methods], report.relevant_grade))
     parts.append(f"<p>{escape(_missing(query, lists[0], report.relevant_grade))}</p>")
     return "".join(parts)
@@ -139,6 +138,8 @@ def _lists(query: EvaluatedQuery, lists: Sequence[ServiceList], names: Sequence[
 
 def _missing(query: EvaluatedQuery, answer: ServiceList, relevant_grade: int) -> str:
     """Returns a sentence on the relevant items below the first ten."""
+    if max(query.grades.values(), default=0) < relevant_grade:
+        return "No item is judged relevant."
     places = {item.id: (rank, item.title) for rank, item in enumerate(answer.items, start=1)}
     entries = []
     for item_id, grade in sorted(query.grades.items(), key=lambda pair: -pair[1]):

@@ -46,6 +46,11 @@ class SearchContext:
     previous: PreviousRun | None = None
     notes: tuple[str, ...] = ()
 
+    def differing(self, facts: Mapping[str, str]) -> tuple[str, ...]:
+        """Returns a note where the previous run had other data or settings."""
+        note = "" if self.previous is None else self.previous.differing(facts)
+        return (note,) if note else ()
+
 
 async def evaluate_search(
     client: AsyncClient, judged: JudgedQueries, context: SearchContext, progress: Progress
@@ -68,7 +73,7 @@ async def evaluate_search(
         "relevant": f"grade >= {relevant_grade} for recall and MRR; items without a judgement have grade 0",
         "release": _release(lists),
     }
-    notes = [*context.notes, *notes, *_refusals(lists)]
+    notes = [*context.notes, *context.differing(facts), *notes, *_refusals(lists)]
     return SearchReport(
         SEARCH, facts, evaluated, (method,), None, relevant_grade, context.seed, context.previous, tuple(notes)
     )
@@ -91,7 +96,11 @@ async def evaluate_personal(
         lists = tuple(await ask_service(client, [_personal_request(case, name) for case in cases], progress))
         methods.append(_method(name, evaluated, lists, 1))
     facts = {**context.facts, "release": _release(methods[0].lists)}
-    notes = [*context.notes, *(note for method in methods for note in _refusals(method.lists))]
+    notes = [
+        *context.notes,
+        *context.differing(facts),
+        *(note for method in methods for note in _refusals(method.lists)),
+    ]
     return SearchReport(
         SEARCH_PERSONAL,
         facts,
@@ -123,10 +132,13 @@ def _with_judgements(judged: JudgedQueries) -> tuple[list[SearchQuery], list[str
         raise ConfigurationError(
             f"no judgement has grade {relevant_grade} or more; the highest is {max(highest)}: give --relevant-grade"
         )
+    unasked = len(judgements.keys() - {query.id for query in queries})
     without = sum(grade < relevant_grade for grade in highest)
     notes = []
     if len(asked) < len(queries):
         notes.append(f"{len(queries) - len(asked):,} queries without a judgement were left out.")
+    if unasked:
+        notes.append(f"{unasked:,} queries of the judgements are not among the queries.")
     if without:
         notes.append(f"{without:,} queries have no item of grade {relevant_grade} or more: no recall and no MRR.")
     return asked, notes

@@ -18,6 +18,7 @@ from training.evaluation.search.service import ServiceList
 
 FORMAT = 1
 _WORST = 10
+_RELEASE = "release"
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,28 @@ class SearchMethod:
 
 @dataclass(frozen=True)
 class PreviousRun:
-    """Values of an earlier run, as its JSON has them: value by method, query id and metric; None where it has none."""
+    """An earlier run, as its JSON has it.
+
+    Attributes:
+        name: of the file.
+        values: by method, query id and metric; None where it has none.
+        facts: name and text of each fact.
+    """
 
     name: str
     values: Mapping[str, Mapping[str, Mapping[str, float | None]]]
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def differing(self, facts: Mapping[str, str]) -> str:
+        """Returns a sentence on the facts besides the release that differ; empty where none does.
+
+        Args:
+            facts: of the run that is compared with it.
+        """
+        names = [name for name, words in facts.items() if name != _RELEASE and self.facts.get(name, words) != words]
+        if not names:
+            return ""
+        return f"{self.name} differs in {', '.join(names)}: changes are not the service's alone."
 
 
 @dataclass(frozen=True)
@@ -154,17 +173,20 @@ def read_previous(path: Path, protocol: str) -> PreviousRun:
     """
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
-        if plain["format"] != FORMAT or plain["protocol"] != protocol:
+        if plain["format"] != FORMAT:
+            raise ConfigurationError(f"{path} has format {plain['format']}, this program reads {FORMAT}")
+        if plain["protocol"] != protocol:
             raise ConfigurationError(f"{path} is of the protocol {plain['protocol']}, not {protocol}")
         values: dict[str, dict[str, dict[str, float | None]]] = {name: {} for name in plain["methods"]}
         for query in plain["queries"]:
             for name, result in query["methods"].items():
-                values[name][query["id"]] = {metric: result["metrics"][metric] for metric in METRICS}
+                values[name][query["id"]] = {metric: _value(result["metrics"][metric]) for metric in METRICS}
+        facts = {str(name): str(words) for name, words in plain["facts"].items()}
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigurationError(f"{path} is no JSON of `shortlist evaluate --protocol {protocol} --json`") from error
-    return PreviousRun(path.name, values)
+    return PreviousRun(path.name, values, facts)
 
 
 def report_to_json(report: SearchReport) -> dict[str, object]:
@@ -239,6 +261,14 @@ def _interval(interval: Interval) -> dict[str, float | None]:
 
 def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
+
+
+def _value(raw: object) -> float | None:
+    if raw is None:
+        return None
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        raise ValueError(f"{raw!r} is not a number")
+    return float(raw)
 
 
 def _number(value: float | None) -> float:

@@ -108,6 +108,8 @@ async def _ask(client: AsyncClient, request: ServiceRequest) -> ServiceList:
         reply = await client.recommend(request.text, deadline_s=_DEADLINE_S, **fields)
     except InvalidRequest as error:
         return ServiceList((), refusal=error.message)
+    except ValueError as error:
+        return ServiceList((), refusal=f"no message can hold the text: {error}")
     except ShortlistCallError as error:
         raise ServiceFailed(f"the gateway failed to answer {request.text!r}: {error}") from error
     items = tuple(_listed(item) for item in reply.items)

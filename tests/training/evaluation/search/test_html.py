@@ -27,7 +27,8 @@ def test_relevant_items_are_marked_and_the_missing_named(report):
     assert re.findall(r'class="words hit">Title &lt;(\w)&gt;', text) == ["a", "a"]  # of q1, in both methods
     assert "z (grade 3) not in the list" in text
     assert "b (grade 4) not in the list" in text
-    assert "All relevant items are among the first ten." in text  # of q3, which has none
+    assert "No item is judged relevant." in text  # of q3
+    assert "All relevant items are among the first ten." in page(replace(report, relevant_grade=1))
 
 
 def test_relevance_has_a_column_where_the_service_says_it(report):
@@ -37,6 +38,10 @@ def test_relevance_has_a_column_where_the_service_says_it(report):
     shown = replace(method, lists=(replace(method.lists[0], items=items), *method.lists[1:]))
     text = page(replace(report, methods=(shown,), reference=None))
     assert '<th class="">relevance</th>' in text and "<td>.250</td>" in text
+
+
+def test_lists_that_were_searched_alike_say_so_once(report):
+    assert page(report).count("Searched as aloud.") == 1
 
 
 def test_a_refused_query_says_why(report):

@@ -64,12 +64,34 @@ def test_the_file_of_an_earlier_run_must_be_one(report, tmp_path):
     write_json(path, report_to_json(report))
     with pytest.raises(ConfigurationError, match="of the protocol search, not search-personal"):
         read_previous(path, "search-personal")
-    for content in ("{", "[]", "{}", '{"format": 1, "protocol": "search", "methods": {}, "queries": [{}]}'):
+    with pytest.raises(ConfigurationError, match="has format 9, this program reads 1"):
+        path.write_text(json.dumps(report_to_json(report) | {"format": 9}))
+        read_previous(path, "search")
+    wrong = report_to_json(report)
+    wrong["queries"][0]["methods"][TEXT]["metrics"]["mrr"] = "much"
+    for content in (
+        json.dumps(wrong),
+        "{",
+        "[]",
+        "{}",
+        '{"format": 1, "protocol": "search", "methods": {}, "queries": [{}]}',
+    ):
         path.write_text(content)
         with pytest.raises(ConfigurationError, match="no JSON of"):
             read_previous(path, "search")
     with pytest.raises(ConfigurationError, match="cannot be read"):
         read_previous(tmp_path / "nowhere.json", "search")
+
+
+def test_a_run_over_other_judgements_is_said(report, tmp_path):
+    """Else a change of the judgements would look like one of the service."""
+    path = tmp_path / "before.json"
+    facts = {"file of judgements": "j.tsv, digest 1", "relevant": "grade >= 3", "release": "r1"}
+    write_json(path, report_to_json(replace(report, facts=facts)))
+    previous = read_previous(path, "search")
+    assert previous.differing({**facts, "release": "r2"}) == ""
+    other = previous.differing({**facts, "file of judgements": "j.tsv, digest 2", "relevant": "grade >= 4"})
+    assert other == "before.json differs in file of judgements, relevant: changes are not the service's alone."
 
 
 def test_metrics_by_query_as_csv(report, tmp_path):

@@ -56,6 +56,12 @@ async def test_a_refused_request_is_an_empty_list_that_says_why():
     ]
 
 
+async def test_a_text_that_no_message_can_hold_is_an_empty_list_that_says_why():
+    client = Answering({"t1": ValueError("surrogates not allowed")})
+    lists = await ask_service(client, _requests(3), SilentProgress())
+    assert [answer.refusal for answer in lists] == ["", "no message can hold the text: surrogates not allowed", ""]
+
+
 async def test_a_call_that_fails_ends_the_rest():
     client = Answering({"t4": Unavailable(Failure("UNAVAILABLE", "nobody there"), "id")})
     with pytest.raises(ServiceFailed, match="nobody there"):
