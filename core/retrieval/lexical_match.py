@@ -24,7 +24,7 @@ BM25, TITLE_COVERAGE, TITLE_EXACT, VALUE_EXACT, PHRASE, ONE_FIELD = range(len(MA
 
 _TIE_BREAKER = 0.2
 # How much a word that says little counts beside others.
-_IDLE = 0.1
+_IDLE = 0.05
 _IDLE_WEIGHTS = {field: _IDLE * weight for field, weight in WEIGHTS.items()}
 # A word that so large a share of the items has is left out of the search where rarer ones stand beside it.
 _COMMON_SHARE = 0.2
