@@ -54,17 +54,18 @@ def reasons(ranking):
     return [one.reason for one in ranking.degradations]
 
 
-@pytest.mark.parametrize("copies", [2, 5, 33])
+@pytest.mark.parametrize("copies", [3, 5, 25])
 @pytest.mark.parametrize("fields", [{"text": "word3 word21"}, {"text": "", "events": LIKES}])
 async def test_equal_texts_tie_in_the_caller_s_order(rank, copies, fields):
-    candidates = [MANY[number % 40] for number in range(40 * copies)]
+    """BLAS multiplies the last rows of a matrix, beyond a multiple of four, in another way than the others."""
+    candidates = [MANY[number % 39] for number in range(39 * copies)]
     ranking = await rank(fields["text"], *candidates, events=fields.get("events", ()))
     found = by_index(ranking)
     for one in found:
-        first = found[one.index % 40]
+        first = found[one.index % 39]
         assert replace(one, index=first.index) == first
     places = {one.index: place for place, one in enumerate(ranking.results)}
-    assert all(places[index] < places[index + 40] for index in range(40 * (copies - 1)))
+    assert all(places[index] < places[index + 39] for index in range(39 * (copies - 1)))
     assert sum(one.choice_probability for one in found) == pytest.approx(1)
 
 

@@ -60,6 +60,41 @@ async def test_another_caller_s_text_waits_for_a_turn_at_most(encoder, fake):
     assert len(fake.batches) >= 50
 
 
+class Paced(FakeEncoder):
+    """Takes its time for each batch, in seconds."""
+
+    def __init__(self, batch_s):
+        super().__init__()
+        self._batch_s = batch_s
+
+    async def __call__(self, input_ids, attention_mask, timeout_s):
+        await asyncio.sleep(self._batch_s)
+        return await super().__call__(input_ids, attention_mask, timeout_s)
+
+
+def sizes(fake):
+    return [len(ids) for ids, _ in fake.batches]
+
+
+def long_texts_encoder(fake):
+    limits = BatchLimits((256,), 9, max_texts=32, max_padded_tokens=4096, in_flight=1)
+    return TextEncoder(None, None, Batcher(fake, limits, NotedBatches()), None)
+
+
+async def test_turns_of_long_texts_shrink_where_the_encoder_is_slow():
+    paced = Paced(0.2)
+    texts = [tokens(256, place) for place in range(9)]
+    assert len(await long_texts_encoder(paced).encode(texts, Deadline.after(30), Trace())) == 9
+    assert sizes(paced) == [4, 2, 1, 1, 1]
+
+
+async def test_turns_of_long_texts_grow_where_the_encoder_is_fast(fake):
+    texts = [tokens(256, place) for place in range(400)]
+    assert len(await long_texts_encoder(fake).encode(texts, Deadline.after(30), Trace())) == 400
+    assert sizes(fake)[0] == 4
+    assert max(sizes(fake)) == 16
+
+
 async def test_an_error_ends_the_turns(encoder, fake):
     fake.fail = EncoderUnavailable("gone")
     with pytest.raises(EncoderUnavailable):
