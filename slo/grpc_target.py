@@ -1,6 +1,7 @@
 """Deployments of the contract, over gRPC. Without the client's retries, which would hide errors and add load."""
 
 import itertools
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -10,8 +11,10 @@ from shortlist import Tls
 from shortlist.channel import open_async_channel
 from shortlist.v1 import embedding_pb2, ranker_pb2, recommender_pb2
 from slo.calls import Call, CallKind
-from slo.target import OK, Connection, Reply
+from slo.target import DEADLINE_EXCEEDED, OK, Connection, Reply
 
+# Deadlines are sent in whole milliseconds.
+_CLOCKS_S = 0.01
 _PREFIX = "DEGRADATION_REASON_"
 _REASONS = {number: name.removeprefix(_PREFIX) for name, number in recommender_pb2.DegradationReason.items()}
 
@@ -53,10 +56,13 @@ class _GrpcConnection:
 
     async def send(self, call_index: int, timeout_s: float) -> Reply:
         rpc = next(self._turns[self._kinds[call_index]])
+        ends_s = time.monotonic() + timeout_s
         try:
             reply: Reply = await rpc(self._messages[call_index], timeout=timeout_s)
         except grpc.RpcError as error:
-            return Reply(error.code().name)
+            # A server that notices the deadline first cancels the call.
+            late = error.code() == grpc.StatusCode.CANCELLED and time.monotonic() >= ends_s - _CLOCKS_S
+            return Reply(DEADLINE_EXCEEDED if late else error.code().name)
         return reply
 
     async def close(self) -> None:

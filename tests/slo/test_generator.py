@@ -9,10 +9,11 @@ import pytest
 
 from slo.arrivals import Constant, Poisson, RateCurve
 from slo.calls import CallKind, batch_call, embed_call, rank_call, text_call
-from slo.generator import UNSENT, Generator, Share
+from slo.generator import UNSENT, Generator, Sample, Share
 from slo.grpc_target import GrpcTarget
 from slo.plan import RunSettings, plan_arrivals, plan_callers
 from slo.processes import GeneratorPool
+from slo.recorder import Recorder, RunScope
 from slo.report import clocks
 from slo.rules import Slo
 from slo.target import DEADLINE_EXCEEDED, OK, Reply
@@ -118,6 +119,12 @@ def test_processes_share_a_run_and_send_every_call_once():
     assert sum(row.answered + row.failed for row in rows) == len(plan.offsets_s)
     assert first.relevance("mrr", 10) == 0.5
     assert 0 < first.generator_cores < 2
+
+
+def test_a_late_generator_is_named_as_what_makes_the_clocks_differ():
+    recorder = Recorder(RunScope(0.0, 5.0, 100), [CallKind.TEXT], [0])
+    recorder.record(0, [Sample(0, 1.0, 1.05, 1.06, 0.05, OK, (), ())] * 100, 0)
+    assert "generator itself took calls up late, by 50.0 ms" in clocks(recorder.measurement(0.1))
 
 
 def test_closed_loop_callers_reach_what_the_places_allow():
