@@ -58,9 +58,11 @@ def test_every_setting_stands_on_the_page_with_its_default():
 
 
 def test_every_metric_stands_on_the_page():
-    kinds = {"counter": "_total", "gauge": "", "histogram": ""}
+    kinds = {"counter": "_total", "gauge": "", "histogram": "", "info": "_info"}
     expected = {family.name + kinds[family.type] for family in Metrics().registry.collect()}
-    found = set(re.findall(r"^\| `(shortlist_\w+)`", section(page("operations.md"), "Metrics"), re.MULTILINE))
+    found = set(
+        re.findall(r"^\| `((?:shortlist|process|python)_\w+)`", section(page("operations.md"), "Metrics"), re.MULTILINE)
+    )
     assert found == expected
 
 

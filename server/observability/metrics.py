@@ -1,9 +1,10 @@
 """The gateway's metrics for Prometheus. No user, item or text in any label."""
 
 import asyncio
+import importlib.metadata
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, PlatformCollector, ProcessCollector
 
 from domain.recommendation import Recommendation
 
@@ -16,6 +17,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        Info("shortlist_build", "The program.", registry=self.registry).info({"version": _version()})
         self._log = structlog.get_logger("call")
         self._calls = self._counter("calls", "Calls by method and status.", "method", "code")
         self._call_seconds = self._histogram("call_seconds", "Duration of a call.", "method")
@@ -95,3 +99,11 @@ class Metrics:
 
     def _histogram(self, name: str, help_text: str, *labels: str) -> Histogram:
         return Histogram(f"shortlist_{name}", help_text, labels, buckets=_SECONDS, registry=self.registry)
+
+
+def _version() -> str:
+    """Returns the installed version; "unknown" in a checkout that is not installed."""
+    try:
+        return importlib.metadata.version("shortlist")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

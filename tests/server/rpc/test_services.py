@@ -58,6 +58,7 @@ class TestStandardServices:
         assert 'shortlist_calls_total{code="OK",method="Recommend"}' in text
         assert f'shortlist_release_info{{release_id="{gateway.release_id}"}} 1.0' in text
         assert "shortlist_event_loop_lag_seconds_count" in text
+        assert "process_resident_memory_bytes" in text and 'shortlist_build_info{version="' in text
         assert "user-label-5" not in text
 
 
