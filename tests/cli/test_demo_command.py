@@ -70,6 +70,8 @@ def test_the_demo_runs_from_nothing_and_again(tmp_path: Path) -> None:
     first = run_demo(tmp_path)
     for text in ("a release of the sample catalogue", "semantic_text #", "lexical #", "semantic_history #"):
         assert text in first
+    assert "relevance" in first
+    assert "--page" not in first
     releases = tmp_path / "var" / "demo" / "releases"
     made = sorted(path.name for path in releases.iterdir())
     again = run_demo(tmp_path)

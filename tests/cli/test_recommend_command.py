@@ -124,6 +124,10 @@ def test_what_was_understood_is_printed(fake: FakeGateway) -> None:
     assert "relevance 50.0%" in said
     assert "more: --page t" in said
     assert fake.requests[-1].text == "tom hnaks"
+    plain = " ".join(shortlist("recommend", "tom", "hnaks", "--address", fake.address).stdout.split())
+    assert "rank title similarity relevance source id" in plain
+    assert "more: --page t" in plain
+    assert "relevance 50.0%" not in plain
 
 
 def test_a_text_is_given_once(fake: FakeGateway) -> None:
