@@ -39,7 +39,7 @@ class TritonClient:
         """Keeps the address; `open` connects.
 
         Args:
-            address: HOST:PORT of Triton's gRPC endpoint.
+            address: HOST:PORT or unix:PATH of Triton's gRPC endpoint.
             key: sent with each call, for a Triton whose protocols are restricted.
         """
         self._address = address
@@ -51,7 +51,7 @@ class TritonClient:
 
     @property
     def address(self) -> str:
-        """HOST:PORT of the Triton that is called."""
+        """HOST:PORT or unix:PATH of the Triton that is called."""
         return self._address
 
     async def open(self) -> None:
@@ -79,19 +79,6 @@ class TritonClient:
         except grpc.RpcError:
             return False
         return bool(answer.ready)
-
-    async def server_id(self) -> str:
-        """Returns the server's own name, the value of its --id.
-
-        Raises:
-            ModelUnavailable: no answer.
-            DeadlineExceeded: no answer within two seconds.
-        """
-        try:
-            answer = await self._call("ServerMetadata", service_pb2.ServerMetadataRequest(), _PROBE_TIMEOUT_S)
-        except grpc.aio.AioRpcError as error:
-            raise failures.of_call(error, self._address, "telling its name") from error
-        return str(answer.name)
 
     async def wait_until_live(self, timeout_s: float) -> None:
         """Returns as soon as Triton takes calls.

@@ -1,7 +1,7 @@
 """The embedded Triton: a real tritonserver as a supervised child process.
 
 `open` starts it and returns when it takes calls; a task then waits for the process to end, starts it again on the same
-port with a growing pause, and has the composition root load the live versions again. The child is killed with its
+socket with a growing pause, and has the composition root load the live versions again. The child is killed with its
 parent (`launcher`); its own children, the Python stubs, are in its process group and end with it (`child`).
 """
 
@@ -16,20 +16,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain.errors import DeadlineExceeded, ModelUnavailable, TritonNotUsable
-from server.triton import launcher, ports
+from domain.errors import TritonNotUsable
+from server.triton import launcher
 from server.triton.child import TritonChild, start_child
 from server.triton.client import TritonClient
 from server.triton.installation import BACKENDS, TritonInstallation, prepare_installation
 from server.triton.log_file import keep_small
 from server.triton.plain_paths import PlainPaths
+from server.triton.private_socket import PrivateSocket
 
-_HOST = "127.0.0.1"
 _RESTART_FIRST_S = 0.5
 _RESTART_LONGEST_S = 10.0
 _HEALTHY_AFTER_S = 30.0  # a child that lived this long starts the pauses anew
-_START_ATTEMPTS = 3
-_METRICS_START_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,6 @@ class EmbeddedTritonSettings:
         log_path: the file that the server's output is appended to.
         log_limit_bytes: a longer log is cut: its content goes to `log_path` with .1 behind.
         log_check_s: how often its length is looked at, in seconds.
-        grpc_port: on 127.0.0.1; None picks a free one.
-        metrics_port: on 127.0.0.1; None picks a free one.
         start_timeout_s: until the first answer, in seconds.
         exit_timeout_s: for calls under way at a graceful stop, in whole seconds; 0 kills at once.
     """
@@ -53,8 +49,6 @@ class EmbeddedTritonSettings:
     model_repository: Path
     state_folder: Path
     log_path: Path
-    grpc_port: int | None = None
-    metrics_port: int | None = None
     start_timeout_s: float = 30.0
     exit_timeout_s: int = 5
     log_limit_bytes: int = 16 << 20
@@ -77,20 +71,14 @@ class EmbeddedTriton:
         self._installation: TritonInstallation | None = None
         self._child: TritonChild | None = None
         self._tasks: tuple[asyncio.Task[None], ...] = ()
-        self._grpc_port = 0
-        self._metrics_port = 0
+        self._socket = PrivateSocket()
         self._restart_count = 0
         self._paths = PlainPaths()
 
     @property
     def grpc_address(self) -> str:
-        """HOST:PORT for calls; stays the same over restarts."""
-        return f"{_HOST}:{self._grpc_port}"
-
-    @property
-    def metrics_address(self) -> str:
-        """HOST:PORT of Triton's Prometheus page, /metrics; changes at a restart only if a picked port got taken."""
-        return f"{_HOST}:{self._metrics_port}"
+        """Target for gRPC, unix:PATH, while it is open; stays the same over restarts."""
+        return self._socket.address
 
     @property
     def log_path(self) -> Path:
@@ -112,8 +100,8 @@ class EmbeddedTriton:
         """Starts the server and returns when it takes calls; no model is loaded yet.
 
         Raises:
-            TritonNotUsable: a part is missing, a port of the settings is in use, or the server ends or stays silent.
-            StorageError: the state folder or the log cannot be written.
+            TritonNotUsable: a part is missing, or the server ends or stays silent.
+            StorageError: the state folder, the log or the socket's folder cannot be written.
         """
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError(
@@ -123,7 +111,12 @@ class EmbeddedTriton:
         if not settings.model_repository.is_dir():
             raise TritonNotUsable(f"the model repository {settings.model_repository} is not a folder; create it first")
         self._installation = await asyncio.to_thread(prepare_installation, settings.triton_env, settings.state_folder)
-        await self._start_on_free_ports(self._installation)
+        self._socket.open()
+        try:
+            self._child = await self._start(self._installation)
+        except BaseException:
+            self._close_files()
+            raise
         self._tasks = (
             asyncio.create_task(self._supervise(), name="triton-supervisor"),
             asyncio.create_task(self._keep_log_small(), name="triton-log"),
@@ -137,13 +130,11 @@ class EmbeddedTriton:
         if tasks:
             await asyncio.wait(tasks)
         child, self._child = self._child, None
-        if child is None:
-            self._paths.close()
-            return
-        # Triton looks once a second whether its models are unloaded, so a graceful stop takes about two seconds.
-        exit_timeout_s = self._settings.exit_timeout_s
-        await child.end(grace_s=exit_timeout_s + 2 if exit_timeout_s else 0)
-        self._paths.close()
+        if child is not None:
+            # Triton looks once a second whether its models are unloaded, so a graceful stop takes about two seconds.
+            exit_timeout_s = self._settings.exit_timeout_s
+            await child.end(grace_s=exit_timeout_s + 2 if exit_timeout_s else 0)
+        self._close_files()
 
     async def __aenter__(self) -> "EmbeddedTriton":
         await self.open()
@@ -151,27 +142,6 @@ class EmbeddedTriton:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
-
-    async def _start_on_free_ports(self, installation: TritonInstallation) -> None:
-        settings = self._settings
-        for port in (settings.grpc_port, settings.metrics_port):
-            if port is not None and not ports.is_free(_HOST, port):
-                raise TritonNotUsable(
-                    f"port {port} on {_HOST} is in use; stop what uses it, or give Triton another port"
-                )
-        for attempt in range(1, _START_ATTEMPTS + 1):
-            picked = ports.pick(_HOST, 2)
-            self._grpc_port = settings.grpc_port or picked[0]
-            self._metrics_port = settings.metrics_port or picked[1]
-            try:
-                self._child = await self._start(installation)
-                return
-            except TritonNotUsable:
-                # A picked port is only free until somebody else takes it.
-                taken = [p for p in (self._grpc_port, self._metrics_port) if not ports.is_free(_HOST, p)]
-                if not taken or attempt == _START_ATTEMPTS:
-                    raise
-                self._log.warning("triton: port %s was taken meanwhile, picking others", taken)
 
     async def _start(self, installation: TritonInstallation) -> TritonChild:
         server_id = f"shortlist-{os.getpid()}-{secrets.token_hex(4)}"
@@ -194,23 +164,9 @@ class EmbeddedTriton:
                 if answer.exception() is not None:
                     waited_s = self._settings.start_timeout_s
                     raise TritonNotUsable(f"tritonserver did not answer within {waited_s:g} s; {child.log_tail()}")
-                # Another Triton may have taken the port meanwhile, and would answer just as well.
-                if await self._answering_id(client) != child.server_id:
-                    raise TritonNotUsable(f"something else answers at {self.grpc_address}; {child.log_tail()}")
-                # Metrics come up right after gRPC; with their port taken the server says so, and ends a second later.
-                await asyncio.sleep(_METRICS_START_S)
-                if "failed to start" in child.log_tail():
-                    raise TritonNotUsable(f"tritonserver is about to end; {child.log_tail()}")
             finally:
                 answer.cancel()
                 ended.cancel()
-
-    @staticmethod
-    async def _answering_id(client: TritonClient) -> str | None:
-        try:
-            return await client.server_id()
-        except (ModelUnavailable, DeadlineExceeded):
-            return None
 
     async def _supervise(self) -> None:
         pause_s = _RESTART_FIRST_S
@@ -234,9 +190,6 @@ class EmbeddedTriton:
         self._log.error("triton: tritonserver ended with %s, starting it again; its log: %s", code, self.log_path)
         while True:
             await asyncio.sleep(pause_s)
-            # Clients hold on to the gRPC port; the other is not worth staying down for.
-            if self._settings.metrics_port is None and not ports.is_free(_HOST, self._metrics_port):
-                (self._metrics_port,) = ports.pick(_HOST, 1)
             try:
                 return await self._start(installation)
             except Exception:  # whatever it was, an operator may repair it while we keep trying
@@ -262,6 +215,10 @@ class EmbeddedTriton:
                 self._log.warning("triton: cannot cut its log %s: %s", self.log_path, error.strerror)
             await asyncio.sleep(self._settings.log_check_s)
 
+    def _close_files(self) -> None:
+        self._paths.close()
+        self._socket.close()
+
     def _command(self, installation: TritonInstallation, server_id: str) -> list[str]:
         settings = self._settings
         return [
@@ -275,12 +232,9 @@ class EmbeddedTriton:
             "--model-control-mode=explicit",
             "--disable-auto-complete-config",
             "--strict-readiness=false",  # ready to take calls; which model is ready is asked by name
+            *self._socket.flags,
             "--allow-http=false",
-            f"--grpc-address={_HOST}",
-            f"--grpc-port={self._grpc_port}",
-            f"--metrics-address={_HOST}",
-            f"--metrics-port={self._metrics_port}",
-            "--allow-gpu-metrics=false",
+            "--allow-metrics=false",  # a page of its own, on a port
             "--pinned-memory-pool-byte-size=0",
             f"--exit-timeout-secs={settings.exit_timeout_s}",
         ]

@@ -17,7 +17,7 @@ _PROCESS_LOST = ("is not healthy", "Failed to obtain the health mutex")
 
 
 def nobody_there(address: str) -> TritonUnresponsive:
-    """Returns the error for an address, HOST:PORT, at which no Triton answers."""
+    """Returns the error for an address, HOST:PORT or unix:PATH, at which no Triton answers."""
     return TritonUnresponsive(
         f"no Triton answers at {address}; start one with explicit model control "
         "(tritonserver --model-control-mode=explicit ...) or use `shortlist up`"
@@ -29,7 +29,7 @@ def of_load(error: grpc.aio.AioRpcError, address: str, what: str, timeout_s: flo
 
     Args:
         error: of the call.
-        address: HOST:PORT that was called.
+        address: HOST:PORT or unix:PATH that was called.
         what: was to be done, in words that follow "Triton cannot".
         timeout_s: that it had, in seconds.
     """
@@ -57,7 +57,7 @@ def of_call(error: grpc.aio.AioRpcError, address: str, what: str) -> ShortlistEr
 
     Args:
         error: of the call.
-        address: HOST:PORT that was called.
+        address: HOST:PORT or unix:PATH that was called.
         what: model and version.
     """
     code, details = error.code(), error.details() or ""

@@ -1,8 +1,9 @@
 """The embedded Triton's installation: the binary in its own environment, and a backend directory made from it.
 
 The wheel has the server and the Python backend, but its stubs (one a Python version) lie apart and the folder is not
-ours to write to. So a copy is made under the state folder: `python/` with the one matching stub, and a folder for each
-of our own backends.
+ours to write to. So a copy is made under the state folder: a folder for each of our own backends, and `python/`, which
+Triton needs for them. In place of the stub `python/` has a script that starts it for our backends alone: a model that
+asks for the backend `python` would bring code of its own.
 """
 
 import hashlib
@@ -23,6 +24,19 @@ BACKENDS = ("onnxruntime", "openvino")
 
 _SOURCES = Path(__file__).parent / "backends"
 _SHARED = _SOURCES / "batched_model.py"
+_STUB_FOLDER = "stub"
+_REFUSED = """raise RuntimeError("this Triton runs only the backends of its gateway, no Python models")
+"""
+# Triton runs it as STUB MODEL_FILE MEMORY SIZE GROWTH PARENT PYTHON_LIBRARY CONTROL NAME BACKEND_FOLDER. The last is
+# DEFAULT for the backend `python`, whose model file is code. A stub that only ended would hang the load.
+_GUARD = f"""#!/bin/sh
+folder=${{0%/*}}
+for name in {" ".join(BACKENDS)}; do
+    [ $# = 9 ] && [ "$9" = "${{folder%/*}}/$name" ] && exec "$folder/{_STUB_FOLDER}/{_STUB_NAME}" "$@"
+done
+shift
+exec "$folder/{_STUB_FOLDER}/{_STUB_NAME}" "$folder/refused.py" "$@"
+"""
 
 
 @dataclass(frozen=True)
@@ -126,6 +140,7 @@ def _assemble(python_backend: Path, stub: Path, state_folder: Path) -> Path:
     for part in (python_backend / "libtriton_python.so", python_backend / "triton_python_backend_utils.py", stub):
         status = part.stat()
         key.update(f"{part} {status.st_size} {status.st_mtime_ns}\n".encode())
+    key.update((_GUARD + _REFUSED).encode())
     sources = {name: (_SOURCES / name / "model.py", _SHARED) for name in BACKENDS}
     for source in sorted({path for paths in sources.values() for path in paths}):
         key.update(source.read_bytes())
@@ -136,8 +151,11 @@ def _assemble(python_backend: Path, stub: Path, state_folder: Path) -> Path:
     building = Path(tempfile.mkdtemp(prefix=".backends-", dir=state_folder))
     try:
         shutil.copytree(python_backend, building / "python", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(stub, building / "python" / _STUB_NAME)
-        (building / "python" / _STUB_NAME).chmod(0o755)
+        (building / "python" / _STUB_FOLDER).mkdir()
+        (building / "python" / "refused.py").write_text(_REFUSED, encoding="utf-8")
+        for path, content in ((Path(_STUB_FOLDER, _STUB_NAME), stub.read_bytes()), (Path(_STUB_NAME), _GUARD.encode())):
+            (building / "python" / path).write_bytes(content)
+            (building / "python" / path).chmod(0o755)
         for name, paths in sources.items():
             (building / name).mkdir()
             for path in paths:

@@ -12,6 +12,11 @@ from pathlib import Path
 _PLAIN = re.compile(r"[\w./@%+=:,-]*", re.ASCII)
 
 
+def is_plain(path: Path) -> bool:
+    """Returns whether a shell reads the path as one word."""
+    return _PLAIN.fullmatch(str(path)) is not None
+
+
 class PlainPaths:
     """Paths that a shell reads as one word: the path itself, or a link to it in a temporary folder."""
 
@@ -25,7 +30,7 @@ class PlainPaths:
         Raises:
             OSError: no link could be made.
         """
-        if _PLAIN.fullmatch(str(path)):
+        if is_plain(path):
             return path
         if path not in self._link_of:
             if self._links is None:

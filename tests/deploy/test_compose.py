@@ -14,13 +14,13 @@ import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from server.settings import load_configuration
-from server.triton import ports
 from server.triton.installation import prepare_installation
 from shortlist import Client
 from tests.conftest import TRITON_ENV
 from tests.deploy.compose import COMPOSE, SECRET, end_triton, read_compose, script, service, start_triton
 from tests.deploy.dockerfile import ROOT, read_dockerfile
 from tests.deploy.image_environment import make_image_environment
+from tests.support import ports
 from tests.support.running import shortlist
 
 IMAGE = read_dockerfile()[-1]

@@ -10,8 +10,8 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from core.triton.model_config import encoder_config
 from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected, TritonNotUsable
-from server.triton import ports
 from server.triton.client import TritonClient
+from tests.support import ports
 
 IDS = np.ones((2, 4), np.int64)
 UNIT = np.eye(2, 3, dtype=np.float32)

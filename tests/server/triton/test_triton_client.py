@@ -14,7 +14,6 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from core.triton.model_config import encoder_config
 from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected, TritonNotUsable
-from server.triton import ports
 from server.triton.client import TritonClient
 from tests.support.encoder_calls import encode
 
@@ -236,22 +235,22 @@ async def test_a_deadline_that_passes(client, texts):
 async def test_a_triton_without_explicit_control_says_how_to_start_it(triton):
     command = Path(f"/proc/{triton.pid}/cmdline").read_text().split("\0")[:-1]
     environment = Path(f"/proc/{triton.pid}/environ").read_bytes().split(b"\0")[:-1]
-    grpc_port, metrics_port = ports.pick("127.0.0.1", 2)
+    address = f"unix:{triton.log_path.parent}/other"
     changed = [
         argument
         for argument in command
-        if not argument.startswith(("--model-control-mode", "--grpc-port", "--metrics-port", "--model-repository"))
+        if not argument.startswith(("--model-control-mode", "--grpc-address", "--model-repository"))
     ]
     empty = triton.log_path.parent / "empty"
     empty.mkdir()
     with subprocess.Popen(
-        [*changed, f"--grpc-port={grpc_port}", f"--metrics-port={metrics_port}", f"--model-repository={empty}"],
+        [*changed, f"--grpc-address={address}", f"--model-repository={empty}"],
         env=dict(os.fsdecode(entry).split("=", 1) for entry in environment),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as other:
         try:
-            async with TritonClient(f"127.0.0.1:{grpc_port}") as client:
+            async with TritonClient(f"{address}:1") as client:
                 await client.wait_until_live(20)
                 with pytest.raises(TritonNotUsable, match="--model-control-mode=explicit"):
                     await client.load("encoder", CONFIG, [1], timeout_s=30)
