@@ -28,6 +28,7 @@ from server.release.loader import ModelLoader, ReleaseLoader
 from server.release.watch import ModelWatch
 from server.rpc.embed import EmbedServicer
 from server.rpc.event import EventServicer
+from server.rpc.fair_threads import FairThreads
 from server.rpc.interceptor import CallInterceptor
 from server.rpc.rank import RankServicer
 from server.rpc.recommend import RecommendServicer
@@ -61,7 +62,9 @@ class Gateway:
         self._settings = settings
         self._progress = progress or SilentProgress()
         self._metrics = Metrics()
-        self._interceptor = CallInterceptor(settings.deadline_limits(), settings.max_message_bytes, self._metrics)
+        self._interceptor = CallInterceptor(
+            settings.deadline_limits(), settings.max_calls, settings.max_message_bytes, self._metrics
+        )
         self._stack = AsyncExitStack()
         self._server: grpc.aio.Server | None = None
         self._release: LiveRelease | None = None
@@ -118,7 +121,7 @@ class Gateway:
         folder = release_folder.find_release(settings.releases, settings.release)
         self._progress.step(f"release {folder.manifest.release_id}: {folder.manifest.item_count:,} items")
         workers = self._stack.enter_context(_threads("worker", 2))
-        searchers = self._stack.enter_context(_threads("search", settings.search_threads))
+        searchers = self._stack.enter_context(FairThreads(settings.search_threads, "search"))
         self._start_metrics()
         await self._listen(searchers)
         triton = await self._start_triton()
@@ -146,23 +149,13 @@ class Gateway:
         self._stack.callback(server.server_close)
         self._stack.callback(server.shutdown)
 
-    async def _listen(self, searchers: ThreadPoolExecutor) -> None:
+    async def _listen(self, searchers: FairThreads) -> None:
         settings = self._settings
-        server = grpc.aio.server(
-            interceptors=[self._interceptor],
-            options=(
-                # Without this a second gateway would share the port silently.
-                ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", settings.max_message_bytes),
-                ("grpc.max_send_message_length", settings.max_message_bytes),
-                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-                ("grpc.keepalive_permit_without_calls", 1),
-            ),
-        )
+        server = grpc.aio.server(interceptors=[self._interceptor], options=settings.connection_limits().options())
         limits = settings.request_limits()
         recommender = Recommender(self.live, searchers, settings.unreadable_limit)
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(
-            RecommendServicer(recommender, limits, self._metrics), server
+            RecommendServicer(recommender, limits, settings.max_message_bytes, self._metrics), server
         )
         embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server(EmbedServicer(self.live, limits), server)
         ranker = TextRanker(self.live, searchers, settings.unreadable_limit)

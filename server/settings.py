@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from core.text.tokenize import UNREADABLE_LIMIT
 from core.triton.encoder_configs import ON_CPU, ON_GPU
 from domain.errors import ConfigurationError
+from server.rpc.connection import ConnectionLimits
 from server.rpc.interceptor import DeadlineLimits
 from server.rpc.parse import RequestLimits
 
@@ -27,6 +28,8 @@ _CHECKOUT = Path(__file__).resolve().parent.parent
 _Count = Annotated[int, Field(ge=1, le=10_000_000)]
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _Address = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^\[\]:\s]+):\d{1,5}$")]
+
+_Target = Annotated[str, Field(pattern=r"^(unix:/.+|(\[[0-9a-fA-F:]+\]|[^\[\]:\s]+):\d{1,5})$")]
 
 
 class Settings(BaseModel):
@@ -43,7 +46,9 @@ class Settings(BaseModel):
     releases: Path = Field(Path("releases"), description="folder of releases")
     release: str | None = Field(None, description="release folder or id; the current one by default")
     model_repository: Path = Field(Path("model_repository"), description="folder that the gateway and Triton both see")
-    triton: _Address | None = Field(None, description="gRPC address of a Triton that somebody else runs")
+    triton: _Target | None = Field(
+        None, description="gRPC address of a Triton that somebody else runs, HOST:PORT or unix:PATH"
+    )
     triton_key_file: Path | None = Field(
         None, description="file with NAME=VALUE, the key of that Triton's restricted protocols"
     )
@@ -81,12 +86,33 @@ class Settings(BaseModel):
     max_conditions: _Count = Field(32, description="most conditions in a request")
     max_condition_values: _Count = Field(1_000, description="most values in one condition")
     max_batch_requests: _Count = Field(256, description="most requests in a BatchRecommend")
+    max_batch_items: _Count = Field(10_000, description="most items that a BatchRecommend asks for, all k together")
     max_embed_texts: _Count = Field(256, description="most texts in an Embed")
     max_message_bytes: _Count = Field(4 * 1024 * 1024, description="largest message either way, bytes")
+    max_metadata_bytes: _Count = Field(16_384, description="largest headers of a call, bytes")
+    max_calls: _Count = Field(2_000, description="calls at once; further ones are refused")
+    max_connections: _Count = Field(1_000, description="connections at once; further ones are closed")
+    max_streams: _Count = Field(1_000, description="calls at once on one connection; further ones wait at the caller")
+    connection_age_s: _Seconds = Field(1_800.0, description="connections are opened anew after this, seconds")
+    connection_idle_s: _Seconds = Field(600.0, description="a connection without calls is closed after this, seconds")
+    ping_interval_s: _Seconds = Field(10.0, description="least time between a caller's keepalive pings, seconds")
 
     def request_limits(self) -> RequestLimits:
         """Returns the limits that requests are checked against."""
         return RequestLimits(**{name: getattr(self, name) for name in RequestLimits.__dataclass_fields__})
+
+    def connection_limits(self) -> ConnectionLimits:
+        """Returns the limits of connections."""
+        return ConnectionLimits(
+            max_message_bytes=self.max_message_bytes,
+            max_metadata_bytes=self.max_metadata_bytes,
+            max_connections=self.max_connections,
+            max_streams=self.max_streams,
+            age_s=self.connection_age_s,
+            age_grace_s=self.longest_deadline_s,
+            idle_s=self.connection_idle_s,
+            ping_interval_s=self.ping_interval_s,
+        )
 
     def deadline_limits(self) -> DeadlineLimits:
         """Returns what becomes of callers' deadlines."""

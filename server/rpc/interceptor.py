@@ -10,12 +10,14 @@ from typing import Any, Protocol
 
 import grpc
 import structlog
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
-from domain.errors import DeadlineExceeded, ReplyTooLarge
+from domain.errors import DeadlineExceeded, Overloaded, ReplyTooLarge
 from server.deadline import Deadline
 from server.rpc.call import Call, current_call
-from server.rpc.status import DETAILS_KEY, INTERNAL, CallStatus, MalformedMessage, status_of
+from server.rpc.first_message import parsed, read_message
+from server.rpc.foreign import guarded
+from server.rpc.status import DETAILS_KEY, INTERNAL, CallStatus, status_of
 
 _OURS = "/shortlist.v1."
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -23,6 +25,10 @@ _STOPPING = "the gateway is stopping; try another replica"
 # A caller who was just answered comes again within this time, and gets that answer rather than grpc's own end.
 _QUIET_S = 0.1
 _POLL_S = 0.02
+
+
+class _StoppingError(Exception):
+    """Refusal of a call because the gateway is stopping."""
 
 
 class CallObserver(Protocol):
@@ -46,21 +52,24 @@ class DeadlineLimits:
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Interceptor of the unary handlers of `shortlist.v1`; health and reflection pass untouched."""
+    """Interceptor of the unary handlers of `shortlist.v1`; of health and reflection it only checks the messages."""
 
-    def __init__(self, limits: DeadlineLimits, max_reply_bytes: int, observer: CallObserver) -> None:
+    def __init__(self, limits: DeadlineLimits, max_calls: int, max_reply_bytes: int, observer: CallObserver) -> None:
         """Keeps the limits.
 
         Args:
             limits: on callers' deadlines.
+            max_calls: calls at once, those without a message yet among them; further ones are refused.
             max_reply_bytes: a larger reply is refused here, with a reason. Not above what the server may send: grpc
                 itself refuses without one, after the call was counted as answered.
             observer: counts calls.
         """
         self._limits = limits
+        self._max_calls = max_calls
         self._max_reply_bytes = max_reply_bytes
         self._observer = observer
         self._log = structlog.get_logger("call")
+        self._open = 0
         self._under_way = 0
         self._draining = False
 
@@ -88,29 +97,27 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     ) -> grpc.RpcMethodHandler:
         """Returns the handler, intercepted where it is ours."""
         handler = await continuation(details)
-        if handler is None or handler.unary_unary is None or not details.method.startswith(_OURS):
+        if handler is None:
             return handler
+        if handler.unary_unary is None or not details.method.startswith(_OURS):
+            return guarded(handler, details.method, self._limits.default_s)
         # No deserializer: bytes that are not a message must not surface as UNKNOWN, so `_answer` parses them.
-        return grpc.unary_unary_rpc_method_handler(
+        return grpc.stream_unary_rpc_method_handler(
             self._intercepted(handler, details.method), None, handler.response_serializer
         )
 
     def _intercepted(
         self, handler: grpc.RpcMethodHandler, method: str
-    ) -> Callable[[bytes, grpc.aio.ServicerContext], Awaitable[Any]]:
-        async def serve(raw: bytes, context: grpc.aio.ServicerContext) -> Any:  # noqa: ANN401 -- any reply message
+    ) -> Callable[[object, grpc.aio.ServicerContext], Awaitable[Any]]:
+        async def serve(_: object, context: grpc.aio.ServicerContext) -> Any:  # noqa: ANN401 -- any reply message
             started_s = time.monotonic()
             request_id = _request_id(context)
             outcome = "OK"
-            if self._draining:
-                self._observer.call_ended(method, grpc.StatusCode.UNAVAILABLE.name, 0.0)
-                await context.abort(grpc.StatusCode.UNAVAILABLE, _STOPPING)
-            self._under_way += 1
+            self._open += 1
             try:
-                call = Call(method, request_id, self._deadline(context), started_s)
-                current_call.set(call)
-                reply = await _answer(handler, raw, context, call)
-                self._check_size(reply)
+                reply = await self._reply(
+                    handler, context, Call(method, request_id, self._deadline(context), started_s)
+                )
                 context.set_trailing_metadata((("x-request-id", request_id),))
                 return reply
             except asyncio.CancelledError:
@@ -119,17 +126,47 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                     raise
                 # Not the caller's doing: the server is stopping. Without a status the caller would wait for one.
                 await context.abort(grpc.StatusCode.UNAVAILABLE, _STOPPING)
+            except grpc.aio.BaseError:  # the server was stopped, or a status was sent already
+                outcome = "CANCELLED"
+                raise
+            except _StoppingError:
+                outcome = grpc.StatusCode.UNAVAILABLE.name
+                await context.abort(grpc.StatusCode.UNAVAILABLE, _STOPPING)
             except Exception as error:
                 status = self._status(error, call_id=request_id, method=method)
                 outcome = status.code.name
                 await _abort(context, status, request_id)
             finally:
-                self._under_way -= 1
+                self._open -= 1
                 seconds = time.monotonic() - started_s
                 self._observer.call_ended(method, outcome, seconds)
                 self._log.info("call", method=method, request_id=request_id, code=outcome, ms=round(seconds * 1e3, 2))
 
         return serve
+
+    async def _reply(self, handler: grpc.RpcMethodHandler, context: grpc.aio.ServicerContext, call: Call) -> Any:  # noqa: ANN401
+        """Returns the reply to a call.
+
+        Raises:
+            _StoppingError: the gateway takes no more calls.
+            Overloaded: it has too many.
+            Exception: what the handler raised.
+        """
+        if self._draining:
+            raise _StoppingError
+        if self._open > self._max_calls:
+            raise Overloaded(f"the gateway has {self._max_calls:,} calls at once already; try again later")
+        raw = await read_message(context, call.deadline.remaining_s())
+        if self._draining:
+            raise _StoppingError
+        self._under_way += 1
+        try:
+            current_call.set(call)
+            reply = await _answer(handler, raw, context, call)
+            self._check_size(reply)
+            return reply
+        finally:
+            self._under_way -= 1
 
     def _check_size(self, reply: Message) -> None:
         size = reply.ByteSize()
@@ -156,10 +193,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
 
 async def _answer(handler: grpc.RpcMethodHandler, raw: bytes, context: grpc.aio.ServicerContext, call: Call) -> Any:  # noqa: ANN401
-    try:
-        request = handler.request_deserializer(raw)
-    except DecodeError as error:
-        raise MalformedMessage("the bytes are not a message of this method's request type") from error
+    request = parsed(handler.request_deserializer, raw)
     try:
         async with asyncio.timeout_at(call.deadline.at_s):
             return await handler.unary_unary(request, context)

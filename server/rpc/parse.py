@@ -52,6 +52,7 @@ class RequestLimits:
     max_conditions: int
     max_condition_values: int
     max_batch_requests: int
+    max_batch_items: int
     max_embed_texts: int
 
 
@@ -129,7 +130,7 @@ def parse_recommend(
     if request.HasField("text"):
         check.text(request.text, limits.max_text_bytes, "text")
     candidates = request.candidate_item_ids
-    k = request.k if request.HasField("k") else len(candidates) or limits.default_k
+    k = asked_count(request, limits)
     check.that(1 <= k <= limits.max_k, "k", f"must lie between 1 and {limits.max_k:,}, found {k}")
     check.that(request.history_encoding in _ENCODINGS, "history_encoding", "unknown value; see HistoryEncoding")
     events = parse_events(request.events, limits, check)
@@ -175,15 +176,31 @@ def parse_recommend(
     )
 
 
+def asked_count(request: pb.RecommendRequest, limits: RequestLimits) -> int:
+    """Returns how many items a request asks for, not checked."""
+    if request.HasField("k"):
+        return int(request.k)
+    return len(request.candidate_item_ids) or limits.default_k
+
+
 def parse_batch(request: pb.BatchRecommendRequest, limits: RequestLimits) -> None:
     """Checks the size of a batch; its entries are checked one by one.
 
     Raises:
-        InvalidRequest: it is empty or too large.
+        InvalidRequest: it is empty or too large, or asks for too many items in all.
     """
     check = Check()
     check.that(request.requests, "requests", "at least one request")
-    check.count(request.requests, limits.max_batch_requests, "requests")
+    if check.count(request.requests, limits.max_batch_requests, "requests"):
+        # An entry whose own k is out of range fails without work.
+        counts = (asked_count(entry, limits) for entry in request.requests)
+        total = sum(count for count in counts if 1 <= count <= limits.max_k)
+        most = limits.max_batch_items
+        check.that(
+            total <= most,
+            "requests",
+            f"the entries ask for {total:,} items in all, at most {most:,} a call; send fewer entries or a smaller k",
+        )
     check.raise_any()
 
 

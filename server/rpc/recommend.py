@@ -9,8 +9,9 @@ import grpc
 from domain.recommendation import Recommendation, RecommendQuery
 from server.recommender import Recommender
 from server.rpc.call import current_call
-from server.rpc.parse import RequestLimits, parse_batch, parse_recommend
+from server.rpc.parse import RequestLimits, asked_count, parse_batch, parse_recommend
 from server.rpc.reply import entry_error, recommend_reply
+from server.rpc.reply_size import ItemSizes, check_expected
 from server.rpc.status import INTERNAL, status_of
 from server.stages.release import ServingRelease
 from server.trace import Trace
@@ -21,6 +22,8 @@ from shortlist.v1 import recommender_pb2_grpc as pb_grpc
 _INLINE_ITEMS = 100
 # Checking ten thousand ids takes ten milliseconds.
 _INLINE_BYTES = 16_384
+# Entries of a batch under way at once: as many texts as a batch of the encoder has, so that others' are in the next.
+_ENTRIES_AT_ONCE = 32
 
 
 class RecommendObserver(Protocol):
@@ -36,10 +39,14 @@ class RecommendObserver(Protocol):
 class RecommendServicer(pb_grpc.RecommenderServiceServicer):
     """Servicer of Recommend and BatchRecommend."""
 
-    def __init__(self, recommender: Recommender, limits: RequestLimits, observer: RecommendObserver) -> None:
+    def __init__(
+        self, recommender: Recommender, limits: RequestLimits, max_reply_bytes: int, observer: RecommendObserver
+    ) -> None:
         self._recommender = recommender
         self._limits = limits
+        self._max_reply_bytes = max_reply_bytes
         self._observer = observer
+        self._sizes: tuple[str, ItemSizes] | None = None
 
     async def Recommend(  # noqa: D102 -- the contract's name and comment
         self, request: pb.RecommendRequest, context: grpc.aio.ServicerContext
@@ -50,13 +57,22 @@ class RecommendServicer(pb_grpc.RecommenderServiceServicer):
         self, request: pb.BatchRecommendRequest, context: grpc.aio.ServicerContext
     ) -> pb.BatchRecommendResponse:
         parse_batch(request, self._limits)
-        entries = await asyncio.gather(*(self._entry(entry) for entry in request.requests))
+        sizes = await self._item_sizes(self._recommender.live())
+        expected = sum(
+            sizes.expected_bytes(entry, count)
+            for entry in request.requests
+            if 1 <= (count := asked_count(entry, self._limits)) <= self._limits.max_k
+        )
+        check_expected(expected, self._max_reply_bytes)
+        turns = asyncio.Semaphore(_ENTRIES_AT_ONCE)
+        entries = await asyncio.gather(*(self._entry(entry, turns) for entry in request.requests))
         return pb.BatchRecommendResponse(entries=entries)
 
     async def _recommend(self, request: pb.RecommendRequest, since_s: float) -> pb.RecommendResponse:
         call = current_call.get()
         release = self._recommender.live()
         query = await self._parse(request, release)
+        check_expected((await self._item_sizes(release)).expected_bytes(request, query.k), self._max_reply_bytes)
         trace = Trace()
         trace.record("parse", since_s, time.monotonic())
         answer = await self._recommender.recommend(query, call.deadline, trace)
@@ -76,9 +92,19 @@ class RecommendServicer(pb_grpc.RecommenderServiceServicer):
             self._recommender.searchers, parse_recommend, request, self._limits, attribute_types
         )
 
-    async def _entry(self, request: pb.RecommendRequest) -> pb.BatchRecommendEntry:
+    async def _item_sizes(self, release: ServingRelease) -> ItemSizes:
+        """Returns the sizes of the release's items, measured with the first call."""
+        if self._sizes is None or self._sizes[0] != release.release_id:
+            sizes = await asyncio.get_running_loop().run_in_executor(
+                self._recommender.searchers, ItemSizes.of, release.catalogue
+            )
+            self._sizes = (release.release_id, sizes)
+        return self._sizes[1]
+
+    async def _entry(self, request: pb.RecommendRequest, turns: asyncio.Semaphore) -> pb.BatchRecommendEntry:
         try:
-            return pb.BatchRecommendEntry(response=await self._recommend(request, time.monotonic()))
+            async with turns:
+                return pb.BatchRecommendEntry(response=await self._recommend(request, time.monotonic()))
         except Exception as error:  # an entry's error never fails the others
             status = status_of(error)
             if status is None:

@@ -145,8 +145,11 @@ def _condition(condition: Condition) -> filter_pb2.AttributeCondition:
 
 
 def _details(item: Item | None) -> item_pb2.Item | None:
-    if item is None:
-        return None
+    return None if item is None else item_message(item)
+
+
+def item_message(item: Item) -> item_pb2.Item:
+    """Builds an item with all that it has."""
     return item_pb2.Item(
         id=item.id,
         title=item.title,

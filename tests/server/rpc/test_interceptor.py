@@ -34,7 +34,7 @@ class Intercepted:
 
     def __init__(self, answer, limits, before):
         self.calls = NotedCalls()
-        self.interceptor = CallInterceptor(limits, LIMIT_BYTES, self.calls)
+        self.interceptor = CallInterceptor(limits, 1_000, LIMIT_BYTES, self.calls)
         self.server = grpc.aio.server(
             interceptors=[*before, self.interceptor],
             options=(("grpc.max_send_message_length", LIMIT_BYTES),),
@@ -173,9 +173,9 @@ class LateArrival(grpc.aio.ServerInterceptor):
         handler = await continuation(details)
 
         async def serve(raw, context):
-            return await handler.unary_unary(raw, LateContext(context))
+            return await handler.stream_unary(raw, LateContext(context))
 
-        return grpc.unary_unary_rpc_method_handler(serve, None, handler.response_serializer)
+        return grpc.stream_unary_rpc_method_handler(serve, None, handler.response_serializer)
 
 
 class TestDeadline:

@@ -32,6 +32,16 @@ def refused(error=InvalidRequest, **fields):
     return {violation.field: violation.description for violation in refusal.value.violations}
 
 
+def test_the_items_of_a_batch_are_counted_together():
+    parse_batch(pb.BatchRecommendRequest(requests=[{"k": 100}] * 100), LIMITS)
+    parse_batch(pb.BatchRecommendRequest(requests=[{"k": 1_000_000}] * 256), LIMITS)  # each fails on its own
+    parse_batch(pb.BatchRecommendRequest(requests=[{}] * 256), LIMITS)
+    with pytest.raises(InvalidRequest, match="the entries ask for 10,101 items in all, at most 10,000 a call"):
+        parse_batch(pb.BatchRecommendRequest(requests=[{"k": 100}] * 100 + [{"k": 101}]), LIMITS)
+    with pytest.raises(InvalidRequest, match="10,020 items"):
+        parse_batch(pb.BatchRecommendRequest(requests=[{"candidate_item_ids": list("abcde" * 12)}] * 167), LIMITS)
+
+
 def event(**fields):
     return {"item_id": "a", "kind": BUY, **fields}
 
