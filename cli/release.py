@@ -1,4 +1,4 @@
-"""`shortlist release build|list|show|promote|rollback`: releases on disk."""
+"""`shortlist release build|list|show|verify|promote|rollback`: releases on disk."""
 
 import argparse
 from dataclasses import replace
@@ -52,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show = actions.add_parser("show", help="what a release is made of", description=_show.__doc__)
     show.add_argument("release", nargs="?", help="folder or id (default: the current one)")
     show.add_argument("--json", action="store_true", help="print the manifest")
+    verify = actions.add_parser("verify", help="compare a release with its digests", description=_verify.__doc__)
+    verify.add_argument("release", nargs="?", help="folder or id (default: the current one)")
     promote = actions.add_parser("promote", help="make a release the current one", description=_promote.__doc__)
     promote.add_argument("release", help="its id")
     rollback = actions.add_parser(
@@ -61,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         (build, _build),
         (listing, _list),
         (show, _show),
+        (verify, _verify),
         (promote, _promote),
         (rollback, _rollback),
     ):
@@ -188,6 +191,17 @@ def _show(args: argparse.Namespace) -> int:
         sys.stdout.write(manifest_to_json(release.manifest))
     else:
         _print_release(Console(), release)
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    """Compares every file of a release with its digest, the manifest too."""
+    from domain.release_folder import find_release, verify, verify_training
+
+    release = find_release(args.out, args.release)
+    verify(release)
+    verify_training(release)
+    print(f"{release.manifest.release_id}: {len(release.manifest.files)} files, all as built")
     return 0
 
 

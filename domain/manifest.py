@@ -10,6 +10,7 @@ from typing import Any
 
 from domain.errors import ReleaseRejected
 from domain.item import AttributeType
+from domain.manifest_ranges import check_ranges
 from domain.text import TextTemplate
 
 # Version 5: words in an index by fields, calibrated relevance, the languages of the encoder. Releases of another
@@ -208,7 +209,8 @@ def manifest_from_json(text: str) -> Manifest:
         )
     try:
         manifest: Manifest = _decode(Manifest, raw, "manifest")
-    except (ValueError, TypeError) as error:
+        check_ranges(manifest)
+    except (ValueError, TypeError, OverflowError) as error:
         raise ReleaseRejected(f"manifest.json is damaged: {error}; build the release again") from error
     return manifest
 

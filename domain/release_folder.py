@@ -1,5 +1,6 @@
 """Release folders on disk: names, integrity and the current one. Standard library only."""
 
+import hashlib
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,9 +9,11 @@ from pathlib import Path
 
 from domain.durable import sha256_of, sync_folder
 from domain.errors import NoRelease, ReleaseRejected, StorageError
-from domain.manifest import Manifest, manifest_from_json
+from domain.manifest import Manifest, manifest_from_json, manifest_to_json
 
 MANIFEST = "manifest.json"
+# Its digest, as sha256sum prints it: everything else is covered by digests in the manifest.
+MANIFEST_SUM = "manifest.sha256"
 TOKENIZER = "tokenizer.json"
 ITEMS = "items.jsonl"
 VECTORS = "vectors.npy"
@@ -62,18 +65,54 @@ def open_release(path: Path) -> ReleaseFolder:
 
     Raises:
         NoRelease: there is no such folder, or no manifest in it.
-        ReleaseRejected: the manifest is damaged, or of another schema version than this program's.
+        ReleaseRejected: the manifest is damaged, does not fit its digest, or has another schema version than this
+            program's.
     """
     try:
-        text = (path / MANIFEST).read_text(encoding="utf-8")
+        content = (path / MANIFEST).read_bytes()
+        text = content.decode()
     except FileNotFoundError as error:
         raise NoRelease(f"{path} holds no release; make one with `shortlist release build --items FILE`") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ReleaseRejected(f"{path / MANIFEST} cannot be read: {error}") from error
     try:
-        return ReleaseFolder(path.resolve(), manifest_from_json(text))
+        manifest = manifest_from_json(text)
     except ReleaseRejected as error:
         raise ReleaseRejected(f"{path}: {error}") from error
+    _check_sum(path, content)
+    return ReleaseFolder(path.resolve(), manifest)
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Writes a release's manifest and its digest, into a folder that is not a release yet.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    content = manifest_to_json(manifest).encode()
+    (path / MANIFEST).write_bytes(content)
+    (path / MANIFEST_SUM).write_text(_sum_line(content), encoding="ascii")
+
+
+def _check_sum(path: Path, content: bytes) -> None:
+    try:
+        line = (path / MANIFEST_SUM).read_text(encoding="ascii")
+    except FileNotFoundError as error:
+        raise ReleaseRejected(
+            f"{path} has no {MANIFEST_SUM}, the digest of its manifest; build the release again, or where you know "
+            f"that the manifest is whole, run `sha256sum {MANIFEST} > {MANIFEST_SUM}` in it"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReleaseRejected(f"{path / MANIFEST_SUM} cannot be read: {error}; copy or build it again") from error
+    if line.strip() != _sum_line(content).strip():
+        raise ReleaseRejected(
+            f"{path / MANIFEST} was changed after the release was built: it does not fit {MANIFEST_SUM}; copy or build "
+            "the release again"
+        )
+
+
+def _sum_line(content: bytes) -> str:
+    return f"{hashlib.sha256(content).hexdigest()}  {MANIFEST}\n"
 
 
 def verify(release: ReleaseFolder) -> None:
@@ -88,6 +127,19 @@ def verify(release: ReleaseFolder) -> None:
     if missing:
         raise ReleaseRejected(f"{release.path}: the manifest does not list {', '.join(missing)}; build it again")
     _verify_files(release, [name for name in manifest.files if not name.startswith(f"{TRAINING}/")])
+
+
+def verify_copies(release: ReleaseFolder, names: Iterable[str]) -> None:
+    """Checks in the same way copies of some of the files.
+
+    Args:
+        release: the folder of the copies, with the release's manifest.
+        names: the files.
+
+    Raises:
+        ReleaseRejected: a copy is not the file that the manifest names.
+    """
+    _verify_files(release, names)
 
 
 def verify_training(release: ReleaseFolder) -> None:

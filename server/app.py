@@ -127,7 +127,8 @@ class Gateway:
         triton = await self._start_triton()
         models = ModelLoader(triton, settings.model_repository, workers, shared=settings.triton is not None)
         variant = EncoderVariant(settings.encoder_config, settings.encoder_on_gpu)
-        loader = ReleaseLoader(models, self._metrics, settings.unreadable_limit, variant)
+        places = (settings.state, settings.model_repository)
+        loader = ReleaseLoader(models, self._metrics, settings.unreadable_limit, variant, places=places)
         await self._go_live(loader, folder)
         self._start_task(self._metrics.watch_loop())
         encoder = self.live().encoder

@@ -12,6 +12,7 @@ from domain.release_folder import (
     ASPECTS,
     CARD,
     MANIFEST,
+    MANIFEST_SUM,
     QUALITY,
     RANKER,
     REQUIRED,
@@ -79,7 +80,7 @@ def test_every_reason_and_event_kind_stands_in_the_contract_page():
 
 def test_every_file_of_a_release_stands_on_the_page():
     found = set(re.findall(r"^\| `([\w./]+)`", section(page("concepts.md"), "A release"), re.MULTILINE))
-    assert found == {MANIFEST, CARD, *REQUIRED}
+    assert found == {MANIFEST, MANIFEST_SUM, CARD, *REQUIRED}
     trained = set(re.findall(r"`([\w./]+)`", section(page("concepts.md"), "One request, top to bottom")))
     assert trained >= {source.file for source in TABLE_SOURCES.values()}
     assert trained >= {USER_TOWER, TOWER_VECTORS, RANKER, SCALER, THRESHOLDS}

@@ -11,7 +11,7 @@ from domain import release_folder as layout
 from domain.durable import sha256_of
 from domain.errors import ModelNotUsable, ReleaseRejected
 from domain.item import AttributeType
-from domain.manifest import SCHEMA_VERSION, EncoderEntry, FileEntry, GraphEntry, Manifest, TextEntry, manifest_to_json
+from domain.manifest import SCHEMA_VERSION, EncoderEntry, FileEntry, GraphEntry, Manifest, TextEntry
 from domain.progress import Progress
 from domain.release_folder import ReleaseFolder
 from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate
@@ -127,7 +127,7 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
             )
             (place.folder / layout.CARD).write_text(model_card(manifest, model, verdict.comparison), encoding="utf-8")
             manifest = replace(manifest, files=_digests(place.folder))
-            (place.folder / layout.MANIFEST).write_text(manifest_to_json(manifest), encoding="utf-8")
+            layout.write_manifest(place.folder, manifest)
             place.finish(release_id)
         if request.promote:
             layout.promote(request.releases, release_id)
@@ -250,6 +250,8 @@ def _digests(folder: Path) -> dict[str, FileEntry]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     entries = {}
     for path in files:
+        if path in (folder / layout.MANIFEST, folder / layout.MANIFEST_SUM):  # of a run that was killed
+            continue
         name = path.relative_to(folder).as_posix()
         entries[name] = FileEntry(sha256_of(path), path.stat().st_size)
     return entries

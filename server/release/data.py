@@ -5,6 +5,7 @@
 
 import dataclasses
 import json
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ from server.catalogue.item_table import ItemTable
 from server.models.canary import Canary
 from server.models.ranker import RankScaling
 from server.release.canaries import CanaryFile
+from server.release.private_copy import private_copy
 
 _Part = TypeVar("_Part")
 
@@ -82,19 +84,21 @@ class ReleaseData:
     relevance: RelevanceScale = field(default_factory=RelevanceScale)
 
 
-def read_release(folder: ReleaseFolder, canaries: CanaryFile) -> ReleaseData:
-    """Reads a release whose digests were verified; blocking.
+def read_release(folder: ReleaseFolder, canaries: CanaryFile, places: Sequence[Path] = ()) -> ReleaseData:
+    """Reads a release whose digests were verified; blocking. Later changes of its files change nothing.
 
     Args:
         folder: the release.
         canaries: its tokenizer and canaries, which the loader needs before the rest.
+        places: folders for a private copy of what stays mapped; the one for temporary files is taken after them.
 
     Raises:
         ReleaseRejected: a file cannot be read, or files do not fit one another.
     """
     ranked_items: list[Item] = []
     try:
-        data = _with_trained_parts(folder, _read_catalogue(folder, canaries, ranked_items))
+        with private_copy(folder, (*places, Path(tempfile.gettempdir()))) as mapped:
+            data = _with_trained_parts(folder, _read_catalogue(folder, mapped, canaries, ranked_items))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ReleaseRejected(f"{folder.path}: {error}; build the release again") from error
     if data.rank_scaling is None:
@@ -102,15 +106,15 @@ def read_release(folder: ReleaseFolder, canaries: CanaryFile) -> ReleaseData:
     return dataclasses.replace(data, item_facts=_item_facts(ranked_items, data))
 
 
-def _read_catalogue(folder: ReleaseFolder, canaries: CanaryFile, ranked_items: list[Item]) -> ReleaseData:
-    """Reads what every release has; collects the items where a ranker needs them."""
+def _read_catalogue(folder: ReleaseFolder, mapped: Path, canaries: CanaryFile, ranked_items: list[Item]) -> ReleaseData:
+    """Reads what every release has, the files that stay mapped in `mapped`; collects the items for a ranker."""
     manifest, path = folder.manifest, folder.path
     vectors, mean, unreadable_share = (
         np.load(path / name, allow_pickle=False) for name in (layout.VECTORS, layout.MEAN, layout.UNREADABLE_SHARE)
     )
     collected = ranked_items if "ranker" in manifest.models else None
-    items = ItemTable(path / layout.ITEMS, manifest.attribute_types, collected)
-    lexical = LexicalIndex.load(path / layout.LEXICAL)
+    items = ItemTable(mapped / layout.ITEMS, manifest.attribute_types, collected)
+    lexical = LexicalIndex.load(mapped / layout.LEXICAL)
     _check_shapes(manifest, vectors=vectors, mean=mean, unreadable_share=unreadable_share, item_count=len(items))
     check_unit(vectors)
     index = VectorIndex.load(path / layout.GRAPH, vectors, manifest.graph)

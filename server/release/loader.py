@@ -156,6 +156,7 @@ class ReleaseLoader:
         unreadable_limit: above this share of text that the encoder cannot read, an item's vector carries no meaning.
         variant: the settings' choice among the encoder's configurations.
         detector: of the languages that texts are in; its model is read with the first release that names its encoder's.
+        places: folders for a private copy of what stays mapped.
     """
 
     models: ModelLoader
@@ -163,6 +164,7 @@ class ReleaseLoader:
     unreadable_limit: float
     variant: EncoderVariant = field(default_factory=EncoderVariant)
     detector: LanguageDetector = field(default_factory=LanguageDetector)
+    places: tuple[Path, ...] = ()
 
     async def load(self, folder: ReleaseFolder, progress: Progress | None = None) -> LiveRelease:
         """Verifies a release, loads it into Triton and returns it warm.
@@ -205,7 +207,7 @@ class ReleaseLoader:
     def _read(self, folder: ReleaseFolder, canaries: CanaryFile) -> ReleaseData:
         if folder.manifest.encoder.languages:
             self.detector.open()
-        return read_release(folder, canaries)
+        return read_release(folder, canaries, self.places)
 
     def _text_encoder(self, model: ServedModel, data: ReleaseData) -> TextEncoder:
         entry: EncoderEntry = data.manifest.encoder

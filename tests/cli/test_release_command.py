@@ -160,11 +160,24 @@ class TestListAndShow:
         assert manifest["encoder"]["languages"] == ["en"]
         assert manifest["item_count"] == 279
 
+    def test_verify_compares_every_file(self, releases: Path, tmp_path: Path) -> None:
+        done = shortlist("release", "verify", "--out", str(releases))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "files, all as built" in done.stdout
+        copy = Path(shutil.copytree((releases / "current").resolve(), tmp_path / "copy"))
+        with (copy / "card.md").open("a") as card:
+            card.write(".")
+        assert "card.md was changed" in refused("release", "verify", str(copy), "--out", str(releases))
+        manifest = copy / "manifest.json"
+        manifest.write_text(manifest.read_text().replace('"viewed"', '"vieved"'))
+        assert "does not fit manifest.sha256" in refused("release", "verify", str(copy), "--out", str(releases))
+
     def test_brackets_in_a_folders_name_are_no_markup(self, releases: Path, tmp_path: Path) -> None:
         folder = tmp_path / "[x" / "b]"
         assert f"no releases in {folder};" in shortlist("release", "list", "--out", str(folder)).stdout
         (folder / "[/r]").mkdir(parents=True)
-        shutil.copy(releases / "current" / "manifest.json", folder / "[/r]")
+        for name in ("manifest.json", "manifest.sha256"):
+            shutil.copy(releases / "current" / name, folder / "[/r]")
         done = shortlist("release", "show", "[/r]", "--out", str(folder), COLUMNS="400")
         assert done.returncode == 0, done.stderr
         assert str(folder / "[/r]") in done.stdout

@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import ReleaseRejected
+from domain.event import EventKind
 from domain.item import AttributeType
 from domain.manifest import (
+    PRECISIONS,
     SCHEMA_VERSION,
     EncoderEntry,
     FileEntry,
@@ -21,58 +23,62 @@ from domain.manifest import (
 from domain.text import HistoryWording, TextTemplate
 from tests.support.fakes_server import MANIFEST
 
-WORD = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
-COUNT = st.integers(0, 2**40)
-SHARE = st.floats(allow_nan=False, allow_infinity=False)
+WORD = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=8)
+NAME = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0123456789_-", min_size=1, max_size=8)
+DIGEST = st.text("0123456789abcdef", min_size=64, max_size=64)
+COUNT = st.integers(1, 10**6)
+SOME = st.integers(0, 1)  # of at least one item
+PART = st.floats(0, 1)
+NUMBER = st.floats(allow_nan=False, allow_infinity=False)
+VERBS = st.fixed_dictionaries({str(kind): WORD.map("did {}".format) for kind in EventKind})
+WORDING = st.builds(HistoryWording, VERBS, WORD, WORD, WORD)
 MANIFESTS = st.builds(
     Manifest,
     schema_version=st.just(SCHEMA_VERSION),
-    release_id=WORD,
+    release_id=NAME.map("r{}".format),
     created=WORD,
     item_count=COUNT,
-    available_count=COUNT,
-    dimension=COUNT,
+    available_count=SOME,
+    dimension=st.integers(1, 65_536),
     encoder=st.builds(
         EncoderEntry,
         WORD,
-        WORD,
-        WORD,
-        WORD,
+        DIGEST,
+        NAME,
+        NAME,
         COUNT,
         COUNT,
         COUNT,
-        SHARE,
+        PART,
+        NAME,
+        st.sampled_from(["mean", "cls", "last"]),
         WORD,
         WORD,
-        WORD,
-        WORD,
-        WORD,
-        st.lists(WORD, max_size=2).map(tuple),
+        st.sampled_from(PRECISIONS),
+        st.lists(st.sampled_from(["en", "zh", "yue"]), max_size=2).map(tuple),
     ),
-    graph=st.builds(GraphEntry, COUNT, COUNT, COUNT, SHARE, COUNT),
-    text=st.builds(TextEntry, SHARE, COUNT, COUNT),
+    graph=st.builds(GraphEntry, COUNT, COUNT, COUNT, PART, COUNT),
+    text=st.builds(TextEntry, PART, SOME, SOME, SOME),
     template=st.builds(
         TextTemplate,
         st.lists(WORD, max_size=2).map(tuple),
         WORD,
         WORD,
-        st.dictionaries(
-            WORD, st.builds(HistoryWording, st.dictionaries(WORD, WORD, max_size=2), WORD, WORD, WORD), max_size=2
-        ),
+        st.fixed_dictionaries({"en": WORDING, "zh": WORDING}),
     ),
     attribute_types=st.dictionaries(WORD, st.sampled_from(AttributeType), max_size=3),
-    files=st.dictionaries(WORD, st.builds(FileEntry, WORD, COUNT), max_size=3),
-    quality=st.dictionaries(WORD, SHARE, max_size=2),
-    parents=st.lists(WORD, max_size=2).map(tuple),
+    files=st.dictionaries(WORD, st.builds(FileEntry, DIGEST, COUNT), max_size=3),
+    quality=st.dictionaries(WORD, NUMBER, max_size=2),
+    parents=st.lists(NAME.map("r{}".format), max_size=2).map(tuple),
     built_with=st.dictionaries(WORD, WORD, max_size=2),
     models=st.dictionaries(
         WORD,
         st.builds(
-            ModelEntry, WORD, WORD, WORD, COUNT, COUNT, COUNT, COUNT, st.lists(WORD, max_size=3).map(tuple), SHARE
+            ModelEntry, NAME, NAME, DIGEST, COUNT, COUNT, COUNT, COUNT, st.lists(WORD, max_size=3).map(tuple), PART
         ),
         max_size=2,
     ),
-    thresholds=st.dictionaries(WORD, SHARE, max_size=2),
+    thresholds=st.dictionaries(WORD, NUMBER, max_size=2),
     quality_protocol=WORD,
 )
 

@@ -1,5 +1,4 @@
 import dataclasses
-import json
 import os
 import subprocess
 import sys
@@ -9,7 +8,7 @@ import pytest
 from domain import release_folder as layout
 from domain.durable import sha256_of
 from domain.errors import NoRelease, ReleaseRejected, StorageError
-from domain.manifest import FileEntry, manifest_to_json
+from domain.manifest import FileEntry
 from domain.release_folder import (
     current_release_id,
     find_release,
@@ -37,7 +36,7 @@ def make(releases, release_id="r1", extra_files=(), **changes):
         files[name] = FileEntry(sha256_of(path), path.stat().st_size)
     files.update(dict.fromkeys(extra_files, FileEntry("0" * 64, 1)))
     manifest = dataclasses.replace(MANIFEST, release_id=release_id, files=files, **changes)
-    (folder / layout.MANIFEST).write_text(manifest_to_json(manifest), encoding="utf-8")
+    layout.write_manifest(folder, manifest)
     return folder
 
 
@@ -80,9 +79,9 @@ def test_a_missing_file_is_found_and_named(tmp_path):
 
 def test_a_manifest_that_leaves_out_a_required_file_is_refused(tmp_path):
     folder = make(tmp_path)
-    raw = json.loads((folder / layout.MANIFEST).read_text(encoding="utf-8"))
-    del raw["files"][layout.GRAPH]
-    (folder / layout.MANIFEST).write_text(json.dumps(raw), encoding="utf-8")
+    manifest = open_release(folder).manifest
+    files = {name: entry for name, entry in manifest.files.items() if name != layout.GRAPH}
+    layout.write_manifest(folder, dataclasses.replace(manifest, files=files))
     with pytest.raises(ReleaseRejected, match=r"does not list graph\.hnsw"):
         verify(open_release(folder))
 

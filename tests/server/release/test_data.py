@@ -71,7 +71,7 @@ def test_every_text_file_is_opened_once(trained_release, monkeypatch):
     real = io.open
 
     def noted(file, *arguments, **how):
-        if isinstance(file, str | Path):
+        if isinstance(file, str | Path) and ".shortlist-release-" not in str(file):
             opened.append(Path(file).name)
         return real(file, *arguments, **how)
 
