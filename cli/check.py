@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -110,7 +112,7 @@ def _print_rows(console: "Console", rows: "Iterable[tuple[str, str]]") -> None:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, words in rows:
         style = {"PROBLEM": "bold red", "note": "yellow"}.get(name, "")
-        table.add_row(name, escape(words), style=style)
+        table.add_row(name, escape(printable(words)), style=style)
     console.print(table)
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 from types import ModuleType
 
+from cli.printable import printable
 from domain.errors import ShortlistError
 
 _GATEWAYS = ("up", "serve")
@@ -47,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         status: int = args.run(args)
     except ShortlistError as error:
-        sys.stderr.write(f"shortlist: {error}\n")
+        sys.stderr.write(f"shortlist: {printable(str(error))}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("shortlist: interrupted\n")

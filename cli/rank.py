@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.call_flags import WrongArgument, add_gateway_flags, add_history_flags, call_gateway, events_of
+from cli.printable import printable
 
 if TYPE_CHECKING:
     from shortlist import TextRanking
@@ -60,7 +61,7 @@ def _print(ranking: "TextRanking", texts: Sequence[str]) -> None:
             f"{result.score:.3f}",
             *([relevance] if relevant else []),
             f"{result.choice_probability:.1%}",
-            escape(texts[result.index]),
+            escape(printable(texts[result.index])),
         )
     console = Console()
     console.print(table, highlight=False)

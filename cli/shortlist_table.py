@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from cli.printable import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -37,7 +39,9 @@ def print_shortlist(reply: "Shortlist", console: "Console", *, fusion: bool = Fa
     console.print(table, highlight=False)
     for item in reply.items:
         if item.explanation:
-            console.print(f"{item.rank:4}  {item.explanation.text}", style="dim", highlight=False, markup=False)
+            console.print(
+                f"{item.rank:4}  {printable(item.explanation.text)}", style="dim", highlight=False, markup=False
+            )
         if fusion:
             console.print(f"{item.rank:4}  {_fusion(item)}", style="dim", highlight=False, markup=False)
     times = reply.stage_times
@@ -50,11 +54,11 @@ def print_shortlist(reply: "Shortlist", console: "Console", *, fusion: bool = Fa
     if reply.unknown_item_ids:
         notes.append(f"not in the catalogue: {', '.join(reply.unknown_item_ids)}")
     # Without markup: ids and texts are other people's, and may hold what rich would take for a tag.
-    console.print(f"{cost}; release {reply.release_id}", style="dim", highlight=False, markup=False)
+    console.print(f"{cost}; release {printable(reply.release_id)}", style="dim", highlight=False, markup=False)
     if pages and reply.next_page_token:
         notes.append(f"more: --page {reply.next_page_token}")
     for note in notes:
-        console.print(note, style="yellow", highlight=False, markup=False)
+        console.print(printable(note), style="yellow", highlight=False, markup=False)
 
 
 def _fusion(item: "RankedItem") -> str:
@@ -101,10 +105,10 @@ def _said(condition: "Condition") -> str:
 def _row(item: "RankedItem", *, relevant: bool, ranked: bool) -> list[str]:
     from rich.markup import escape
 
-    title = escape(item.item.title if item.item else "")
+    title = escape(printable(item.item.title) if item.item else "")
     similarity = "-" if item.similarity is None else f"{item.similarity:.3f}"
     sources = "\n".join(f"{origin.source.name.lower()} #{origin.rank}" for origin in item.provenance)
     match = "-" if item.match_probability is None else f"{item.match_probability:.1%}"
     relevance = "-" if item.relevance is None else f"{item.relevance:.0%}"
     shares = [*([relevance] if relevant else []), *([match] if ranked else [])]
-    return [str(item.rank), title, similarity, *shares, sources, escape(item.id)]
+    return [str(item.rank), title, similarity, *shares, sources, escape(printable(item.id))]

@@ -15,6 +15,8 @@ from domain.errors import ShortlistError
 
 # The csv library's own limit is 128 KiB, far less than a text in a .jsonl file may have.
 _CELL_LIMIT = 1 << 30
+# A megabyte of gzip unpacks to a gigabyte: a line is never read whole beyond this.
+_MOST_LINE_BYTES = 64 << 20
 
 FileError = Callable[[str], ShortlistError]
 
@@ -27,12 +29,17 @@ def text_lines(path: Path, error_class: FileError) -> Iterator[tuple[int, str]]:
         error_class: makes the error from its message.
 
     Raises:
-        ShortlistError: the file is missing, cut off or not UTF-8; the message names the line.
+        ShortlistError: the file is missing, cut off or not UTF-8, or a line is too long; the message names the line.
     """
     number = 0
     try:
         with _opened(path) as stream:
-            for number, raw in enumerate(stream, start=1):
+            while raw := stream.readline(_MOST_LINE_BYTES):
+                number += 1
+                if len(raw) == _MOST_LINE_BYTES:
+                    raise error_class(
+                        f"{path}, line {number}: longer than {_MOST_LINE_BYTES >> 20} MiB; is this a file of records?"
+                    )
                 yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
         raise error_class(

@@ -1,6 +1,7 @@
 """Texts for the encoder, made from items and histories by the release's template; the same everywhere."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ from domain.timestamp import Timestamp
 COMMON_TEXT_ATTRIBUTES = ("year", "category", "categories", "subcategory", "genre", "genres", "brand", "tags")
 
 _CHINESE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+# Letters and a symbol that are drawn as nothing: Hangul fillers and the Braille pattern without dots.
+_FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _LETTER = re.compile(r"[^\W\d_]")
 
 _ENGLISH_VERBS: Mapping[str, str] = {
@@ -117,6 +120,11 @@ def history_text(events: Iterable[Event], titles: Mapping[str, str], template: T
         clauses.append(f"{wording.verbs[event.kind]}{space}{title}{comment}")
     sentence = wording.separator.join(clauses) + wording.end
     return sentence[0].upper() + sentence[1:]
+
+
+def is_visible(text: str) -> bool:
+    """Returns whether there is anything to see in a text: more than spaces, marks and characters of no width."""
+    return any(unicodedata.category(each)[0] in "LNPS" for each in text if each not in _FILLERS)
 
 
 def language_of(text: str) -> str:

@@ -7,14 +7,12 @@ import time
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import grpc
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import start_http_server
 
 from domain import release_folder
 from domain.errors import ConfigurationError, NoRelease
@@ -22,6 +20,7 @@ from domain.progress import Progress, SilentProgress
 from domain.release_folder import ReleaseFolder
 from server.models.encoder_variant import EncoderVariant
 from server.observability.metrics import Metrics
+from server.observability.page import MetricsPage
 from server.recommender import Recommender
 from server.release.live_release import LiveRelease
 from server.release.loader import ModelLoader, ReleaseLoader
@@ -32,6 +31,7 @@ from server.rpc.fair_threads import FairThreads
 from server.rpc.interceptor import CallInterceptor
 from server.rpc.rank import RankServicer
 from server.rpc.recommend import RecommendServicer
+from server.rpc.tls import read_credentials
 from server.settings import Settings
 from server.text_ranking import TextRanker
 from server.triton.access_key import read_access_key
@@ -139,16 +139,15 @@ class Gateway:
     def _start_metrics(self) -> None:
         host, port = _split(self._settings.metrics_listen)
         try:
-            server, thread = start_http_server(port, host, self._metrics.registry)
+            page = MetricsPage(host, port, self._metrics.registry)
         except OSError as error:
             raise ConfigurationError(
                 f"metrics_listen {self._settings.metrics_listen}: {error.strerror or error}; "
                 "choose another address with --metrics-listen"
             ) from error
-        self.metrics_address = _joined(host, server.server_port)
-        self._stack.callback(thread.join, 5)
-        self._stack.callback(server.server_close)
-        self._stack.callback(server.shutdown)
+        page.start()
+        self._stack.callback(page.close)
+        self.metrics_address = _joined(host, page.server_port)
 
     async def _listen(self, searchers: FairThreads) -> None:
         settings = self._settings
@@ -174,12 +173,13 @@ class Gateway:
     def _bind(self, server: grpc.aio.Server) -> str:
         settings = self._settings
         host, asked_port = _split(settings.listen)
+        credentials = read_credentials(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
         try:
             _try_to_bind(host, asked_port)
-            if settings.tls_certificate is None:
+            if credentials is None:
                 port = server.add_insecure_port(settings.listen)
             else:
-                port = server.add_secure_port(settings.listen, _credentials(settings))
+                port = server.add_secure_port(settings.listen, credentials)
         except (OSError, RuntimeError, ValueError) as error:
             raise ConfigurationError(
                 f"listen {settings.listen}: the address cannot be bound, most likely because another process uses the "
@@ -275,21 +275,3 @@ def _split(address: str) -> tuple[str, int]:
 
 def _joined(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _credentials(settings: Settings) -> grpc.ServerCredentials:
-    """Reads the TLS files.
-
-    Raises:
-        ConfigurationError: one of them cannot be read.
-    """
-
-    def read(path: Path | None) -> bytes | None:
-        try:
-            return path.read_bytes() if path else None
-        except OSError as error:
-            raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-
-    ca = read(settings.tls_client_ca)
-    pair = (read(settings.tls_key), read(settings.tls_certificate))
-    return grpc.ssl_server_credentials([pair], ca, require_client_auth=ca is not None)

@@ -12,6 +12,7 @@ import structlog
 from domain.errors import TritonUnresponsive
 from domain.progress import Progress
 from server.models.model_server import ModelServer
+from server.observability.logs import message_of
 
 _ATTEMPTS = 3
 _RESTART_TIMEOUT_S = 30.0
@@ -38,6 +39,8 @@ async def start_model(start: Start, server: ModelServer, progress: Progress) -> 
         except TritonUnresponsive as error:
             if not attempts_left:
                 raise
-            structlog.get_logger("triton").warning("Triton is unresponsive, the model is restarted", error=str(error))
+            structlog.get_logger("triton").warning(
+                "Triton is unresponsive, the model is restarted", error=message_of(error)
+            )
             progress.step("Triton is unresponsive; restarting the model")
             await server.wait_until_live(_RESTART_TIMEOUT_S)

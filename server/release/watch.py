@@ -13,6 +13,7 @@ import structlog
 
 from domain.errors import DeadlineExceeded, ShortlistError
 from server.models.served_model import ServedModel
+from server.observability.logs import message_of
 from server.release.loader import ModelLoader
 
 _FAILURES_BEFORE_RELOAD = 2
@@ -73,7 +74,7 @@ class ModelWatch:
                     if problem is None:
                         log.info(f"{self.model.spec.title} answers")
                     else:
-                        log.warning(f"{self.model.spec.title} is unavailable", error=str(problem))
+                        log.warning(f"{self.model.spec.title} is unavailable", error=message_of(problem))
                 if failures >= _FAILURES_BEFORE_RELOAD and await self.loader.triton.is_live():
                     await self._reload(log)
             except Exception:  # whatever it was, the watch must go on
@@ -102,4 +103,4 @@ class ModelWatch:
             await self.loader.check(self.model)
             log.info("the live version was loaded again", version=self.model.version)
         except ShortlistError as error:
-            log.warning("the live version could not be loaded again", error=str(error))
+            log.warning("the live version could not be loaded again", error=message_of(error))

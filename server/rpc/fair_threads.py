@@ -1,9 +1,11 @@
 """Threads that calls take in turns, so that one call with very much to do does not keep the others waiting."""
 
+import contextvars
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from server.rpc.call import current_call
@@ -36,8 +38,9 @@ class FairThreads(Executor):
         """Puts a piece of work in the queue of the call that is in progress; see `Executor.submit`."""
         future: Future[_Result] = Future()
         call = current_call.get(None)
+        context = contextvars.copy_context()
         with self._lock:
-            self._waiting.setdefault(call, deque()).append((future, lambda: fn(*args, **kwargs)))
+            self._waiting.setdefault(call, deque()).append((future, partial(context.run, fn, *args, **kwargs)))
             self._start()
         return future
 

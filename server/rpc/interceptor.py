@@ -112,6 +112,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         async def serve(_: object, context: grpc.aio.ServicerContext) -> Any:  # noqa: ANN401 -- any reply message
             started_s = time.monotonic()
             request_id = _request_id(context)
+            # Every line that this call's task logs, and every piece of work in threads, carries it.
+            structlog.contextvars.bind_contextvars(request_id=request_id)
             outcome = "OK"
             self._open += 1
             try:
@@ -133,14 +135,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 outcome = grpc.StatusCode.UNAVAILABLE.name
                 await context.abort(grpc.StatusCode.UNAVAILABLE, _STOPPING)
             except Exception as error:
-                status = self._status(error, call_id=request_id, method=method)
+                status = self._status(error, method)
                 outcome = status.code.name
                 await _abort(context, status, request_id)
             finally:
                 self._open -= 1
                 seconds = time.monotonic() - started_s
                 self._observer.call_ended(method, outcome, seconds)
-                self._log.info("call", method=method, request_id=request_id, code=outcome, ms=round(seconds * 1e3, 2))
+                self._log.info("call", method=method, code=outcome, ms=round(seconds * 1e3, 2))
 
         return serve
 
@@ -184,10 +186,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             raise DeadlineExceeded("the deadline had passed when the call arrived; give the call more time")
         return Deadline.after(min(left_s, self._limits.longest_s))
 
-    def _status(self, error: Exception, call_id: str, method: str) -> CallStatus:
+    def _status(self, error: Exception, method: str) -> CallStatus:
         status = status_of(error)
         if status is None:
-            self._log.error("internal error", method=method, request_id=call_id, exc_info=error)
+            self._log.error("internal error", method=method, exc_info=error)
             return INTERNAL
         return status
 

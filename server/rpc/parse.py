@@ -14,6 +14,7 @@ from domain.interpretation import TextInterpretation
 from domain.item import ID_LIMIT_BYTES, AttributeType
 from domain.prompts import TextRole
 from domain.recommendation import DEFAULT_PERSONALIZATION, EmbedQuery, ItemMask, RecommendQuery
+from domain.text import is_visible
 from domain.timestamp import FIRST_SECOND, LAST_SECOND
 from server.rpc.page_token import read_page_token
 from shortlist.v1 import embedding_pb2, event_pb2, filter_pb2, interpretation_pb2
@@ -77,7 +78,7 @@ class Check:
         """Checks a text."""
         size = len(text.encode())
         self.that(size <= most_bytes, field, f"at most {most_bytes:,} bytes of UTF-8, found {size:,}")
-        self.that(text.strip(), field, "must not be blank; leave the field out instead")
+        self.that(is_visible(text), field, "must not be blank; leave the field out instead")
         self.that("\0" not in text, field, "must not hold NUL")
 
     def time(self, time: Timestamp, field: str) -> bool:

@@ -23,6 +23,7 @@ from shortlist.v1 import recommender_pb2 as pb
 ERROR_DOMAIN = "shortlist.v1"
 DETAILS_KEY = "grpc-status-details-bin"
 _RETRY_AFTER_S = 0.5
+_NO_ENCODER = "the encoder does not answer; try again later, or another replica"
 
 
 class MalformedMessage(Exception):
@@ -89,7 +90,9 @@ def status_of(error: Exception) -> CallStatus | None:
         if isinstance(error, kind):
             violations = error.violations if isinstance(error, InvalidRequest | NotServed) else ()
             retry_after_s = _RETRY_AFTER_S if isinstance(error, Overloaded) else None
-            return CallStatus(code, reason, str(error), violations, retry_after_s)
+            # The cause names Triton's address, and may hold its own words.
+            message = _NO_ENCODER if kind is EncoderUnavailable else str(error)
+            return CallStatus(code, reason, message, violations, retry_after_s)
     return None
 
 

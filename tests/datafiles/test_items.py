@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datafiles import text_lines
 from datafiles.items import read_items
 from domain.errors import ItemFileError
 from domain.item import AttributeType, Item, item_to_json
@@ -22,6 +23,14 @@ def written(folder, content, name="items.jsonl"):
 
 def lines(*rows):
     return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.mark.parametrize("name", ["items.jsonl", "items.jsonl.gz", "items.csv.gz"])
+def test_a_line_without_an_end_is_never_read_whole(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(text_lines, "_MOST_LINE_BYTES", 1_000)
+    path = written(tmp_path, GOOD + b" " * 2_000 if "json" in name else b"id,title\n" + b"a" * 2_000, name)
+    with pytest.raises(ItemFileError, match="line 2: longer than"):
+        list(read_items(path))
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,9 @@ _WANTED = 'expected the columns "user_id" and "item_id", and optionally ' + ", "
 _PLAIN_TYPES = (pa.string(), pa.int64())
 _BLOCK_BYTES = 16 << 20  # a record longer than a block is refused by the CSV reader
 _CSV_CELL_LIMIT = 1 << 30
+# Records of interactions pack to a tenth or so; a file that was made to fill the memory, to a thousandth.
+_LEAST_UNPACKED_BYTES = 256 << 20
+_MOST_RATIO = 100
 _FILLED = re.compile(rb"\S")
 _BLANK_LINE = re.compile(rb"\n[ \t\r\f\v]*\n|\n[ \t\r\f\v]+\Z")
 
@@ -90,7 +93,14 @@ def _utf8_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
         if path.suffix == ".gz":
-            data = gzip.decompress(data)
+            most = max(_LEAST_UNPACKED_BYTES, _MOST_RATIO * len(data))
+            with gzip.open(io.BytesIO(data)) as stream:
+                data = stream.read(most + 1)
+            if len(data) > most:
+                raise InteractionFileError(
+                    f"{path}: unpacks to more than {_MOST_RATIO} times its size, over {most >> 20:,} MiB; unpack it "
+                    "yourself if it is what you want"
+                )
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InteractionFileError(f"{path}: the gzip file is damaged or cut off ({error})") from error
     except OSError as error:

@@ -32,6 +32,18 @@ def refused(error=InvalidRequest, **fields):
     return {violation.field: violation.description for violation in refusal.value.violations}
 
 
+@pytest.mark.parametrize(
+    "text", ["\u200b", "\u200b\u2060 \ufeff", "\u00ad", "\u3164\u115f", "\u2800", "\ufe0f\u0301", "\x01\x7f"]
+)
+def test_a_text_of_no_width_is_blank(text):
+    assert refused(text=text) == {"text": "must not be blank; leave the field out instead"}
+
+
+@pytest.mark.parametrize("text", ["a", "茶", "👍", "7", "?", "\u200bx", "e\u0301"])
+def test_whatever_can_be_seen_is_a_text(text):
+    assert parse(text=text).text == text
+
+
 def test_the_items_of_a_batch_are_counted_together():
     parse_batch(pb.BatchRecommendRequest(requests=[{"k": 100}] * 100), LIMITS)
     parse_batch(pb.BatchRecommendRequest(requests=[{"k": 1_000_000}] * 256), LIMITS)  # each fails on its own

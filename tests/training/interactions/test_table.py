@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from domain.errors import InteractionFileError
+from training.interactions import columns
 from training.interactions.table import KINDS, read_interactions
 
 
@@ -30,6 +31,15 @@ def test_a_csv_file_becomes_distinct_ids_and_arrays(tmp_path):
     assert found.time_s.tolist() == found.order.tolist() == [30, 20, 10]
     assert found.kind is None and found.text is None and found.weight is None
     assert found.notes == ("ignored columns: shop",)
+
+
+def test_a_file_that_was_packed_to_fill_the_memory_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(columns, "_LEAST_UNPACKED_BYTES", 1 << 20)
+    path = _written(tmp_path, "user_id,item_id\n" + "u,1\n" * 500_000, "i.csv.gz")
+    with pytest.raises(InteractionFileError, match="unpacks to more than 100 times its size"):
+        read_interactions(path)
+    monkeypatch.undo()
+    assert len(read_interactions(path).user) > 0
 
 
 def test_every_format_says_the_same(tmp_path):

@@ -1,0 +1,75 @@
+"""The Prometheus page over plain HTTP, with bounds: time for each connection, connections at once."""
+
+import contextlib
+import threading
+from http.server import HTTPServer
+from socket import AF_INET6, SHUT_RDWR, socket
+from socketserver import ThreadingMixIn
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import MetricsHandler
+
+_MOST_CONNECTIONS = 8
+_SILENT_S = 5.0
+_WHOLE_S = 10.0
+
+
+class MetricsPage(ThreadingMixIn, HTTPServer):
+    """A server of one page. A connection above the most at once is closed, and so is one that takes too long."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 16
+
+    def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
+        """Listens on the address; `start` serves.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        self._places = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+        self._thread = threading.Thread(target=self.serve_forever, name="metrics", daemon=True)
+        if ":" in host:
+            self.address_family = AF_INET6
+        handler = MetricsHandler.factory(registry)
+        handler.timeout = _SILENT_S  # type: ignore[attr-defined]
+        super().__init__((host, port), handler)
+
+    def start(self) -> None:
+        """Serves in a thread of its own."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops listening; connections under way end by themselves."""
+        self.shutdown()
+        self.server_close()
+        self._thread.join(5)
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 -- as the base class
+        """Hands a connection to a thread, or closes it where there are too many."""
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        """Answers a connection, which is closed at the latest when its time is over."""
+        # A caller who sends a byte now and then never runs into the time for silence.
+        end = threading.Timer(_WHOLE_S, _end, (request,))
+        end.daemon = True
+        end.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            end.cancel()
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        """Says nothing: a connection that breaks off is the caller's affair."""
+
+
+def _end(connection: socket) -> None:
+    """Ends a connection under its handler, which then reads its end; the handler closes it."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(SHUT_RDWR)
