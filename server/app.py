@@ -37,6 +37,7 @@ from server.text_ranking import TextRanker
 from server.triton.access_key import read_access_key
 from server.triton.client import TritonClient
 from server.triton.embedded import EmbeddedTriton, EmbeddedTritonSettings
+from server.triton.pulse import Pulse
 from shortlist.v1 import embedding_pb2_grpc, event_pb2_grpc, ranker_pb2_grpc, recommender_pb2_grpc
 
 RECOMMENDER = "shortlist.v1.RecommenderService"
@@ -69,6 +70,7 @@ class Gateway:
         self._server: grpc.aio.Server | None = None
         self._release: LiveRelease | None = None
         self._loader: ReleaseLoader | None = None
+        self._supervised: EmbeddedTriton | None = None
         self._health = health_aio.HealthServicer()
         self._log = structlog.get_logger("gateway")
         self.address = ""
@@ -131,10 +133,20 @@ class Gateway:
         loader = ReleaseLoader(models, self._metrics, settings.unreadable_limit, variant, places=places)
         await self._go_live(loader, folder)
         self._start_task(self._metrics.watch_loop())
+        self._start_watches(models, triton)
+
+    def _start_watches(self, models: ModelLoader, triton: TritonClient) -> None:
         encoder = self.live().encoder
-        self._start_task(ModelWatch(models, encoder.model, encoder.batcher, self._encoder_state).run())
-        for model in self.live().trained_models():
-            self._start_task(ModelWatch(models, model, model, self._model_state).run())
+        watches = [ModelWatch(models, encoder.model, encoder.batcher, self._encoder_state)]
+        watches += [ModelWatch(models, model, model, self._model_state) for model in self.live().trained_models()]
+        for watch in watches:
+            self._start_task(watch.run())
+
+        def nudge() -> None:
+            for watch in watches:
+                watch.nudged.set()
+
+        self._start_task(Pulse(triton, self._supervised, nudge).run())
 
     def _start_metrics(self) -> None:
         host, port = _split(self._settings.metrics_listen)
@@ -191,8 +203,8 @@ class Gateway:
         settings = self._settings
         if settings.triton is None:
             self._progress.step("starting the embedded Triton")
-            embedded = await self._stack.enter_async_context(self._embedded())
-            self.triton_address = embedded.grpc_address
+            self._supervised = await self._stack.enter_async_context(self._embedded())
+            self.triton_address = self._supervised.grpc_address
         else:
             self._progress.step(f"looking for Triton at {settings.triton}")
             self.triton_address = settings.triton

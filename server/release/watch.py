@@ -6,12 +6,12 @@ model that is too busy for its canary, but answers requests, is available.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 
-from domain.errors import DeadlineExceeded, ShortlistError
+from domain.errors import DeadlineExceeded, ShortlistError, TritonUnresponsive
 from server.models.served_model import ServedModel
 from server.observability.logs import message_of
 from server.release.loader import ModelLoader
@@ -48,6 +48,7 @@ class ModelWatch:
         period_s: pause between two probes, seconds.
         probe_timeout_s: the longest wait for the answer to a canary. As long after the answer to a request, twice over,
             a canary that is late is no sign of a failure.
+        nudged: set when a process of Triton's died: requests are refused until the next canary, which is asked at once.
     """
 
     loader: ModelLoader
@@ -56,6 +57,7 @@ class ModelWatch:
     on_state: ModelListener
     period_s: float = 1.0
     probe_timeout_s: float = 2.0
+    nudged: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Watches until cancelled."""
@@ -79,7 +81,17 @@ class ModelWatch:
                     await self._reload(log)
             except Exception:  # whatever it was, the watch must go on
                 log.exception(f"the watch over the {self.model.spec.title} failed")
-            await asyncio.sleep(self.period_s)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Waits for the next probe."""
+        try:
+            async with asyncio.timeout(self.period_s):
+                await self.nudged.wait()
+        except TimeoutError:
+            return
+        self.nudged.clear()
+        self.gate.suspend(TritonUnresponsive("a process of Triton's has died"))
 
     async def _probe(self) -> ShortlistError | None:
         problem = await self.model.probe(self.probe_timeout_s)

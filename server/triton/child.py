@@ -35,6 +35,23 @@ class TritonChild:
         """True until it has ended."""
         return self._process.returncode is None
 
+    def is_stopped(self) -> bool:
+        """True while it is suspended."""
+        return _state(self.pid) in ("T", "t")
+
+    def dead_children(self) -> frozenset[int]:
+        """Returns the ids of its children that have ended and that it has not waited for."""
+        children: set[int] = set()
+        for path in Path(f"/proc/{self.pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                children.update(map(int, path.read_text().split()))
+        return frozenset(child for child in children if _state(child) == "Z")
+
+    def kill(self) -> None:
+        """Ends it at once, with what it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
     async def wait(self) -> int:
         """Returns the exit code once it has ended; minus the signal's number where one ended it."""
         return await self._process.wait()
@@ -54,8 +71,7 @@ class TritonChild:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._process.wait(), grace_s)
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+            self.kill()
             await self._process.wait()
             for path in _SHARED_MEMORY.glob(f"{self.server_id}*"):  # noqa: ASYNC240 - memory, not a disk
                 path.unlink(missing_ok=True)
@@ -68,6 +84,14 @@ class TritonChild:
             log.seek(max(start, end - _LOG_TAIL_BYTES))
             lines = log.read().decode(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
         return f"the last lines of {self._log_path}:\n" + "\n".join(lines)
+
+
+def _state(pid: int) -> str:
+    """Returns the state of a process as one letter; empty where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""
 
 
 def free_shared_memory_of_the_dead() -> None:

@@ -48,6 +48,9 @@ class TritonClient:
         self._stub: Any = None
         # Two loads of one model at once answer each other's versions.
         self._load_lock = asyncio.Lock()
+        self._under_way: set[Any] = set()
+        self.answered_at_s = 0.0
+        self.is_silent = False
 
     @property
     def address(self) -> str:
@@ -58,6 +61,7 @@ class TritonClient:
         """Opens the channel; connects with the first call."""
         self._channel = grpc.aio.insecure_channel(self._address, options=_CHANNEL_OPTIONS)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+        self.answered_at_s = asyncio.get_running_loop().time()
 
     async def aclose(self) -> None:
         """Closes the channel; calls under way end with an error."""
@@ -79,6 +83,20 @@ class TritonClient:
         except grpc.RpcError:
             return False
         return bool(answer.ready)
+
+    async def is_answering(self, timeout_s: float) -> bool:
+        """Returns whether the server answers anything within this time, in seconds."""
+        try:
+            await self._call("ServerLive", service_pb2.ServerLiveRequest(), timeout_s)
+        except grpc.RpcError:
+            return False
+        return True
+
+    def silence(self) -> None:
+        """Ends the inferences under way and refuses further ones, until the server answers anything again."""
+        self.is_silent = True
+        for call in tuple(self._under_way):
+            call.cancel()
 
     async def wait_until_live(self, timeout_s: float) -> None:
         """Returns as soon as Triton takes calls.
@@ -196,7 +214,13 @@ class TritonClient:
         return messages.read_matrix(await self._infer(request, timeout_s), row_count, output)
 
     async def _call(self, method: str, request: Any, timeout_s: float) -> Any:  # noqa: ANN401 - generated messages
-        return await getattr(self._stub, method)(request, timeout=timeout_s, metadata=self._headers)
+        answer = await getattr(self._stub, method)(request, timeout=timeout_s, metadata=self._headers)
+        self._answered()
+        return answer
+
+    def _answered(self) -> None:
+        self.answered_at_s = asyncio.get_running_loop().time()
+        self.is_silent = False
 
     async def _infer(self, request: Any, timeout_s: float) -> Any:  # noqa: ANN401 - generated messages
         what = f"{request.model_name} version {request.model_version}"
@@ -204,10 +228,23 @@ class TritonClient:
             raise DeadlineExceeded(f"no time is left for {what}")
         # The first counts where the model has a queue policy. The second counts always, and cancels what is queued.
         request.parameters["timeout"].int64_param = max(1, int(timeout_s * 1e6))
+        if self.is_silent:
+            raise failures.silent(self._address, what)
+        call = self._stub.ModelInfer(request, timeout=timeout_s, metadata=self._headers)
+        self._under_way.add(call)
         try:
-            return await self._call("ModelInfer", request, timeout_s)
+            answer = await call
         except grpc.aio.AioRpcError as error:
             raise failures.of_call(error, self._address, what) from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if not self.is_silent or (task is not None and task.cancelling()):
+                raise
+            raise failures.silent(self._address, what) from error
+        finally:
+            self._under_way.discard(call)
+        self._answered()
+        return answer
 
     async def _wait_until_ready(self, model: str, versions: Sequence[int], deadline: float) -> None:
         for version in versions:

@@ -96,6 +96,19 @@ class EmbeddedTriton:
         child = self._child
         return child.pid if child is not None and child.is_running else None
 
+    def is_stopped(self) -> bool:
+        """Returns whether the child is suspended (SIGSTOP, a debugger, a frozen container)."""
+        return self._child is not None and self._child.is_stopped()
+
+    def dead_stubs(self) -> frozenset[int]:
+        """Returns the ids of the child's own children that have died and that it has not noticed."""
+        return frozenset() if self._child is None else self._child.dead_children()
+
+    def replace(self) -> None:
+        """Ends the child at once; another is started as after any end."""
+        if self._child is not None:
+            self._child.kill()
+
     async def open(self) -> None:
         """Starts the server and returns when it takes calls; no model is loaded yet.
 

@@ -24,6 +24,16 @@ def nobody_there(address: str) -> TritonUnresponsive:
     )
 
 
+def silent(address: str, what: str) -> TritonUnresponsive:
+    """Returns the error for a call to a Triton that is there and answers nothing.
+
+    Args:
+        address: HOST:PORT or unix:PATH.
+        what: model and version.
+    """
+    return TritonUnresponsive(f"Triton at {address} does not answer: {what}")
+
+
 def of_load(error: grpc.aio.AioRpcError, address: str, what: str, timeout_s: float) -> ShortlistError:
     """Returns the error for models that could not be loaded, unloaded or listed.
 

@@ -205,3 +205,42 @@ async def test_an_unforeseen_failure_does_not_end_the_watch(watched):
     await until(lambda: not watched.triton.errors)
     watched.triton.answer = EncoderUnavailable("gone")
     await until(lambda: watched.states == [True, False])
+
+
+async def test_a_nudge_refuses_requests_until_the_next_canary_which_is_asked_at_once():
+    gate, asked = NotedGate(), asyncio.Event()
+
+    class Model:
+        spec = ENCODER
+        probes = 0
+
+        async def probe(self, timeout_s):
+            self.probes += 1
+            asked.set()
+
+        def answered_within(self, seconds):
+            return False
+
+    async def state(model, *, up):
+        pass
+
+    watch = ModelWatch(loader=None, model=Model(), gate=gate, on_state=state, period_s=60)
+    task = asyncio.create_task(watch.run())
+    await asked.wait()
+    asked.clear()
+    watch.nudged.set()
+    await asyncio.wait_for(asked.wait(), 1)
+    await asyncio.sleep(0)
+    task.cancel()
+    assert gate.told == ["open", "closed", "open"]
+
+
+class NotedGate:
+    def __init__(self):
+        self.told = []
+
+    def suspend(self, reason):
+        self.told.append("closed")
+
+    def resume(self):
+        self.told.append("open")
