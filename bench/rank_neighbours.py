@@ -1,4 +1,4 @@
-"""What a Rank of a thousand texts costs others: times of a text's Recommend beside it, and of the Rank itself.
+"""Times of a text's Recommend beside a Rank of a thousand texts, and of the Rank itself.
 
 python -m bench.rank_neighbours --releases FOLDER [--characters 4000] [--count 1000]
 """
