@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.ranking.blend import blended_list
-from core.ranking.dislikes import dislike_share, sunk
+from core.ranking.dislikes import STRENGTH, dislike_share, sunk
 from core.ranking.fusion import Candidate, candidates_of, fuse
 from core.retrieval.source import RecalledList
 from core.vectors import top_rows
@@ -63,14 +63,24 @@ def by_numbers(orders: Sequence[NumberOrder], ordered: Ordered, release: Serving
     return replace(ordered, candidates=candidates, relevance=relevance)
 
 
-def without_disliked(ordered: Ordered, disliked: Sequence[int], release: ServingRelease) -> Ordered:
+def lowered(
+    scores: np.ndarray, rows: np.ndarray, disliked: Sequence[int], release: ServingRelease, strength: float
+) -> np.ndarray:
+    """Returns float64[C], the scores of rows, int64[C], less `strength` of their spreads for what is like a dislike."""
+    catalogue = release.catalogue
+    shares = dislike_share(catalogue.vectors_of(rows.tolist()), catalogue.vectors_of(disliked), catalogue.mean)
+    return sunk(scores, shares, strength)
+
+
+def without_disliked(
+    ordered: Ordered, disliked: Sequence[int], release: ServingRelease, strength: float = STRENGTH
+) -> Ordered:
     """Lets candidates sink that are like items, by their rows, which the caller dislikes."""
     if not ordered.candidates:
         return ordered
-    catalogue = release.catalogue
-    vectors = catalogue.vectors_of([candidate.row for candidate in ordered.candidates])
-    shares = dislike_share(vectors, catalogue.vectors_of(disliked), catalogue.mean)
-    scores = sunk(np.asarray([candidate.score for candidate in ordered.candidates]), shares)
+    rows = np.asarray([candidate.row for candidate in ordered.candidates], np.int64)
+    before = np.asarray([candidate.score for candidate in ordered.candidates])
+    scores = lowered(before, rows, disliked, release, strength)
     order = np.argsort(-scores, kind="stable").tolist()
     candidates = [replace(ordered.candidates[place], score=float(scores[place])) for place in order]
     relevance = None if ordered.relevance is None else ordered.relevance[order]

@@ -11,9 +11,11 @@ from functools import cached_property
 import numpy as np
 
 from core.ranking.blend import PRIOR
+from core.ranking.dislikes import STRENGTH, STRENGTH_BESIDE_TEXT
 from core.ranking.fusion import Candidate, SourceView, candidates_of, fuse
 from core.retrieval.source import RecalledList
 from domain.interpretation import NumberOrder
+from domain.recommendation import DEFAULT_PERSONALIZATION
 from server.stages.aspects import by_aspects
 from server.stages.cold_start import cold_start
 from server.stages.history import History
@@ -53,6 +55,15 @@ class ListRequest:
     def says_nothing(self) -> bool:
         """True without text and history: only conditions and wishes speak."""
         return not self.recall.by_text and self.recall.query.is_empty
+
+    @property
+    def dislike_strength(self) -> float:
+        """By how many spreads of scores an item sinks that is like a disliked one; 0 lets none sink."""
+        if not self.history.disliked_rows:
+            return 0.0
+        if not self.recall.by_text:
+            return STRENGTH
+        return STRENGTH_BESIDE_TEXT * self.text.personalization / DEFAULT_PERSONALIZATION
 
 
 @dataclass
@@ -157,11 +168,14 @@ def _ordered(
 ) -> Ordered:
     if request.orders and request.says_nothing:
         return by_numbers(request.orders, Ordered(_rows(np.flatnonzero(~blocked))), request.release)
+    if request.says_nothing:
+        return cold_start(request.release, blocked, needed, request.history.disliked_rows)
     # Candidates are dear to make, and only those that come back are needed, unless something orders them again.
-    again = request.orders or request.history.disliked_rows or request.min_relevance is not None
+    strength = request.dislike_strength
+    again = request.orders or strength or request.min_relevance is not None
     ordered = _by_fit(request, recalled, blocked, ranked, len(blocked) if again else needed)
-    if request.history.disliked_rows:
-        ordered = without_disliked(ordered, request.history.disliked_rows, request.release)
+    if strength:
+        ordered = without_disliked(ordered, request.history.disliked_rows, request.release, strength)
     return by_numbers(request.orders, ordered, request.release) if request.orders else ordered
 
 
@@ -179,8 +193,6 @@ def _by_fit(
             lists = tuple(found for found in recalled.lists if len(found.rows))
             return score_rows(request.text, lists, np.flatnonzero(~blocked), release, count)
         return by_text(request.text, recalled, release, count)
-    if request.says_nothing:
-        return cold_start(release, blocked)
     ordered = by_history(recalled, release) if ranked is None else by_ranker(ranked)
     comments, aspects = request.history.aspects, release.aspects
     if comments is None or aspects is None:

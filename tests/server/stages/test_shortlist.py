@@ -1,12 +1,15 @@
 """The list of a request: one order for every length, pages, wishes, a caller's own candidates, least relevance."""
 
+import numpy as np
 import pytest
 
 from core.ranking.blend import Blend
 from domain.condition import AnyOf, Condition, Range
 from domain.errors import InvalidRequest
+from domain.event import Event, EventKind
 from domain.interpretation import TextInterpretation
 from domain.recommendation import Page, Source
+from server.stages.cold_start import cold_start
 from tests.support.served import HISTORY, REASONS, reasons, sources
 from tests.support.trained import COUNT
 
@@ -195,3 +198,49 @@ class TestUnderstood:
         assert max(prices) <= 20
         alone = await served.ask(text="cheapest", k=5)
         assert [int(item.id[-2:]) for item in alone.items] == [0, 1, 2, 3, 4]
+
+
+class TestDislikes:
+    DISLIKE = Event("item-43", EventKind.DISLIKE)
+
+    async def test_beside_a_text_they_count_as_much_as_a_history(self, served):
+        """Item 23 is like the disliked one."""
+        text = "word23 word71"
+        places = []
+        for share in (0.0, 0.5, 1.0):
+            answer = await served.ask(text=text, events=(self.DISLIKE,), personalization=share, k=COUNT)
+            places.append(next(item.score for item in answer.items if item.id == "item-23"))
+        alone = await served.ask(text=text, k=COUNT)
+        assert places[0] == pytest.approx(next(item.score for item in alone.items if item.id == "item-23"))
+        assert places[0] > places[1] > places[2]
+
+    async def test_without_personalization_a_text_keeps_its_own_order(self, served):
+        text = "word3 word21"
+        answer = await served.ask(text=text, events=(self.DISLIKE,), personalization=0.0, k=COUNT)
+        alone = await served.ask(text=text, k=COUNT)
+        assert ids(answer) == [name for name in ids(alone) if name != "item-43"]
+
+    async def test_alone_they_push_down_what_is_popular_and_like_them(self, served):
+        popular = ids(await served.ask(k=COUNT))
+        answer = await served.ask(events=(self.DISLIKE,), k=COUNT)
+        assert ids(answer).index("item-23") > popular.index("item-23") + 10
+        assert ids(await served.ask(events=(self.DISLIKE,), k=5)) == ids(answer)[:5]
+
+
+class TestNobody:
+    """Callers of whom nothing is known."""
+
+    @pytest.mark.parametrize("missing", [(), ("popular",)])
+    async def test_one_order_for_every_length(self, served, missing):
+        served.without(*missing)
+        longest = await served.ask(k=COUNT)
+        assert len(set(ids(longest))) == COUNT
+        for k in (1, 5, 30, COUNT - 1):
+            answer = await served.ask(k=k)
+            assert ids(answer) == ids(longest)[:k]
+            assert [item.score for item in answer.items] == [item.score for item in longest.items[:k]]
+            assert all(item.provenance for item in answer.items)
+
+    async def test_only_what_comes_back_is_made(self, served):
+        ordered = cold_start(served.release, np.zeros(COUNT, bool), 7)
+        assert len(ordered.candidates) == 7
