@@ -21,6 +21,7 @@ from domain.release_folder import ReleaseFolder
 from server.models.encoder_variant import EncoderVariant
 from server.observability.metrics import Metrics
 from server.observability.page import MetricsPage
+from server.observability.probes import Phase, Vitals
 from server.recommender import Recommender
 from server.release.live_release import LiveRelease
 from server.release.loader import ModelLoader, ReleaseLoader
@@ -63,6 +64,7 @@ class Gateway:
         self._settings = settings
         self._progress = progress or SilentProgress()
         self._metrics = Metrics()
+        self._vitals = Vitals()
         self._interceptor = CallInterceptor(
             settings.deadline_limits(), settings.max_calls, settings.max_message_bytes, self._metrics
         )
@@ -108,6 +110,7 @@ class Gateway:
 
     async def aclose(self) -> None:
         """Stops gracefully: NOT_SERVING first, then no new calls, then the rest in reverse order."""
+        self._vitals.enter(Phase.DRAINING)
         await self._health.enter_graceful_shutdown()
         if self._server is not None:
             started_s, grace_s = time.monotonic(), self._settings.stop_grace_s
@@ -125,6 +128,7 @@ class Gateway:
         workers = self._stack.enter_context(_threads("worker", 2))
         searchers = self._stack.enter_context(FairThreads(settings.search_threads, "search"))
         self._start_metrics()
+        self._start_task(self._vitals.watch_loop())
         await self._listen(searchers)
         triton = await self._start_triton()
         models = ModelLoader(triton, settings.model_repository, workers, shared=settings.triton is not None)
@@ -151,7 +155,7 @@ class Gateway:
     def _start_metrics(self) -> None:
         host, port = _split(self._settings.metrics_listen)
         try:
-            page = MetricsPage(host, port, self._metrics.registry)
+            page = MetricsPage(host, port, self._metrics.registry, self._vitals)
         except OSError as error:
             raise ConfigurationError(
                 f"metrics_listen {self._settings.metrics_listen}: {error.strerror or error}; "
@@ -234,6 +238,7 @@ class Gateway:
         self._metrics.release_live(release.manifest.release_id)
         for name in ("", RECOMMENDER, EMBEDDING, RANKER):
             await self._health.set(name, _SERVING)
+        self._vitals.enter(Phase.SERVING)
         self._log.info("serving", release_id=release.manifest.release_id, address=self.address)
 
     async def _load_again(self) -> None:

@@ -1,4 +1,4 @@
-"""The Prometheus page over plain HTTP, with bounds: time for each connection, connections at once."""
+"""Metrics and probes over plain HTTP, with bounds: time for each connection, connections at once."""
 
 import contextlib
 import threading
@@ -8,7 +8,8 @@ from socketserver import ThreadingMixIn
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import MetricsHandler
+
+from server.observability.probes import Vitals, make_handler
 
 _MOST_CONNECTIONS = 8
 _SILENT_S = 5.0
@@ -16,13 +17,13 @@ _WHOLE_S = 10.0
 
 
 class MetricsPage(ThreadingMixIn, HTTPServer):
-    """A server of one page. A connection above the most at once is closed, and so is one that takes too long."""
+    """A server of metrics and probes. A connection beyond the most at once is closed, so is one that takes long."""
 
     daemon_threads = True
     block_on_close = False
     request_queue_size = 16
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
+    def __init__(self, host: str, port: int, registry: CollectorRegistry, vitals: Vitals) -> None:
         """Listens on the address; `start` serves.
 
         Raises:
@@ -32,8 +33,8 @@ class MetricsPage(ThreadingMixIn, HTTPServer):
         self._thread = threading.Thread(target=self.serve_forever, name="metrics", daemon=True)
         if ":" in host:
             self.address_family = AF_INET6
-        handler = MetricsHandler.factory(registry)
-        handler.timeout = _SILENT_S  # type: ignore[attr-defined]
+        handler = make_handler(registry, vitals)
+        handler.timeout = _SILENT_S
         super().__init__((host, port), handler)
 
     def start(self) -> None:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from server.observability import page as page_module
 from server.observability.page import MetricsPage
+from server.observability.probes import Vitals
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def page(monkeypatch):
     monkeypatch.setattr(page_module, "_WHOLE_S", 0.6)
     registry = CollectorRegistry()
     Counter("asked", "Times.", registry=registry).inc()
-    served = MetricsPage("127.0.0.1", 0, registry)
+    served = MetricsPage("127.0.0.1", 0, registry, Vitals())
     served.start()
     with contextlib.closing(served):
         yield served
