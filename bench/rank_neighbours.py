@@ -80,7 +80,7 @@ def main() -> None:
             with _Neighbour(address, text=text) as alone:
                 time.sleep(5)
             sys.stdout.write(_line(f"{kind}, nobody beside", alone.took) + "\n")
-            with _Neighbour(address, text=text) as beside, Client(address, deadline_s=60.0) as client:
+            with _Neighbour(address, text=text) as beside, Client(address, deadline_s=90.0) as client:
                 started = time.monotonic()
                 ranking = client.rank("good quality at a fair price", texts)
                 took_s = time.monotonic() - started

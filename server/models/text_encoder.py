@@ -20,8 +20,10 @@ _INLINE_CHARACTERS = 1_000
 # Of many texts, as many are tokenised, or wait for a batch, at a time: those of other callers get in between.
 _TEXTS_IN_TURN = 32
 # They have as many tokens at first: a fifth of a second of two cores. What follows has half as many after a turn that
-# took longer than the one time, and twice as many after one that took less than the other: on a GPU a turn is 32 texts.
+# took longer than the one time, but not so few that calls cost more than texts, and twice as many after one that took
+# less than the other: on a GPU a turn is 32 texts.
 _TOKENS_IN_TURN = 1_024
+_FEWEST_TOKENS_IN_TURN = 256
 _LONG_TURN_S = 0.15
 _SHORT_TURN_S = 0.06
 
@@ -76,7 +78,10 @@ class TextEncoder:
             started_s = loop.time()
             encoded = await self.batcher.encode([tokenized[place].ids for place in turn], deadline)
             took_s = loop.time() - started_s
-            most_tokens *= 0.5 if took_s > _LONG_TURN_S else 2 if took_s < _SHORT_TURN_S else 1
+            if took_s > _LONG_TURN_S:
+                most_tokens = max(most_tokens / 2, _FEWEST_TOKENS_IN_TURN)
+            elif took_s < _SHORT_TURN_S:
+                most_tokens *= 2
             for place, text in zip(turn, encoded, strict=True):
                 trace.record("queue", text.queued_s, text.sent_s)
                 trace.record("triton", text.sent_s, text.answered_s)
