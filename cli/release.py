@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--cache", type=Path, default=Path(".cache/export"), metavar="DIR", help="exported encoders (%(default)s)"
     )
+    build.add_argument("--pinyin", action="store_true", help="find Chinese titles and names by their pinyin too")
     add_encoder_flags(build)
     add_precision_flags(build, "default: the items' own texts")
     listing = actions.add_parser("list", help="all releases, oldest first", description=_list.__doc__)
@@ -118,6 +119,7 @@ def _build(args: argparse.Namespace) -> int:
         accept_worse=args.accept_worse,
         engine=engine,
         precision=precision_of(args, args.calibration or args.items),
+        pinyin=args.pinyin,
     )
     release = build_release(request, progress)
     _print_release(console, release)
@@ -255,6 +257,8 @@ def _print_release(console: "Console", release: "ReleaseFolder") -> None:
         ("cut texts", f"{manifest.text.truncated_item_count:,} items are longer than the encoder takes"),
         ("indistinct", f"{manifest.text.indistinct_item_count:,} items look like another one to the encoder"),
         ("unreadable", f"{manifest.text.unreadable_item_count:,} items are found by shared words only"),
+        ("foreign", f"{manifest.text.foreign_item_count:,} items are in a language that the encoder does not read"),
+        *([("pinyin", "finds Chinese titles and values")] if manifest.pinyin else []),
         ("graph", f"recall@10 {manifest.graph.recall_at_10:.4f} at ef {manifest.graph.ef_search}"),
         ("parity", f"worst cosine to {_compared_with(manifest)}"),
         *_learned_rows(manifest),

@@ -105,12 +105,15 @@ class TextEntry:
             although they differ.
         unreadable_item_count: items whose text the encoder cannot read (at the default limit of 0.3): they are found by
             shared words only.
+        foreign_item_count: items whose own text is surely in a language that the encoder's entry does not name: their
+            vectors say little. Languages of Latin script alone are compared; 0 where no languages are named.
     """
 
     unknown_token_share: float
     truncated_item_count: int
     indistinct_item_count: int
     unreadable_item_count: int
+    foreign_item_count: int
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,7 @@ class Manifest:
         models: trained models besides the encoder, by the names `user_tower` and `ranker`.
         thresholds: least score of a candidate in a recall source (alpha), by the source's name.
         quality_protocol: protocol by which `quality` was measured; empty where it was not.
+        pinyin: whether Chinese titles and values are found by their pinyin.
     """
 
     schema_version: int
@@ -183,6 +187,7 @@ class Manifest:
     models: Mapping[str, ModelEntry] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
     quality_protocol: str = ""
+    pinyin: bool = False
 
 
 def manifest_to_json(manifest: Manifest) -> str:

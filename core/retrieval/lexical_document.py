@@ -58,6 +58,22 @@ class ItemWords:
 
 
 @dataclass(frozen=True)
+class Spelling:
+    """Another way to write a title or a value, such as pinyin.
+
+    Attributes:
+        wholes: all of it, in each way in which it may be spaced.
+        terms: words of it that are found by themselves.
+    """
+
+    wholes: tuple[str, ...]
+    terms: tuple[str, ...]
+
+
+Spell = Callable[[str], Spelling]
+
+
+@dataclass(frozen=True)
 class ItemTerms:
     """An item's terms by field; each string is analysed once.
 
@@ -67,6 +83,7 @@ class ItemTerms:
         texts: words of each text.
         extra: terms beside the words, each once.
         whole_titles: what the item is called, as one term each.
+        spelt_values: other spellings of whole values, as one term each.
         own_title: words of its title, without a year in brackets.
     """
 
@@ -75,11 +92,12 @@ class ItemTerms:
     texts: tuple[tuple[str, ...], ...]
     extra: tuple[str, ...]
     whole_titles: tuple[str, ...]
+    spelt_values: tuple[str, ...]
     own_title: tuple[str, ...]
 
     @classmethod
-    def of(cls, item: Item) -> "ItemTerms":
-        """Analyses an item."""
+    def of(cls, item: Item, spell: Spell | None = None) -> "ItemTerms":
+        """Analyses an item; `spell` adds another spelling of its titles and values."""
         fields, analyzed = ItemWords.of(item), _Analyses()
         extra: dict[str, None] = {}
         called: list[str] = []
@@ -91,6 +109,15 @@ class ItemTerms:
         for _, string in (*fields.values, *fields.texts):
             extra.update(dict.fromkeys(analyzed[string].extra))
         called.extend(analyzed.key(name) for title in fields.titles for name in (title, *names(title)))
+        spelt_values: list[str] = []
+        if spell is not None:
+            for string, found in (
+                *((title, called) for title in fields.titles),
+                *((value, spelt_values) for _, value in fields.values),
+            ):
+                spelt = spell(string)
+                found.extend(analyzed.key(whole) for whole in spelt.wholes)
+                extra.update(dict.fromkeys(term for entry in spelt.terms for term in analyzed[entry].words))
         if any(character.isalpha() for character in item.id):  # a number names a film before it names a row
             called.append(analyzed.key(item.id))
             written = fold(item.id).strip()
@@ -102,6 +129,7 @@ class ItemTerms:
             texts=tuple(analyzed[text].words for _, text in fields.texts),
             extra=tuple(extra),
             whole_titles=tuple(dict.fromkeys(called)),
+            spelt_values=tuple(dict.fromkeys(spelt_values)),
             own_title=analyzed[without_year(item.title)].words,
         )
 

@@ -178,8 +178,8 @@ def _document(row: int, terms: ItemTerms) -> Document:
         for words in strings:
             if words:
                 document.add_text(field, " ".join(words))
-    for words in terms.values:
-        document.add_text(WHOLE_VALUE, " ".join(words))
+    for whole in (*(" ".join(words) for words in terms.values), *terms.spelt_values):
+        document.add_text(WHOLE_VALUE, whole)
     for whole in terms.whole_titles:
         document.add_text(WHOLE_TITLE, whole)
     if terms.extra:

@@ -8,9 +8,9 @@ import numpy as np
 from tantivy import Query
 
 from core.retrieval.idle_terms import idle_terms
-from core.retrieval.lexical_document import TEXT, ItemTerms
+from core.retrieval.lexical_document import TEXT, ItemTerms, Spell
 from core.retrieval.lexical_index import NO_HITS, TITLE, VALUES, WHOLE_TITLE, WHOLE_VALUE, Hits, WordIndex
-from core.retrieval.lexical_query import LexicalQuery, QueryReader
+from core.retrieval.lexical_query import LexicalQuery, QueryReader, wholes
 from core.retrieval.spelling import Vocabulary
 from core.retrieval.term_statistics import WEIGHTS, CatalogueStatistics
 from core.retrieval.title_words import TitleWords, checksums
@@ -47,12 +47,18 @@ class LexicalIndex:
         self._reader = QueryReader(index, vocabulary, self._statistics)
 
     @classmethod
-    def build(cls, folder: Path, items: Iterable[Item]) -> None:
-        """Writes the index into a folder. The items may come as a stream."""
+    def build(cls, folder: Path, items: Iterable[Item], spell: Spell | None = None) -> None:
+        """Writes the index into a folder.
+
+        Args:
+            folder: is made where it is absent.
+            items: may come as a stream.
+            spell: gives another spelling of titles and values, such as pinyin, by which they are found too.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         counts: Counter[str] = Counter()
         titles: list[np.ndarray] = []
-        WordIndex.build(folder / _FILES[0], _noted((ItemTerms.of(item) for item in items), counts, titles))
+        WordIndex.build(folder / _FILES[0], _noted((ItemTerms.of(item, spell) for item in items), counts, titles))
         words = sorted(counts)
         Vocabulary(words, np.asarray([counts[word] for word in words], np.int64)).save(folder / _FILES[1])
         TitleWords.of(titles).save(folder / _FILES[2])
@@ -131,8 +137,9 @@ class LexicalIndex:
         """Returns the query for the items with a feature; None where there are surely none."""
         index, words = self.index, list(dict.fromkeys(query.words))
         if place in (TITLE_EXACT, VALUE_EXACT):
-            name, whole = WHOLE_TITLE if place == TITLE_EXACT else WHOLE_VALUE, " ".join(query.words)
-            return index.term(name, whole) if index.frequency(name, whole) else None
+            name = WHOLE_TITLE if place == TITLE_EXACT else WHOLE_VALUE
+            known = [index.term(name, whole) for whole in wholes(query.words) if index.frequency(name, whole)]
+            return index.some(known) if known else None
         if len(words) < 2:
             return None
         possible = (TITLE, VALUES, TEXT) if place == PHRASE else (TITLE, VALUES)

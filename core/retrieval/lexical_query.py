@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from tantivy import Query
 
-from core.retrieval.lexical_index import TITLE, VALUES, Hits, WordIndex
+from core.retrieval.lexical_index import TITLE, VALUES, WHOLE_TITLE, WHOLE_VALUE, Hits, WordIndex
 from core.retrieval.spelling import Vocabulary
 from core.retrieval.term_statistics import CatalogueStatistics
 from core.text.analysis import Analyzed, analyze
@@ -96,6 +96,8 @@ class QueryReader:
         """Returns the text with its slips mended; empty where there are none."""
         words = dict.fromkeys(analyzed.words[:_MOST_TERMS])
         unknown = [word for word in words if not self._statistics.frequency(word) and word.isascii()]
+        if not unknown or self._is_whole(analyzed.words):
+            return ""
         instead: dict[str, str] = {}
         others = [word for word in words if self._statistics.frequency(word)]
         for word in unknown:
@@ -109,6 +111,11 @@ class QueryReader:
         pattern = re.compile("|".join(_as_word(word) for word in instead), re.IGNORECASE)
         corrected = pattern.sub(lambda match: instead[match.group().casefold()], text)
         return corrected if corrected != text else ""
+
+    def _is_whole(self, words: Sequence[str]) -> bool:
+        """Returns whether words are a whole title or value."""
+        fields = (WHOLE_TITLE, WHOLE_VALUE)
+        return any(self._index.frequency(name, whole) for name in fields for whole in wholes(words))
 
     def _likeliest(self, alternatives: Sequence[str], others: Sequence[str]) -> str:
         """Returns the alternative that stands in one title or value with most of the text's other words."""
@@ -128,6 +135,14 @@ class QueryReader:
             if score > most:
                 best, most = alternative, score
         return best
+
+
+def wholes(words: Sequence[str]) -> tuple[str, ...]:
+    """Returns the terms that a text is as a whole title or value: "war games" is "wargames" too."""
+    whole = " ".join(words)
+    if len(words) > 1 and all(word.isascii() and word.isalpha() for word in words):
+        return whole, "".join(words)
+    return (whole,)
 
 
 def _as_word(word: str) -> str:

@@ -56,6 +56,7 @@ class ReleaseRequest:
         engine: who encodes the items.
         chunk_items: items that are encoded, and kept through a kill, together.
         precision: in which numbers the served encoder computes.
+        pinyin: whether Chinese titles and values are found by their pinyin.
     """
 
     catalogue: ItemFile
@@ -70,6 +71,7 @@ class ReleaseRequest:
     engine: Engine = field(default_factory=InProcess)
     chunk_items: int = 1_024
     precision: Precision = field(default_factory=Precision)
+    pinyin: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
         progress=progress,
         precision=request.precision,
     )
-    settings = {"max_batch_size": request.max_batch_size, "chunk_items": request.chunk_items}
+    settings = {"max_batch_size": request.max_batch_size, "chunk_items": request.chunk_items, "pinyin": request.pinyin}
     key = build_key(request.catalogue.path, encoder, template, model, settings)
     with workspace(request.releases, key) as place:
         release_id = place.finished_id
@@ -153,6 +155,7 @@ def _run_stages(
         prompt=source.passage_prompt,
         template=template,
         timestamps=timestamps,
+        languages=source.languages,
     )
     chunks, dimension = chunks_of(written), int(str(copied["dimension"]))
 
@@ -161,7 +164,7 @@ def _run_stages(
         return encode_items(store, work, chunks, request.engine, progress)
 
     text = place.stage("vectors", encode)
-    place.stage("lexical", lambda: write_lexical(folder, timestamps))
+    place.stage("lexical", lambda: write_lexical(folder, timestamps, pinyin=request.pinyin))
     place.stage("relevance", lambda: write_relevance(folder, encoder, timestamps))
     graph = place.stage("graph", lambda: write_graph(folder, progress))
     return _Built(dimension, TextEntry(**text), GraphEntry(**graph))
@@ -206,6 +209,7 @@ def _manifest(
         models=parts.models,
         thresholds={} if model is None else model.thresholds,
         quality_protocol="" if quality is None else quality.protocol,
+        pinyin=request.pinyin,
     )
 
 

@@ -69,6 +69,12 @@ def _parts(manifest: Manifest) -> Iterator[str]:
 def _data(manifest: Manifest, model: ModelFolder | None) -> Iterator[str]:
     yield f"- {manifest.item_count:,} items, of which {manifest.available_count:,} may be recommended"
     yield f"- {manifest.text.unknown_token_share:.2%} of their tokens are unknown to the encoder"
+    if manifest.text.unreadable_item_count:
+        yield f"- {manifest.text.unreadable_item_count:,} items' texts are in letters that the encoder cannot read"
+    if manifest.text.foreign_item_count:
+        yield f"- {manifest.text.foreign_item_count:,} items' texts are in a language that the encoder does not read"
+    if manifest.pinyin:
+        yield "- Chinese titles and values are found by their pinyin too"
     for name, value in _numbers("", {} if model is None else model.data):
         yield f"- {name}: {value}"
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from core.text.language import EncoderLanguages, LanguageDetector
 from core.text.tokenize import UNREADABLE_LIMIT, TextTokenizer
-from domain.item import item_from_json
+from domain.item import Item, item_from_json
 from domain.text import TextTemplate, item_text
 from export.onnx_session import embed, open_session
 
@@ -48,6 +49,7 @@ class ChunkWork:
         prompt: put before every item's text.
         template: how items are told.
         timestamps: names of the attributes that are timestamps.
+        languages: that the encoder reads; empty where nobody said.
     """
 
     items: Path
@@ -59,6 +61,7 @@ class ChunkWork:
     prompt: str
     template: TextTemplate
     timestamps: frozenset[str]
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ class EncodedChunk:
         unreadable_share: float32[c], of each text what the encoder cannot read.
         token_digest: uint64[c], of each text's token ids.
         text_digest: uint64[c], of each text.
-        counts: int64[4]: tokens of the texts' own, of these unknown, texts cut, texts that cannot be read.
+        counts: int64[5]: tokens of the texts' own, of these unknown, texts cut, texts that cannot be read, texts in a
+            language that the encoder does not read.
     """
 
     number: int
@@ -104,6 +108,7 @@ class ChunkEncoder:
         self._threads = threads
         self._tokenizer = TextTokenizer(work.tokenizer, work.max_tokens)
         self._session = open_session(work.onnx)
+        self._languages = EncoderLanguages(work.languages, LanguageDetector())
 
     def encode(self, chunk: Chunk) -> EncodedChunk:
         """Makes, tokenises and encodes the texts of a chunk. The same chunk gives the same bytes everywhere.
@@ -112,7 +117,8 @@ class ChunkEncoder:
             ReleaseRejected: the encoder answers what is no unit vector.
         """
         work = self._work
-        texts = list(self._texts(chunk))
+        items = list(self._items(chunk))
+        texts = [item_text(item, work.template) for item in items]
         tokenized = self._tokenizer.tokenize(texts, work.prompt)
         shares = np.array([text.unreadable_share for text in tokenized], dtype=np.float64)
         counts = [
@@ -120,6 +126,7 @@ class ChunkEncoder:
             sum(text.unknown_count for text in tokenized),
             sum(text.truncated for text in tokenized),
             int((shares > UNREADABLE_LIMIT).sum()),
+            sum(self._languages.unsupported(item.text or item.title) is not None for item in items),
         ]
         return EncodedChunk(
             number=chunk.number,
@@ -130,12 +137,12 @@ class ChunkEncoder:
             counts=np.array(counts, dtype=np.int64),
         )
 
-    def _texts(self, chunk: Chunk) -> Iterator[str]:
+    def _items(self, chunk: Chunk) -> Iterator[Item]:
         work = self._work
         with work.items.open("rb") as stream:
             stream.seek(chunk.offset_bytes)
             for line in stream.read(chunk.size_bytes).splitlines():
-                yield item_text(item_from_json(json.loads(line), work.timestamps), work.template)
+                yield item_from_json(json.loads(line), work.timestamps)
 
 
 def _digests(parts: Sequence[bytes]) -> np.ndarray:

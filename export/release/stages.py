@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from core.retrieval.hnsw_index import EF_CONSTRUCTION, EF_SEARCH, M, VectorIndex, build_graph, save_graph
+from core.retrieval.lexical_document import Spell
 from core.retrieval.lexical_match import LexicalIndex
 from core.text.tokenize import TextTokenizer
 from core.vectors import exact_search, recall_at_k
@@ -114,9 +115,12 @@ def encode_items(
     folder = store.path.parent
     np.save(folder / layout.MEAN, _mean(store.path))
     np.save(folder / layout.UNREADABLE_SHARE, store.read("unreadable_share"))
-    own, unknown, truncated, unreadable = (int(count) for count in store.read("counts").sum(axis=0))
+    own, unknown, truncated, unreadable, foreign = (int(count) for count in store.read("counts").sum(axis=0))
     indistinct = indistinct_count(store.read("token_digest"), store.read("text_digest"))
-    return asdict(TextEntry(unknown / own if own else 0.0, truncated, indistinct, unreadable))
+    if foreign:
+        known = ", ".join(work.languages)
+        progress.step(f"{foreign:,} items' texts are in a language that the encoder does not read (it reads {known})")
+    return asdict(TextEntry(unknown / own if own else 0.0, truncated, indistinct, unreadable, foreign))
 
 
 def open_vectors(folder: Path) -> np.ndarray:
@@ -144,9 +148,12 @@ def indistinct_count(token_digest: np.ndarray, text_digest: np.ndarray) -> int:
     return int(sizes[texts[starts] != texts[starts + sizes - 1]].sum())
 
 
-def write_lexical(folder: Path, timestamps: frozenset[str]) -> Mapping[str, Any]:
-    """Writes the lexical index."""
-    LexicalIndex.build(folder / layout.LEXICAL, read_written_items(folder, timestamps))
+def write_lexical(folder: Path, timestamps: frozenset[str], *, pinyin: bool) -> Mapping[str, Any]:
+    """Writes the lexical index, with the pinyin of Chinese titles and values where it is asked for."""
+    spell: Spell | None = None
+    if pinyin:
+        from export.release.pinyin import spelling as spell
+    LexicalIndex.build(folder / layout.LEXICAL, read_written_items(folder, timestamps), spell)
     return {}
 
 

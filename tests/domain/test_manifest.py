@@ -140,7 +140,7 @@ PLACES = [path for path in places(json.loads(manifest_to_json(MANIFEST))) if pat
 
 @pytest.mark.parametrize("path", PLACES, ids=".".join)
 def test_a_value_of_the_wrong_type_is_refused(path):
-    for wrong in (None, [1], True):
+    for wrong in (None, [1], 1 if path == ("pinyin",) else True):
         with pytest.raises(ReleaseRejected, match="damaged"):
             manifest_from_json(changed(path, lambda inner, key, wrong=wrong: inner.update({key: wrong})))
 
