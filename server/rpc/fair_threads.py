@@ -8,16 +8,19 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from server.rpc.call import current_call
+from server.rpc.call import Call, current_call
 
 _Result = TypeVar("_Result")
+
+
+_BATCH = "/BatchRecommend"
 
 
 class FairThreads(Executor):
     """An executor that goes round the calls that have work waiting, one piece each.
 
-    A call never has more threads than `share`: with two or more threads one is always left for the others. Work from
-    outside a call counts as one further call.
+    A call never has more threads than `share`, nor have all batches together: with two or more threads one is always
+    left for the others. Work from outside a call counts as one further call.
     """
 
     def __init__(self, thread_count: int, name: str) -> None:
@@ -31,7 +34,7 @@ class FairThreads(Executor):
         self._free = thread_count
         self._pool = ThreadPoolExecutor(thread_count, thread_name_prefix=name)
         self._lock = threading.Lock()
-        self._waiting: OrderedDict[object, deque[tuple[Future[Any], Callable[[], Any]]]] = OrderedDict()
+        self._waiting: OrderedDict[Call | None, deque[tuple[Future[Any], Callable[[], Any]]]] = OrderedDict()
         self._running: dict[object, int] = {}
 
     def submit(self, fn: Callable[..., _Result], /, *args: Any, **kwargs: Any) -> Future[_Result]:  # noqa: ANN401
@@ -58,7 +61,8 @@ class FairThreads(Executor):
         for call in list(self._waiting):
             if self._free == 0:
                 return
-            if self._running.get(call, 0) >= self.share:
+            holder = _holder(call)
+            if self._running.get(holder, 0) >= self.share:
                 continue
             pieces = self._waiting[call]
             future, work = pieces.popleft()
@@ -67,10 +71,10 @@ class FairThreads(Executor):
             else:
                 del self._waiting[call]
             self._free -= 1
-            self._running[call] = self._running.get(call, 0) + 1
-            self._pool.submit(self._run, call, future, work)
+            self._running[holder] = self._running.get(holder, 0) + 1
+            self._pool.submit(self._run, holder, future, work)
 
-    def _run(self, call: object, future: "Future[Any]", work: Callable[[], Any]) -> None:
+    def _run(self, holder: object, future: "Future[Any]", work: Callable[[], Any]) -> None:
         try:
             if future.set_running_or_notify_cancel():
                 try:
@@ -82,7 +86,12 @@ class FairThreads(Executor):
         finally:
             with self._lock:
                 self._free += 1
-                self._running[call] -= 1
-                if not self._running[call]:
-                    del self._running[call]
+                self._running[holder] -= 1
+                if not self._running[holder]:
+                    del self._running[holder]
                 self._start()
+
+
+def _holder(call: Call | None) -> object:
+    """Returns what threads are counted by: the call, or all batches together."""
+    return _BATCH if call is not None and call.method.endswith(_BATCH) else call

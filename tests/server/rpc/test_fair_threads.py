@@ -9,12 +9,8 @@ from server.rpc.call import Call, current_call
 from server.rpc.fair_threads import FairThreads
 
 
-def as_call(name):
-    current_call.set(Call("/m", name, Deadline(0.0), time.monotonic()))
-
-
-async def in_call(threads, name, works):
-    as_call(name)
+async def in_call(threads, name, works, method="/m"):
+    current_call.set(Call(method, name, Deadline(0.0), time.monotonic()))
     loop = asyncio.get_running_loop()
     return await asyncio.gather(*(loop.run_in_executor(threads, work) for work in works))
 
@@ -43,6 +39,19 @@ async def test_a_call_with_much_to_do_does_not_keep_another_waiting():
         await asyncio.create_task(in_call(threads, "small", [lambda: piece("small")]))
         assert order.index("small") - before <= 3
         await large
+
+
+async def test_all_batches_together_leave_a_thread_to_the_others():
+    begun = threading.Event()
+    with FairThreads(2, "t") as threads:
+        batches = [
+            asyncio.create_task(in_call(threads, name, [begun.wait], "/shortlist.v1.RecommenderService/BatchRecommend"))
+            for name in "ab"
+        ]
+        await asyncio.sleep(0.02)
+        assert await asyncio.wait_for(in_call(threads, "single", [lambda: 1]), 5) == [1]
+        begun.set()
+        await asyncio.gather(*batches)
 
 
 async def test_calls_take_turns():
