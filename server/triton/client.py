@@ -95,7 +95,12 @@ class TritonClient:
     def silence(self) -> None:
         """Ends the inferences under way and refuses further ones, until the server answers anything again."""
         self.is_silent = True
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """Ends the inferences under way, as unanswered."""
         for call in tuple(self._under_way):
+            self._under_way.discard(call)
             call.cancel()
 
     async def wait_until_live(self, timeout_s: float) -> None:
@@ -238,7 +243,7 @@ class TritonClient:
             raise failures.of_call(error, self._address, what) from error
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
-            if not self.is_silent or (task is not None and task.cancelling()):
+            if call in self._under_way or (task is not None and task.cancelling()):
                 raise
             raise failures.silent(self._address, what) from error
         finally:

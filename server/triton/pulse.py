@@ -81,4 +81,6 @@ class Pulse:
         dead = self._embedded.dead_stubs()
         if dead - self._dead:
             self._on_dead_stub()
+            # Triton itself takes a second to notice.
+            self._client.interrupt()
         self._dead = dead

@@ -80,10 +80,17 @@ async def test_a_cancelled_caller_is_cancelled_also_while_triton_is_silent(watch
         os.kill(triton.pid, signal.SIGCONT)
 
 
-async def test_a_dead_stub_is_noticed_within_a_second(watched):
-    triton, _, dead = watched
+async def test_a_dead_stub_is_noticed_within_a_second_and_calls_under_way_end(watched, texts):
+    triton, client, dead = watched
     [stub] = [pid for pid in triton_processes_of(triton.pid) if pid != triton.pid]
+    os.kill(stub, signal.SIGSTOP)
+    asked = asyncio.create_task(encode(client, *texts(1, 16), version=1, timeout_s=10))
+    await asyncio.sleep(0.1)
     os.kill(stub, signal.SIGKILL)
+    started = time.monotonic()
+    with pytest.raises(TritonUnresponsive):
+        await asked
+    assert time.monotonic() - started <= 0.8  # Triton itself takes a second
     assert await until(lambda: dead, 5) <= 1
     await asyncio.sleep(0.6)
     assert len(dead) == 1  # once for each
