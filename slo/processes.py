@@ -68,14 +68,15 @@ class GeneratorPool:
                     raise WorkerLost(f"a generator process did not start within {_READY_TIMEOUT_S:.0f} s")
                 self._receive(pipe)
         except BaseException:
-            self._end()
+            self._end(0.0)
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._end()
+        # After an error or Ctrl-C the processes may be in the middle of a run.
+        self._end(_END_TIMEOUT_S if kind is None else 0.0)
 
     def run(self, plan: RunPlan, on_second: OnSecond) -> Measurement:
         """Makes a run and returns its figures.
@@ -142,11 +143,11 @@ class GeneratorPool:
             raise message
         return message
 
-    def _end(self) -> None:
+    def _end(self, timeout_s: float) -> None:
         for pipe in self._pipes:
             pipe.close()
         for process in self._processes:
-            process.join(_END_TIMEOUT_S)
+            process.join(timeout_s)
             if process.is_alive():
                 process.kill()
                 process.join()

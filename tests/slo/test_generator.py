@@ -1,12 +1,14 @@
 """The generator against real servers: its times, both clocks, its lateness, several processes."""
 
 import asyncio
+import multiprocessing
 import time
 from collections import Counter
 
 import numpy as np
 import pytest
 
+from domain.errors import WorkerLost
 from slo.arrivals import Constant, Poisson, RateCurve
 from slo.calls import CallKind, batch_call, embed_call, rank_call, text_call
 from slo.generator import UNSENT, Generator, Sample, Share
@@ -136,6 +138,23 @@ def test_closed_loop_callers_reach_what_the_places_allow():
         measured = pool.run(plan, lambda row: None)
     assert measured.offered_rate is None and 15 < measured.answered_rate < 42  # 2 places / 50 ms
     assert "closed-loop" in clocks(measured)
+
+
+def test_a_process_that_is_killed_ends_the_run_and_the_others():
+    plan = plan_arrivals(Constant(RateCurve.steady(20, 20.0)), WORKLOAD, RunSettings(), Slo())
+    before = set(multiprocessing.active_children())
+
+    def kill_one(row):
+        (set(multiprocessing.active_children()) - before).pop().kill()
+
+    started_s = time.monotonic()
+    with (
+        grpc_server(Behaviour()) as address,
+        pytest.raises(WorkerLost, match="a generator process ended"),
+        GeneratorPool(GrpcTarget(address), WORKLOAD.calls, 2) as pool,
+    ):
+        pool.run(plan, kill_one)
+    assert time.monotonic() - started_s < 18 and set(multiprocessing.active_children()) == before
 
 
 def test_every_kind_of_call_is_answered_and_a_refused_entry_fails_its_batch():
