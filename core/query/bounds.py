@@ -3,7 +3,7 @@
 import math
 from datetime import UTC, datetime
 
-from core.query.attributes import NumberAttribute, holds_word
+from core.query.attributes import FIRST_YEAR, LAST_YEAR, NumberAttribute, holds_word
 from domain.condition import TimeRange
 
 _MINUTES_PER_HOUR = 60
@@ -33,6 +33,11 @@ def time_factor(attribute: NumberAttribute | None, unit: str) -> float:
     if unit == "hours":
         return 1.0 if in_hours else float(_MINUTES_PER_HOUR)
     return 1 / _MINUTES_PER_HOUR if in_hours else 1.0
+
+
+def are_years(low: float | None, high: float | None) -> bool:
+    """Returns whether ends are years that a text may mean; None is open."""
+    return all(end is None or FIRST_YEAR <= end <= LAST_YEAR for end in (low, high))
 
 
 def time_range(low: float | None, high: float | None) -> TimeRange:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from core.query.attributes import FIRST_YEAR, LAST_YEAR, NumberAttribute, NumberAttributes
-from core.query.bounds import bounds, time_factor, time_range
+from core.query.bounds import are_years, bounds, time_factor, time_range
 from core.query.decades import decade_at
 from core.query.numerals import begins_number, numeral, suffixed
 from core.query.reading import Reading
@@ -290,7 +290,7 @@ class NumberReader:
     def _wish(
         self, span: tuple[int, int], attribute: NumberAttribute | None, ends: tuple[float | None, float | None]
     ) -> NumberWish | None:
-        if attribute is None:
+        if attribute is None or (attribute.is_time and not are_years(*ends)):
             return None
         test = time_range(*ends) if attribute.is_time else Range(*ends)
         return NumberWish(span[0], span[1], Condition(attribute.name, test))

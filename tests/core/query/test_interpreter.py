@@ -203,6 +203,13 @@ def _seconds(interpreter: QueryInterpreter, text: str) -> float:
     return time.thread_time() - start
 
 
+@pytest.mark.parametrize(
+    "text", ["released at least 12000", "released at most 9999", "released between 0 and 999999", "released after 9998"]
+)
+def test_a_number_that_is_not_a_year_is_not_a_wish_for_a_time(text):
+    assert _written(BY_NAME["goods"].interpret(text)) == []
+
+
 def _any_of(attribute: str, *values: str, negate: bool = False) -> Condition:
     return Condition(attribute, AnyOf(frozenset(values)), negate)
 
