@@ -17,6 +17,7 @@ ITEMS = "items.json"
 COLLABORATIVE_ITEMS = f"{COLLABORATIVE}/{ITEMS}"
 USER_TOWER = "user_tower"
 RANKER = "ranker"
+TEXT_RANKER = "text_ranker"
 STUDENT = "student"
 # Prefix of the folder in which an unfinished step works.
 UNFINISHED = ".unfinished-"

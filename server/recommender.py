@@ -33,6 +33,7 @@ from server.stages.release import ServingRelease
 from server.stages.represent import represent
 from server.stages.request import StagedRequest
 from server.stages.shortlist import ListRequest, Shortlist, first_recall, shortlist
+from server.stages.text_rank import text_rank_input
 from server.stages.understand import Understood, understand
 from server.stages.wording import Wordings
 from server.trace import Trace
@@ -83,9 +84,10 @@ class Recommender:
         request = StagedRequest(query, understood, history, represented, release, self.wordings)
         ranked: Ranked | None = None
         left_out: tuple[Degradation, ...] = ()
-        if release.ranker is not None and len(history.events):
-            prepared, candidates = await self._in_thread(_candidates, request, release.ranker, trace)
-            ranked, left_out = await self._ranking(candidates, release.ranker, deadline, trace)
+        ranker = request.ranker
+        if ranker is not None:
+            prepared, candidates = await self._in_thread(_candidates, request, ranker, trace)
+            ranked, left_out = await self._ranking(candidates, ranker, deadline, trace)
             request, not_explained = _in_time(request, deadline)
             finished = await self._in_thread(_finished, request, prepared, ranked, trace)
         else:
@@ -118,7 +120,7 @@ class Recommender:
                 # Explanations go first: they get only what is left after the ranker.
                 ranking = await ask_ranker(ranker, candidates, deadline.earlier_by(_RANK_RESERVE_S))
             except (ModelUnavailable, DeadlineExceeded):
-                return None, (_NOT_RANKED,)
+                return None, (_NOT_JUDGED if ranker.judges_texts else _NOT_RANKED,)
         return Ranked(candidates, ranking), ()
 
     async def _in_thread(self, work: Callable[..., _Result], *arguments: object) -> _Result:
@@ -195,6 +197,9 @@ def _candidates(request: StagedRequest, ranker: Ranker, trace: Trace) -> tuple[_
             listed = np.flatnonzero(~listing.scope.blocked)
         elif listing.recall.by_text:
             listed = np.unique(np.concatenate([np.empty(0, np.int64), *(found.rows for found in first.lists)]))
+        if listed is not None and ranker is request.release.text_ranker:
+            ranked = text_rank_input(ranker, listing.text, first, request.release, listed)
+            return _Prepared(listing, first), ranked
         return _Prepared(listing, first), rank_input(ranker, request.history, first, request.release, listed)
 
 
@@ -238,6 +243,10 @@ _NOT_EXPLAINED = Degradation(DegradationReason.EXPLANATION_SKIPPED, "there was n
 _NOT_RANKED = Degradation(
     DegradationReason.RANKER_UNAVAILABLE,
     "the ranker could not be asked in time; the sources that recalled the items alone gave their order",
+)
+_NOT_JUDGED = Degradation(
+    DegradationReason.RANKER_UNAVAILABLE,
+    "the text ranker could not be asked in time; the order is the text's, without probabilities",
 )
 _COLD_START = Degradation(
     DegradationReason.COLD_START, "nothing is known of the caller; the list is what is popular, or new, for everybody"

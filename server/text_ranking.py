@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.ranking.history_effect import cosine_effect
 from core.ranking.text_blend import text_scores
 from core.ranking.word_coverage import QueryWords
 from core.retrieval.lexical_match import BM25, MATCH_FEATURES
@@ -23,7 +24,7 @@ from server.stages.history import read_history
 from server.stages.rank import softmax
 from server.stages.release import ServingRelease
 from server.stages.represent import Represented, represent
-from server.stages.text_order import cosine_effect, strength_of
+from server.stages.text_order import strength_of
 from server.trace import Trace
 
 # Analysing as many characters takes 3 ms of the interpreter, which others wait for.

@@ -8,6 +8,7 @@ from domain.model_folder import ENCODER, USER_TOWER
 from training.distillation.student_encoder import StudentEncoderSettings
 from training.encoder.train import EncoderSettings
 from training.ranking.sources import RecallSettings
+from training.ranking.text_ranker import TextRankerSettings
 from training.ranking.thresholds import ThresholdSettings
 from training.reviews.profiles import ReviewProfileSettings
 from training.run.dataset import TrainingData
@@ -19,6 +20,7 @@ from training.run.steps.collaborative import CollaborativeStep
 from training.run.steps.encoder import EncoderStep
 from training.run.steps.ranker import RankerStep, RankingSettings
 from training.run.steps.students import StudentEncoderStep, StudentSettings, StudentStep
+from training.run.steps.text_ranker import TextRankerStep
 from training.run.steps.thresholds import ThresholdsStep
 from training.run.steps.user_tower import UserTowerStep, earlier_tower
 from training.run.warm_start import check_encoder
@@ -36,6 +38,7 @@ _STEPS: Mapping[str, tuple[type["DataclassInstance"], Any]] = {
     "blend": (BlendStepSettings, BlendStep),
     "thresholds": (ThresholdSettings, ThresholdsStep),
     "ranker": (RankingSettings, RankerStep),
+    "text_ranker": (TextRankerSettings, TextRankerStep),
     "student": (StudentSettings, StudentStep),
     "student_encoder": (StudentEncoderSettings, StudentEncoderStep),
 }

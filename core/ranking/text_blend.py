@@ -14,6 +14,9 @@ from core.retrieval.lexical_match import (
     VALUE_EXACT,
 )
 
+# Items that each source recalls for a text: less than half the beam of a graph, which costs nothing more.
+TEXT_DEPTH = 100
+
 
 @dataclass(frozen=True)
 class TextBlend:

@@ -128,6 +128,9 @@ SIGNATURES = {
         "user_embedding",
     ),
     "ranker": Signature("ranker (features of candidates -> logits)", {"features": ("TYPE_FP32", 2)}, "match_logit"),
+    "text_ranker": Signature(
+        "text ranker (features of a text's candidates -> logits)", {"features": ("TYPE_FP32", 2)}, "match_logit"
+    ),
 }
 
 

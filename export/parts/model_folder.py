@@ -18,6 +18,7 @@ from domain.model_folder import (
     QUALITY,
     RANKER,
     RUN,
+    TEXT_RANKER,
     THRESHOLDS,
     UNFINISHED,
     USER_TOWER,
@@ -104,7 +105,7 @@ def open_model_folder(path: Path) -> ModelFolder:
         for name, source in TABLE_SOURCES.items()
         if (path / COLLABORATIVE / source.file).exists()
     }
-    by_row = tables or any((path / name).exists() for name in (USER_TOWER, RANKER))
+    by_row = tables or any((path / name).exists() for name in (USER_TOWER, RANKER, TEXT_RANKER))
     item_ids = _item_ids(path / COLLABORATIVE_ITEMS) if by_row else ()
     folder = ModelFolder(
         path=path,

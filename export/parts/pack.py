@@ -22,7 +22,7 @@ from domain.manifest import ModelEntry
 from domain.progress import Progress
 from export.parts.model_folder import ModelFolder
 from export.parts.networks import export_tower_network
-from export.parts.ranker import pack_ranker
+from export.parts.ranker import TEXT_RANKER_FILES, pack_ranker
 from export.parts.run_model import run_model
 from export.parts.training_files import pack_training
 from networks.storage import WEIGHTS_FILE, for_catalogue, load_user_tower, tower_vectors
@@ -121,6 +121,10 @@ def pack_parts(model: ModelFolder, target: Target, progress: Progress) -> Packed
     if model.has(model_folder.RANKER):
         progress.step("exporting the ranker")
         parts = _with(parts, "ranker", *pack_ranker(model.path / model_folder.RANKER, target.folder))
+    if model.has(model_folder.TEXT_RANKER):
+        progress.step("exporting the text ranker")
+        packed_ranker = pack_ranker(model.path / model_folder.TEXT_RANKER, target.folder, TEXT_RANKER_FILES)
+        parts = _with(parts, "text_ranker", *packed_ranker)
     pack_training(model, target.folder)
     return parts
 

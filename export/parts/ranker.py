@@ -1,13 +1,15 @@
-"""Packing of a trained ranker into a release: the network as ONNX, the scaler and calibration beside it."""
+"""Packing of trained rankers into a release: the network as ONNX, the scaler and calibration beside it."""
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core.ranking.features import FEATURE_NAMES
+from core.ranking.text_features import TEXT_FEATURE_NAMES
 from domain import release_folder as layout
 from domain.durable import sha256_of
 from domain.errors import ModelNotUsable
@@ -27,44 +29,70 @@ _SIGNATURE = ModelSignature(
 )
 
 
-def pack_ranker(folder: Path, release: Path) -> tuple[ModelEntry, dict[str, object]]:
-    """Writes the ranker into a release; returns its manifest entry and its canary.
+@dataclass(frozen=True)
+class RankerFiles:
+    """Name, files and features of a ranker in a release.
+
+    Attributes:
+        name: of the model on Triton.
+        network: its ONNX file.
+        scaler: the file of its scaler and calibration.
+        feature_names: that this program makes for it.
+    """
+
+    name: str
+    network: str
+    scaler: str
+    feature_names: tuple[str, ...]
+
+
+RANKER_FILES = RankerFiles("ranker", layout.RANKER, layout.SCALER, FEATURE_NAMES)
+TEXT_RANKER_FILES = RankerFiles("text_ranker", layout.TEXT_RANKER, layout.TEXT_SCALER, TEXT_FEATURE_NAMES)
+
+
+def pack_ranker(folder: Path, release: Path, files: RankerFiles = RANKER_FILES) -> tuple[ModelEntry, dict[str, object]]:
+    """Writes a ranker into a release; returns its manifest entry and its canary.
 
     Raises:
         ModelNotUsable: a file is damaged, or it was trained on other features than this program makes.
         ParityFailed: the exported network does not compute what torch does.
         StorageError: a file cannot be written.
     """
-    network = load_ranker(folder)
-    _check_scaler(folder / SCALER)
-    shutil.copyfile(folder / SCALER, release / layout.SCALER)
+    network = load_ranker(folder, files.feature_names)
+    width = len(files.feature_names)
+    _check_scaler(folder / SCALER, width)
+    shutil.copyfile(folder / SCALER, release / files.scaler)
     draw = np.random.default_rng(0)
-    checks = [_features(size, draw) for size in _CHECKED]
-    exported = export_network(network, _SIGNATURE, _features((3, 5), draw), checks, release / layout.RANKER)
-    canary = _features(_CANARY_SHAPE, draw)
-    answer = run_model("ranker", release / layout.RANKER, canary)
+    checks = [_features((*size, width), draw) for size in _CHECKED]
+    exported = export_network(network, _SIGNATURE, _features((3, 5, width), draw), checks, release / files.network)
+    canary = _features((*_CANARY_SHAPE, width), draw)
+    answer = run_model(files.name, release / files.network, canary)
     entry = ModelEntry(
-        file=layout.RANKER,
-        triton_model="ranker",
+        file=files.network,
+        triton_model=files.name,
         source_sha256=sha256_of(folder / WEIGHTS_FILE),
-        input_width=len(FEATURE_NAMES),
+        input_width=width,
         output_width=1,
         max_length=MOST_CANDIDATES,
         max_batch_size=_BATCH_SIZE,
-        feature_names=FEATURE_NAMES,
+        feature_names=files.feature_names,
         parity_worst_difference=exported.worst_difference,
     )
     return entry, {"features": canary["features"].tolist(), "answer": answer.tolist()}
 
 
-def load_ranker(folder: Path) -> RankerNetwork:
+def load_ranker(folder: Path, feature_names: tuple[str, ...] = FEATURE_NAMES) -> RankerNetwork:
     """Returns the trained network in eval mode.
+
+    Args:
+        folder: of the trained model.
+        feature_names: that this program makes for it.
 
     Raises:
         ModelNotUsable: a file is damaged, or it was trained on other features than this program makes.
     """
     settings = read_settings(folder)
-    if tuple(settings.get("feature_names", ())) != FEATURE_NAMES:
+    if tuple(settings.get("feature_names", ())) != feature_names:
         raise ModelNotUsable(f"{folder} was trained on other features than this program makes; train the ranker again")
     try:
         shape = settings["shape"]
@@ -79,19 +107,19 @@ def load_ranker(folder: Path) -> RankerNetwork:
     return network
 
 
-def _check_scaler(path: Path) -> None:
+def _check_scaler(path: Path, width: int) -> None:
     try:
         raw: Any = json.loads(path.read_text(encoding="utf-8"))
         numbers = [np.asarray(raw[name], dtype=np.float64) for name in ("mean", "scale", "slope", "intercept")]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelNotUsable(f"{path} is missing or damaged ({error}); train the ranker again") from error
     shapes = [array.shape for array in numbers]
-    if shapes != [(len(FEATURE_NAMES),)] * 2 + [()] * 2 or not (numbers[1] > 0).all():
-        raise ModelNotUsable(f"{path} is not for {len(FEATURE_NAMES)} features; train the ranker again")
+    if shapes != [(width,)] * 2 + [()] * 2 or not (numbers[1] > 0).all():
+        raise ModelNotUsable(f"{path} is not for {width} features; train the ranker again")
     if not all(np.isfinite(array).all() for array in numbers):
         raise ModelNotUsable(f"{path} holds numbers that are not finite; train the ranker again")
 
 
-def _features(size: tuple[int, int], draw: np.random.Generator) -> dict[str, np.ndarray]:
+def _features(size: tuple[int, int, int], draw: np.random.Generator) -> dict[str, np.ndarray]:
     """Returns random scaled features, float32[B, C, F]."""
-    return {"features": draw.standard_normal((*size, len(FEATURE_NAMES))).astype(np.float32)}
+    return {"features": draw.standard_normal(size).astype(np.float32)}

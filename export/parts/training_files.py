@@ -6,14 +6,14 @@ from pathlib import Path
 
 from domain import release_folder as layout
 from domain.errors import StorageError
-from domain.model_folder import ENCODER, FORMAT, ITEMS, RANKER, RUN, USER_TOWER
+from domain.model_folder import ENCODER, FORMAT, ITEMS, RANKER, RUN, TEXT_RANKER, USER_TOWER
 from export.parts.model_folder import ModelFolder
 from export.parts.ranker import SCALER
 from networks.storage import SETTINGS_FILE, WEIGHTS_FILE
 
 
 def pack_training(model: ModelFolder, release: Path) -> None:
-    """Copies encoder, user tower and ranker, where there are any, and records what they were trained on.
+    """Copies encoder, user tower and rankers, where there are any, and records what they were trained on.
 
     Raises:
         StorageError: a file cannot be copied.
@@ -27,10 +27,11 @@ def pack_training(model: ModelFolder, release: Path) -> None:
             for name in (WEIGHTS_FILE, SETTINGS_FILE):
                 shutil.copyfile(model.path / USER_TOWER / name, folder / USER_TOWER / name)
             _write(folder / USER_TOWER / ITEMS, list(model.item_ids))
-        if model.has(RANKER):
-            (folder / RANKER).mkdir(parents=True)
-            for name in (WEIGHTS_FILE, SETTINGS_FILE, SCALER):
-                shutil.copyfile(model.path / RANKER / name, folder / RANKER / name)
+        for ranker in (RANKER, TEXT_RANKER):
+            if model.has(ranker):
+                (folder / ranker).mkdir(parents=True)
+                for name in (WEIGHTS_FILE, SETTINGS_FILE, SCALER):
+                    shutil.copyfile(model.path / ranker / name, folder / ranker / name)
         folder.mkdir(exist_ok=True)
         # No more of run.json: a release tells no paths.
         _write(folder / RUN, {"format": FORMAT, "split": model.run.get("split")})

@@ -47,6 +47,11 @@ class Ranker:
     facts: ItemFacts
     most_candidates: int
 
+    @property
+    def judges_texts(self) -> bool:
+        """True for the ranker of a text's candidates, which gives probabilities and no order."""
+        return self.model.spec.name == "text_ranker"
+
     async def logits(self, features: np.ndarray, deadline: Deadline) -> np.ndarray:
         """Returns float32[1, W], one logit for each candidate of float32[1, W, F] scaled features.
 

@@ -18,6 +18,7 @@ from core.ranking.blend import Blend
 from core.ranking.features import FEATURE_NAMES, FeatureScaler
 from core.ranking.item_facts import ItemFacts
 from core.ranking.relevance import RelevanceScale
+from core.ranking.text_features import TEXT_FEATURE_NAMES
 from core.retrieval.hnsw_index import VectorIndex
 from core.retrieval.lexical_match import LexicalIndex
 from core.retrieval.registry import TABLE_SOURCES
@@ -58,6 +59,7 @@ class ReleaseData:
         student: static encoder for texts while Triton's encoder is unavailable.
         tower_vectors: float32[n, e], item side of the user tower: unit, or zeros for items that it does not know.
         rank_scaling: scaling of the ranker's features and logits.
+        text_rank_scaling: the same of the text ranker.
         item_facts: item data that the ranker's features are made from.
         blend: weights and list lengths of the sources.
         thresholds: least score of a candidate in a recall source, by the source's name.
@@ -78,6 +80,7 @@ class ReleaseData:
     student: StaticEncoder | None = None
     tower_vectors: np.ndarray | None = None
     rank_scaling: RankScaling | None = None
+    text_rank_scaling: RankScaling | None = None
     item_facts: ItemFacts | None = None
     blend: Blend = field(default_factory=Blend)
     thresholds: Mapping[str, float] = field(default_factory=dict)
@@ -101,7 +104,7 @@ def read_release(folder: ReleaseFolder, canaries: CanaryFile, places: Sequence[P
             data = _with_trained_parts(folder, _read_catalogue(folder, mapped, canaries, ranked_items))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ReleaseRejected(f"{folder.path}: {error}; build the release again") from error
-    if data.rank_scaling is None:
+    if data.rank_scaling is None and data.text_rank_scaling is None:
         return data
     return dataclasses.replace(data, item_facts=_item_facts(ranked_items, data))
 
@@ -112,7 +115,7 @@ def _read_catalogue(folder: ReleaseFolder, mapped: Path, canaries: CanaryFile, r
     vectors, mean, unreadable_share = (
         np.load(path / name, allow_pickle=False) for name in (layout.VECTORS, layout.MEAN, layout.UNREADABLE_SHARE)
     )
-    collected = ranked_items if "ranker" in manifest.models else None
+    collected = ranked_items if {"ranker", "text_ranker"} & manifest.models.keys() else None
     items = ItemTable(mapped / layout.ITEMS, manifest.attribute_types, collected)
     lexical = LexicalIndex.load(mapped / layout.LEXICAL)
     _check_shapes(manifest, vectors=vectors, mean=mean, unreadable_share=unreadable_share, item_count=len(items))
@@ -171,7 +174,8 @@ def _with_trained_parts(folder: ReleaseFolder, data: ReleaseData) -> ReleaseData
         ranked_aspects=None if aspects is None else aspects.often_said(data.items.ids),
         student=_student(folder),
         tower_vectors=tower_vectors,
-        rank_scaling=_rank_scaling(folder) if "ranker" in manifest.models else None,
+        rank_scaling=_rank_scaling(folder, "ranker", layout.SCALER, FEATURE_NAMES),
+        text_rank_scaling=_rank_scaling(folder, "text_ranker", layout.TEXT_SCALER, TEXT_FEATURE_NAMES),
         blend=load(layout.BLEND, Blend.load) or Blend(),
         relevance=load(layout.RELEVANCE, RelevanceScale.load) or RelevanceScale(),
     )
@@ -197,15 +201,18 @@ def _tower_vectors(folder: ReleaseFolder) -> np.ndarray:
     return vectors
 
 
-def _rank_scaling(folder: ReleaseFolder) -> RankScaling:
-    entry = folder.manifest.models["ranker"]
-    if entry.feature_names != FEATURE_NAMES:
-        odd = sorted(set(entry.feature_names) ^ set(FEATURE_NAMES))
-        raise ValueError(f"the ranker takes other features than this program makes ({', '.join(odd) or 'their order'})")
-    raw = json.loads((folder.path / layout.SCALER).read_text(encoding="utf-8"))
+def _rank_scaling(folder: ReleaseFolder, name: str, file: str, feature_names: tuple[str, ...]) -> RankScaling | None:
+    """Returns the scaling of the ranker of this name; None where the release has none."""
+    entry = folder.manifest.models.get(name)
+    if entry is None:
+        return None
+    if entry.feature_names != feature_names:
+        odd = ", ".join(sorted(set(entry.feature_names) ^ set(feature_names))) or "their order"
+        raise ValueError(f"the {name.replace('_', ' ')} takes other features than this program makes ({odd})")
+    raw = json.loads((folder.path / file).read_text(encoding="utf-8"))
     mean, scale = (np.asarray(raw[name], dtype=np.float32) for name in ("mean", "scale"))
-    if mean.shape != (len(FEATURE_NAMES),) or scale.shape != mean.shape or not (scale > 0).all():
-        raise ValueError(f"{layout.SCALER} is not for {len(FEATURE_NAMES)} features")
+    if mean.shape != (len(feature_names),) or scale.shape != mean.shape or not (scale > 0).all():
+        raise ValueError(f"{file} is not for {len(feature_names)} features")
     return RankScaling(FeatureScaler(mean, scale), float(raw["slope"]), float(raw["intercept"]))
 
 

@@ -34,6 +34,7 @@ class LiveRelease:
         encoder: text to vectors.
         user_tower: history to vector; None where not trained.
         ranker: features to logits; None where not trained.
+        text_ranker: features of a text's candidates to logits; None where not trained.
         interpreter: reads the wishes of texts; None understands nothing.
         languages: that the encoder reads.
     """
@@ -45,6 +46,7 @@ class LiveRelease:
     encoder: TextEncoder
     user_tower: UserTower | None = None
     ranker: Ranker | None = None
+    text_ranker: Ranker | None = None
     interpreter: QueryInterpreter | None = None
     languages: EncoderLanguages = field(default_factory=EncoderLanguages)
 
@@ -97,5 +99,6 @@ class LiveRelease:
         """Yields every model on Triton besides the encoder."""
         if self.user_tower is not None:
             yield self.user_tower.model
-        if self.ranker is not None:
-            yield self.ranker.model
+        for ranker in (self.ranker, self.text_ranker):
+            if ranker is not None:
+                yield ranker.model

@@ -1,6 +1,7 @@
 """Loader of releases: verify, read, load the models into Triton, compare canaries, warm up. Only then may one serve."""
 
 import asyncio
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from server.models.batcher import BatchLimits, BatchObserver
 from server.models.encoder_variant import EncoderVariant
 from server.models.model_server import ModelServer
 from server.models.model_spec import ModelSpec
-from server.models.ranker import Ranker
+from server.models.ranker import Ranker, RankScaling
 from server.models.served_model import ServedModel
 from server.models.start import start_model
 from server.models.text_encoder import TextEncoder, encoder_batcher
@@ -199,7 +200,8 @@ class ReleaseLoader:
             fill=FillSource(content.silent),
             encoder=self._text_encoder(encoder, data),
             user_tower=_user_tower(served["user_tower"], data) if "user_tower" in served else None,
-            ranker=_ranker(served["ranker"], data) if "ranker" in served else None,
+            ranker=_ranker("ranker", served, data, data.rank_scaling),
+            text_ranker=_ranker("text_ranker", served, data, data.text_rank_scaling),
             languages=EncoderLanguages(folder.manifest.encoder.languages, self.detector),
             interpreter=interpreter,
         )
@@ -225,11 +227,11 @@ def _user_tower(model: ServedModel, data: ReleaseData) -> UserTower:
     return UserTower(model, data.index.vectors, data.manifest.models["user_tower"].max_length)
 
 
-def _ranker(model: ServedModel, data: ReleaseData) -> Ranker:
-    assert data.rank_scaling is not None and data.item_facts is not None  # the manifest has a ranker
-    return Ranker(
-        model,
-        data.rank_scaling,
-        data.item_facts,
-        most_candidates=data.manifest.models["ranker"].max_length,
-    )
+def _ranker(
+    name: str, served: Mapping[str, ServedModel], data: ReleaseData, scaling: RankScaling | None
+) -> Ranker | None:
+    """Returns the ranker of this name; None where the release has none."""
+    if name not in served:
+        return None
+    assert scaling is not None and data.item_facts is not None  # the manifest has it
+    return Ranker(served[name], scaling, data.item_facts, most_candidates=data.manifest.models[name].max_length)

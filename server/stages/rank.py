@@ -79,7 +79,7 @@ def rank_input(
         rows = listed
     user = UserSignals(recalled.query.user_embedding, None if ranker.facts.aspects is None else history.aspects)
     features = ranker.scaling.scaler.apply(rank_features(history.events, rows, ranker.facts, lists, user))
-    return RankInput(lists, rows, _in_parts(features, ranker.most_candidates))
+    return RankInput(lists, rows, in_parts(features, ranker.most_candidates))
 
 
 async def ask_ranker(ranker: Ranker, candidates: RankInput, deadline: Deadline) -> Ranking:
@@ -102,7 +102,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return shares
 
 
-def _in_parts(features: np.ndarray, most: int) -> np.ndarray:
+def in_parts(features: np.ndarray, most: int) -> np.ndarray:
     """Returns float32[B, W, F] of float32[C, F]: one part in the smallest bucket, or several of the largest."""
     width = next(bucket for bucket in event_buckets(most) if bucket >= min(len(features), most))
     count = -(-len(features) // width)

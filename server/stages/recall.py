@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.ranking.blend import PRIOR, TEXT_SOURCES, list_length
+from core.ranking.text_blend import TEXT_DEPTH
 from core.retrieval.collaborative import CollaborativeSource, unusable_as_proxy
 from core.retrieval.lexical import LexicalSource
 from core.retrieval.proxy_history import ProxyHistory, find_proxy_history
@@ -15,8 +16,6 @@ from server.stages.history import History
 from server.stages.release import ServingRelease
 from server.stages.represent import Represented
 
-# Items that each source recalls for a text: less than half the beam of a graph, which costs nothing more.
-TEXT_DEPTH = 100
 # Items that each source recalls where the first lists were too short for the list that is asked for.
 DEEPER = (1_280, 12_800)
 

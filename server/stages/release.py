@@ -61,6 +61,10 @@ class ServingRelease(Protocol):
         """Orders candidates."""
 
     @property
+    def text_ranker(self) -> Ranker | None:
+        """Says how likely a text's candidates are chosen."""
+
+    @property
     def aspects(self) -> ItemAspects | None:
         """Review scores of items by aspect."""
 

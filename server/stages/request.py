@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from domain.condition import Condition
 from domain.recommendation import RecommendQuery
+from server.models.ranker import Ranker
 from server.stages.history import History
 from server.stages.recall import RecallRequest
 from server.stages.release import ServingRelease
@@ -39,6 +40,13 @@ class StagedRequest:
     def named_wishes(self) -> tuple[Condition, ...]:
         """Conditions that the request prefers, or that its text names."""
         return (*self.query.preferences, *(wish.condition for wish in self.understood.interpretation.wishes))
+
+    @property
+    def ranker(self) -> Ranker | None:
+        """The ranker that is asked: a text's own, else that of histories; None where none can answer."""
+        if self.represented.by_text and self.release.text_ranker is not None:
+            return self.release.text_ranker
+        return self.release.ranker if len(self.history.events) else None
 
     def for_list(self) -> ListRequest:
         """Returns what its list is made from.

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.aspects.profile import aspect_affinity
-from core.ranking.blend import PRIOR, TEXT_SOURCES, Blend, score_candidates, weighted_sum
+from core.ranking.blend import HISTORY_STRENGTH, PRIOR, TEXT_SOURCES, Blend, score_candidates
 from core.ranking.fusion import candidates_of
+from core.ranking.history_effect import LEAST_Z, cosine_effect, history_share, history_z
 from core.ranking.text_blend import text_scores
+from core.ranking.text_features import TextMatch
 from core.retrieval.lexical import LexicalSource
 from core.retrieval.source import RecalledList, SourceQuery, SourceScores
 from core.vectors import top_rows
@@ -20,12 +22,8 @@ from server.stages.order import Ordered
 from server.stages.recall import Recalled
 from server.stages.release import ServingRelease
 
-# Above this many spreads over the population a history speaks for an item; what lies below is chance.
-_LEAST_Z = 1.0
-_FULL_Z = 4.0
-# The same for centred cosines to the history, where no weights were fitted.
-_LEAST_COSINE = 0.1
-_FULL_COSINE = 0.6
+# Most that comments add or take away, in text scores: what the default strength is for the most personal list.
+_MOST_OF_ASPECTS = HISTORY_STRENGTH / DEFAULT_PERSONALIZATION
 
 
 @dataclass(frozen=True)
@@ -70,14 +68,15 @@ def score_rows(
         count: how many.
     """
     vectors = release.catalogue.vectors_of(rows.tolist())
-    texts = text_scores_of(request.query, rows, vectors, release)
+    texts = text_match_of(request.query, rows, vectors, release).scores
     relevance = release.relevance.probabilities(texts)
     strength = np.float32(strength_of(request.personalization, release.blend))
     scores = texts
     if strength > 0:
-        scores = scores + strength * _aspect_effect(request, rows, release)
+        # The strength is fitted to histories; comments count no more than by default.
+        scores = scores + min(strength, np.float32(_MOST_OF_ASPECTS)) * _aspect_effect(request, rows, release)
     if strength > 0 and request.has_history:
-        scored = _history_scores(request.query, rows, release)
+        scored = history_scores(request.query, rows, release)
         scores = scores + strength * _history_effect(request.query, scored, vectors, release)
         lists = (*lists, *_history_lists(scored, rows))
     best, ordered = top_rows(scores, rows, count)
@@ -88,8 +87,8 @@ def score_rows(
     )
 
 
-def text_scores_of(query: SourceQuery, rows: np.ndarray, vectors: np.ndarray, release: ServingRelease) -> np.ndarray:
-    """Returns float32[C], how well each row fits the text by words and meaning.
+def text_match_of(query: SourceQuery, rows: np.ndarray, vectors: np.ndarray, release: ServingRelease) -> TextMatch:
+    """Returns how well each row fits the text by words and meaning.
 
     Args:
         query: the text's vector and words.
@@ -105,7 +104,7 @@ def text_scores_of(query: SourceQuery, rows: np.ndarray, vectors: np.ndarray, re
     features = None
     if isinstance(lexical, LexicalSource) and query.lexical is not None:
         features = lexical.index.features(query.lexical, rows)
-    return text_scores(cosines, features, release.relevance.blend)
+    return TextMatch(rows, text_scores(cosines, features, release.relevance.blend), cosines, features)
 
 
 def strength_of(personalization: float, blend: Blend) -> float:
@@ -113,21 +112,7 @@ def strength_of(personalization: float, blend: Blend) -> float:
     return blend.history_strength * personalization / DEFAULT_PERSONALIZATION
 
 
-def cosine_effect(vectors: np.ndarray, history: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Returns float32[C], 0 to 1: how much a history speaks for vectors by its centred cosine to them.
-
-    Args:
-        vectors: float32[C, d]; zeros, of which nothing is known, get 0.
-        history: float32[d], unit, centred.
-        mean: float32[d], of the catalogue.
-    """
-    centred = vectors - mean
-    norms = np.maximum(np.linalg.norm(centred, axis=1), 1e-6)
-    cosines = np.where(vectors.any(axis=1), centred @ history / norms, 0)
-    return _share(cosines, _LEAST_COSINE, _FULL_COSINE)
-
-
-def _history_scores(query: SourceQuery, rows: np.ndarray, release: ServingRelease) -> dict[str, SourceScores]:
+def history_scores(query: SourceQuery, rows: np.ndarray, release: ServingRelease) -> dict[str, SourceScores]:
     """Returns the scores of these rows by each source of the history that has a weight or goes by the caller."""
     weights = release.blend.weights_for(query)
     sources = [
@@ -142,10 +127,9 @@ def _history_effect(
     query: SourceQuery, scored: Mapping[str, SourceScores], vectors: np.ndarray, release: ServingRelease
 ) -> np.ndarray:
     """Returns float32[C], 0 to 1: how much the history speaks for each row; 0 for what has nothing to do with it."""
-    weights = release.blend.weights_for(query)
-    scores = weighted_sum(scored, query, weights)
-    if scores is not None:
-        return _share(scores / np.float32(sum(abs(weight) for weight in weights.values())), _LEAST_Z, _FULL_Z)
+    z_scores = history_z(scored, query, release.blend)
+    if z_scores is not None:
+        return history_share(z_scores)
     if query.history_vector is None:
         return np.zeros(len(vectors), np.float32)
     return cosine_effect(vectors, query.history_vector, release.catalogue.mean)
@@ -158,16 +142,11 @@ def _aspect_effect(request: TextRequest, rows: np.ndarray, release: ServingRelea
     return aspect_affinity(request.aspects, release.aspects.of(rows.tolist()))
 
 
-def _share(scores: np.ndarray, least: float, full: float) -> np.ndarray:
-    share: np.ndarray = np.clip((scores - least) / (full - least), 0, 1)
-    return share.astype(np.float32)
-
-
 def _history_lists(scored: Mapping[str, SourceScores], rows: np.ndarray) -> tuple[RecalledList, ...]:
     """Returns the view that each source of the history has of the text's candidates: those well above its mean."""
     lists = []
     for name, view in scored.items():
-        known = np.isfinite(view.scores) & (view.z_scores > _LEAST_Z)
+        known = np.isfinite(view.scores) & (view.z_scores > LEAST_Z)
         if name not in TEXT_SOURCES | {PRIOR} and known.any():
             lists.append(RecalledList(name, *top_rows(view.scores[known], rows[known], int(known.sum()))))
     return tuple(lists)

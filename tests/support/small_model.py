@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from core.ranking.features import FEATURE_NAMES
+from core.ranking.text_features import TEXT_FEATURE_NAMES
 from core.text.static_encoder import StaticTable, write_static_student
 from domain.event import EventKind
 from domain.model_folder import FORMAT
@@ -66,18 +67,23 @@ def write_model(
         )
         save_user_tower(folder / "user_tower", UserTowerGroup([UserTowerNetwork(shape)]), settings={})
         _json(folder / "user_tower" / "items.json", list(item_ids))
-    if "ranker" in parts:
-        torch.manual_seed(seed + 1)
-        width = len(FEATURE_NAMES)
-        network = RankerNetwork(RankerShape(width, (8,)))
-        settings = {
-            "feature_names": list(FEATURE_NAMES),
-            "shape": {"feature_count": width, "hidden": [8], "members": 1},
-        }
-        save_network(folder / "ranker", network, settings)
-        scaler = {"mean": [0.1] * width, "scale": [2.0] * width, "slope": 0.7, "intercept": -1.0}
-        _json(folder / "ranker" / "scaler.json", scaler)
+    for name, feature_names in (("ranker", FEATURE_NAMES), ("text_ranker", TEXT_FEATURE_NAMES)):
+        if name in parts:
+            torch.manual_seed(seed + 1)
+            _ranker(folder / name, feature_names)
     return folder
+
+
+def _ranker(folder: Path, feature_names: Sequence[str]) -> None:
+    width = len(feature_names)
+    network = RankerNetwork(RankerShape(width, (8,)))
+    settings = {
+        "feature_names": list(feature_names),
+        "shape": {"feature_count": width, "hidden": [8], "members": 1},
+    }
+    save_network(folder, network, settings)
+    scaler = {"mean": [0.1] * width, "scale": [2.0] * width, "slope": 0.7, "intercept": -1.0}
+    _json(folder / "scaler.json", scaler)
 
 
 def _student(folder: Path, dimension: int, encoder: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 import torch
 
+from core.ranking.text_features import TEXT_FEATURE_NAMES
 from domain.errors import ModelUnavailable
 from export.parts.ranker import load_ranker
 from networks.storage import for_catalogue, load_user_tower
@@ -20,6 +21,8 @@ class TorchTriton:
     def __init__(self, model: Path, encoder: Path, item_rows: np.ndarray):
         tower = for_catalogue(load_user_tower(model / "user_tower"), torch.from_numpy(item_rows))
         self.networks = {"user_tower": UserTowerServing(tower).eval(), "ranker": load_ranker(model / "ranker")}
+        if (model / "text_ranker").is_dir():
+            self.networks["text_ranker"] = load_ranker(model / "text_ranker", TEXT_FEATURE_NAMES)
         self.encoder = onnxruntime.InferenceSession(encoder, providers=["CPUExecutionProvider"])
         self.away = set()
         self.slow_s = {}

@@ -227,10 +227,14 @@ def _user_folds(
 
 
 def _late_fold(histories: Sequence[EventSequence], item_count: int, draws: int) -> Iterator[_Fold]:
-    """One fold of everybody, fitted on all but the last `draws` events of each; one event always stays."""
+    """One fold of everybody, fitted on all but the last `draws` events of each."""
+    yield _Fold(before_late_events(histories, draws), np.ones(len(histories), bool), np.ones(item_count, bool))
+
+
+def before_late_events(histories: Sequence[EventSequence], draws: int) -> list[EventSequence]:
+    """Returns each history without its last `draws` events; one event always stays."""
     cuts = [(history, history.take(slice(max(1, len(history) - draws)))) for history in histories]
-    before = [replace(cut, impressions=history.impressions) for history, cut in cuts]
-    yield _Fold(before, np.ones(len(histories), bool), np.ones(item_count, bool))
+    return [replace(cut, impressions=history.impressions) for history, cut in cuts]
 
 
 def _item_folds(

@@ -59,11 +59,13 @@ class RankModel:
         network: scaled features to logits.
         scaler: of the features.
         calibration: logit to the probability that a candidate is chosen.
+        feature_names: of its features, in their order.
     """
 
     network: RankerNetwork
     scaler: FeatureScaler
     calibration: Calibration
+    feature_names: tuple[str, ...] = FEATURE_NAMES
 
     def logits(self, features: np.ndarray) -> np.ndarray:
         """Maps float32[..., F] features as `rank_features` gives them to float32[...]."""
@@ -75,7 +77,7 @@ class RankModel:
         """Writes `model.safetensors`, `settings.json` (feature names, shape) and `scaler.json` (with calibration)."""
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self.network.state_dict(), folder / "model.safetensors")
-        settings = {"feature_names": list(FEATURE_NAMES), "shape": asdict(self.network.shape)}
+        settings = {"feature_names": list(self.feature_names), "shape": asdict(self.network.shape)}
         scaler = {
             "mean": self.scaler.mean.tolist(),
             "scale": self.scaler.scale.tolist(),
@@ -86,21 +88,27 @@ class RankModel:
             (folder / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> "RankModel":
+    def load(cls, folder: Path, feature_names: tuple[str, ...] = FEATURE_NAMES) -> "RankModel":
         """Reads what `save` wrote.
+
+        Args:
+            folder: of the model.
+            feature_names: that this program makes.
 
         Raises:
             ValueError: it was trained on other features than this program makes.
         """
         settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-        if tuple(settings["feature_names"]) != FEATURE_NAMES:
+        if tuple(settings["feature_names"]) != feature_names:
             raise ValueError(f"{folder} was trained on other features than this program makes; train the ranker again")
         shape = settings["shape"]
         network = RankerNetwork(RankerShape(shape["feature_count"], tuple(shape["hidden"]), shape["members"]))
         network.load_state_dict(load_file(folder / "model.safetensors"))
         raw = json.loads((folder / "scaler.json").read_text(encoding="utf-8"))
         mean, scale = (np.asarray(raw[name], np.float32) for name in ("mean", "scale"))
-        return cls(network.eval(), FeatureScaler(mean, scale), Calibration(raw["slope"], raw["intercept"]))
+        return cls(
+            network.eval(), FeatureScaler(mean, scale), Calibration(raw["slope"], raw["intercept"]), feature_names
+        )
 
 
 @dataclass(frozen=True)

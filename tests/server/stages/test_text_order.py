@@ -10,7 +10,7 @@ from core.ranking.blend import Blend
 from core.retrieval.source import SourceQuery, SourceScores
 from core.scaling import ScoreScaler
 from server.stages.recall import RecalledList
-from server.stages.text_order import TextRequest, cosine_effect, score_rows, strength_of
+from server.stages.text_order import TextRequest, score_rows, strength_of
 from tests.support.served import HISTORY, REASONS, reasons
 from tests.support.trained import COUNT
 
@@ -132,15 +132,6 @@ async def test_the_release_says_how_words_and_meaning_count(served):
 def test_strength_follows_what_the_caller_asks_for():
     blend = Blend(history_strength=0.06)
     assert [strength_of(share, blend) for share in (0.0, 0.25, 0.5, 1.0)] == pytest.approx([0, 0.03, 0.06, 0.12])
-
-
-def test_what_cannot_be_read_has_no_share_of_the_history():
-    vectors = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 0]], np.float32)
-    mean = np.array([-0.3, 0.1, 0.1], np.float32)
-    effect = cosine_effect(vectors, np.array([1, 0, 0], np.float32), mean)
-    assert effect[0] == 1
-    assert 0 < effect[1] < 0.5 or effect[1] == 0
-    assert effect[2] == 0
 
 
 def events():

@@ -1,4 +1,4 @@
-"""The blend of the recall sources, also for short histories and for histories that are only text."""
+"""The blend of the recall sources, also for short histories, for histories of text, and for those beside a text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from core.ranking.blend import LIST_LENGTHS, ProxyBlend
+from core.ranking.blend import LIST_LENGTHS, Blend, ProxyBlend
 from domain.text import TextTemplate
 from training.ranking.blend import BlendSettings, crossed_ndcg, fit_blend
 from training.ranking.folder import BLEND, COLLABORATIVE, load_sources
+from training.ranking.history_strength import FittedStrength, StrengthSettings, fit_history_strength
 from training.ranking.proxy_history import ProxySettings, draw_lines, fit_proxy_blend
 from training.ranking.sources import FittedSources
+from training.ranking.text_questions import TextMatcher, draw_questions, heard_histories, unrelated_histories
 from training.run.dataset import TrainingData
 from training.run.folder import StepRecord
 from training.run.item_facts import item_facts, query_vectors
@@ -29,11 +31,13 @@ class BlendStepSettings:
         list_lengths: items that each source recalls for the ranker, by its name.
         weights: how weights are searched.
         proxy: what is tried for histories that are only text.
+        strength: what is tried for a history beside a text.
     """
 
     list_lengths: Mapping[str, int] = field(default_factory=lambda: dict(LIST_LENGTHS))
     weights: BlendSettings = field(default_factory=BlendSettings)
     proxy: ProxySettings = field(default_factory=ProxySettings)
+    strength: StrengthSettings = field(default_factory=StrengthSettings)
 
 
 class BlendStep:
@@ -62,6 +66,9 @@ class BlendStep:
         fitted = replace(fitted, list_lengths=settings.list_lengths)
         blend = fit_blend(fitted, validation, settings.weights, data.progress)
         blend = replace(blend, proxy=_proxy_blend(data, fitted, settings.proxy))
+        strength = _history_strength(data, fitted, blend, settings.strength)
+        if strength is not None:
+            blend = replace(blend, history_strength=strength.strength)
         blend.save(work / BLEND)
         notes = [
             "hybrid recall: " + ", ".join(f"{name} {weight:g}" for name, weight in blend.weights.items() if weight)
@@ -69,6 +76,8 @@ class BlendStep:
         if blend.proxy is not None:
             weights = ", ".join(f"{name} {weight:g}" for name, weight in blend.proxy.weights.items())
             notes.append(f"proxy histories: {weights}, {blend.proxy.nearest} items at {blend.proxy.temperature:g}")
+        if strength is not None:
+            notes.append(_words(strength))
         figures = {
             "hybrid_ndcg_at_100": crossed_ndcg(fitted, validation, settings.weights),
             "source_ndcg_at_100": _best_source(fitted, validation),
@@ -90,6 +99,31 @@ def _proxy_blend(data: TrainingData, fitted: FittedSources, settings: ProxySetti
         data.seed,
     )
     return fit_proxy_blend(fitted, lines, settings, data.progress)
+
+
+def _words(fitted: FittedStrength) -> str:
+    return (
+        f"history beside a text: strength {fitted.strength:g}, NDCG@10 {fitted.ratio:.3f} of the text's alone "
+        f"[{fitted.low:.3f}, {fitted.high:.3f}] over {fitted.question_count} questions; an unrelated item leaves "
+        f"{fitted.kept:.3f} of a text's top ten"
+    )
+
+
+def _history_strength(
+    data: TrainingData, fitted: FittedSources, blend: Blend, settings: StrengthSettings
+) -> FittedStrength | None:
+    """Returns the strength of a history beside a text; None without texts, or with too few questions."""
+    items, vectors = data.items, fitted.facts.vectors
+    if items is None or vectors is None or data.encoder is None:
+        return None
+    questions = draw_questions(data.split.validation.cases, items, settings.question_limit, data.seed)
+    if len(questions) < settings.fewest:
+        return None
+    matched = TextMatcher.of_items(items, vectors).matched(questions, lambda texts: query_vectors(data, texts))
+    own = [one.question.history for one in matched]
+    unrelated = unrelated_histories(matched, vectors, fitted.popular.chosen, data.seed)
+    heard, beside = (list(heard_histories(matched, histories, fitted, blend)) for histories in (own, unrelated))
+    return fit_history_strength(matched, heard, beside, settings, data.seed)
 
 
 def _best_source(fitted: FittedSources, validation: EvalSet) -> float:
