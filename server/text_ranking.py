@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.ranking.blend import Blend
 from core.ranking.history_effect import cosine_effect
 from core.ranking.text_blend import text_scores
 from core.ranking.word_coverage import QueryWords
@@ -227,9 +228,12 @@ def _ranked(
 def _history_part(
     query: RankQuery, represented: Represented, vectors: np.ndarray, release: ServingRelease
 ) -> np.ndarray:
-    """Returns float32[T], what the history adds to the score of each text: at most its strength."""
+    """Returns float32[T], what the history adds to the score of each text.
+
+    A release's strength is fitted to what its sources say of items. A cosine counts no more than by default.
+    """
     history = represented.query.history_vector
-    strength = np.float32(strength_of(query.personalization, release.blend))
+    strength = np.float32(min(strength_of(query.personalization, blend) for blend in (release.blend, Blend())))
     if history is None or strength <= 0:
         return np.zeros(len(vectors), np.float32)
     return strength * cosine_effect(vectors, history, release.catalogue.mean)

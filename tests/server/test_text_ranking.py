@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.ranking.blend import Blend
+from core.ranking.blend import HISTORY_STRENGTH, Blend
 from domain.errors import DeadlineExceeded, EncoderUnavailable, NothingToGoOn
 from domain.event import Event, EventKind
 from domain.recommendation import DegradationReason
@@ -84,7 +84,7 @@ async def test_the_release_s_weights_count(served, rank):
     )
 
 
-async def test_the_history_adds_at_most_the_release_s_strength(served, rank):
+async def test_the_history_adds_at_most_the_release_s_strength_or_the_default(served, rank):
     candidates = ("word3 word21", "word20 word50", "word31 word37")
     for strength in (0.05, 0.2):
         served.without(blend=Blend(history_strength=strength))
@@ -92,7 +92,7 @@ async def test_the_history_adds_at_most_the_release_s_strength(served, rank):
         for share in (0.0, 0.5, 1.0):
             liked = by_index(await rank("word7", *candidates, item_ids=("item-03",), personalization=share))
             gains = [after.score - before.score for before, after in zip(alone, liked, strict=True)]
-            assert gains[0] == pytest.approx(strength * share / 0.5, abs=1e-6)
+            assert gains[0] == pytest.approx(min(strength, HISTORY_STRENGTH) * share / 0.5, abs=1e-6)
             assert all(-1e-6 <= gain <= gains[0] + 1e-6 for gain in gains)
 
 
