@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import rjieba
 
-from core.retrieval.lexical_document import ItemWords
+from core.retrieval.lexical_document import ItemWords, without_year
 from core.retrieval.lexical_query import LexicalQuery
 from core.text.analysis import fold, plurals, singular
 from core.text.function_words import FUNCTION_WORDS
@@ -214,16 +214,20 @@ def _is_whole(term: str, words: Sequence[str]) -> bool:
 
 
 def _titles(item: Item, titles: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yields the titles of an item with the names of their fields."""
+    """Yields the names of an item's title fields with their titles, without years in brackets, each title once."""
+    yielded: set[str] = set()
     for title in titles:
-        if title == item.title:
-            yield "title", title
-            continue
-        yield (
-            next(
-                name
-                for name, value in item.attributes.items()
-                if value == title or (isinstance(value, tuple) and title in value)
-            ),
-            title,
-        )
+        name = "title" if title == item.title else _name_of(item, title)
+        called = without_year(title)
+        if called not in yielded:
+            yielded.add(called)
+            yield name, called
+
+
+def _name_of(item: Item, title: str) -> str:
+    """Returns the attribute that holds a title."""
+    return next(
+        name
+        for name, value in item.attributes.items()
+        if value == title or (isinstance(value, tuple) and title in value)
+    )

@@ -12,7 +12,12 @@ TEXT = "text"
 TITLE_NAME = re.compile(r"(^|_)titles?(_|$)")
 # A string attribute of at most so many characters is a value, such as a name; a longer one is text.
 _VALUE_CHARACTERS = 60
-_LINK = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+# An address, or the path of a file on a server.
+_LINK = re.compile(r"(?:[a-z][a-z0-9+.-]*://|www\.)|/\S*\.\w{2,5}$", re.IGNORECASE)
+# An attribute of such a name points to a thing in another system: its numbers are not words about the item. An ISBN is
+# printed on the item and looked for.
+_REFERENCE_NAME = re.compile(r"(?:^|[\W_])(?:ids?|uuids?|guids?|ur[il]s?|links?)(?:[\W_]|$)")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LEAST_INITIALS = 3
 # From so many letters on, initials are a name of the title.
 _NAMING_INITIALS = 4
@@ -41,9 +46,11 @@ class ItemWords:
 
     @classmethod
     def of(cls, item: Item) -> "ItemWords":
-        """Sorts what an item says in words into fields; links say nothing."""
+        """Sorts what an item says in words into fields; links and ids of other systems say nothing."""
         titles, values, texts = [item.title], [], [(TEXT, item.text)]
         for name, value in item.attributes.items():
+            if is_reference(name):
+                continue
             entries = (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ()
             for entry in entries:
                 if _LINK.match(entry) or not entry.strip():
@@ -78,7 +85,7 @@ class ItemTerms:
     """An item's terms by field; each string is analysed once.
 
     Attributes:
-        titles: words of each title.
+        titles: words of each title, without years in brackets.
         values: words of each whole value.
         texts: words of each text.
         extra: terms beside the words, each once.
@@ -102,7 +109,8 @@ class ItemTerms:
         extra: dict[str, None] = {}
         called: list[str] = []
         for title in fields.titles:
-            extra.update(dict.fromkeys(analyzed[title].extra))
+            extra.update(dict.fromkeys(analyzed[without_year(title)].extra))
+            extra.update(dict.fromkeys(_bracketed_years(title)))
             short = initials(title, lambda part: analyzed[part].words)
             extra.update(dict.fromkeys(short))
             called.extend(name for name in short if len(name) >= _NAMING_INITIALS)
@@ -124,7 +132,7 @@ class ItemTerms:
             if written.isalnum():
                 extra[written] = None
         return cls(
-            titles=tuple(analyzed[title].words for title in fields.titles),
+            titles=tuple(analyzed[without_year(title)].words for title in fields.titles),
             values=tuple(analyzed[value].words for _, value in fields.values),
             texts=tuple(analyzed[text].words for _, text in fields.texts),
             extra=tuple(extra),
@@ -152,9 +160,19 @@ class _Analyses(dict[str, Analyzed]):
         return " ".join(self[text].words)
 
 
+def is_reference(name: str) -> bool:
+    """Returns whether an attribute of this name holds links, or ids of another system: "tmdb_id", "imdbId", "url"."""
+    return bool(_REFERENCE_NAME.search(_CAMEL.sub("_", name).casefold()))
+
+
 def without_year(title: str) -> str:
     """Returns a title without years in brackets; a title that is nothing else stays as it is."""
     return _YEAR.sub("", title).strip() or title
+
+
+def _bracketed_years(title: str) -> list[str]:
+    """Returns the years that `without_year` leaves out."""
+    return [] if without_year(title) == title.strip() else re.findall(r"\d{4}", " ".join(_YEAR.findall(title)))
 
 
 def names(title: str) -> tuple[str, ...]:

@@ -20,8 +20,6 @@ _TITLE_CHARACTERS = 60
 _WORD = re.compile(r"\w+")
 # An attribute of such a name is another description.
 _TEXT_NAME = re.compile(r"(^|_)(text|description|summary|overview|plot|abstract|content)(_|$)")
-# An attribute of such a name numbers things in another system: "its tmdb id is 300" speaks for nothing.
-_ID_NAME = re.compile(r"(^|_)(id|ids|uuid)(_|$)")
 # Their own clauses say little: that a list has come to its end, or nothing of the caller.
 _WEAK_SOURCES = frozenset({Source.POPULAR, Source.FRESH, Source.SEMANTIC_TEXT, Source.SEMANTIC_HISTORY, Source.FILL})
 
@@ -179,8 +177,7 @@ def _by_words(close: Closeness, wording: Wording) -> list[str]:
     said: set[str] = set()
     clauses: list[str] = []
     values: dict[str, list[str]] = {}
-    matches = [match for match in close.field_matches if not _ID_NAME.search(match.field.casefold())]
-    whole = [match for match in matches if match.whole_value]
+    whole = [match for match in close.field_matches if match.whole_value]
     for match in (*whole, *close.wishes.values):
         if TITLE_NAME.search(match.field):
             if not clauses:
@@ -190,7 +187,7 @@ def _by_words(close: Closeness, wording: Wording) -> list[str]:
             values.setdefault(match.field, []).append(match.value)
             said |= _words(match.value)
     clauses += [wording.value(name, entries[:_VALUES_SHOWN]) for name, entries in values.items()]
-    for match in matches:
+    for match in close.field_matches:
         if len(clauses) < _WORD_CLAUSES and not match.whole_value and not _words(match.value) <= said:
             said |= _words(match.value)
             clauses.append(_words_of_field(match, wording))

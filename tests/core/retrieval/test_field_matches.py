@@ -24,6 +24,8 @@ ITEMS = [
     Item("f7", "It", "A clown."),
     Item("f8", "山 海", "价格公道。"),
     Item("f9", "iPhone13 case", "हरी चाय"),
+    Item("f10", "300", "x", attributes={"title_raw": "300 (2001)", "tmdb_id": "300", "imdbId": "tt2001"}),
+    Item("f11", "Pike Road", "x", attributes={"title_raw": "Pike Road (2001)", "tmdb_id": "300"}),
 ]
 
 
@@ -61,6 +63,9 @@ def shared(index, text, item_id):
         ("价格实惠的手机", "f8", [FieldMatch("text", "价格")]),
         ("海", "f8", [FieldMatch("title", "海")]),
         ("it", "f7", [FieldMatch("title", "It", True)]),
+        ("300", "f10", [FieldMatch("title", "300", True)]),
+        ("pike road 2001", "f11", [FieldMatch("title", "Pike Road", True)]),
+        ("pike 2001", "f11", [FieldMatch("title", "Pike")]),
     ],
 )  # fmt: skip
 def test_fields(index, text, item_id, fields):
@@ -77,6 +82,8 @@ def test_fields(index, text, item_id, fields):
         ("crypt", "f2"),
         ("the harbour of it", "f7"),
         ("kettle", "f1"),
+        ("300 2001 tt2001", "f11"),
+        ("2001 tt2001", "f10"),
         ("", "f1"),
         ("!!!", "f1"),
     ],

@@ -104,6 +104,28 @@ def test_a_link_says_nothing(films):
     assert "f5" not in found(films, "harbour")
 
 
+class TestReferences:
+    """Numbers and addresses that other systems know an item by."""
+
+    @pytest.mark.parametrize("name", ["tmdb_id", "imdbId", "ids", "item-uuid", "trailer_url", "link", "ID"])
+    def test_they_are_not_words(self, name):
+        index = lexical_index([Item("a-1", "Two Winds", "x", attributes={name: ("2001", "x2001")})])
+        assert not index.parse("2001 x2001", correct=False).terms
+
+    @pytest.mark.parametrize("value", ["https://x.example/kite", "www.example.com/kite", "/posters/kite.jpg"])
+    def test_addresses_are_not_words(self, value):
+        assert not lexical_index([Item("a-1", "Two Winds", "x", attributes={"image": value})]).parse("kite").terms
+
+    @pytest.mark.parametrize("name", ["isbn", "sku", "idea", "kidswear", "model"])
+    def test_other_codes_are(self, name):
+        assert lexical_index([Item("a-1", "Two Winds", "x", attributes={name: "x2001"})]).parse("x2001").terms
+
+    def test_its_own_id_is(self):
+        items = [Item(f"tt200{place}", "Two Winds", "x", attributes={"imdb_id": f"tt200{place}"}) for place in (1, 2)]
+        index = lexical_index(items)
+        assert index.search(index.parse("tt2002"), 2, np.zeros(2, bool))[0].tolist() == [1]
+
+
 class TestSpelling:
     @pytest.mark.parametrize(
         ("text", "corrected"),
@@ -436,6 +458,20 @@ def test_a_number_finds_the_title_that_it_names():
     assert scores[0] > scores[1]
     features = index.features(index.parse("2001"), np.arange(42))
     assert np.flatnonzero(features[:, TITLE_EXACT]).tolist() == [41]
+
+
+def test_a_year_in_brackets_is_no_word_of_the_title():
+    items = [
+        Item("a", "Kite", "x", attributes={"title_raw": "Kite (2001)"}),
+        Item("b", "Kite", "x", attributes={"title_raw": "Kite (1990)"}),
+        Item("c", "Winds of 2001", "x"),
+    ]
+    index = lexical_index(items)
+    assert index.index.frequency("title", "2001") == 1
+    assert index.search(index.parse("2001"), 3, np.zeros(3, bool))[0].tolist() == [2, 0]
+    # It still tells two of one name apart.
+    assert index.search(index.parse("kite 1990"), 3, np.zeros(3, bool))[0].tolist()[0] == 1
+    assert index.features(index.parse("kite 1990"), np.arange(3))[:, TITLE_EXACT].tolist() == [0, 1, 0]
 
 
 def test_rows_with_every_word(films):

@@ -118,8 +118,6 @@ class TestWords:
             ((TITLE, RED), 'Its title has "Quiet Harbour", and its description has "red".'),
             ((FieldMatch("text", "sea, quiet harbour"),), 'Its description has "sea" and "quiet harbour".'),
             ((FieldMatch("text_zh", "sea"),), 'Its description has "sea".'),
-            ((FieldMatch("tmdb_id", "300", True), FieldMatch("title", "300")), 'Its title has "300".'),
-            ((FieldMatch("imdb_id", "tt300", True),), "It has words, or parts of words, of the text."),
             ((FieldMatch("shoe_size", "9 wide", True),), "Its shoe size is 9 wide."),
             ((FieldMatch("shoe_size", "wide"),), 'It has "wide" in its shoe size.'),
             ((FieldMatch("cast", "Ada Merrow", True), FieldMatch("text", "Ada")), "It stars Ada Merrow."),
