@@ -208,7 +208,9 @@ class NegationReader:
         return self._reading.is_in("particles", start)
 
     def _heads(self, place: int) -> bool:
-        """Returns whether a general word or a value ends before a place."""
+        """Returns whether a general word, a kind of goods or a value ends before a place."""
+        if place and not self._tokens.breaks(place) and self._reading.is_in("things", place - 1):
+            return True
         if self._reading.cue_before(place, CueKind.GENERIC) is not None:
             return True
         starts = range(max(0, place - _VALUE_WORDS), place)

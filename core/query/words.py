@@ -15,7 +15,7 @@ _FILES = ("words_en.toml", "words_zh.toml")
 
 _SETS = (
     *("fillers", "generics", "plurals", "joins", "narrators", "determiners", "degrees", "everyday", "common", "ages"),
-    *("technical", "additions", "particles", "between", "leading", "trailing", "articles"),
+    *("technical", "additions", "particles", "between", "leading", "trailing", "articles", "things"),
 )
 
 
