@@ -101,9 +101,9 @@ class QueryReader:
         instead: dict[str, str] = {}
         others = [word for word in words if self._statistics.frequency(word)]
         for word in unknown:
-            alternatives = self._vocabulary.alternatives(word)
-            if alternatives:
-                instead[word] = self._likeliest(alternatives, others)
+            meant = self._meant(word, others)
+            if meant:
+                instead[word] = meant
             if len(instead) == _MOST_MENDED:
                 break
         if not instead:
@@ -117,24 +117,41 @@ class QueryReader:
         fields = (WHOLE_TITLE, WHOLE_VALUE)
         return any(self._index.frequency(name, whole) for name in fields for whole in wholes(words))
 
-    def _likeliest(self, alternatives: Sequence[str], others: Sequence[str]) -> str:
-        """Returns the alternative that stands in one title or value with most of the text's other words."""
-        if not others:
-            return alternatives[0]
-        index = self._index
-        best, most = alternatives[0], -1.0
-        for alternative in alternatives:
-            for name in (TITLE, VALUES):
-                if self._statistics.in_all(name, (alternative, *others)) and index.has(
-                    index.every([index.term(name, word) for word in (alternative, *others)])
-                ):
+    def _meant(self, word: str, others: Sequence[str]) -> str:
+        """Returns the word that one is a slip of: one that stands with the text's other words, else the likeliest.
+
+        Args:
+            word: that the catalogue does not have.
+            others: the text's words that it has.
+
+        Returns:
+            An empty text where the word is not a slip.
+        """
+        alternatives = self._vocabulary.alternatives(word)
+        if others:
+            for alternative in alternatives:
+                if self._stand_together((alternative, *others)):
                     return alternative
-            pairs = [index.term(TITLE, alternative), index.some([index.term(TITLE, word) for word in others])]
-            hits = index.search(index.every(pairs), 1)
-            score = float(hits.scores[0]) if len(hits.rows) else 0.0
-            if score > most:
-                best, most = alternative, score
-        return best
+        likely = [alternative for alternative in alternatives if self._vocabulary.is_likely(word, alternative)]
+        if len(likely) < 2 or not others:
+            return likely[0] if likely else ""
+        scores = [self._score_beside(alternative, others) for alternative in likely]
+        return likely[int(np.argmax(scores))]
+
+    def _stand_together(self, words: Sequence[str]) -> bool:
+        """Returns whether all words are in one title, or in the values of one item."""
+        index = self._index
+        return any(
+            self._statistics.in_all(name, words) and index.has(index.every([index.term(name, word) for word in words]))
+            for name in (TITLE, VALUES)
+        )
+
+    def _score_beside(self, alternative: str, others: Sequence[str]) -> float:
+        """Returns how well the best title that has an alternative and another word matches them; 0 for none."""
+        index = self._index
+        pairs = [index.term(TITLE, alternative), index.some([index.term(TITLE, word) for word in others])]
+        hits = index.search(index.every(pairs), 1)
+        return float(hits.scores[0]) if len(hits.rows) else 0.0
 
 
 def wholes(words: Sequence[str]) -> tuple[str, ...]:

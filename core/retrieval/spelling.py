@@ -1,5 +1,6 @@
 """Spelling: a word that the catalogue does not have becomes the one it was meant to be."""
 
+import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,19 @@ _LEAST_LETTERS = 4
 # From so many letters on two slips may be in a word.
 _LONG_WORD = 9
 _CANDIDATES = 5
+# A shorter word has others near it by chance: "pixar" and the first name "pilar".
+_TELLING_LETTERS = 7
+# In so many items a word is common.
+_COMMON_ITEMS = 10
+# Letters that are taken for one another by ear.
+_SOUNDS = tuple(map(frozenset, ("aeiouy", "ckqsz", "dt", "bp", "fvw", "mn", "gj")))
+_KEYS = {
+    letter: (place + shift, row)
+    for row, (letters, shift) in enumerate((("qwertyuiop", 0.0), ("asdfghjkl", 0.25), ("zxcvbnm", 0.75)))
+    for place, letter in enumerate(letters)
+}
+# Between the keys "i" and "j" there are 1.25 widths of a key.
+_KEY_REACH = 1.3
 _MOST_BEGINNING = 2_000
 _BEGINNING = 40
 _NO_WORDS: tuple[list[str], np.ndarray] = ([], np.empty(0, np.uint32))
@@ -62,6 +76,21 @@ class Vocabulary:
                 found.append((int(distances[place]) + first, -self._count_of[words[place]], words[place]))
         return [found_word for _, _, found_word in sorted(found)[:_CANDIDATES]]
 
+    def is_likely(self, word: str, alternative: str) -> bool:
+        """Returns whether an alternative is likely where nothing else in the text speaks for it.
+
+        In a short word, a letter that is neither near by on the keyboard nor alike in sound is seldom a slip: it is
+        then another word, unless the alternative is common.
+        """
+        if len(word) >= _TELLING_LETTERS or self._count_of[alternative] >= _COMMON_ITEMS:
+            return True
+        place = next((at for at, (a, b) in enumerate(zip(word, alternative, strict=False)) if a != b), len(alternative))
+        if len(word) == len(alternative) and word[place + 1 :] == alternative[place + 1 :]:
+            return _alike(word[place], alternative[place])
+        if len(word) > len(alternative):
+            return any(_alike(word[place], beside) for beside in (word[place - 1 : place], word[place + 1 : place + 2]))
+        return True
+
     def beginning_with(self, prefix: str) -> list[str]:
         """Returns longer words that begin with a prefix, the commonest first."""
         start = bisect_left(self.words, prefix)
@@ -87,6 +116,16 @@ class Vocabulary:
         with np.load(path, allow_pickle=False) as arrays:
             blob = arrays["words"].tobytes().decode()
             return cls(blob.split("\n") if blob else [], arrays["counts"])
+
+
+def _alike(letter: str, other: str) -> bool:
+    """Returns whether one letter is easily written for another; False for no letter."""
+    if letter == other or any(letter in sound and other in sound for sound in _SOUNDS):
+        return True
+    if letter not in _KEYS or other not in _KEYS:
+        return False
+    (x, y), (other_x, other_y) = _KEYS[letter], _KEYS[other]
+    return math.hypot(x - other_x, y - other_y) < _KEY_REACH
 
 
 def _letters(word: str) -> int:

@@ -150,6 +150,33 @@ class TestSpelling:
         index = lexical_index(titled("stone bridge", "stone fridge", "fridge", "fridge magnet"))
         assert index.parse("stone bridgee").corrected_text == "stone bridge"
 
+    NAMES = (
+        *titled("Pilar Vega", "Ghili Sands", "Jaws", "Amelie", "Ketle", *(f"Alien {place}" for place in range(12))),
+        Item("cartoon", "Kites", "x", attributes={"genre": "Animation"}),
+    )
+
+    @pytest.mark.parametrize("text", ["newest pixar animation", "pixar", "ghibli", "kexle"])
+    def test_another_word_is_left(self, text):
+        assert lexical_index(self.NAMES).parse(text).corrected_text == ""
+
+    @pytest.mark.parametrize(
+        ("text", "corrected"),
+        [
+            ("pixar vega", "pilar vega"),
+            ("pikar", "pilar"),
+            ("pilsar", "pilar"),
+            ("pilarr", "pilar"),
+            ("piar", "pilar"),
+            ("plar", "pilar"),
+            ("pialr", "pilar"),
+            ("jaqs", "jaws"),
+            ("amelye", "amelie"),
+            ("axien", "alien"),
+        ],
+    )
+    def test_letters_that_are_easily_mistaken_are_mended(self, text, corrected):
+        assert lexical_index(self.NAMES).parse(text).corrected_text == corrected
+
     def test_it_can_be_left_out(self, films):
         assert films.parse("quiet harbuor", correct=False).corrected_text == ""
 
