@@ -6,12 +6,12 @@ shown. Articles, prepositions and the like count only where a text has no other 
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 import rjieba
 
-from core.retrieval.lexical_document import ItemWords, without_year
+from core.retrieval.lexical_document import ItemWords, initials, without_year
 from core.retrieval.lexical_query import LexicalQuery
 from core.text.analysis import fold, plurals, singular
 from core.text.function_words import FUNCTION_WORDS
@@ -40,10 +40,12 @@ class SharedWords:
     Attributes:
         terms: as the text was searched, in its order.
         fields: where the item has them, the strongest first.
+        initials: a word that no field has and that is the initials of a title; empty for none.
     """
 
     terms: tuple[str, ...] = ()
     fields: tuple[FieldMatch, ...] = ()
+    initials: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,16 @@ class FieldMatcher:
         if len(held) < len(self._terms):
             kept += [match for match in self._matches(words.texts, None, _TEXT_WORDS) if self._adds(match, held)]
         return SharedWords(
-            tuple(term for term in self._terms.values() if term in held), tuple(match.field for match in kept)
+            tuple(term for term in self._terms.values() if term in held),
+            tuple(match.field for match in kept),
+            self._initials(words.titles, held),
         )
+
+    def _initials(self, titles: Sequence[str], held: Set[str]) -> str:
+        """Returns the first word beside some others that is the initials of a title: "lotr"; empty for none."""
+        others = [term for term in self._terms.values() if term not in held]
+        short = {name for title in titles for name in initials(title)} if others else set()
+        return next((term for term in others if term in short), "")
 
     @staticmethod
     def _adds(match: "_Match", held: set[str]) -> bool:

@@ -85,6 +85,7 @@ def closeness_of(
             aspect=_aspect(candidate, request),
             matched_terms=words.terms,
             field_matches=words.fields,
+            initials=words.initials,
             wishes=_met_wishes(item, request),
         )
         for candidate, cosine, resembled, partner, item, words in zip(

@@ -91,6 +91,7 @@ class Closeness:
         aspect: what reviews praise the candidate for and the caller's comments care about; empty where there is none.
         matched_terms: terms shared with the text.
         field_matches: the candidate's fields that the text matched, the strongest first.
+        initials: a word of the text that is the initials of its title; empty for none.
         wishes: what it meets of what was wished for.
     """
 
@@ -101,6 +102,7 @@ class Closeness:
     aspect: str = ""
     matched_terms: tuple[str, ...] = ()
     field_matches: tuple[FieldMatch, ...] = ()
+    initials: str = ""
     wishes: MetWishes = MetWishes()
 
 
@@ -152,6 +154,8 @@ def _clauses(sources: Sequence[str], close: Closeness, rules: ExplanationRules) 
     """Returns what speaks for a candidate; nothing where all is too weak."""
     wording = rules.wording
     clauses = _by_words(close, wording)
+    if close.initials:
+        clauses.append(wording.clause("initials", words=wording.quote(close.initials, _TITLE_CHARACTERS)))
     if Source.SEMANTIC_TEXT in sources and close.text is not None and close.text >= rules.close_from:
         clauses.append(wording.clause("close"))
     history = close.history

@@ -25,6 +25,8 @@ ITEMS = [
     Item("f8", "山 海", "价格公道。"),
     Item("f9", "iPhone13 case", "हरी चाय"),
     Item("f10", "300", "x", attributes={"title_raw": "300 (2001)", "tmdb_id": "300", "imdbId": "tt2001"}),
+    Item("f12", "The Lord of the Kites: Two Winds", "x", attributes={"title_raw": "The Lord of the Kites (2001)"}),
+    Item("f13", "Lotk and Others of the Kind", "x"),
     Item("f11", "Pike Road", "x", attributes={"title_raw": "Pike Road (2001)", "tmdb_id": "300"}),
 ]
 
@@ -96,6 +98,21 @@ def test_no_half_word_and_no_article_is_shown(index, text, item_id):
 def test_terms_are_those_of_the_text_in_its_order(index):
     assert shared(index, "a lighthouse in a quiet harbour", "f1").terms == ("lighthouse", "quiet", "harbour")
     assert shared(index, "lighthouses", "f1").terms == ("lighthouse",)
+
+
+@pytest.mark.parametrize(
+    ("text", "item_id", "found"),
+    [
+        ("lotk", "f12", "lotk"),
+        ("LOTK two winds", "f12", "lotk"),
+        ("two winds", "f12", ""),
+        ("lotk", "f13", ""),
+        ("lotk", "f1", ""),
+        ("lot", "f12", ""),
+    ],
+)
+def test_initials_of_a_title(index, text, item_id, found):
+    assert shared(index, text, item_id).initials == found
 
 
 @given(

@@ -126,6 +126,14 @@ class TestWords:
     def test_the_strongest_fields_are_named(self, matches, text):
         assert told(LEXICAL, matches=matches).text == text
 
+    @pytest.mark.parametrize(
+        ("language", "text"), [("en", 'The initials of its title are "lotk".'), ("zh", "标题的首字母缩写是“lotk”。")]
+    )
+    def test_initials(self, language, text):
+        candidate = Candidate(7, 1.0, (SourceView(LEXICAL, 1, 0.5),))
+        (why,) = explain([candidate], [Closeness(None, None, initials="lotk")], rules(language))
+        assert why.text == text
+
     def test_words_and_meaning(self):
         text = told(LEXICAL, TEXT, text=0.5, matches=(self.CAST,)).text
         assert text == "It stars Ada Merrow, and it is close in meaning to the text."
