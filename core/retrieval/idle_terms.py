@@ -20,7 +20,7 @@ def idle_terms(words: Sequence[str], terms: Sequence[str]) -> Set[str]:
         words: of the text.
         terms: that are searched for.
     """
-    idle = _idle_words().intersection(words)
+    idle = idle_words().intersection(words)
     if not idle:
         return frozenset()
     kept = {term for word in words if word not in idle for term in analyze(word).terms}
@@ -29,6 +29,7 @@ def idle_terms(words: Sequence[str], terms: Sequence[str]) -> Set[str]:
 
 
 @cache
-def _idle_words() -> frozenset[str]:
+def idle_words() -> frozenset[str]:
+    """Returns the words that say little beside others."""
     generics = (phrase.replace(" ", "") for phrase in query_words().sets["generics"])
     return frozenset(word for word in (*generics, *FUNCTION_WORDS) if unspaced(word))

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from tantivy import Query
 
+from core.retrieval.characters import CharacterTerms, characters_of_unknown
 from core.retrieval.idle_terms import idle_terms
 from core.retrieval.lexical_document import TEXT, ItemTerms, Spell
-from core.retrieval.lexical_index import NO_HITS, TITLE, VALUES, WHOLE_TITLE, WHOLE_VALUE, Hits, WordIndex
+from core.retrieval.lexical_index import EXTRA, NO_HITS, TITLE, VALUES, WHOLE_TITLE, WHOLE_VALUE, Hits, WordIndex
 from core.retrieval.lexical_query import LexicalQuery, QueryReader, wholes
 from core.retrieval.spelling import Vocabulary
 from core.retrieval.term_statistics import WEIGHTS, CatalogueStatistics
@@ -25,6 +26,7 @@ BM25, TITLE_COVERAGE, TITLE_EXACT, VALUE_EXACT, PHRASE, ONE_FIELD = range(len(MA
 _TIE_BREAKER = 0.2
 # How much a word that says little counts beside others.
 _IDLE = 0.05
+_CHARACTER_WEIGHTS = {EXTRA: WEIGHTS[EXTRA]}
 _IDLE_WEIGHTS = {field: _IDLE * weight for field, weight in WEIGHTS.items()}
 # A word that so large a share of the items has is left out of the search where rarer ones stand beside it.
 _COMMON_SHARE = 0.2
@@ -164,11 +166,12 @@ class LexicalIndex:
         if found is None:
             terms = self._searched(query)
             idle = idle_terms(query.words, terms)
-            parts = [
-                self.index.any_of(term, _IDLE_WEIGHTS if term in idle else WEIGHTS, _TIE_BREAKER) for term in terms
-            ]
+            characters = characters_of_unknown(query.words, terms, self._statistics.frequency)
+            searched = [term for term in terms if term not in characters.dropped]
+            weights = {**dict.fromkeys(characters.kept, _CHARACTER_WEIGHTS), **dict.fromkeys(idle, _IDLE_WEIGHTS)}
+            parts = [self.index.any_of(term, weights.get(term, WEIGHTS), _TIE_BREAKER) for term in searched]
             raw = self.index.search(self.index.some(parts), min(count, len(self)))
-            scores = raw.scores / np.float32(self._most(query, terms, idle))
+            scores = raw.scores / np.float32(self._most(query, terms, idle, characters))
             found = query._hits[count] = Hits(raw.rows, scores, raw.exhausted)
         return found
 
@@ -178,15 +181,16 @@ class LexicalIndex:
         rare = [term for term in query.terms if self._statistics.frequency(term) <= common]
         return rare or list(query.terms)
 
-    def _most(self, query: LexicalQuery, terms: list[str], idle: Set[str]) -> float:
+    def _most(self, query: LexicalQuery, terms: list[str], idle: Set[str], characters: CharacterTerms) -> float:
         """Returns the largest score that an item could have: each word where it counts most, idle ones less.
 
-        Of Chinese words that the catalogue does not have, their characters count.
+        A Chinese word that the catalogue does not have counts as one that a single title has: its characters say
+        little.
         """
         words = set(query.words)
-        telling = [term for term in terms if term not in idle]
-        counted = [term for term in telling if term in words] or (telling if idle else [])
+        counted = [term for term in terms if term not in idle and term in words]
         most = sum(self._statistics.of(term).most for term in counted)
+        most += len(characters.words) * self._statistics.most_of_rarest
         return most + _IDLE * sum(self._statistics.of(term).most for term in terms if term in idle) or 1.0
 
 

@@ -42,6 +42,11 @@ class CatalogueStatistics:
         """Returns in how many items a field has a term: the field with most."""
         return self.of(term).frequency
 
+    @property
+    def most_of_rarest(self) -> float:
+        """The largest score that a term of a single item can give."""
+        return _MOST_OF_IDF * max(WEIGHTS.values()) * self._idf(1)
+
     def in_all(self, field: str, terms: Sequence[str]) -> bool:
         """Returns whether each of some terms is in a field of any item."""
         return all(self.of(term).counts[field] for term in terms)

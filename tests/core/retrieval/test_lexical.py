@@ -363,6 +363,35 @@ class TestIdleWords:
         assert 0 < scores.max() <= 1
 
 
+class TestCharacters:
+    """Characters of Chinese words that no item has."""
+
+    ITEMS = titled(*(f"大镖客 {place}" for place in range(9)), "怒海劫", "海神", "安妮", *(f"山{n}" for n in range(30)))
+
+    @pytest.fixture(scope="class")
+    def index(self):
+        return lexical_index(self.ITEMS)
+
+    @pytest.mark.parametrize("text", ["大海", "关于大海的电影", "一部关于大海的安静电影"])
+    def test_the_rare_one_decides(self, index, text):
+        rows, scores = index.search(index.parse(text), 20, np.zeros(len(index), bool))
+        assert set(rows[:2].tolist()) == {9, 10}
+        assert set(rows.tolist()).isdisjoint(range(9))
+        assert scores.max() < 0.35
+
+    def test_half_a_word_is_searched_where_nothing_else_is(self, index):
+        assert index.search(index.parse("安静"), 20, np.zeros(len(index), bool))[0].tolist() == [11]
+
+    def test_a_known_word_counts_far_more(self, index):
+        _, of_word = index.search(index.parse("镖客"), 20, np.zeros(len(index), bool))
+        _, of_characters = index.search(index.parse("镖局"), 20, np.zeros(len(index), bool))
+        assert of_characters.max() < of_word.max() / 2
+
+    def test_a_common_one_that_is_a_word_of_the_text_counts(self, index):
+        rows, _ = index.search(index.parse("大 大海"), 20, np.zeros(len(index), bool))
+        assert set(range(9)) < set(rows.tolist())
+
+
 def test_operators_mean_nothing(films):
     assert found(films, "title:harbour") == found(films, "title harbour")
     assert found(films, "har*") == found(films, "har")
