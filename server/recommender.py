@@ -32,6 +32,7 @@ from server.stages.recall import Recalled
 from server.stages.release import ServingRelease
 from server.stages.represent import represent
 from server.stages.request import StagedRequest
+from server.stages.scope import meets_named
 from server.stages.shortlist import ListRequest, Shortlist, first_recall, shortlist
 from server.stages.text_rank import text_rank_input
 from server.stages.understand import Understood, understand
@@ -236,7 +237,12 @@ def _shortcomings(found: Shortlist, request: StagedRequest, listing: ListRequest
     # Words alone say too little of relevance: where no vector was made, only that nothing at all matched.
     floor = request.release.relevance.floor if represented.query.text_vector is not None else 0.0
     best = found.best_relevance
-    return (_NOTHING_RELEVANT,) if best is None or best < floor else ()
+    if best is not None and best >= floor:
+        return ()
+    named = best is not None and any(
+        meets_named(one.row, request.understood, request.release) for one in found.candidates[:1]
+    )
+    return () if named else (_NOTHING_RELEVANT,)
 
 
 _NOT_EXPLAINED = Degradation(DegradationReason.EXPLANATION_SKIPPED, "there was no time left to explain the items")

@@ -91,6 +91,12 @@ def _unmet_counts(understood: Understood, item_count: int, release: ServingRelea
     return counts
 
 
+def meets_named(row: int, understood: Understood, release: ServingRelease) -> bool:
+    """Returns whether an item meets every wish that the text names for something, of which there is one at least."""
+    named = [wish for wish in understood.interpretation.wishes if not wish.condition.negate]
+    return bool(named) and not any(_failing((wish.condition, *wish.alternatives), release)[row] for wish in named)
+
+
 def _failing(alternatives: Sequence[Condition], release: ServingRelease) -> np.ndarray:
     """Returns bool[n], rows that meet none of some conditions, and what is not available."""
     failing: np.ndarray = np.logical_and.reduce([release.catalogue.blocked_by((one,)) for one in alternatives])

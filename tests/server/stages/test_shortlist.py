@@ -1,5 +1,7 @@
 """The list of a request: one order for every length, pages, wishes, a caller's own candidates, least relevance."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -175,6 +177,14 @@ class TestRelevance:
 
 class TestUnderstood:
     """Wishes of the text itself: its words are the catalogue's values."""
+
+    @pytest.mark.parametrize(
+        ("text", "flagged"), [("word1", False), ("word21", True), ("word21, not word1", True), ("word21 word1", False)]
+    )
+    async def test_what_has_the_value_that_the_text_names_is_relevant(self, served, text, flagged):
+        served.without(relevance=replace(served.release.data.relevance, floor=1.0))
+        answer = await served.ask(text=text, k=3)
+        assert (REASONS.NOTHING_RELEVANT in reasons(answer)) is flagged
 
     async def test_a_value_in_the_text_is_preferred(self, served):
         answer = await served.ask(text="word1", k=COUNT)
