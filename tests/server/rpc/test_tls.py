@@ -1,10 +1,9 @@
 """TLS files that do not serve, told apart."""
 
-import contextlib
-
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from structlog.testing import capture_logs
 
 from domain.errors import ConfigurationError
 from server.rpc.tls import read_credentials
@@ -49,13 +48,12 @@ def test_files_that_hold_something_else_or_are_not_there(certificate, tmp_path):
 
 
 @pytest.mark.parametrize(("mode", "told"), [(0o600, False), (0o640, False), (0o644, True)])
-def test_a_key_that_everybody_can_read_is_told(certificate, capsys, caplog, mode, told):
+def test_a_key_that_everybody_can_read_is_told(certificate, mode, told):
     before = certificate.key.stat().st_mode
     certificate.key.chmod(mode)
     try:
-        read_credentials(certificate.certificate, certificate.key, None)
+        with capture_logs() as entries:
+            read_credentials(certificate.certificate, certificate.key, None)
     finally:
         certificate.key.chmod(before)
-    with contextlib.suppress(ValueError):
-        text = caplog.text + capsys.readouterr().out
-    assert ("every user of this machine can read the TLS key" in text) is told
+    assert ("every user of this machine can read the TLS key" in str(entries)) is told
