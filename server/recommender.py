@@ -28,12 +28,12 @@ from server.models.ranker import Ranker
 from server.stages.history import History, read_history
 from server.stages.items import detailed, explained, ranked_items
 from server.stages.rank import Ranked, RankInput, ask_ranker, rank_input
-from server.stages.recall import Recalled
 from server.stages.release import ServingRelease
 from server.stages.represent import represent
 from server.stages.request import StagedRequest
 from server.stages.scope import meets_named
-from server.stages.shortlist import ListRequest, Shortlist, first_recall, shortlist
+from server.stages.shortlist import ListRequest, Pass, Shortlist, first_recall, shortlist
+from server.stages.text_order import recalled_rows, text_candidates
 from server.stages.text_rank import text_rank_input
 from server.stages.understand import Understood, understand
 from server.stages.wording import Wordings
@@ -142,10 +142,10 @@ class Recommender:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A request's list before it is ranked, and what its first pass recalled."""
+    """A request's list before it is ranked, and its first pass."""
 
     listing: ListRequest
-    first: Recalled
+    first: Pass
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def _shortlisted(request: StagedRequest, trace: Trace) -> _Finished:
     with trace.stage("recall"):
         listing = request.for_list()
         first = first_recall(listing)
-    return _finished(request, _Prepared(listing, first), None, trace)
+    return _finished(request, _Prepared(listing, Pass(first)), None, trace)
 
 
 def _candidates(request: StagedRequest, ranker: Ranker, trace: Trace) -> tuple[_Prepared, RankInput | None]:
@@ -197,11 +197,12 @@ def _candidates(request: StagedRequest, ranker: Ranker, trace: Trace) -> tuple[_
         if listing.scope.listed:
             listed = np.flatnonzero(~listing.scope.blocked)
         elif listing.recall.by_text:
-            listed = np.unique(np.concatenate([np.empty(0, np.int64), *(found.rows for found in first.lists)]))
+            listed = recalled_rows(first)
         if listed is not None and ranker is request.release.text_ranker:
-            ranked = text_rank_input(ranker, listing.text, first, request.release, listed)
-            return _Prepared(listing, first), ranked
-        return _Prepared(listing, first), rank_input(ranker, request.history, first, request.release, listed)
+            scored = text_candidates(listing.text, listed, request.release)
+            ranked = text_rank_input(ranker, listing.text, first, request.release, scored)
+            return _Prepared(listing, Pass(first, scored=scored)), ranked
+        return _Prepared(listing, Pass(first)), rank_input(ranker, request.history, first, request.release, listed)
 
 
 def _finished(request: StagedRequest, prepared: _Prepared, ranked: Ranked | None, trace: Trace) -> _Finished:
@@ -209,12 +210,12 @@ def _finished(request: StagedRequest, prepared: _Prepared, ranked: Ranked | None
     query, release, listing = request.query, request.release, prepared.listing
     with trace.stage("rank"):
         last = query.offset + query.k
-        found = shortlist(listing, prepared.first, ranked, last + 1)
+        found = shortlist(listing, replace(prepared.first, ranked=ranked), last + 1)
         candidates = found.candidates[query.offset : last]
         items = ranked_items(candidates, request, found, ranked)
     with trace.stage("explain"):
         if query.explain:
-            items = explained(items, candidates, request, prepared.first)
+            items = explained(items, candidates, request, prepared.first.recalled)
         if query.item_mask is not None:
             items = detailed(items, candidates, query.item_mask, release)
     return _Finished(

@@ -24,7 +24,7 @@ from server.stages.rank import Ranked
 from server.stages.recall import DEEPER, Recalled, RecallRequest, recall
 from server.stages.release import ServingRelease
 from server.stages.scope import Scope
-from server.stages.text_order import TextRequest, by_text, score_rows
+from server.stages.text_order import TextCandidates, TextRequest, order_candidates, recalled_rows, text_candidates
 
 _STEP = 1e-6
 
@@ -119,18 +119,32 @@ class Shortlist:
         self.candidates.append(candidate)
 
 
-def shortlist(request: ListRequest, first: Recalled, ranked: Ranked | None, count: int) -> Shortlist:
+@dataclass(frozen=True)
+class Pass:
+    """A pass, with what was made of its candidates before the list, as of a first one.
+
+    Attributes:
+        recalled: what it recalled.
+        ranked: the ranker's answer for it; None where no ranker was asked.
+        scored: a text's candidates for its ranker; None without one.
+    """
+
+    recalled: Recalled
+    ranked: Ranked | None = None
+    scored: TextCandidates | None = None
+
+
+def shortlist(request: ListRequest, first: Pass, count: int) -> Shortlist:
     """Returns at least `count` items where so many exist.
 
     Args:
         request: the request.
-        first: what the first pass recalled.
-        ranked: the ranker's answer for it; None where no ranker was asked.
+        first: its first pass.
         count: items wanted.
     """
     found = Shortlist()
     least = request.min_relevance or 0.0
-    for recalled, ordered in _passes(request, first, ranked, lambda: count + found.row_count):
+    for recalled, ordered in _passes(request, first, lambda: count + found.row_count):
         found.recalled.append(recalled)
         found.add(ordered, least)
         if len(found.candidates) >= count:
@@ -149,23 +163,19 @@ def first_recall(request: ListRequest) -> Recalled:
     return recall(request.recall, request.release, request.scope.passes[0], int(request.scope.listed))
 
 
-def _passes(
-    request: ListRequest, first: Recalled, ranked: Ranked | None, needed: Callable[[], int]
-) -> Iterator[tuple[Recalled, Ordered]]:
+def _passes(request: ListRequest, first: Pass, needed: Callable[[], int]) -> Iterator[tuple[Recalled, Ordered]]:
     """Yields what each pass recalled, in its order; a pass is made when it is asked for."""
     start = int(request.scope.listed)
     for number, blocked in enumerate(request.scope.passes):
         for deeper in range(start, len(DEEPER) + 1):
             is_first = number == 0 and deeper == start
-            recalled = first if is_first else recall(request.recall, request.release, blocked, deeper)
-            yield recalled, _ordered(request, recalled, blocked, ranked if is_first else None, needed())
-            if recalled.exhausted:
+            made = first if is_first else Pass(recall(request.recall, request.release, blocked, deeper))
+            yield made.recalled, _ordered(request, made, blocked, needed())
+            if made.recalled.exhausted:
                 break
 
 
-def _ordered(
-    request: ListRequest, recalled: Recalled, blocked: np.ndarray, ranked: Ranked | None, needed: int
-) -> Ordered:
+def _ordered(request: ListRequest, made: Pass, blocked: np.ndarray, needed: int) -> Ordered:
     if request.orders and request.says_nothing:
         return by_numbers(request.orders, Ordered(_rows(np.flatnonzero(~blocked))), request.release)
     if request.says_nothing:
@@ -173,7 +183,7 @@ def _ordered(
     # Candidates are dear to make, and only those that come back are needed, unless something orders them again.
     strength = request.dislike_strength
     again = request.orders or strength or request.min_relevance is not None
-    ordered = _by_fit(request, recalled, blocked, ranked, len(blocked) if again else needed)
+    ordered = _by_fit(request, made, blocked, len(blocked) if again else needed)
     if strength:
         ordered = without_disliked(ordered, request.history.disliked_rows, request.release, strength)
     return by_numbers(request.orders, ordered, request.release) if request.orders else ordered
@@ -184,16 +194,15 @@ def _rows(rows: np.ndarray) -> list[Candidate]:
     return [Candidate(row, 0.0, ()) for row in rows.tolist()]
 
 
-def _by_fit(
-    request: ListRequest, recalled: Recalled, blocked: np.ndarray, ranked: Ranked | None, count: int
-) -> Ordered:
-    release = request.release
+def _by_fit(request: ListRequest, made: Pass, blocked: np.ndarray, count: int) -> Ordered:
+    release, recalled = request.release, made.recalled
     if request.recall.by_text:
-        if request.scope.listed:
-            lists = tuple(found for found in recalled.lists if len(found.rows))
-            return score_rows(request.text, lists, np.flatnonzero(~blocked), release, count)
-        return by_text(request.text, recalled, release, count)
-    ordered = by_history(recalled, release) if ranked is None else by_ranker(ranked)
+        rows = np.flatnonzero(~blocked) if request.scope.listed else recalled_rows(recalled)
+        scored = made.scored
+        if scored is None or not np.array_equal(scored.match.rows, rows):
+            scored = text_candidates(request.text, rows, release)
+        return order_candidates(request.text, recalled.lists, scored, release, count)
+    ordered = by_history(recalled, release) if made.ranked is None else by_ranker(made.ranked)
     comments, aspects = request.history.aspects, release.aspects
     if comments is None or aspects is None:
         return ordered

@@ -46,39 +46,71 @@ class TextRequest:
         query = self.query
         return bool(len(query.events)) or query.history_vector is not None or query.user_embedding is not None
 
-
-def by_text(request: TextRequest, recalled: Recalled, release: ServingRelease, count: int) -> Ordered:
-    """Returns the first `count` of a pass's candidates in their order."""
-    lists = tuple(found for found in recalled.lists if len(found.rows))
-    if not lists:
-        return Ordered([], np.empty(0))
-    return score_rows(request, lists, np.unique(np.concatenate([found.rows for found in lists])), release, count)
+    def history_counts(self, release: ServingRelease) -> bool:
+        """Returns whether the history has a say beside the text."""
+        return self.has_history and strength_of(self.personalization, release.blend) > 0
 
 
-def score_rows(
-    request: TextRequest, lists: tuple[RecalledList, ...], rows: np.ndarray, release: ServingRelease, count: int
+def recalled_rows(recalled: Recalled) -> np.ndarray:
+    """Returns int64[C], the rows of a pass, distinct, ascending."""
+    return np.unique(np.concatenate([np.empty(0, np.int64), *(found.rows for found in recalled.lists)]))
+
+
+@dataclass(frozen=True)
+class TextCandidates:
+    """Candidates of a text with what words, meaning and the history say of them, computed once for ranker and order.
+
+    Attributes:
+        vectors: float32[C, d], zeros where the encoder cannot read an item.
+        match: with the text.
+        by_history: C scores by source name; empty where the history does not count.
+    """
+
+    vectors: np.ndarray
+    match: TextMatch
+    by_history: Mapping[str, SourceScores]
+
+
+def text_candidates(request: TextRequest, rows: np.ndarray, release: ServingRelease) -> TextCandidates:
+    """Compares rows with a text and a history.
+
+    Args:
+        request: the text and the history.
+        rows: int64[C], distinct, ascending.
+        release: the release.
+    """
+    vectors = release.catalogue.vectors_of(rows.tolist())
+    match = _match(request.query, rows, vectors, release)
+    by_history = _history_scores(request.query, rows, release) if request.history_counts(release) else {}
+    return TextCandidates(vectors, match, by_history)
+
+
+def order_candidates(
+    request: TextRequest,
+    lists: tuple[RecalledList, ...],
+    candidates: TextCandidates,
+    release: ServingRelease,
+    count: int,
 ) -> Ordered:
-    """Returns the first `count` of these rows in their order.
+    """Returns the first `count` of some candidates in their order.
 
     Args:
         request: the text and the history.
         lists: what the text's sources recalled.
-        rows: int64[C], distinct, ascending.
+        candidates: of that request.
         release: the release.
         count: how many.
     """
-    vectors = release.catalogue.vectors_of(rows.tolist())
-    texts = text_match_of(request.query, rows, vectors, release).scores
+    rows, texts = candidates.match.rows, candidates.match.scores
     relevance = release.relevance.probabilities(texts)
     strength = np.float32(strength_of(request.personalization, release.blend))
     scores = texts
     if strength > 0:
         # The strength is fitted to histories; comments count no more than by default.
         scores = scores + min(strength, np.float32(_MOST_OF_ASPECTS)) * _aspect_effect(request, rows, release)
-    if strength > 0 and request.has_history:
-        scored = history_scores(request.query, rows, release)
-        scores = scores + strength * _history_effect(request.query, scored, vectors, release)
-        lists = (*lists, *_history_lists(scored, rows))
+    if request.history_counts(release):
+        scores = scores + strength * _history_effect(request.query, candidates, release)
+        lists = (*lists, *_history_lists(candidates.by_history, rows))
     best, ordered = top_rows(scores, rows, count)
     return Ordered(
         candidates_of(lists, best, ordered),
@@ -87,7 +119,7 @@ def score_rows(
     )
 
 
-def text_match_of(query: SourceQuery, rows: np.ndarray, vectors: np.ndarray, release: ServingRelease) -> TextMatch:
+def _match(query: SourceQuery, rows: np.ndarray, vectors: np.ndarray, release: ServingRelease) -> TextMatch:
     """Returns how well each row fits the text by words and meaning.
 
     Args:
@@ -112,7 +144,7 @@ def strength_of(personalization: float, blend: Blend) -> float:
     return blend.history_strength * personalization / DEFAULT_PERSONALIZATION
 
 
-def history_scores(query: SourceQuery, rows: np.ndarray, release: ServingRelease) -> dict[str, SourceScores]:
+def _history_scores(query: SourceQuery, rows: np.ndarray, release: ServingRelease) -> dict[str, SourceScores]:
     """Returns the scores of these rows by each source of the history that has a weight or goes by the caller."""
     weights = release.blend.weights_for(query)
     sources = [
@@ -123,16 +155,14 @@ def history_scores(query: SourceQuery, rows: np.ndarray, release: ServingRelease
     return score_candidates(sources, query, rows, release.sources.population)
 
 
-def _history_effect(
-    query: SourceQuery, scored: Mapping[str, SourceScores], vectors: np.ndarray, release: ServingRelease
-) -> np.ndarray:
+def _history_effect(query: SourceQuery, candidates: TextCandidates, release: ServingRelease) -> np.ndarray:
     """Returns float32[C], 0 to 1: how much the history speaks for each row; 0 for what has nothing to do with it."""
-    z_scores = history_z(scored, query, release.blend)
+    z_scores = history_z(candidates.by_history, query, release.blend)
     if z_scores is not None:
         return history_share(z_scores)
     if query.history_vector is None:
-        return np.zeros(len(vectors), np.float32)
-    return cosine_effect(vectors, query.history_vector, release.catalogue.mean)
+        return np.zeros(len(candidates.vectors), np.float32)
+    return cosine_effect(candidates.vectors, query.history_vector, release.catalogue.mean)
 
 
 def _aspect_effect(request: TextRequest, rows: np.ndarray, release: ServingRelease) -> np.ndarray:

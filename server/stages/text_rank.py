@@ -1,7 +1,5 @@
 """Candidates of a text as the text ranker takes them, with a history or without."""
 
-import numpy as np
-
 from core.events import EventSequence
 from core.ranking.features import UserSignals
 from core.ranking.history_effect import history_z
@@ -10,11 +8,11 @@ from server.models.ranker import Ranker
 from server.stages.rank import RankInput, in_parts
 from server.stages.recall import Recalled
 from server.stages.release import ServingRelease
-from server.stages.text_order import TextRequest, history_scores, strength_of, text_match_of
+from server.stages.text_order import TextCandidates, TextRequest
 
 
 def text_rank_input(
-    ranker: Ranker, request: TextRequest, recalled: Recalled, release: ServingRelease, rows: np.ndarray
+    ranker: Ranker, request: TextRequest, recalled: Recalled, release: ServingRelease, candidates: TextCandidates
 ) -> RankInput | None:
     """Makes the features of a text's candidates; None without any.
 
@@ -23,22 +21,20 @@ def text_rank_input(
         request: the text and the history.
         recalled: what the text's sources found.
         release: the release.
-        rows: int64[C], the candidates, distinct, ascending.
+        candidates: of that request.
     """
+    rows = candidates.match.rows
     if not len(rows):
         return None
-    vectors = release.catalogue.vectors_of(rows.tolist())
-    match = text_match_of(request.query, rows, vectors, release)
-    features = text_features(match, _heard(ranker, request, rows, release), ranker.facts)
+    features = text_features(candidates.match, _heard(ranker, request, candidates, release), ranker.facts)
     lists = tuple(found for found in recalled.lists if len(found.rows))
     return RankInput(lists, rows, in_parts(ranker.scaling.scaler.apply(features), ranker.most_candidates))
 
 
-def _heard(ranker: Ranker, request: TextRequest, rows: np.ndarray, release: ServingRelease) -> TextHistory:
+def _heard(ranker: Ranker, request: TextRequest, candidates: TextCandidates, release: ServingRelease) -> TextHistory:
     """Returns what the history says; nothing where the caller wants the text's own order."""
     query = request.query
-    if not len(query.events) or strength_of(request.personalization, release.blend) <= 0:
+    if not len(query.events) or not request.history_counts(release):
         return TextHistory(EventSequence())
     user = UserSignals(query.user_embedding, None if ranker.facts.aspects is None else request.aspects)
-    z_scores = history_z(history_scores(query, rows, release), query, release.blend)
-    return TextHistory(query.events, z_scores, user)
+    return TextHistory(query.events, history_z(candidates.by_history, query, release.blend), user)

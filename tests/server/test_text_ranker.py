@@ -6,10 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from core.ranking.blend import Blend
 from server.observability.metrics import Metrics
 from server.release.loader import ModelLoader, ReleaseLoader
 from shortlist import Client, Event, EventKind
 from tests.conftest import TRITON_ENV
+from tests.support.counted_source import Counted, with_sources
 from tests.support.running import RunningGateway, start_gateway
 from tests.support.served import HISTORY, REASONS, Served, reasons
 from tests.support.small_model import write_model
@@ -75,6 +77,17 @@ async def test_a_history_changes_them_unless_it_is_not_to_count(served):
     assert alone.keys() == beside.keys() == without.keys() == set(rows)
     assert max(abs(alone[item_id] - beside[item_id]) for item_id in rows) > 1e-4
     assert without == pytest.approx(alone, abs=1e-7)
+
+
+async def test_candidates_are_scored_once_for_the_ranker_and_the_order(served):
+    source = Counted("weighted")
+    served.without(blend=Blend({"weighted": 1.0}))
+    with_sources(served, source)
+    for away in (set(), {"text_ranker"}):
+        source.scored, served.triton.away = 0, away
+        answer = await served.ask(text=TEXT, events=HISTORY, k=5)
+        assert "weighted" in {view.source for item in answer.items for view in item.provenance}
+        assert source.scored == 1
 
 
 async def test_without_it_the_order_is_the_same(served):

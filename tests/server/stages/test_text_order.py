@@ -7,10 +7,10 @@ import pytest
 
 from core.aspects.extract import ASPECTS
 from core.ranking.blend import Blend
-from core.retrieval.source import SourceQuery, SourceScores
-from core.scaling import ScoreScaler
+from core.retrieval.source import SourceQuery
 from server.stages.recall import RecalledList
-from server.stages.text_order import TextRequest, score_rows, strength_of
+from server.stages.text_order import TextRequest, order_candidates, strength_of, text_candidates
+from tests.support.counted_source import Counted, with_sources
 from tests.support.served import HISTORY, REASONS, reasons
 from tests.support.trained import COUNT
 
@@ -19,29 +19,6 @@ pytestmark = pytest.mark.xdist_group("workshop")
 TEXT = "word3 word21"
 STRENGTH = 0.08
 COMPLAINT = (*HISTORY[:2], replace(HISTORY[2], comment="far too expensive, not worth the price"))
-
-
-class Counted:
-    """A source of the history that counts how often it scores."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.scored = 0
-
-    def can_answer(self, query: SourceQuery) -> bool:
-        return bool(len(query.events))
-
-    def search(self, query, count, blocked):
-        return np.empty(0, np.int64), np.empty(0, np.float32)
-
-    def scores(self, query, rows, population):
-        self.scored += 1
-        return SourceScores(np.linspace(0, 3, len(rows), dtype=np.float32), ScoreScaler(0, 1, -5))
-
-
-def with_sources(served, *more):
-    found = served.release.sources
-    served.release = replace(served.release, sources=replace(found, sources=(*found.sources, *more)))
 
 
 def with_reviews(served, **prices):
@@ -99,10 +76,12 @@ async def test_the_best_relevance_is_of_all_candidates_not_of_those_returned(ser
     with_sources(served, Counted("weighted"))
     request = TextRequest(SourceQuery(text_vector=served.release.data.index.vectors[0], events=events()))
     rows = np.arange(COUNT)
-    first = score_rows(request, (RecalledList("lexical", rows, np.zeros(COUNT)),), rows, served.release, 1)
+    lists = (RecalledList("lexical", rows, np.zeros(COUNT)),)
+    first = order_candidates(request, lists, text_candidates(request, rows, served.release), served.release, 1)
     assert first.candidates[0].row != 0
     assert first.best_relevance > first.relevance[0]
-    nothing = score_rows(request, (), np.empty(0, np.int64), served.release, 1)
+    none = text_candidates(request, np.empty(0, np.int64), served.release)
+    nothing = order_candidates(request, (), none, served.release, 1)
     assert (nothing.candidates, nothing.best_relevance) == ([], None)
 
 
