@@ -39,7 +39,7 @@ def check_ranges(manifest: "Manifest") -> None:
     _encoder(manifest.encoder)
     _graph(manifest.graph)
     _number("text.unknown_token_share", manifest.text.unknown_token_share, 0, 1)
-    for name in ("truncated_item_count", "indistinct_item_count", "unreadable_item_count"):
+    for name in ("truncated_item_count", "indistinct_item_count", "unreadable_item_count", "foreign_item_count"):
         _number(f"text.{name}", getattr(manifest.text, name), 0, manifest.item_count)
     _template(manifest)
     for name, model in manifest.models.items():

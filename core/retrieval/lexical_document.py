@@ -156,7 +156,7 @@ class _Analyses(dict[str, Analyzed]):
         return found
 
     def key(self, text: str) -> str:
-        """Returns what `core.text.analysis.key` does."""
+        """Returns what two titles, or two values, have in common that are the same to a reader."""
         return " ".join(self[text].words)
 
 

@@ -81,11 +81,6 @@ def analyze(text: str) -> Analyzed:
     return Analyzed(tuple(words), tuple(term for term in extra if term))
 
 
-def key(text: str) -> str:
-    """Returns what two titles, or two values, have in common that are the same to a reader."""
-    return " ".join(analyze(text).words)
-
-
 def singular(word: str) -> str:
     """Returns an English word without its plural ending; the word itself where it has none."""
     if len(word) > 3 and word.isascii() and word.isalpha():
