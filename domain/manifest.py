@@ -214,7 +214,7 @@ def manifest_from_json(text: str) -> Manifest:
         )
     try:
         manifest: Manifest = _decode(Manifest, raw, "manifest")
-        check_ranges(manifest)
+        check_ranges(manifest, PRECISIONS)
     except (ValueError, TypeError, OverflowError) as error:
         raise ReleaseRejected(f"manifest.json is damaged: {error}; build the release again") from error
     return manifest

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,32 +11,31 @@ from domain.event import EventKind
 if TYPE_CHECKING:
     from domain.manifest import EncoderEntry, GraphEntry, Manifest
 
-RELEASE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_RELEASE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _MODEL = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LANGUAGE = re.compile(r"[a-z]{2,8}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_PRECISIONS = ("float32", "float16", "int8")
 _POOLINGS = ("mean", "cls", "last")
 _LANGUAGES_OF_HISTORIES = frozenset({"en", "zh"})
 _MOST = 1_000_000
 _ROUNDING = 1e-3
 
 
-def check_ranges(manifest: "Manifest") -> None:
-    """Checks every field of a manifest.
+def check_ranges(manifest: "Manifest", precisions: Sequence[str]) -> None:
+    """Checks every field of a manifest; `precisions` are those that an encoder may compute in.
 
     Raises:
         ValueError: one is out of its range; names it.
     """
     _texts("manifest", manifest)
-    _expect(RELEASE_ID.fullmatch(manifest.release_id), "release_id", "1 to 128 of A-Z, a-z, 0-9, '.', '_' and '-'")
+    _expect(_RELEASE_ID.fullmatch(manifest.release_id), "release_id", "1 to 128 of A-Z, a-z, 0-9, '.', '_' and '-'")
     for parent in manifest.parents:
-        _expect(RELEASE_ID.fullmatch(parent), "parents", "release ids")
+        _expect(_RELEASE_ID.fullmatch(parent), "parents", "release ids")
     _number("item_count", manifest.item_count, 1, 2**31 - 1)
     _number("available_count", manifest.available_count, 0, manifest.item_count)
     _number("dimension", manifest.dimension, 1, 65_536)
-    _encoder(manifest.encoder)
+    _encoder(manifest.encoder, precisions)
     _graph(manifest.graph)
     _number("text.unknown_token_share", manifest.text.unknown_token_share, 0, 1)
     for name in ("truncated_item_count", "indistinct_item_count", "unreadable_item_count", "foreign_item_count"):
@@ -56,14 +55,14 @@ def check_ranges(manifest: "Manifest") -> None:
             _number(f"{where}.{name}", figure, -math.inf, math.inf)
 
 
-def _encoder(encoder: "EncoderEntry") -> None:
+def _encoder(encoder: "EncoderEntry", precisions: Sequence[str]) -> None:
     _model_file("encoder", encoder.file, encoder.triton_model, encoder.source_sha256)
     for name in ("max_tokens", "max_batch_size"):
         _number(f"encoder.{name}", getattr(encoder, name), 1, _MOST)
     _number("encoder.pad_token_id", encoder.pad_token_id, 0, 2**31 - 1)
     _number("encoder.parity_worst_cosine", encoder.parity_worst_cosine, -1, 1 + _ROUNDING)
     _expect(encoder.pooling in _POOLINGS, "encoder.pooling", f"one of {', '.join(_POOLINGS)}")
-    _expect(encoder.precision in _PRECISIONS, "encoder.precision", f"one of {', '.join(_PRECISIONS)}")
+    _expect(encoder.precision in precisions, "encoder.precision", f"one of {', '.join(precisions)}")
     _expect(_MODEL.fullmatch(encoder.family), "encoder.family", "a word")
     for language in encoder.languages:
         _expect(_LANGUAGE.fullmatch(language), "encoder.languages", 'primary tags such as "en"')

@@ -58,7 +58,7 @@ MANIFESTS = st.builds(
         st.lists(st.sampled_from(["en", "zh", "yue"]), max_size=2).map(tuple),
     ),
     graph=st.builds(GraphEntry, COUNT, COUNT, COUNT, PART, COUNT),
-    text=st.builds(TextEntry, PART, SOME, SOME, SOME),
+    text=st.builds(TextEntry, PART, SOME, SOME, SOME, SOME),
     template=st.builds(
         TextTemplate,
         st.lists(WORD, max_size=2).map(tuple),
