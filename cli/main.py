@@ -24,7 +24,7 @@ _COMMANDS = {
     "train": "cli.train",
     "check": "cli.check",
     "evaluate": "cli.evaluate",
-    "slo": "cli.slo",
+    "slo": "cli.slo.command",
 }
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
-from cli.slo_flags import add_flags, check_flags, targets_of, workload_of
+from cli.slo.flags import add_flags, check_flags, targets_of, workload_of
 from domain.errors import ConfigurationError, ShortlistError, StorageError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from cli.slo_terminal import print_report
+    from cli.slo.terminal import print_report
     from slo.report import outcome_of
     from slo.rules import Slo
     from slo.slo_file import read_slo
@@ -69,7 +69,7 @@ def _run(args: argparse.Namespace) -> int:
 def _report(
     args: argparse.Namespace, targets: "tuple[Target, ...]", slo: "Slo", console: "Console", ndjson: TextIO | None
 ) -> "Report":
-    from cli.slo_terminal import Seconds, print_trial
+    from cli.slo.terminal import Seconds, print_trial
     from slo.capacity import SearchSettings
     from slo.plan import RunSettings
     from slo.report import CapacityReport, ComparisonReport, RunReport

@@ -1,0 +1,1 @@
+"""`shortlist slo`: its flags, its run, and what it shows on a terminal."""
