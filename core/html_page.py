@@ -1,6 +1,7 @@
-"""Reports as one HTML page that needs no other file: the style, and the frame around the body."""
+"""Reports as one HTML page that needs no other file: the style, the frame around the body, and its common pieces."""
 
-from collections.abc import Iterable
+import base64
+from collections.abc import Iterable, Mapping
 from html import escape
 
 _STYLE = """
@@ -43,3 +44,31 @@ def html_page(title: str, body: Iterable[str]) -> str:
         + "\n".join(part for part in body if part)
         + "\n</main></body></html>\n"
     )
+
+
+def lead(text: str) -> str:
+    """Returns the sentence that a report opens with."""
+    return f'<p class="lead">{escape(text)}</p>'
+
+
+def facts(entries: Mapping[str, str]) -> str:
+    """Returns names with their texts as a list."""
+    return f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{escape(text)}</dd>' for name, text in entries.items())}</dl>"
+
+
+def picture(svg: bytes, description: str, kind: str = "wide") -> str:
+    """Returns an SVG as a picture, "wide" or "narrow"."""
+    data = base64.b64encode(svg).decode()
+    return f'<img class="{kind}" alt="{escape(description)}" src="data:image/svg+xml;base64,{data}">'
+
+
+def html_table(heads: Iterable[str], lines: Iterable[str]) -> str:
+    """Returns a table that scrolls on narrow screens.
+
+    Args:
+        heads: texts of the columns; one that ends in "title" is set as words.
+        lines: rows as HTML.
+    """
+    kinds = ((name, ' class="words"' if name.endswith("title") else "") for name in heads)
+    head = "".join(f"<th{kind}>{escape(name)}</th>" for name, kind in kinds)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'

@@ -1,12 +1,11 @@
 """Reports as one HTML page that needs no other file."""
 
-import base64
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from core.html_page import html_page
+from core.html_page import facts, html_page, html_table, lead, picture
 from domain.durable import write_atomic
 from slo.plots import comparison_plot, knee_plot, percentile_plot, time_plot
 from slo.recorder import Measurement
@@ -44,7 +43,7 @@ def page(report: Report) -> str:
 
 
 def _run(report: RunReport) -> list[str]:
-    return [_lead(_summary(report)), _facts(report.facts), *_verdict(report.verdict), *_figures(report.measured)]
+    return [lead(_summary(report)), facts(report.facts), *_verdict(report.verdict), *_figures(report.measured)]
 
 
 def _figures(measured: Measurement) -> list[str]:
@@ -53,10 +52,10 @@ def _figures(measured: Measurement) -> list[str]:
     return [
         "<h2>Latency over time</h2>",
         "<p>The shaded part is the warm-up, which is not counted.</p>",
-        _picture(time_plot(measured), "Latency and calls of each second"),
+        picture(time_plot(measured), "Latency and calls of each second"),
         "<h2>Percentiles</h2>",
         f"<p>{escape(clocks(measured))}</p>",
-        _picture(percentile_plot(measured), "Latency by percentile from the intended and the actual send"),
+        picture(percentile_plot(measured), "Latency by percentile from the intended and the actual send"),
         _percentiles(measured),
         "<h2>Outcomes</h2>",
         _codes(measured),
@@ -77,9 +76,9 @@ def _capacity(report: CapacityReport) -> list[str]:
         for trial in capacity.trials
     ]
     held = [trial for trial in capacity.trials if trial.holds]
-    body = [_lead(capacity_sentence(capacity)), _facts(report.facts)]
+    body = [lead(capacity_sentence(capacity)), facts(report.facts)]
     if any(trial.measured.answered_count for trial in capacity.trials):
-        body += ["<h2>Rate against latency</h2>", _picture(knee_plot(capacity), "Rate against latency and answers")]
+        body += ["<h2>Rate against latency</h2>", picture(knee_plot(capacity), "Rate against latency and answers")]
     header = ("offered/s", "objectives", "answered/s", "p50 ms", "p99 ms", "errors", "generator's lateness, p99 ms")
     body.append(_table(header, rows))
     if held:
@@ -102,13 +101,13 @@ def _comparison(report: ComparisonReport) -> list[str]:
         for row in comparison.rows()
     ]
     return [
-        _lead(
+        lead(
             f"A is {first}, B is {second}; {len(comparison.rounds)} rounds in turns. Ratios are of neighbouring runs."
         ),
-        _facts(report.facts),
+        facts(report.facts),
         *(f'<p class="note">A run does not count: {escape(reason)}</p>' for reason in report.refusals),
         "<h2>Ratios</h2>",
-        _picture(comparison_plot(comparison), "Ratios of B to A"),
+        picture(comparison_plot(comparison), "Ratios of B to A"),
         _table(("", "A", "B", "B / A", "spread"), rows),
     ]
 
@@ -168,20 +167,5 @@ def _ms(value: float) -> str:
     return "" if math.isnan(value) else f"{value:,.1f}"
 
 
-def _lead(text: str) -> str:
-    return f'<p class="lead">{escape(text)}</p>'
-
-
-def _facts(facts: Mapping[str, str]) -> str:
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
-    return f"<dl>{rows}</dl>"
-
-
-def _picture(svg: bytes, description: str) -> str:
-    return f'<img alt="{escape(description)}" src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}">'
-
-
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
+    return html_table(header, ("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows))

@@ -1,40 +1,18 @@
 """Plots of the report, one SVG each: latency over time, percentiles, and rate against latency with the knee."""
 
-import io
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from core.svg_plot import drawing
 from slo.capacity import Capacity, Trial
 from slo.comparison import Comparison
 from slo.recorder import Measurement
 from slo.verdict import Outcome
 
-_WIDTH = 9.6
 _INTENDED, _SENT, _RATE, _FAILED, _LAG = "#c2452d", "#5f93b3", "#2f6690", "#d9860b", "#94958f"
-_STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#8a8a84",
-    "axes.labelcolor": "#3b3b38",
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.axisbelow": True,
-    "xtick.color": "#6a6a65",
-    "ytick.color": "#3b3b38",
-    "grid.color": "#e4e3dc",
-    "legend.frameon": False,
-    "svg.hashsalt": "shortlist",
-}
 _MARKS = ((Outcome.HOLDS, "o", _RATE), (Outcome.BROKEN, "x", _INTENDED), (Outcome.NOT_JUDGED, "+", _FAILED))
 _PERCENTILES = 100 - 100 / np.logspace(0.001, 5, 120)
 
@@ -42,7 +20,7 @@ _PERCENTILES = 100 - 100 / np.logspace(0.001, 5, 120)
 def time_plot(measured: Measurement) -> bytes:
     """Returns an SVG: percentiles, answers and failures by second."""
     seconds = [row.second + 0.5 for row in measured.seconds]
-    with _drawing(2, 4.6, ratios=(2.2, 1)) as (axes, svg):
+    with drawing(4.6, rows=2, ratios=(2.2, 1)) as (axes, svg):
         latency, rate = axes
         latency.plot(seconds, [row.max_ms for row in measured.seconds], color="#e3b8ac", lw=1, label="largest")
         latency.plot(seconds, [row.p99_ms for row in measured.seconds], color=_INTENDED, lw=1.8, label="p99")
@@ -72,7 +50,7 @@ def percentile_plot(measured: Measurement) -> bytes:
     """Returns an SVG: latency by percentile on both clocks, the percentile axis stretched towards 100 %."""
     count = measured.latency.intended.count
     shown = _PERCENTILES[100 - 100 / max(count, 2) >= _PERCENTILES]
-    with _drawing(1, 3.2) as (axes, svg):
+    with drawing(3.2) as (axes, svg):
         axis = axes[0]
         for clock, colour, label in (
             (measured.latency.sent, _SENT, "from the actual send"),
@@ -91,7 +69,7 @@ def percentile_plot(measured: Measurement) -> bytes:
 
 def knee_plot(capacity: Capacity) -> bytes:
     """Returns an SVG: every run of a search, offered rate against latency and against answers, with the capacity."""
-    with _drawing(2, 3.6, side_by_side=True) as (axes, svg):
+    with drawing(3.6, columns=2) as (axes, svg):
         latency, answered = axes
         for axis, value in (
             (latency, lambda trial: trial.measured.latency.intended.percentile_ms(99)),
@@ -118,7 +96,7 @@ def knee_plot(capacity: Capacity) -> bytes:
 def comparison_plot(comparison: Comparison) -> bytes:
     """Returns an SVG: p50, p99 and rate of A and B, a point each round."""
     rows = [row for row in comparison.rows() if row.ratio is not None]
-    with _drawing(1, 0.5 * len(rows) + 1.1) as (axes, svg):
+    with drawing(0.5 * len(rows) + 1.1) as (axes, svg):
         axis = axes[0]
         for place, row in enumerate(rows):
             assert row.ratio is not None and row.lowest is not None and row.highest is not None
@@ -159,24 +137,3 @@ def _legend(axis: Axes, columns: int) -> None:
     axis.legend(loc="upper left", bbox_to_anchor=(0, 1.0), ncols=columns, fontsize=8, handlelength=1.4)
     low, high = axis.get_ylim()
     axis.set_ylim(low, high * (high / max(low, 1e-9)) ** 0.25 if axis.get_yscale() == "log" else high * 1.3)
-
-
-@contextmanager
-def _drawing(
-    count: int, height: float, *, ratios: Sequence[float] | None = None, side_by_side: bool = False
-) -> Iterator[tuple[list[Axes], Callable[[], bytes]]]:
-    """Gives axes to draw on, and the function that makes the SVG of them afterwards."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-        if side_by_side:
-            axes = figure.subplots(1, count, squeeze=False)
-        else:
-            axes = figure.subplots(count, 1, squeeze=False, height_ratios=ratios)
-
-        def svg() -> bytes:
-            buffer = io.BytesIO()
-            with mpl.rc_context(_STYLE):
-                figure.savefig(buffer, format="svg", metadata={"Date": None})
-            return buffer.getvalue()
-
-        yield list(axes.flat), svg

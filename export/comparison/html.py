@@ -1,12 +1,11 @@
 """Comparison of precisions as one HTML page with a plot, without other files."""
 
-import base64
 import io
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from core.html_page import html_page
+from core.html_page import html_page, html_table, lead, picture
 from domain.durable import write_atomic
 from domain.errors import StorageError
 from export.comparison.report import PrecisionRow, PrecisionTable
@@ -38,14 +37,13 @@ def write_page(table: PrecisionTable, path: Path) -> None:
 def page(table: PrecisionTable) -> str:
     """Returns the page as HTML that needs no other file."""
     title = f"Precisions: {table.encoder}"
-    plot = base64.b64encode(speed_plot(table)).decode()
     body = [
         f"<h1>{escape(title)}</h1>",
-        f'<p class="lead">{escape(_summary(table))}</p>',
+        lead(_summary(table)),
         f"<h2>What is kept</h2><p>{escape(_KEPT)}</p>",
         _kept_table(table),
         f"<h2>How fast</h2><p>{escape(_FAST)}</p>",
-        f'<img alt="Speed by length" src="data:image/svg+xml;base64,{plot}">',
+        picture(speed_plot(table), "Speed by length"),
         _speed_table(table),
     ]
     return html_page(title, body)
@@ -102,7 +100,7 @@ def _summary(table: PrecisionTable) -> str:
 
 def _kept_table(table: PrecisionTable) -> str:
     heads = ["", "MB", "alone: min", "1st pct", "mixed: min", "1st pct", "company", "recall@10 kept"]
-    return _table(heads, [_kept_row(row) for row in table.rows])
+    return html_table(heads, [_kept_row(row) for row in table.rows])
 
 
 def _kept_row(row: PrecisionRow) -> str:
@@ -128,9 +126,4 @@ def _speed_table(table: PrecisionTable) -> str:
             speed = row.speeds[place]
             cells.append(f"{speed.ratio:.2f} <small>[{speed.lowest:.2f}, {speed.highest:.2f}]</small>")
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    return _table(heads, rows)
-
-
-def _table(heads: list[str], rows: list[str]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    return html_table(heads, rows)

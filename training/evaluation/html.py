@@ -1,10 +1,9 @@
 """The evaluation as one HTML page with plots, which needs no other file."""
 
-import base64
 from html import escape
 from pathlib import Path
 
-from core.html_page import html_page
+from core.html_page import facts, html_page, html_table, lead, picture
 from domain.durable import write_atomic
 from training.evaluation.baselines import BASELINES
 from training.evaluation.evaluate import Evaluation
@@ -42,8 +41,8 @@ def page(report: EvaluationReport) -> str:
     title = f"Evaluation: {report.table.name}"
     body = [
         f"<h1>{escape(title)}</h1>",
-        f'<p class="lead">{escape(_summary(report))}</p>',
-        _facts(report),
+        lead(_summary(report)),
+        facts(report.facts),
         *(f'<p class="note">{escape(note)}</p>' for note in report.notes),
         _section("Headline", _HEADLINE, headline_plot(report) if report.table.answered() else None),
         _headline_table(report),
@@ -54,7 +53,7 @@ def page(report: EvaluationReport) -> str:
             _section("Coverage, diversity and novelty", _LISTS, list_plot(report)),
             _more_table(report.table),
             _section(_THRESHOLDS, _PRECISION, precision_recall_plot(report)),
-            _picture(threshold_plot(report), "Recall and precision against the similarity threshold"),
+            _threshold_picture(report),
         ]
         body.append(_section("Match probability", _RELIABILITY, reliability_plot(report)))
     if report.cold:
@@ -97,23 +96,16 @@ def _summary(report: EvaluationReport) -> str:
     return f"{words}. {table.user_count:,} users, {table.candidate_count:,} candidates."
 
 
-def _facts(report: EvaluationReport) -> str:
-    entries = (f"<dt>{escape(name)}</dt><dd>{escape(words)}</dd>" for name, words in report.facts.items())
-    return f"<dl>{''.join(entries)}</dl>"
-
-
 def _section(title: str, words: str, svg: bytes | None) -> str:
     if svg is None:
         return ""
-    return f"<h2>{escape(title)}</h2>\n<p>{escape(words)}</p>\n{_picture(svg, title)}"
+    kind = "narrow" if title == _THRESHOLDS else "wide"
+    return f"<h2>{escape(title)}</h2>\n<p>{escape(words)}</p>\n{picture(svg, title, kind)}"
 
 
-def _picture(svg: bytes | None, words: str) -> str:
-    if svg is None:
-        return ""
-    data = base64.b64encode(svg).decode()
-    kind = "narrow" if words == _THRESHOLDS else "wide"
-    return f'<img class="{kind}" alt="{escape(words)}" src="data:image/svg+xml;base64,{data}">'
+def _threshold_picture(report: EvaluationReport) -> str:
+    svg = threshold_plot(report)
+    return "" if svg is None else picture(svg, "Recall and precision against the similarity threshold")
 
 
 def _headline_table(report: EvaluationReport) -> str:
@@ -167,12 +159,11 @@ def _cold_table(report: EvaluationReport) -> str:
 
 
 def _html_table(heads: list[str], lines: list[tuple[str, str, list[str]]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
     body = []
     for kind, name, cells in lines:
         values = "".join(f"<td>{_cell(cell)}</td>" for cell in cells)
         body.append(f'<tr class="{kind}"><td>{escape(name)}</td>{values}</tr>')
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+    return html_table(heads, body)
 
 
 def _cell(text: str) -> str:

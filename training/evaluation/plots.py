@@ -1,17 +1,14 @@
 """Plots of an evaluation: one SVG each, every method in one colour throughout."""
 
-import io
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, PercentFormatter
 
+from core.svg_plot import WIDTH, drawing
 from training.evaluation.accumulator import CUTS, LIST_LENGTH
 from training.evaluation.baselines import ALS, BASELINES, EASE, ITEM_KNN, POPULARITY, RANDOM, USER_KNN, ZERO_SHOT
 from training.evaluation.bootstrap import Interval
@@ -28,31 +25,13 @@ _COLOURS = {
     ZERO_SHOT: "#c2a04e",
 }
 _TRAINED_COLOURS = ("#c2452d", "#1f8a5f", "#8a3a84", "#d9860b", "#26262b", "#0e7c86", "#a03b52")
-_STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#8a8a84",
-    "axes.labelcolor": "#3b3b38",
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.axisbelow": True,
-    "xtick.color": "#6a6a65",
-    "ytick.color": "#3b3b38",
-    "grid.color": "#e4e3dc",
-    "legend.frameon": False,
-    "svg.hashsalt": "shortlist",
-}
 _MARGIN: dict[str, Any] = {"fmt": "none", "ecolor": "#2b2b29", "capsize": 2, "lw": 1}
-_WIDTH = 9.6
 
 
 def headline_plot(report: EvaluationReport) -> bytes:
     """Returns an SVG: a bar with its interval a method, a panel a headline metric."""
     methods, table = report.table.answered(), report.table
-    with _drawing(len(report.headlines), 0.34 * len(methods) + 0.9) as (axes, svg):
+    with drawing(0.34 * len(methods) + 0.9, columns=len(report.headlines)) as (axes, svg):
         for axis, metric in zip(axes, report.headlines, strict=True):
             means = [table.mean(method.name, metric) for method in methods]
             points = [mean.point for mean in means]
@@ -79,7 +58,7 @@ def headline_plot(report: EvaluationReport) -> bytes:
 def depth_plot(report: EvaluationReport) -> bytes:
     """Returns an SVG: Recall@k and NDCG@k by k."""
     methods, table = report.table.answered(), report.table
-    with _drawing(2, 3.3) as (axes, svg):
+    with drawing(3.3, columns=2) as (axes, svg):
         for axis, metric in zip(axes, ("recall", "ndcg"), strict=True):
             for method in methods:
                 means = [table.mean(method.name, f"{metric}@{k}").point for k in CUTS]
@@ -104,7 +83,7 @@ def list_plot(report: EvaluationReport) -> bytes:
         ("Novelty: -log2 popularity", lambda method: table.mean(method.name, f"novelty@{LIST_LENGTH}").point),
     ]
     panels = [panel for panel in panels if not all(math.isnan(panel[1](method)) for method in methods)]
-    with _drawing(len(panels), 0.34 * len(methods) + 0.9) as (axes, svg):
+    with drawing(0.34 * len(methods) + 0.9, columns=len(panels)) as (axes, svg):
         for axis, (title, value) in zip(axes, panels, strict=True):
             values = [value(method) for method in methods]
             _bars(axis, methods, values, report)
@@ -120,7 +99,7 @@ def list_plot(report: EvaluationReport) -> bytes:
 def precision_recall_plot(report: EvaluationReport) -> bytes:
     """Returns an SVG: precision against recall as each method's threshold falls."""
     curves = [(method, method.threshold) for method in report.table.answered() if method.threshold is not None]
-    with _drawing(1, 3.4, width=0.72 * _WIDTH) as (axes, svg):
+    with drawing(3.4, width=0.72 * WIDTH) as (axes, svg):
         for method, curve in curves:
             seen = curve.recall > 0
             axes[0].plot(curve.recall[seen], curve.precision[seen], **_line(method, report, marker=""))
@@ -140,7 +119,7 @@ def threshold_plot(report: EvaluationReport) -> bytes | None:
     curves = [(method, method.threshold) for method in methods if method.threshold is not None]
     if not curves:
         return None
-    with _drawing(2, 3.0) as (axes, svg):
+    with drawing(3.0, columns=2) as (axes, svg):
         for axis, part in zip(axes, ("recall", "precision"), strict=True):
             for method, curve in curves:
                 axis.plot(curve.threshold, getattr(curve, part), **_line(method, report, marker=""))
@@ -159,7 +138,7 @@ def reliability_plot(report: EvaluationReport) -> bytes | None:
     curves = [(method, method.reliability) for method in report.table.answered() if method.reliability is not None]
     if not curves:
         return None
-    with _drawing(2, 3.3) as (axes, svg):
+    with drawing(3.3, columns=2) as (axes, svg):
         axes[0].plot([0, 1], [0, 1], color="#b8b7af", lw=1, ls="--")
         for method, curve in curves:
             seen = curve.count > 0
@@ -188,7 +167,7 @@ def cold_plot(report: EvaluationReport) -> bytes | None:
     names = [*(table.name for table in report.cold), "whole history"]
     methods = [method for method in report.table.methods if any(table.method(method.name).answered for table in tables)]
     metric = cold_metric(report)
-    with _drawing(1, 3.3) as (axes, svg):
+    with drawing(3.3) as (axes, svg):
         width = 0.8 / len(methods)
         for place, method in enumerate(methods):
             means = [table.mean(method.name, metric) for table in tables]
@@ -205,7 +184,7 @@ def cold_plot(report: EvaluationReport) -> bytes | None:
 
 def sorted_plot(values: Mapping[str, np.ndarray], label: str) -> bytes:
     """Returns an SVG: every query's value of each method, float64[queries] with NaN left out, in ascending order."""
-    with _drawing(1, 3.0, width=0.72 * _WIDTH) as (axes, svg):
+    with drawing(3.0, width=0.72 * WIDTH) as (axes, svg):
         axis = axes[0]
         for place, (name, column) in enumerate(values.items()):
             ordered = np.sort(column[~np.isnan(column)])
@@ -225,24 +204,6 @@ def sorted_plot(values: Mapping[str, np.ndarray], label: str) -> bytes:
         if len(values) > 1:
             axis.legend(loc="upper left", fontsize=8)
         return svg()
-
-
-@contextmanager
-def _drawing(
-    columns: int, height: float, width: float = _WIDTH
-) -> Iterator[tuple[Sequence[Axes], Callable[[], bytes]]]:
-    """Yields the axes and a function that renders them as SVG; matplotlib keeps no state."""
-    with mpl.rc_context(_STYLE):
-        drawing = Figure(figsize=(width, height), layout="constrained")
-        axes = drawing.subplots(1, columns, squeeze=False)[0]
-
-        def svg() -> bytes:
-            with mpl.rc_context(_STYLE):
-                stream = io.BytesIO()
-                drawing.savefig(stream, format="svg", metadata={"Date": None}, transparent=True)
-            return stream.getvalue()
-
-        yield axes, svg
 
 
 def _margins(means: Sequence[Interval]) -> list[list[float]]:

@@ -1,11 +1,10 @@
 """Report of a search evaluation as one HTML page: metrics, and the lists of the worst queries."""
 
-import base64
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from core.html_page import html_page
+from core.html_page import facts, html_page, html_table, lead, picture
 from domain.durable import write_atomic
 from training.evaluation.plots import sorted_plot
 from training.evaluation.report import format_number, metric_label, with_interval
@@ -31,11 +30,10 @@ def write_page(report: SearchReport, path: Path) -> None:
 def page(report: SearchReport) -> str:
     """Returns the page as HTML that needs no other file."""
     title = f"Evaluation: {report.protocol}"
-    facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(words)}</dd>" for name, words in report.facts.items())
     body = [
         f"<h1>{escape(title)}</h1>",
-        f'<p class="lead">{escape(_summary(report))}</p>',
-        f"<dl>{facts}</dl>",
+        lead(_summary(report)),
+        facts(report.facts),
         *(f'<p class="note">{escape(note)}</p>' for note in report.notes),
         f"<h2>Metrics</h2><p>{escape(legend(report))}</p>",
         _metrics(report),
@@ -72,7 +70,7 @@ def _metrics(report: SearchReport) -> str:
             cells.append(_with_interval(ratio))
         kind = "reference" if method.name == report.reference else ""
         lines.append(f'<tr class="{kind}"><td>{escape(method.name)}</td>{_cells(cells)}</tr>')
-    return _table(heads, lines)
+    return html_table(heads, lines)
 
 
 def _changes(report: SearchReport) -> str:
@@ -84,14 +82,13 @@ def _changes(report: SearchReport) -> str:
         changes = [report.change(method.name, metric) for metric in METRICS]
         cells = ["-" if change is None else _with_interval(with_interval(change, 3)) for change in changes]
         lines.append(f"<tr><td>{escape(method.name)}</td>{_cells(cells)}</tr>")
-    return f"<h2>Change since {escape(report.previous.name)}</h2>{_table(heads, lines)}"
+    return f"<h2>Change since {escape(report.previous.name)}</h2>{html_table(heads, lines)}"
 
 
 def _plot(report: SearchReport) -> str:
     column = METRICS.index(HEADLINE)
     values = {method.name: method.values[:, column] for method in report.methods}
-    data = base64.b64encode(sorted_plot(values, metric_label(HEADLINE))).decode()
-    return f'<img class="narrow" alt="{escape(_SORTED)}" src="data:image/svg+xml;base64,{data}">'
+    return picture(sorted_plot(values, metric_label(HEADLINE)), _SORTED, "narrow")
 
 
 def _query(report: SearchReport, place: int) -> str:
@@ -133,7 +130,7 @@ def _lists(query: EvaluatedQuery, lists: Sequence[ServiceList], names: Sequence[
             numbers += [format_number(item.relevance, 3)] if with_relevance else []
             cells.append(f'<td class="words {hit}">{words}</td>{_cells(numbers)}')
         lines.append(f"<tr><td>{rank + 1}</td>{''.join(cells)}</tr>")
-    return _table(heads, lines)
+    return html_table(heads, lines)
 
 
 def _missing(query: EvaluatedQuery, answer: ServiceList, relevant_grade: int) -> str:
@@ -148,11 +145,6 @@ def _missing(query: EvaluatedQuery, answer: ServiceList, relevant_grade: int) ->
             where = "not in the list" if rank is None else f"at {rank}"
             entries.append(f"{title or item_id} (grade {grade}) {where}")
     return f"Relevant beyond: {'; '.join(entries)}." if entries else "All relevant items are among the first ten."
-
-
-def _table(heads: Sequence[str], lines: Sequence[str]) -> str:
-    head = "".join(f'<th class="{"words" if name.endswith("title") else ""}">{escape(name)}</th>' for name in heads)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
 
 
 def _cells(cells: Sequence[str]) -> str:
