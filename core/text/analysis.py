@@ -33,7 +33,7 @@ _TATWEEL = "\u0640"
 _MARKS = re.compile("[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u20d0-\u20ff\ufe00-\ufe0f]")
 _FOREIGN_DIGIT = re.compile(r"[^\D0-9]")
 _HIRAGANA = {code: code + 0x60 for code in range(0x3041, 0x3097)}
-# A longer run of letters is no word that anybody searches for.
+# Nobody searches for a longer run of letters.
 _MOST_LETTERS = 64
 _STEM_SUFFIXES = (("ies", "y"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("xes", "x"), ("s", ""))
 

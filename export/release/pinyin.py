@@ -17,8 +17,8 @@ _NOTHING = Spelling((), ())
 def spelling(text: str) -> Spelling:
     """Returns how a text is written in pinyin; nothing for one without two Chinese characters.
 
-    As a whole it is written in words, in one word, or in syllables. A word of one syllable is no term by itself: many
-    of them are English words.
+    As a whole it is written in words, in one word, or in syllables. A word of one syllable is not a term by itself:
+    many of them are English words.
     """
     words: list[str] = []
     syllables: list[str] = []

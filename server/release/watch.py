@@ -47,7 +47,7 @@ class ModelWatch:
         on_state: receives whether the model answers, at the start and at each change.
         period_s: pause between two probes, seconds.
         probe_timeout_s: the longest wait for the answer to a canary. As long after the answer to a request, twice over,
-            a canary that is late is no sign of a failure.
+            a late canary is not a sign of a failure.
         nudged: set when a process of Triton's died: requests are refused until the next canary, which is asked at once.
     """
 

@@ -9,7 +9,8 @@ import numpy as np
 from core.text.tokenize import TokenizedText
 from server.release.live_release import LiveRelease
 from server.rpc.call import current_call
-from server.rpc.parse import RequestLimits, parse_embed
+from server.rpc.parse import RequestLimits
+from server.rpc.parse_embed import parse_embed
 from server.rpc.reply import stage_times
 from server.trace import Trace
 from shortlist.v1 import embedding_pb2 as pb

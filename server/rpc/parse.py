@@ -12,21 +12,15 @@ from domain.errors import FieldViolation, InvalidRequest, NotServed
 from domain.event import Event, EventKind
 from domain.interpretation import TextInterpretation
 from domain.item import ID_LIMIT_BYTES, AttributeType
-from domain.prompts import TextRole
-from domain.recommendation import DEFAULT_PERSONALIZATION, EmbedQuery, ItemMask, RecommendQuery
+from domain.recommendation import DEFAULT_PERSONALIZATION, ItemMask, RecommendQuery
 from domain.text import is_visible
 from domain.timestamp import FIRST_SECOND, LAST_SECOND
 from server.rpc.page_token import read_page_token
-from shortlist.v1 import embedding_pb2, event_pb2, filter_pb2, interpretation_pb2
+from shortlist.v1 import event_pb2, filter_pb2, interpretation_pb2
 from shortlist.v1 import recommender_pb2 as pb
 
 _KINDS = {getattr(event_pb2, f"EVENT_KIND_{kind.name}"): kind for kind in EventKind}
 _ENCODINGS = frozenset(pb.HistoryEncoding.values())
-_ROLES = {
-    embedding_pb2.TEXT_ROLE_UNSPECIFIED: TextRole.PLAIN,
-    embedding_pb2.TEXT_ROLE_QUERY: TextRole.QUERY,
-    embedding_pb2.TEXT_ROLE_PASSAGE: TextRole.PASSAGE,
-}
 _INTERPRETATIONS = {
     interpretation_pb2.TEXT_INTERPRETATION_UNSPECIFIED: TextInterpretation.PREFER,
     **{getattr(interpretation_pb2, f"TEXT_INTERPRETATION_{use.name}"): use for use in TextInterpretation},
@@ -203,23 +197,6 @@ def parse_batch(request: pb.BatchRecommendRequest, limits: RequestLimits) -> Non
             f"the entries ask for {total:,} items in all, at most {most:,} a call; send fewer entries or a smaller k",
         )
     check.raise_any()
-
-
-def parse_embed(request: embedding_pb2.EmbedRequest, limits: RequestLimits) -> EmbedQuery:
-    """Returns the texts to encode, and what they are.
-
-    Raises:
-        InvalidRequest: there are none or too many, one is blank, too long or holds NUL, or the role is unknown.
-    """
-    check = Check()
-    check.that(request.texts, "texts", "at least one text")
-    if check.count(request.texts, limits.max_embed_texts, "texts"):
-        for number, text in enumerate(request.texts):
-            check.text(text, limits.max_text_bytes, f"texts[{number}]")
-    role = _ROLES.get(request.role)
-    check.that(role is not None, "role", "unknown value; see TextRole")
-    check.raise_any()
-    return EmbedQuery(tuple(request.texts), role or TextRole.PLAIN)
 
 
 def parse_events(events: Iterable[event_pb2.Event], limits: RequestLimits, check: Check) -> tuple[Event, ...]:

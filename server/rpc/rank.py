@@ -1,11 +1,11 @@
 """RankerService: protobuf in, protobuf out, nothing else."""
 
-import asyncio
 import time
 
 import grpc
 
 from domain.text_ranking import TextRanking
+from server.rpc import off_loop
 from server.rpc.call import Call, current_call
 from server.rpc.parse import RequestLimits
 from server.rpc.parse_rank import parse_rank
@@ -14,10 +14,6 @@ from server.text_ranking import TextRanker
 from server.trace import Trace
 from shortlist.v1 import ranker_pb2 as pb
 from shortlist.v1 import ranker_pb2_grpc as pb_grpc
-
-# Checking a request, or building a reply, that is larger would hold up the event loop.
-_INLINE_BYTES = 16_384
-_INLINE_RESULTS = 100
 
 
 class RankServicer(pb_grpc.RankerServiceServicer):
@@ -31,17 +27,12 @@ class RankServicer(pb_grpc.RankerServiceServicer):
         self, request: pb.RankRequest, context: grpc.aio.ServicerContext
     ) -> pb.RankResponse:
         call = current_call.get()
-        loop = asyncio.get_running_loop()
-        if request.ByteSize() <= _INLINE_BYTES:
-            query = parse_rank(request, self._limits)
-        else:
-            query = await loop.run_in_executor(self._ranker.searchers, parse_rank, request, self._limits)
+        query = await off_loop.check(self._ranker.searchers, parse_rank, request, self._limits)
         trace = Trace()
         trace.record("parse", call.started_s, time.monotonic())
         answer = await self._ranker.rank(query, call.deadline, trace)
-        if len(answer.results) <= _INLINE_RESULTS:
-            return _reply(answer, query.ids, trace, call)
-        return await loop.run_in_executor(self._ranker.searchers, _reply, answer, query.ids, trace, call)
+        count = len(answer.results)
+        return await off_loop.build(self._ranker.searchers, _reply, count, answer, query.ids, trace, call)
 
 
 def _reply(answer: TextRanking, ids: tuple[str, ...], trace: Trace, call: Call) -> pb.RankResponse:

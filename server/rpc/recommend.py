@@ -6,8 +6,9 @@ from typing import Protocol
 
 import grpc
 
-from domain.recommendation import Recommendation, RecommendQuery
+from domain.recommendation import Recommendation
 from server.recommender import Recommender
+from server.rpc import off_loop
 from server.rpc.call import current_call
 from server.rpc.parse import RequestLimits, asked_count, parse_batch, parse_recommend
 from server.rpc.reply import entry_error, recommend_reply
@@ -18,10 +19,6 @@ from server.trace import Trace
 from shortlist.v1 import recommender_pb2 as pb
 from shortlist.v1 import recommender_pb2_grpc as pb_grpc
 
-# A reply of more items than this is built in a worker thread: it would hold up the event loop.
-_INLINE_ITEMS = 100
-# Checking ten thousand ids takes ten milliseconds.
-_INLINE_BYTES = 16_384
 # Entries of a batch under way at once: as many texts as a batch of the encoder has, so that others' are in the next.
 _ENTRIES_AT_ONCE = 32
 
@@ -71,26 +68,16 @@ class RecommendServicer(pb_grpc.RecommenderServiceServicer):
     async def _recommend(self, request: pb.RecommendRequest, since_s: float) -> pb.RecommendResponse:
         call = current_call.get()
         release = self._recommender.live()
-        query = await self._parse(request, release)
+        searchers = self._recommender.searchers
+        query = await off_loop.check(
+            searchers, parse_recommend, request, self._limits, release.catalogue.attribute_types
+        )
         check_expected((await self._item_sizes(release)).expected_bytes(request, query.k), self._max_reply_bytes)
         trace = Trace()
         trace.record("parse", since_s, time.monotonic())
         answer = await self._recommender.recommend(query, call.deadline, trace)
         self._observer.recommended(answer)
-        if len(answer.items) <= _INLINE_ITEMS:
-            return recommend_reply(answer, call, request)
-        return await asyncio.get_running_loop().run_in_executor(
-            self._recommender.searchers, recommend_reply, answer, call, request
-        )
-
-    async def _parse(self, request: pb.RecommendRequest, release: ServingRelease) -> RecommendQuery:
-        """Checks a request; a large one in a worker thread."""
-        attribute_types = release.catalogue.attribute_types
-        if request.ByteSize() <= _INLINE_BYTES:
-            return parse_recommend(request, self._limits, attribute_types)
-        return await asyncio.get_running_loop().run_in_executor(
-            self._recommender.searchers, parse_recommend, request, self._limits, attribute_types
-        )
+        return await off_loop.build(searchers, recommend_reply, len(answer.items), answer, call, request)
 
     async def _item_sizes(self, release: ServingRelease) -> ItemSizes:
         """Returns the sizes of the release's items, measured with the first call."""

@@ -11,7 +11,8 @@ from domain.item import AttributeType
 from domain.prompts import TextRole
 from domain.recommendation import DEFAULT_PERSONALIZATION, EmbedQuery, ItemMask, Page, RecommendQuery
 from server.rpc.page_token import write_page_token
-from server.rpc.parse import parse_batch, parse_embed, parse_recommend
+from server.rpc.parse import parse_batch, parse_recommend
+from server.rpc.parse_embed import parse_embed
 from server.settings import load_configuration
 from shortlist.v1 import embedding_pb2, event_pb2
 from shortlist.v1 import recommender_pb2 as pb

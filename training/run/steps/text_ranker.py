@@ -1,13 +1,15 @@
 """The text ranker over what a text finds."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from core.ranking.blend import Blend
+from core.ranking.item_facts import ItemFacts
 from domain.model_folder import TEXT_RANKER
-from training.ranking.examples import before_late_events
+from training.ranking.examples import Examples, before_late_events
 from training.ranking.folder import BLEND, COLLABORATIVE, load_sources, with_chosen
 from training.ranking.history_strength import combined_scores
 from training.ranking.sources import RecallRecipe, RecallSettings, fit_sources
@@ -25,6 +27,7 @@ from training.run.folder import StepRecord
 from training.run.item_facts import item_facts, query_vectors
 from training.run.out_of_fold import out_of_fold_vectors
 from training.run.steps.user_tower import out_of_fold_tower, saved_tower
+from training.splits.split import EvalCase
 
 
 class TextRankerStep:
@@ -58,31 +61,14 @@ class TextRankerStep:
         facts = item_facts(data)
         assert facts.vectors is not None
         matcher = TextMatcher.of_items(items, facts.vectors)
-
-        def matched(found: list[MatchedQuestion]) -> list[MatchedQuestion]:
-            return [one for one in found if one.question.target in one.match.rows]
-
-        cases = late_cases(data.split.train, settings.draws)
-        questions = draw_questions(cases, items, settings.question_limit, data.seed)
-        asked = matched(matcher.matched(questions, lambda texts: query_vectors(data, texts)))
+        asked = self._training_questions(data, matcher)
         if len(asked) < settings.fewest:
-            return StepRecord(
-                0, "", False, {}, [f"no text ranker: {len(asked)} questions, {settings.fewest} are needed"]
-            )
+            note = f"no text ranker: {len(asked)} questions, {settings.fewest} are needed"
+            return StepRecord(0, "", False, {}, [note])
         data.progress.step(f"{len(asked):,} texts for the text ranker, from sources fitted without what they ask for")
-        blend = Blend.load(data.out / BLEND)
-        tower = saved_tower(data.out, facts.vectors)
-        recall = RecallSettings(list_lengths=blend.list_lengths)
-        others = None if tower is None else out_of_fold_tower(data, tower.settings)
-        content = out_of_fold_vectors(data, items_hidden=False)
-        recipe = RecallRecipe(facts, with_chosen(recall, data.out / COLLABORATIVE), others, content)
-        apart = fit_sources(before_late_events(data.split.train, settings.draws), recipe)
-        heard = heard_part(asked, settings, np.random.default_rng(data.seed))
-        examples = text_examples(asked, list(heard_histories(asked, heard, apart, blend)), apart.facts)
-        validation = matcher.matched(
-            draw_questions(data.split.validation.cases, items, settings.question_limit, data.seed + 1),
-            lambda texts: query_vectors(data, texts),
-        )
+        blend, tower = Blend.load(data.out / BLEND), saved_tower(data.out, facts.vectors)
+        examples = self._training_examples(data, asked, blend, facts)
+        validation = _matched(data, matcher, data.split.validation.cases, settings.question_limit, data.seed + 1)
         fitted = load_sources(data.out, facts, tower)
         known = list(heard_histories(validation, [one.question.history for one in validation], fitted, blend))
         judged = text_examples(validation, known, fitted.facts)
@@ -108,3 +94,34 @@ class TextRankerStep:
         if accepted:
             models[better].save(work / TEXT_RANKER)
         return StepRecord(0, "", accepted, figures, [f"kept the {'linear model' if better else 'network'}"] * accepted)
+
+    def _training_questions(self, data: TrainingData, matcher: TextMatcher) -> list[MatchedQuestion]:
+        """Returns late choices of training users, as texts that find them."""
+        cases = late_cases(data.split.train, self._settings.draws)
+        found = _matched(data, matcher, cases, self._settings.question_limit, data.seed)
+        return [one for one in found if one.question.target in one.match.rows]
+
+    def _training_examples(
+        self, data: TrainingData, asked: Sequence[MatchedQuestion], blend: Blend, facts: ItemFacts
+    ) -> Examples:
+        """Returns the questions for the network, heard by sources that were fitted without what they ask for."""
+        assert facts.vectors is not None
+        tower = saved_tower(data.out, facts.vectors)
+        recipe = RecallRecipe(
+            facts,
+            with_chosen(RecallSettings(list_lengths=blend.list_lengths), data.out / COLLABORATIVE),
+            None if tower is None else out_of_fold_tower(data, tower.settings),
+            out_of_fold_vectors(data, items_hidden=False),
+        )
+        apart = fit_sources(before_late_events(data.split.train, self._settings.draws), recipe)
+        heard = heard_part(asked, self._settings, np.random.default_rng(data.seed))
+        return text_examples(asked, list(heard_histories(asked, heard, apart, blend)), apart.facts)
+
+
+def _matched(
+    data: TrainingData, matcher: TextMatcher, cases: Sequence[EvalCase], limit: int, seed: int
+) -> list[MatchedQuestion]:
+    """Draws questions for choices and finds their candidates."""
+    assert data.items is not None
+    questions = draw_questions(cases, data.items, limit, seed)
+    return matcher.matched(questions, lambda texts: query_vectors(data, texts))
