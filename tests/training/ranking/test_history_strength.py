@@ -27,20 +27,20 @@ SETTINGS = StrengthSettings(fewest=10)
 NOTHING = EventSequence()
 
 
-def question(place: int) -> MatchedQuestion:
-    """A text whose own scores put the target fifth, 0.05 behind the first."""
+def question(place: int, target: int = 4) -> MatchedQuestion:
+    """A text whose own scores fall by 0.013 from row to row: a target in row 4 is 0.05 behind the first."""
     rows = np.arange(COUNT)
     scores = np.linspace(0.5, 0, COUNT, dtype=np.float32)
     return MatchedQuestion(
-        TextQuestion("a text", 4, history(1), np.empty(0, np.int64), place),
+        TextQuestion("a text", target, history(1), np.empty(0, np.int64), place),
         TextMatch(rows, scores, scores, None),
         np.ones(2, np.float32),
     )
 
 
-def heard(row: int) -> TextHistory:
-    """A history that speaks for one item alone."""
-    return TextHistory(history(1), np.where(np.arange(COUNT) == row, 4.0, 0.0).astype(np.float32))
+def heard(*rows: int) -> TextHistory:
+    """A history that speaks for some items alone."""
+    return TextHistory(history(1), np.where(np.isin(np.arange(COUNT), rows), 4.0, 0.0).astype(np.float32))
 
 
 MATCHED = [question(place) for place in range(20)]
@@ -55,14 +55,23 @@ def test_a_history_that_knows_the_target_counts_as_much_as_it_may():
     assert fitted.kept >= SETTINGS.least_kept
 
 
-def test_an_unrelated_item_limits_it():
-    """What has nothing to do with the text would come first from 0.1 on."""
-    fitted = fit_history_strength(MATCHED, [heard(4)] * 20, [heard(8)] * 20, SETTINGS, 1)
+def test_the_first_item_stays_first_beside_an_unrelated_one():
+    """The target is best with 0.2; the unrelated item would come first from 0.12 on."""
+    matched = [question(place, target=14) for place in range(20)]
+    free, limited = (
+        fit_history_strength(matched, [heard(14)] * 20, [heard(other)] * 20, SETTINGS, 1) for other in (COUNT - 1, 8)
+    )
+    assert free is not None and limited is not None
+    assert (free.strength, limited.strength) == (0.2, 0.1)
+    assert np.argmax(combined_scores(matched[0], heard(8), limited.strength)) == 0
+    assert np.argmax(combined_scores(matched[0], heard(8), free.strength)) == 8
+
+
+def test_the_top_ten_stays_beside_unrelated_items():
+    """The target is best with 0.06; what stands behind the tenth would then fill half of the ten."""
+    fitted = fit_history_strength(MATCHED, [heard(4)] * 20, [heard(*range(10, 20))] * 20, SETTINGS, 1)
     assert fitted is not None
-    assert 0 < fitted.strength <= 0.1
-    first = np.argmax(combined_scores(MATCHED[0], heard(8), fitted.strength))
-    assert first == 0
-    assert np.argmax(combined_scores(MATCHED[0], heard(8), 0.4)) == 8
+    assert (fitted.strength, fitted.kept) == (0.02, pytest.approx(0.9))
 
 
 def test_a_history_that_misleads_counts_nothing():
