@@ -154,6 +154,8 @@ def _add_values(
         if not (safe and profile.is_vocabulary):
             continue
         for phrase in _variants(value, parts, words, plural=not profile.role):
+            if phrase in words.sets["everyday"]:  # "good" does not name what is for sale as "goods"
+                continue
             found.setdefault(phrase, []).append(ValueUse(profile.name, value, count, profile.role, True, False))
 
 

@@ -216,6 +216,16 @@ def test_a_number_that_is_not_a_year_is_not_a_wish_for_a_time(text):
     assert _written(QueryInterpreter.of_values(values).interpret(text)) == []
 
 
+def test_a_word_of_every_day_is_not_the_singular_of_a_value():
+    values = CatalogueValues(
+        types={"category": AttributeType.STRING}, counts={"category": {"goods": 20, "films": 20}}, ranges={}, titles=()
+    )
+    interpreter = QueryInterpreter.of_values(values)
+    assert _written(interpreter.interpret("good quality at a fair price")) == []
+    assert _written(interpreter.interpret("a film about the sea")) == ["category=films"]
+    assert _written(interpreter.interpret("cheap goods")) == ["category=goods"]
+
+
 def _any_of(attribute: str, *values: str, negate: bool = False) -> Condition:
     return Condition(attribute, AnyOf(frozenset(values)), negate)
 
