@@ -40,10 +40,11 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 shortlist \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin shortlist \
-    && install --directory --owner=10001 --group=10001 /models /releases
+    && install --directory --owner=10001 --group=10001 /models /releases /state
 COPY --from=build /venv /venv
 COPY --from=build /app /app
-# Everything the gateway writes goes to /models; releases are only read. A volume that is empty takes over the owner.
+# Everything the gateway writes goes to /models, and to /state where SHORTLIST_STATE names it; releases are only read. A
+# volume that is empty takes over the owner.
 # (The rule below takes TOKENIZERS_PARALLELISM for a token.)
 # hadolint ignore=DL3064
 ENV PATH=/venv/bin:/usr/bin:/bin \

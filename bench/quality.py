@@ -1,18 +1,20 @@
 """All quality tables, from raw files: trains and evaluates a model for every protocol and prints the headline metrics.
 
+Beside each table stand its commands, with wall time, processor time and peak memory; at the end the sum of all. What
+was trained before is not trained again, so that its times are then those of a check.
+
 python -m bench.quality [--data DIR] [--out DIR] [--only movielens-small:cold-items,...] [--seed N]
 """
 
 import argparse
 import json
-import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.measured import Measured, run_measured
 from training.evaluation.baselines import SASREC, USUAL
 from training.evaluation.bootstrap import Resampled
 from training.evaluation.per_user import pooled, read_user_metrics
@@ -22,7 +24,9 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 SETS = ("movielens-small", "online-retail", "amazon-beauty-sequences")
 # Those by which the whole pipeline is compared with SASRec, pooled.
 TEXT_SETS = SETS[:2]
-PROTOCOLS = ("cold-items", "warm-users", "next-item")
+RATED_SETS = SETS[:1]
+RATINGS = "ratings"
+PROTOCOLS = ("cold-items", "warm-users", "next-item", RATINGS)
 # The headline metrics of each protocol.
 HEADLINES: Mapping[str, tuple[str, ...]] = {
     "cold-items": ("recall@20", "recall@50", "ndcg@100"),
@@ -58,11 +62,14 @@ def main() -> int:
     if not tasks:
         sys.stderr.write(f"nothing to do: no data under {args.data}, or --only names no table\n")
         return 1
-    failed = [task.name for task in tasks if not _run(task, args.data / task.data, args.out, args.seed)]
+    runs = {task: _run(task, args.data / task.data, args.out, args.seed) for task in tasks}
+    failed = [task.name for task, steps in runs.items() if any(step.usage.status for step in steps)]
     for task in tasks:
         path = _json(args.out, task)
         if path.is_file():
             _print("\n".join(table_lines(task, json.loads(path.read_text(encoding="utf-8")))))
+        _print("\n".join(["", *(f"`{step.words}`: {step.usage}" for step in runs[task])]))
+    _print("\n".join(usage_lines([step.usage for steps in runs.values() for step in steps])))
     _print("\n".join(pooled_lines([_users(args.out, task) for task in tasks if task.data in TEXT_SETS], args.seed)))
     if failed:
         sys.stderr.write(f"failed: {', '.join(failed)}\n")
@@ -70,34 +77,56 @@ def main() -> int:
 
 
 def _applies(folder: Path, protocol: str) -> bool:
-    """Sets of ids alone are for the next item only."""
+    """Sets of ids alone are for the next item only, ratings for the set that has some."""
+    if protocol == RATINGS:
+        return folder.name in RATED_SETS and folder.is_dir()
     return folder.is_dir() and (protocol == "next-item" or (folder / "items.jsonl").is_file())
 
 
-def _run(task: Task, data: Path, out: Path, seed: int) -> bool:
+@dataclass(frozen=True)
+class Run:
+    """A command of a table, in words, and what it took."""
+
+    words: str
+    usage: Measured
+
+
+def _run(task: Task, data: Path, out: Path, seed: int) -> Sequence[Run]:
+    """Runs a table's commands up to the first that fails."""
     model = out / task.name.replace(":", "-")
     out.mkdir(parents=True, exist_ok=True)
     files = ["--interactions", str(data / "interactions.csv.gz")]
     if (data / "items.jsonl").is_file():
         files += ["--items", str(data / "items.jsonl")]
-    split = ["--protocol", task.protocol, "--seed", str(seed)]
     json_file = _json(out, task)
-    output = ["--json", str(json_file), "--report", str(json_file.with_suffix(".html"))]
-    output += ["--by-user", str(_users(out, task))]
+    output = ["--json", str(json_file)]
+    split = ["--protocol", task.protocol, "--seed", str(seed)]
+    if task.protocol == RATINGS:
+        return [_measured(["evaluate", *files[:2], *split, *output])]
+    output += ["--report", str(json_file.with_suffix(".html")), "--by-user", str(_users(out, task))]
     if task.protocol == "next-item":
         output += ["--methods", ",".join((*USUAL, SASREC, *TRAINED)).replace(" ", "").replace("semantic,", "semantic-")]
     # Students are compared with their teacher on new items only; elsewhere they would only take time.
     steps = [] if task.protocol == "cold-items" else ["--skip", "student,student_encoder"]
-    for words in (
-        ["train", *files, *split, *steps, "--out", str(model)],
-        ["evaluate", *files, *split, "--model", str(model), *output],
-    ):
-        started_s = time.monotonic()
-        _print(f"== shortlist {' '.join(words)}")
-        if subprocess.run([sys.executable, "-m", "cli.main", *words], check=False).returncode:
-            return False
-        _print(f"== {time.monotonic() - started_s:.0f} s")
-    return True
+    trained = _measured(["train", *files, *split, *steps, "--out", str(model)])
+    if trained.usage.status:
+        return [trained]
+    return [trained, _measured(["evaluate", *files, *split, "--model", str(model), *output])]
+
+
+def _measured(words: Sequence[str]) -> Run:
+    text = f"shortlist {' '.join(words)}"
+    _print(f"== {text}")
+    run = Run(text, run_measured([sys.executable, "-m", "cli.main", *words]))
+    _print(f"== {run.usage}")
+    return run
+
+
+def usage_lines(usages: Sequence[Measured]) -> Sequence[str]:
+    """Returns a line on what all commands took together."""
+    wall_s, cpu_s = (sum(getattr(usage, name) for usage in usages) for name in ("wall_s", "cpu_s"))
+    total = Measured(0, wall_s, cpu_s, max((usage.peak_bytes for usage in usages), default=0))
+    return ["", f"{len(usages)} commands: {total}"]
 
 
 def _print(text: str) -> None:
@@ -130,6 +159,8 @@ def pooled_lines(files: Sequence[Path], seed: int) -> Sequence[str]:
 
 def table_lines(task: Task, report: Mapping[str, Any]) -> Sequence[str]:
     """Returns a Markdown table of one evaluation: means with 95 % intervals, and the ratio to the reference method."""
+    if task.protocol == RATINGS:
+        return rating_lines(task, report)
     metrics = HEADLINES[task.protocol]
     reference = report["reference"]
     lines = [
@@ -146,6 +177,21 @@ def table_lines(task: Task, report: Mapping[str, Any]) -> Sequence[str]:
         cells = [_with_interval(method["metrics"][metric]) for metric in metrics]
         ratio = report["ratios_to_reference"].get(name, {}).get(metrics[0])
         lines.append(f"| {name} | {' | '.join(cells)} | {_with_interval(ratio) if ratio else ''} |")
+    return lines
+
+
+def rating_lines(task: Task, report: Mapping[str, Any]) -> Sequence[str]:
+    """Returns a Markdown table of predicted ratings: errors with 95 % intervals."""
+    lines = [
+        "",
+        f"### {task.data}, {task.protocol}",
+        "",
+        "| predictor | RMSE | MAE | RMSE over biases |",
+        "|---|---|---|---|",
+    ]
+    for name, errors in report["errors"].items():
+        cells = " | ".join(_with_interval(errors[column]) for column in ("rmse", "mae", "of_biases"))
+        lines.append(f"| {name} | {cells} |")
     return lines
 
 

@@ -85,7 +85,7 @@ def main() -> None:
                 ranking = client.rank("good quality at a fair price", texts)
                 took_s = time.monotonic() - started
             sys.stdout.write(_line(f"{kind}, beside a Rank", beside.took) + "\n")
-            notes = ", ".join(one.reason.name for one in ranking.degradations)
+            notes = ", ".join(one.reason for one in ranking.degradations)
             sys.stdout.write(f"  the Rank took {took_s:.1f} s {notes}\n")
             sys.stdout.flush()
 

@@ -159,7 +159,7 @@ def _layers(bench: Bench, learned_from: np.ndarray, minutes: float) -> list[dict
         bench.split if has_map else None,
         bench.cache / "layers",
     )
-    settings = StudentEncoderSettings(layers=LayerStudentSettings(time_budget_s=60 * minutes))
+    settings = StudentEncoderSettings(layers=LayerStudentSettings(steps=1_000_000, max_seconds=60 * minutes))
     student = train_student_encoder(
         inputs, bench.cache / "layer_student", settings, bench.seed, LineProgress(lambda line: _print(f"    {line}"))
     )

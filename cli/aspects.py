@@ -141,10 +141,10 @@ def _agreement_table(agreement: "dict[str, AspectAgreement]") -> "Table":
 
 def _write_profiles(reviews: "Sequence[LabelledReview]", out: Path, *, quiet: bool) -> None:
     from domain.progress import SilentProgress
-    from training.reviews.profiles import ITEM_FILE, Review, ReviewProfileSettings, train_review_profiles
+    from training.reviews.profiles import ITEM_FILE, Review, ReviewProfileSettings, save_profiles, train_review_profiles
 
     named = [Review(review.user_id, review.item_id, review.text) for review in reviews if review.item_id]
     profiles = train_review_profiles(named, ReviewProfileSettings(), SilentProgress())
-    profiles.save(out)
+    save_profiles(out, profiles)
     if not quiet:
-        print(f"{len(profiles.items.scores)} items in {out / ITEM_FILE}")
+        print(f"{len(profiles.scores)} items in {out / ITEM_FILE}")

@@ -6,6 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from domain.user_cache import user_cache
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -70,7 +72,7 @@ def _stamp() -> str:
 
 
 def _build(releases: Path, console: "Console") -> None:
-    from cli.progress import ConsoleProgress
+    from cli.terminal.progress import ConsoleProgress
     from datafiles.items import check_items
     from export.encoder.source import resolve_encoder
     from export.release.build import ReleaseRequest, build_release
@@ -78,14 +80,14 @@ def _build(releases: Path, console: "Console") -> None:
     progress = ConsoleProgress(console)
     catalogue = check_items(_SAMPLE)
     progress.step(f"{catalogue.item_count} items; exporting the encoder, a minute or so the first time")
-    request = ReleaseRequest(catalogue, releases, resolve_encoder(None), Path(".cache/export"))
+    request = ReleaseRequest(catalogue, releases, resolve_encoder(None), user_cache("export"))
     release = build_release(request, progress)
     (releases / "sample.sha256").write_text(_stamp())
     progress.step(f"release {release.manifest.release_id}")
 
 
 async def _serve_and_ask(settings: "Settings", console: "Console") -> None:
-    from cli.progress import ConsoleProgress
+    from cli.terminal.progress import ConsoleProgress
     from server.app import Gateway
     from shortlist import AsyncClient
 
@@ -106,7 +108,7 @@ async def _serve_and_ask(settings: "Settings", console: "Console") -> None:
 
 
 async def _ask(client: "AsyncClient", console: "Console") -> None:
-    from cli.shortlist_table import print_shortlist
+    from cli.terminal.shortlist_table import print_shortlist
     from shortlist import Event, EventKind
 
     mask = ["title"]

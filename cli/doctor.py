@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.checks.finding import Finding, Level, fail, ok, worst
+from domain.user_cache import user_cache
 
 if TYPE_CHECKING:
     from domain.release_folder import ReleaseFolder
@@ -20,7 +21,7 @@ HELP = "look this machine over: what is missing for Shortlist, and how to repair
 
 # Of the gateway's settings those that say where something is; the same flags as of `up` and `serve`.
 _FLAGS = {
-    "listen": "HOST:PORT",
+    "listen": "HOST:PORT or unix:PATH",
     "metrics_listen": "HOST:PORT",
     "releases": "DIR",
     "release": "NAME",
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of the gateway's settings")
     for name, metavar in _FLAGS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help="as of `shortlist serve`")
-    parser.add_argument("--cache", type=Path, default=Path(".cache/export"), metavar="DIR", help="(%(default)s)")
+    parser.add_argument("--cache", type=Path, default=user_cache("export"), metavar="DIR", help="(%(default)s)")
     parser.add_argument("--no-canary", action="store_true", help="don't start a Triton, don't ask the one of --triton")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
@@ -116,7 +117,8 @@ def _examine_gateway(args: argparse.Namespace) -> Iterator[Finding]:
         return
     yield ok("settings", "valid")
     for name in ("listen", "metrics_listen"):
-        yield from _safely(f"port {name}", partial(ports.check_port, name, getattr(settings, name)))
+        if not getattr(settings, name).startswith("unix:"):
+            yield from _safely(f"port {name}", partial(ports.check_port, name, getattr(settings, name)))
     for name, written in (("releases", False), ("model_repository", True)):
         place = f"folder {name}"
         yield from _safely(place, partial(storage.check_folder, place, getattr(settings, name), written=written))
@@ -138,7 +140,9 @@ def _examine_triton(settings: "Settings", folder: "ReleaseFolder | None", *, wan
         return
     yield from _safely("folder state", partial(storage.check_folder, "folder state", settings.state))
     yield from _safely("shared memory", storage.check_shared_memory)
-    found = list(_safely("Triton's environment", partial(check_triton_environment, settings.triton_env)))
+    native = settings.triton_backends == "native"
+    look = partial(check_triton_environment, settings.triton_env, native=native)
+    found = list(_safely("Triton's environment", look))
     yield from found
     if wanted and worst(*found) is not Level.FAIL:
         yield from _safely("canary", partial(check_canary, settings.triton_env, folder))

@@ -4,9 +4,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.evaluate_ratings import RATINGS, run_ratings
 from cli.evaluate_search import SEARCH_PROTOCOLS, add_search_flags, run_search
+from cli.flags.files import add_file_flags, file_options_of
+from domain.user_cache import user_cache
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shortlist import AsyncClient
     from training.evaluation.run import EvaluationPlan
     from training.run.dataset import BaseEncoder
 
@@ -18,11 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares what `shortlist evaluate` takes."""
     data = parser.add_argument_group("data")
     data.add_argument("--items", type=Path, metavar="FILE", help="as in `shortlist release build`; none: ids alone")
-    data.add_argument("--interactions", type=Path, metavar="FILE", help=".csv, .csv.gz, .jsonl, .jsonl.gz or .parquet")
+    data.add_argument("--interactions", type=Path, metavar="FILE", help="as in `shortlist train`")
     data.add_argument(
         "--protocol",
-        choices=("cold-items", "warm-users", "next-item", *SEARCH_PROTOCOLS),
-        help="how to divide them; search: judged queries; search-personal: partial descriptions of users' last items",
+        choices=("cold-items", "warm-users", "next-item", RATINGS, *SEARCH_PROTOCOLS),
+        help="how to divide them; ratings: RMSE and MAE of predicted ratings; search: judged queries; "
+        "search-personal: partial descriptions of users' last items",
     )
     data.add_argument("--seed", type=int, default=42, help="of the division (%(default)s)")
     data.add_argument("--train-interactions", type=Path, metavar="FILE", help="a split of your own: what is known")
@@ -36,19 +43,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--positive-rating", type=float, metavar="R", help="least rating that counts (default: 80 %% of the highest)"
     )
+    add_file_flags(parser)
     methods = parser.add_argument_group("methods")
     methods.add_argument(
         "--model", type=Path, metavar="DIR", help="a model folder of `shortlist train` with this split"
     )
     methods.add_argument(
-        "--methods", metavar="A,B", help="only these methods, for example popularity,ease,semantic-zero-shot"
+        "--methods",
+        "--rows",
+        metavar="A,B",
+        help="only these methods, for example popularity,ease,semantic-zero-shot; with --model its own methods too, "
+        "unless some of them are named",
     )
     methods.add_argument("--untuned", action="store_true", help="baselines with their default settings")
     methods.add_argument("--encoder", metavar="NAME|DIR", help="of the zero-shot method (default: all-MiniLM-L6-v2)")
     methods.add_argument(
         "--cache",
         type=Path,
-        default=Path(".cache/vectors"),
+        default=user_cache("vectors"),
         metavar="DIR",
         help="item vectors of earlier runs (%(default)s)",
     )
@@ -65,10 +77,13 @@ def run(args: argparse.Namespace) -> int:
     """Evaluates, prints the tables, writes the files that were asked for; returns 0."""
     if args.protocol in SEARCH_PROTOCOLS:
         return run_search(args)
+    if args.protocol == RATINGS:
+        return run_ratings(args)
     from rich.console import Console
 
-    from cli.progress import ConsoleProgress
+    from cli.terminal.progress import ConsoleProgress
     from domain.errors import StorageError
+    from domain.progress import Heartbeat
     from training.evaluation.report import evaluation_to_json, terminal_report
     from training.evaluation.request import EvaluationRequest, load_evaluation
     from training.evaluation.run import run_evaluation
@@ -86,11 +101,14 @@ def run(args: argparse.Namespace) -> int:
         args.candidates,
         args.seed,
         args.positive_rating,
+        file_options_of(args),
     )
     for path in (args.json, args.by_user, args.report):
         if path is not None and not path.absolute().parent.is_dir():
             raise StorageError(f"{path} could not be written: there is no folder {path.parent}; make it first")
-    report = run_evaluation(load_evaluation(request), _plan(args), ConsoleProgress(console, style="dim"))
+    progress = ConsoleProgress(console, style="dim")
+    with Heartbeat(progress):
+        report = run_evaluation(load_evaluation(request), _plan(args), progress)
     console.print()
     console.print(terminal_report(report, console.width))
     try:
@@ -116,8 +134,23 @@ def _plan(args: argparse.Namespace) -> "EvaluationPlan":
     from training.evaluation.run import EvaluationPlan
 
     return EvaluationPlan(
-        args.model, args.methods, lambda: _base_encoder(args.encoder), args.cache, args.seed, not args.untuned
+        args.model,
+        args.methods,
+        lambda: _base_encoder(args.encoder),
+        args.cache,
+        args.seed,
+        not args.untuned,
+        None if args.through_service is None else _service(args),
     )
+
+
+def _service(args: argparse.Namespace) -> "Callable[[], AsyncClient]":
+    """Returns what opens a client of the gateway that is named."""
+    from cli.flags.call import tls_of
+    from shortlist import AsyncClient
+
+    tls = tls_of(args)
+    return lambda: AsyncClient(args.through_service, tls=tls)
 
 
 def _base_encoder(name: str | None) -> "BaseEncoder":

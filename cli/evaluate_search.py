@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.call_flags import add_tls_flags, tls_of
+from cli.flags.call import add_tls_flags, tls_of
+from cli.flags.files import file_options_of
 from domain.errors import ConfigurationError, StorageError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def run_search(args: argparse.Namespace) -> int:
     """Evaluates a service's lists, prints the tables, writes the files that were asked for; returns 0."""
     from rich.console import Console
 
-    from cli.progress import ConsoleProgress
+    from cli.terminal.progress import ConsoleProgress
     from training.evaluation.search.terminal import terminal_report
 
     console = Console()
@@ -104,7 +105,13 @@ def _search_personal(args: argparse.Namespace, progress: "Progress") -> _Evaluat
     from training.evaluation.search.protocols import evaluate_personal
 
     request = PersonalRequest(
-        args.items, args.interactions, args.positive_rating, args.cases, args.seed, args.descriptions
+        args.items,
+        args.interactions,
+        args.positive_rating,
+        args.cases,
+        args.seed,
+        args.descriptions,
+        file_options_of(args),
     )
     drawn = load_personal_cases(request)
     context = _context(args, {"items": args.items, "interactions": args.interactions}, drawn.facts)

@@ -6,11 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.encoder_flags import add_encoder_flags, encoder_choice
-from cli.precision_flags import add_precision_flags, precision_of
+from cli.flags.encoder import add_encoder_flags, encoder_choice
+from cli.flags.precision import add_precision_flags, precision_of
 from domain.progress import LineProgress
+from domain.user_cache import user_cache
 
 if TYPE_CHECKING:
+    from export.encoder.source import EncoderSource
     from export.precision.gate import PrecisionReport
     from export.prepare_encoder import EncoderExport, PreparedEncoder
 
@@ -37,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache",
         metavar="DIR",
         type=Path,
-        default=Path(".cache/export"),
+        default=user_cache("export"),
         help="where checked files are kept, so that the next export or release takes no time (default: %(default)s)",
     )
     add_encoder_flags(parser)
@@ -83,16 +85,37 @@ def _export(args: argparse.Namespace) -> int:
     onnx, parity = prepared.onnx, prepared.parity
     print(f"version           {result.version} ({result.path})")
     print(f"encoder           {source.family}, {source.pooling} pooling, {source.dimension} dimensions")
+    for line in encoder_lines(source):
+        print(line)
     print(f"languages         {', '.join(source.languages) or 'unknown: name them by --encoder-languages'}")
     print(f"size              {onnx.size_bytes / 1e6:.1f} MB, sha256 {onnx.sha256}")
     print(f"worst cosine      {parity.worst_cosine:.8f} to torch, over {len(parity.cases)} cases")
     print(f"batch difference  {parity.worst_difference:.1e} at worst, for the same text in other company")
+    if parity.limits:
+        print(f"memory            {parity.limits}")
     if prepared.gate is not None:
         _print_gate(prepared.precision, prepared.gate)
     earlier = " when it was made" if prepared.from_cache else ""
     parts = f"export {onnx.seconds:.1f}, check {parity.seconds:.1f}{earlier}"
     print(f"time              {time.monotonic() - started:.1f} s ({parts})")
     return 0
+
+
+def encoder_lines(source: "EncoderSource") -> list[str]:
+    """Returns what an encoder does with texts and vectors, a line each."""
+    prompts = [f"prompt            {note}" for note in source.notes]
+    if not prompts:
+        named = (("query", source.query_prompt), ("passage", source.passage_prompt))
+        prompts = [f'prompt            {role} prompt given: "{text}"' for role, text in named if text]
+    lines = prompts or ["prompts           none"]
+    if source.truncation_side == "left":
+        lines.append("long texts        are cut on the left: their end is read")
+    if source.full_dimension:
+        lines.append(
+            f"dimensions        the first {source.dimension} of {source.full_dimension}: right for an encoder that was "
+            "trained for it (Matryoshka)"
+        )
+    return lines
 
 
 def _report(args: argparse.Namespace) -> int:

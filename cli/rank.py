@@ -2,14 +2,14 @@
 
 import argparse
 import dataclasses
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.call_flags import WrongArgument, add_gateway_flags, add_history_flags, call_gateway, events_of
-from cli.printable import printable
+from cli.flags.call import WrongArgument, add_gateway_flags, add_history_flags, call_gateway, events_of
+from cli.terminal.output import is_piped, note, print_json, print_rows
+from cli.terminal.printable import printable
 
 if TYPE_CHECKING:
     from shortlist import TextRanking
@@ -39,13 +39,25 @@ def run(args: argparse.Namespace) -> int:
         ),
     )
     if args.json:
-        print(json.dumps(dataclasses.asdict(ranking), ensure_ascii=False, indent=2))
+        print_json(dataclasses.asdict(ranking))
     else:
         _print(ranking, texts)
     return 0
 
 
 def _print(ranking: "TextRanking", texts: Sequence[str]) -> None:
+    notes = [f"{one.detail} [{one.reason}]" for one in ranking.degradations]
+    if ranking.unknown_item_ids:
+        notes.append(f"not in the catalogue: {', '.join(ranking.unknown_item_ids)}")
+    if is_piped():
+        print_rows(
+            (one.rank, f"{one.score:.4f}", "-" if one.relevance is None else f"{one.relevance:.4f}",
+             f"{one.choice_probability:.4f}", texts[one.index])
+            for one in ranking.results
+        )  # fmt: skip
+        for line in notes:
+            note(line)
+        return
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -65,11 +77,8 @@ def _print(ranking: "TextRanking", texts: Sequence[str]) -> None:
         )
     console = Console()
     console.print(table, highlight=False)
-    notes = [f"{one.reason.name}: {one.detail}" for one in ranking.degradations]
-    if ranking.unknown_item_ids:
-        notes.append(f"not in the catalogue: {', '.join(ranking.unknown_item_ids)}")
-    for note in notes:
-        console.print(note, style="yellow", highlight=False, markup=False)
+    for line in notes:
+        console.print(printable(line), style="yellow", highlight=False, markup=False)
 
 
 def _lines(name: str | None) -> list[str]:

@@ -4,11 +4,18 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.encoder_flags import add_languages_flag, encoder_languages
+from cli.flags.encoder import add_languages_flag, encoder_languages
+from cli.flags.files import add_file_flags, file_options_of, text_attributes_of
+from domain.user_cache import user_cache
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from _typeshed import DataclassInstance
+
+    from domain.progress import Progress
     from domain.release_folder import ReleaseFolder
-    from training.run.dataset import BaseEncoder
+    from training.run.dataset import BaseEncoder, TrainingData
 
 HELP = "train on interactions: encoder, user tower, collaborative models, ranker"
 
@@ -21,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--interactions",
         type=Path,
         metavar="FILE",
-        help=".csv, .csv.gz, .jsonl, .jsonl.gz or .parquet; none: the encoder is adapted to the item texts",
+        help=".csv, .tsv, .inter, .jsonl, .json (also .gz) or .parquet; none: the encoder is adapted to the item texts",
     )
     data.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="the model folder; resumed if begun before"
@@ -39,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="R",
         help="ratings from here on are positive (default: 80 %% of the highest)",
     )
+    data.add_argument(
+        "--text-attributes",
+        metavar="A,B",
+        help="attributes in the item texts (default: common ones and long texts; `shortlist check` names them)",
+    )
+    add_file_flags(parser)
     training = parser.add_argument_group("training")
     training.add_argument(
         "--preset", default="default", metavar="NAME|FILE", help="settings of every part (%(default)s)"
@@ -69,9 +82,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--cache",
         type=Path,
-        default=Path(".cache/vectors"),
+        default=user_cache("vectors"),
         metavar="DIR",
         help="item vectors of earlier runs (%(default)s)",
+    )
+    training.add_argument(
+        "--memory",
+        metavar="SIZE",
+        help="limit, for example 2G: settings with large arrays are lowered to fit, data that cannot fit is refused",
     )
     training.add_argument(
         "--search", type=int, default=0, metavar="N", help="try N settings of each part of --only and keep the best"
@@ -95,9 +113,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _adapt(args: argparse.Namespace) -> int:
     """Adapts the encoder to the item texts, without interactions."""
+    from datafiles.items import read_items
     from training.encoder.adaptation import AdaptationSettings
     from training.recipe import SECTIONS
-    from training.run.adapt import NAME, adapt_run, check_words
+    from training.run.adapt import NAME, AdaptationItems, adapt_run, check_words
     from training.run.folder import RunFolder, digest, write_json
     from training.run.log import RunLog
     from training.run.preset import read_preset
@@ -116,7 +135,9 @@ def _adapt(args: argparse.Namespace) -> int:
     settings = read_preset(args.preset, args.set, {**SECTIONS, NAME: AdaptationSettings})[NAME]
     assert isinstance(settings, AdaptationSettings)
     with RunFolder(args.out).open() as folder, RunLog(args.out, _print) as log:
-        summary = adapt_run(args.items, _base_encoder(args), folder, settings, (args.seed, log))
+        catalogue = read_items(args.items, file_options_of(args)).items
+        items = AdaptationItems(args.items, catalogue, text_attributes_of(args.text_attributes))
+        summary = adapt_run(items, _base_encoder(args), folder, settings, (args.seed, log))
         data = {"items_sha256": digest(args.items), "seed": args.seed}
         write_json(args.out / "quality.json", quality_of(summary, NAME, data))
     record = summary.steps[NAME]
@@ -134,14 +155,24 @@ def _learn(args: argparse.Namespace) -> int:
     from training.run.folder import RunFolder, write_json
     from training.run.load import DataRequest, load_data
     from training.run.log import RunLog
+    from training.run.memory import read_size
     from training.run.preset import read_preset, settings_to_json
     from training.run.runner import quality_of, run_steps, without
     from training.run.warm_start import open_warm_start, split_identity
 
     settings = read_preset(args.preset, args.set, SECTIONS)
+    memory = None if args.memory is None else read_size(args.memory)
     only = _names(args.only)
     without(steps_of(settings), _names(args.skip))  # a wrong name is refused before the data is read
-    request = DataRequest(args.items, args.interactions, args.protocol, args.seed, args.positive_rating)
+    request = DataRequest(
+        args.items,
+        args.interactions,
+        args.protocol,
+        args.seed,
+        args.positive_rating,
+        file_options_of(args),
+        text_attributes_of(args.text_attributes),
+    )
     start = open_warm_start(args.warm_from, args.out, only) if args.warm_from else None
     replaced = _replaced_release(args)
     with RunFolder(args.out).open() as folder, RunLog(args.out, _print) as log:
@@ -163,14 +194,13 @@ def _learn(args: argparse.Namespace) -> int:
             training_data = dataclasses.replace(training_data, warm_start=start)
             check_warm_start(settings, only, training_data)
             facts["from"] = start.facts()
-        folder.facts = {**facts, "settings": settings_to_json(settings)}
-        folder.write()
+        settings = settings if memory is None else _within(memory, settings, training_data, log)
+        folder.record(facts, settings_to_json(settings))
         if args.search:
             settings = searched(settings, only, training_data, args.search)
-            folder.facts["settings"] = settings_to_json(settings)
-            folder.write()
+            folder.record(facts, settings_to_json(settings))
         steps = without(steps_of(settings), _names(args.skip))
-        summary = run_steps(steps, training_data, folder, only, _print)
+        summary = run_steps(steps, training_data, folder, only, log.step)
         measured = split_identity(split)
         if start is not None and not start.same_split:  # its validation metrics may be too high
             measured |= {"started_from": "other data"}
@@ -184,6 +214,19 @@ def _learn(args: argparse.Namespace) -> int:
     kept = [name for name, record in summary.steps.items() if record.accepted]
     _print(f"{args.out}: kept {', '.join(kept) or 'nothing'}")
     return 0
+
+
+def _within(
+    memory: float, settings: "Mapping[str, DataclassInstance]", data: "TrainingData", log: "Progress"
+) -> "dict[str, DataclassInstance]":
+    """Returns the settings lowered to a limit on memory, in bytes, and says what was lowered."""
+    from training.run.memory import fit_memory
+
+    width = 0 if data.vectors is None else data.vectors.shape[1]
+    fitted = fit_memory(settings, data, width, memory)
+    for change in fitted.changes:
+        log.step(f"    for --memory: {change}")
+    return fitted.settings
 
 
 def _replaced_release(args: argparse.Namespace) -> "ReleaseFolder | None":

@@ -2,7 +2,7 @@
 
 import argparse
 
-from cli.gateway_flags import add_gateway_flags, configuration_of, print_configuration
+from cli.flags.gateway import add_gateway_flags, configuration_of, print_configuration
 from cli.serve import run_gateway
 from domain.errors import ConfigurationError
 
@@ -18,7 +18,7 @@ def run(args: argparse.Namespace) -> int:
     """Serves until SIGINT or SIGTERM; returns the exit status."""
     configuration = configuration_of(args)
     if args.print_config:
-        print_configuration(configuration)
+        print_configuration(configuration, as_json=args.json)
         return 0
     if configuration.settings.triton is not None:
         raise ConfigurationError("`shortlist up` starts a Triton of its own; with --triton say `shortlist serve`")

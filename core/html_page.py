@@ -30,6 +30,7 @@ img.narrow { width: 74%; }
 td.words { text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 140px; }
 th.words { text-align: left; } td.hit { background: #e6efd8; }
 td.refused { text-align: left; white-space: normal; color: #a03b52; }
+code { background: #efede3; padding: 1px 4px; border-radius: 3px; white-space: nowrap; }
 .note { border-left: 3px solid #d9a441; padding-left: 12px; }
 @media (max-width: 700px) { main { padding: 24px 14px 48px; } img.narrow { width: 100%; } }
 """
@@ -66,9 +67,9 @@ def html_table(heads: Iterable[str], lines: Iterable[str]) -> str:
     """Returns a table that scrolls on narrow screens.
 
     Args:
-        heads: texts of the columns; one that ends in "title" is set as words.
+        heads: texts of the columns; one that ends in "title" or "type" is set as words.
         lines: rows as HTML.
     """
-    kinds = ((name, ' class="words"' if name.endswith("title") else "") for name in heads)
+    kinds = ((name, ' class="words"' if name.endswith(("title", "type")) else "") for name in heads)
     head = "".join(f"<th{kind}>{escape(name)}</th>" for name, kind in kinds)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from datafiles.text_lines import csv_cells, json_objects
+from datafiles.json_records import json_objects
+from datafiles.text_lines import csv_cells
 from domain.errors import JudgementFileError
 
 MOST_GRADE = 10
@@ -90,7 +91,8 @@ def _rows(path: Path, names: tuple[str, ...]) -> Iterator[tuple[int, Mapping[str
         return
     if kind not in (".tsv", ".csv"):
         raise JudgementFileError(f"{path}: unknown kind of file; give {_KINDS}")
-    cells = csv_cells(path, JudgementFileError, tabs=kind == ".tsv")
+    tabs = kind == ".tsv"
+    cells = csv_cells(path, JudgementFileError, delimiter="\t" if tabs else ",", quoted=not tabs)
     _, header = next(cells, (0, []))
     missing = [name for name in names if name not in header]
     if missing:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datafiles.text_lines import csv_cells, json_objects
+from datafiles.json_records import json_objects
+from datafiles.text_lines import csv_cells
 from domain.errors import ReviewFileError
 
 POLARITIES = ("positive", "neutral", "negative")

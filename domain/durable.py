@@ -62,6 +62,17 @@ def sync_tree(path: Path) -> None:
     sync_folder(path)
 
 
+def make_private(folder: Path) -> None:
+    """Makes a folder that nobody but its owner can enter; one that is there already keeps its mode.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def sha256_of(path: Path) -> str:
     """Returns the SHA-256 of a file as lower-case hexadecimal."""
     with path.open("rb") as stream:

@@ -28,6 +28,10 @@ class InvalidRequest(ShortlistError):
         super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
 
 
+class UnknownScene(InvalidRequest):
+    """Refusal of a request that names a scene which the gateway does not have. The message names those it has."""
+
+
 class NothingToGoOn(InvalidRequest):
     """Refusal of a request that gives nothing to recommend from."""
 
@@ -49,7 +53,19 @@ class DeadlineExceeded(ShortlistError):
 
 
 class Overloaded(ShortlistError):
-    """Refusal of a call because too many wait already."""
+    """Refusal of a call because too many wait already.
+
+    Attributes:
+        retry_after_s: when it may help to try again, seconds.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float = 0.5) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class QuotaExceeded(Overloaded):
+    """Refusal of a call because its caller has used its quota up."""
 
 
 class ModelUnavailable(ShortlistError):
@@ -108,12 +124,28 @@ class TritonUnresponsive(ModelUnavailable, TritonNotUsable):
     """Loss of Triton, or a model's process that stopped answering; the model, loaded again, may answer."""
 
 
+class ModelProcessLost(TritonUnresponsive):
+    """End of the process behind a model of a Triton that goes on: only a fresh start of the model helps."""
+
+
 class ConfigurationError(ShortlistError):
     """Refusal of a setting that is unknown or out of its range."""
 
 
 class StorageError(ShortlistError):
     """Failure to write a file: a full disk, a missing permission."""
+
+
+class CatalogueInUse(ShortlistError):
+    """Refusal to open a catalogue's changes a second time. The message names the folder."""
+
+
+class FollowsWriter(ShortlistError):
+    """Refusal of a change by a gateway that follows another one's catalogue. The message names that one."""
+
+
+class ItemNotFound(ShortlistError):
+    """Absence of an item in the catalogue."""
 
 
 class ReviewFileError(ShortlistError):
@@ -142,3 +174,35 @@ class CalibrationNotUsable(ShortlistError):
 
 class TensorRtNotUsable(ShortlistError):
     """Refusal because TensorRT, a GPU or a plan for it is missing or another one. The message says which."""
+
+
+class Unauthenticated(ShortlistError):
+    """Refusal of a call without a valid identity. The message says which check failed, never what was sent."""
+
+
+class PermissionDenied(ShortlistError):
+    """Refusal of a call whose identity lacks the method's scope."""
+
+
+class StoreUnavailable(ShortlistError):
+    """Failure to read or write a store of events or items: it is locked, gone or corrupt. The message says which."""
+
+
+class StoreFull(ShortlistError):
+    """Refusal to write events: the store has no room left."""
+
+
+class EventConflict(ShortlistError):
+    """Refusal of an event whose id is kept with other content.
+
+    Attributes:
+        places: of the events in the call, from 0.
+    """
+
+    def __init__(self, places: tuple[int, ...]) -> None:
+        self.places = places
+        named = ", ".join(f"events[{place}]" for place in places[:16])
+        super().__init__(
+            f"{named}: an event with this event_id is kept with other content; nothing was stored. "
+            "Give a new event a new id, and send a retry unchanged"
+        )

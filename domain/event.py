@@ -35,6 +35,8 @@ class Event:
         time_s: when, seconds since 1970 UTC; None sorts after every known time, in the order given.
         comment: what the user said about it; may be empty.
         item_title: title of an item that the catalogue may not have; may be empty.
+        event_id: makes it the same event wherever it comes from; may be empty.
+        weight: how much it counts beside others of its kind, above 0.
     """
 
     item_id: str
@@ -42,6 +44,8 @@ class Event:
     time_s: float | None = None
     comment: str = ""
     item_title: str = ""
+    event_id: str = ""
+    weight: float = 1.0
 
 
 def in_order(events: tuple[Event, ...]) -> tuple[Event, ...]:
@@ -52,7 +56,7 @@ def in_order(events: tuple[Event, ...]) -> tuple[Event, ...]:
 def disliked_items(events: Iterable[Event]) -> frozenset[str]:
     """Returns the ids of the items of which the last word is a dislike.
 
-    Views, clicks and comments are no word: only a like, a purchase or another choice takes a dislike back.
+    Views, clicks and comments are not such a word: only a like, a purchase or another choice takes a dislike back.
 
     Args:
         events: oldest first.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 # Raise it when a file changes its meaning: folders of another number, or of none, are refused.
-FORMAT = 2
+FORMAT = 3
 
 RUN = "run.json"
 DATA = "data.json"

@@ -2,15 +2,38 @@
 
 import enum
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from domain.errors import EncoderNotUsable
 
 CONFIG_FILE = "config_sentence_transformers.json"
-_QUERY_NAMES = ("query",)
-_PASSAGE_NAMES = ("document", "passage", "corpus")
+# Usual names, the likeliest first; compared without case and separators.
+_QUERY_NAMES = (
+    "query",
+    "queries",
+    "retrieval_query",
+    "search_query",
+    "web_search_query",
+    "s2p_query",
+    "asymmetric_query",
+    "question",
+)
+_PASSAGE_NAMES = (
+    "document",
+    "documents",
+    "passage",
+    "passages",
+    "corpus",
+    "retrieval_passage",
+    "retrieval_document",
+    "search_document",
+    "search_passage",
+    "doc",
+    "text",
+)
 _MOST_CHARACTERS = 1_000
 
 
@@ -29,10 +52,12 @@ class Prompts:
     Attributes:
         query: before what users say.
         passage: before the items' texts.
+        notes: which of a folder's names they have, and which are not used, a line each.
     """
 
     query: str = ""
     passage: str = ""
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         """Checks both.
@@ -54,8 +79,8 @@ class Prompts:
 def read_prompts(folder: Path) -> Prompts:
     """Returns the prompts that a sentence-transformers folder names; none where it names none.
 
-    Its own names are looked for: "query"; "document", else "passage", else "corpus". Where it has none of these, its
-    default prompt stands before both.
+    Usual names are looked for: "query", else "retrieval_query", "search_query" ...; "document", else "passage",
+    "corpus", "retrieval_passage" ... Where it has none of these, its default prompt stands before both.
 
     Raises:
         EncoderNotUsable: the file is broken.
@@ -70,12 +95,33 @@ def read_prompts(folder: Path) -> Prompts:
     named = config.get("prompts") or {} if isinstance(config, dict) else None
     if not isinstance(named, dict) or not all(isinstance(value, str | None) for value in named.values()):
         raise EncoderNotUsable(f"{path} must hold an object whose `prompts` are texts by name; fetch the encoder again")
-    query = _first(named, _QUERY_NAMES)
-    passage = _first(named, _PASSAGE_NAMES)
+    query, passage = _first(named, _QUERY_NAMES), _first(named, _PASSAGE_NAMES)
     if not query and not passage:
-        query = passage = named.get(str(config.get("default_prompt_name"))) or ""
-    return Prompts(query, passage)
+        default = str(config.get("default_prompt_name"))
+        query = passage = default if named.get(default) else ""
+    return Prompts(named.get(query) or "", named.get(passage) or "", _notes(named, query, passage))
 
 
 def _first(prompts: dict[str, str | None], names: tuple[str, ...]) -> str:
-    return next((text for name in names if (text := prompts.get(name))), "")
+    """Returns the name of the prompt that has the first of these names; empty where none has."""
+    # "retrieval.query" is of an encoder with an adapter for each task, of which none is exported: told of, not guessed.
+    by_form = {_form(name): name for name, text in prompts.items() if text and "." not in name}
+    return next((by_form[form] for name in names if (form := _form(name)) in by_form), "")
+
+
+def _form(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).casefold()
+
+
+def _notes(prompts: dict[str, str | None], query: str, passage: str) -> tuple[str, ...]:
+    """Says what was taken for what, and what was left."""
+    used = [f'{role} prompt "{name}": {json.dumps(prompts[name])}' for role, name in _roles(query, passage) if name]
+    unused = [f"{name} ({json.dumps(text)})" for name, text in prompts.items() if text and name not in (query, passage)]
+    if unused:
+        flags = "" if query and passage else "; --query-prompt TEXT and --passage-prompt TEXT use one"
+        used.append(f"prompts not used: {', '.join(unused)}{flags}")
+    return tuple(used)
+
+
+def _roles(query: str, passage: str) -> tuple[tuple[str, str], ...]:
+    return ("query", query), ("passage", passage)

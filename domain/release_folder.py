@@ -14,13 +14,19 @@ from domain.manifest import Manifest, manifest_from_json, manifest_to_json
 MANIFEST = "manifest.json"
 # Its digest, as sha256sum prints it: everything else is covered by digests in the manifest.
 MANIFEST_SUM = "manifest.sha256"
+# Of the manifest, by who released it; absent where nobody signs.
+SIGNATURE = "manifest.sig"
 TOKENIZER = "tokenizer.json"
 ITEMS = "items.jsonl"
 VECTORS = "vectors.npy"
 MEAN = "mean.npy"
 GRAPH = "graph.hnsw"
+# In its place where `--vectors` names coarser numbers: mapped, never read into memory.
+MAPPED_GRAPH = "graph.usearch"
 LEXICAL = "lexical"
 UNREADABLE_SHARE = "unreadable_share.npy"
+# When a release of the same folder first had each item.
+FIRST_SEEN = "first_seen.npy"
 ENCODER = "models/encoder.onnx"
 CANARY = "canary.json"
 RELEVANCE = "relevance.json"
@@ -37,6 +43,8 @@ STUDENT = "student"
 ASPECTS = "aspects.json"
 QUALITY = "quality.json"
 CARD = "card.md"
+# Named configurations of requests; absent where the build was given none.
+SCENES = "scenes.toml"
 # Weights that a later training can start from; the gateway reads nothing below.
 TRAINING = "training"
 REQUIRED = (TOKENIZER, ITEMS, VECTORS, MEAN, GRAPH, f"{LEXICAL}/words/meta.json", UNREADABLE_SHARE, ENCODER, CANARY)
@@ -55,6 +63,11 @@ class ReleaseFolder:
 
     path: Path
     manifest: Manifest
+
+
+def graph_file(manifest: Manifest) -> str:
+    """Returns the name of a release's graph."""
+    return MAPPED_GRAPH if MAPPED_GRAPH in manifest.files else GRAPH
 
 
 def new_release_id() -> str:
@@ -125,10 +138,18 @@ def verify(release: ReleaseFolder) -> None:
     """
     manifest = release.manifest
     served = {manifest.encoder.file, *(model.file for model in manifest.models.values())}
-    missing = sorted({*REQUIRED, *served} - set(manifest.files))
+    required = {graph_file(manifest) if name == GRAPH else name for name in REQUIRED}
+    missing = sorted({*required, *served} - set(manifest.files))
     if missing:
         raise ReleaseRejected(f"{release.path}: the manifest does not list {', '.join(missing)}; build it again")
     _verify_files(release, [name for name in manifest.files if not name.startswith(f"{TRAINING}/")])
+
+
+def unlisted_files(release: ReleaseFolder) -> list[str]:
+    """Returns the files in a release's folder that its manifest does not list; nothing reads them."""
+    own = {*release.manifest.files, MANIFEST, MANIFEST_SUM, SIGNATURE}
+    found = (path.relative_to(release.path).as_posix() for path in release.path.rglob("*") if not path.is_dir())
+    return sorted(name for name in found if name not in own)
 
 
 def verify_copies(release: ReleaseFolder, names: Iterable[str]) -> None:
@@ -196,11 +217,12 @@ def find_release(releases: Path, name: str | None) -> ReleaseFolder:
 
 def list_releases(releases: Path) -> tuple[ReleaseFolder, ...]:
     """Returns the readable releases below a folder, oldest first."""
-    return tuple(entry for entry in _entries(releases).values() if isinstance(entry, ReleaseFolder))
+    found = [entry for entry in _entries(releases).values() if isinstance(entry, ReleaseFolder)]
+    return tuple(sorted(found, key=lambda release: (release.manifest.created, release.manifest.release_id)))
 
 
 def refused_releases(releases: Path) -> dict[str, ReleaseRejected]:
-    """Returns why the other releases below a folder cannot be used, by their ids, oldest first."""
+    """Returns why the other releases below a folder cannot be used, by their ids."""
     return {name: entry for name, entry in _entries(releases).items() if isinstance(entry, ReleaseRejected)}
 
 

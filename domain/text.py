@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from domain.errors import ReleaseRejected
 from domain.event import Event, EventKind
 from domain.item import AttributeValue, Item
 from domain.timestamp import Timestamp
@@ -84,6 +85,20 @@ class TextTemplate:
     part_separator: str = ". "
     value_separator: str = ", "
     wordings: Mapping[str, HistoryWording] = field(default_factory=_default_wordings)
+
+
+def check_text_attributes(wanted: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
+    """Returns attributes that a template shall tell.
+
+    Raises:
+        ReleaseRejected: no item has one of them.
+    """
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise ReleaseRejected(
+            f"no item has the attribute {', '.join(unknown)}; the file has {', '.join(sorted(known)) or 'none'}"
+        )
+    return tuple(wanted)
 
 
 def item_text(item: Item, template: TextTemplate) -> str:

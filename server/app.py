@@ -2,81 +2,98 @@
 
 import asyncio
 import contextlib
-import socket
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from functools import partial
 
 import grpc
 import structlog
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health_aio
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health_pb2
 
+from core.processor import lowest_priority
+from core.triton.openvino import OPENVINO
 from domain import release_folder
-from domain.errors import ConfigurationError, NoRelease
+from domain.durable import make_private
+from domain.errors import ConfigurationError
 from domain.progress import Progress, SilentProgress
 from domain.release_folder import ReleaseFolder
-from server.models.encoder_variant import EncoderVariant
+from server.addresses import joined, split
+from server.admission.admission import Admission
+from server.catalogue.store import CatalogueStore
+from server.catalogue_follower import CatalogueFollower, Writer
+from server.listener import ReservedPort, ReservedSocket, make_authenticator, reserved
+from server.live_state import LiveState
+from server.milvus.serving import over_milvus
+from server.models.encoder_choice import Machine
+from server.models.encoder_variant import EncoderConfig
 from server.observability.metrics import Metrics
 from server.observability.page import MetricsPage
 from server.observability.probes import Phase, Vitals
-from server.recommender import Recommender
+from server.observability.tracing import TracingInterceptor
+from server.playground import Playground
 from server.release.live_release import LiveRelease
+from server.release.loaded import LoadedReleases
 from server.release.loader import ModelLoader, ReleaseLoader
-from server.release.watch import ModelWatch
-from server.rpc.embed import EmbedServicer
-from server.rpc.event import EventServicer
+from server.release.log_refresh import LogRefresh
+from server.release.serving import LiveServing
+from server.release.signature import read_public_keys
+from server.release.switch import ReleaseSwitch
 from server.rpc.fair_threads import FairThreads
-from server.rpc.interceptor import CallInterceptor
-from server.rpc.rank import RankServicer
-from server.rpc.recommend import RecommendServicer
-from server.rpc.tls import read_credentials
+from server.rpc.interceptor import CallInterceptor, DeadlineLimits
+from server.rpc.release import ReleaseServicer, open_admin_socket
+from server.rpc.tls import server_credentials
+from server.scenes import read_scenes
+from server.services import EVENTS, ServiceParts, add_services
 from server.settings import Settings
-from server.text_ranking import TextRanker
+from server.trials.trials import FILE_NAME as FILE_OF_TRIALS
+from server.trials.trials import TrialParts, Trials
 from server.triton.access_key import read_access_key
 from server.triton.client import TritonClient
 from server.triton.embedded import EmbeddedTriton, EmbeddedTritonSettings
+from server.triton.native_backend import find_native
 from server.triton.pulse import Pulse
-from shortlist.v1 import embedding_pb2_grpc, event_pb2_grpc, ranker_pb2_grpc, recommender_pb2_grpc
-
-RECOMMENDER = "shortlist.v1.RecommenderService"
-EMBEDDING = "shortlist.v1.EmbeddingService"
-RANKER = "shortlist.v1.RankerService"
-EVENTS = "shortlist.v1.EventService"
+from server.users.event_log import EventLog
+from server.users.open_store import make_event_log
+from server.users.trending import FILE_NAME, TrendCounts, Trending
+from server.web import open_playground
 
 _TRITON_TIMEOUT_S = 10.0
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+# Loading a release may take minutes.
+_ADMIN_DEADLINE_S = 3_600.0
 
 
 class Gateway:
-    """A gateway: it listens at once, and serves when its release is verified, compared and warm."""
+    """A gateway: it listens, and serves, when its release is verified, compared and warm."""
 
-    def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
+    def __init__(
+        self, settings: Settings, progress: Progress | None = None, *, beside_embedded: bool | None = None
+    ) -> None:
         """Keeps the settings; `open` starts.
 
         Args:
             settings: checked. `triton` None starts the embedded Triton.
             progress: receives the steps of the start; None for silence.
+            beside_embedded: of a worker, whether its Triton is the embedded one of the first process; None for a first
+                process.
         """
         self._settings = settings
+        self._is_worker = beside_embedded is not None
+        self._on_this_machine = settings.triton is None or bool(beside_embedded)
         self._progress = progress or SilentProgress()
         self._metrics = Metrics()
         self._vitals = Vitals()
-        self._interceptor = CallInterceptor(
-            settings.deadline_limits(), settings.max_calls, settings.max_message_bytes, self._metrics
-        )
         self._stack = AsyncExitStack()
+        self._interceptor: CallInterceptor | None = None
         self._server: grpc.aio.Server | None = None
-        self._release: LiveRelease | None = None
-        self._loader: ReleaseLoader | None = None
+        self._state = LiveState(self._metrics)
         self._supervised: EmbeddedTriton | None = None
-        self._health = health_aio.HealthServicer()
         self._log = structlog.get_logger("gateway")
+        self._keeps_events = False
         self.address = ""
         self.metrics_address = ""
+        self.playground_address = ""
         self.triton_address = ""
 
     async def __aenter__(self) -> "Gateway":
@@ -92,9 +109,13 @@ class Gateway:
         Raises:
             NoRelease: none is live yet.
         """
-        if self._release is None:
-            raise NoRelease("the gateway is starting: no release is live yet; ask its health service, then try again")
-        return self._release
+        return self._state.live()
+
+    @property
+    def computes_bfloat16(self) -> bool:
+        """True where the encoder is computed in bfloat16."""
+        config = self.live().encoder.model.spec.config
+        return isinstance(config, EncoderConfig) and config.variant.is_bfloat16
 
     async def open(self) -> None:
         """Starts everything and returns once the gateway is SERVING.
@@ -111,49 +132,134 @@ class Gateway:
     async def aclose(self) -> None:
         """Stops gracefully: NOT_SERVING first, then no new calls, then the rest in reverse order."""
         self._vitals.enter(Phase.DRAINING)
-        await self._health.enter_graceful_shutdown()
-        if self._server is not None:
+        await self._state.health.enter_graceful_shutdown()
+        if self._server is not None and self._interceptor is not None:
             started_s, grace_s = time.monotonic(), self._settings.stop_grace_s
-            if self._release is not None:
-                await asyncio.sleep(self._settings.drain_s)
+            if self._state.serving is not None:
+                await asyncio.sleep(self._settings.drain_for_s)
                 started_s = time.monotonic()
                 await self._interceptor.drain(grace_s)
             await self._server.stop(max(0.0, started_s + grace_s - time.monotonic()))
+        self._state.end_watches()
         await self._stack.aclose()
 
     async def _open(self) -> None:
         settings = self._settings
+        with contextlib.suppress(OSError):  # whoever needs it says so
+            make_private(settings.state)
+        credentials = server_credentials(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+        self._interceptor = await self._make_interceptor()
+        self._metrics.watch_open_calls(lambda: self._interceptor.open_calls if self._interceptor else 0)
+        await self._state.health.set(EVENTS, health_pb2.HealthCheckResponse.NOT_SERVING)
         folder = release_folder.find_release(settings.releases, settings.release)
+        self._state.scenes = read_scenes(settings.scenes, settings.releases, folder.manifest.attribute_types)
         self._progress.step(f"release {folder.manifest.release_id}: {folder.manifest.item_count:,} items")
         workers = self._stack.enter_context(_threads("worker", 2))
         searchers = self._stack.enter_context(FairThreads(settings.search_threads, "search"))
         self._start_metrics()
         self._start_task(self._vitals.watch_loop())
-        await self._listen(searchers)
+        port = self._stack.enter_context(reserved(settings.listen, beside=self._is_worker))
+        self.address = port.address
+        events = await self._open_events()
         triton = await self._start_triton()
         models = ModelLoader(triton, settings.model_repository, workers, shared=settings.triton is not None)
-        variant = EncoderVariant(settings.encoder_config, settings.encoder_on_gpu)
+        machine = None
+        if self._on_this_machine:
+            native = (
+                settings.triton_backends == "native" and find_native(settings.triton_env, OPENVINO).library is not None
+            )
+            machine = Machine.here(settings.triton_env, native=native)
         places = (settings.state, settings.model_repository)
-        loader = ReleaseLoader(models, self._metrics, settings.unreadable_limit, variant, places=places)
+        keys = () if settings.release_keys is None else read_public_keys(settings.release_keys)
+        loader = ReleaseLoader(
+            models,
+            self._metrics,
+            settings.unreadable_limit,
+            settings.encoder_wishes(),
+            machine,
+            cache_bytes=settings.embedding_cache_mb << 20,
+            places=places,
+            trusted_keys=keys,
+            over=_over(settings),
+        )
+        self._state.models = models
         await self._go_live(loader, folder)
-        self._start_task(self._metrics.watch_loop())
-        self._start_watches(models, triton)
+        self._start_task(self._metrics.watch_loop(self._state.note_queue))
+        self._state.watch_models()
+        self._start_task(Pulse(triton, self._supervised, self._state.nudge).run())
+        self._start_task(self._state.maintain_catalogue())
+        self._start_task(self._state.merge_catalogue())
+        if settings.follow is not None:
+            writer = Writer.read(settings.follow, settings.follow_key_file, settings.follow_ca)
+            follower = CatalogueFollower(writer, self._state.served, settings.unreadable_limit, self._metrics)
+            self._start_task(follower.run())
+        switch, trials = self._make_switch(loader)
+        await self._listen((searchers, workers), port, credentials, events, trials)
+        if settings.workers == 1:  # a release that one process switched to would not be the others'
+            await self._open_admin(switch, trials)
+        self._vitals.enter(Phase.SERVING)
+        self._log.info("serving", release_id=folder.manifest.release_id, address=self.address)
 
-    def _start_watches(self, models: ModelLoader, triton: TritonClient) -> None:
-        encoder = self.live().encoder
-        watches = [ModelWatch(models, encoder.model, encoder.batcher, self._encoder_state)]
-        watches += [ModelWatch(models, model, model, self._model_state) for model in self.live().trained_models()]
-        for watch in watches:
-            self._start_task(watch.run())
+    async def _open_events(self) -> EventLog | None:
+        settings = self._settings
+        asked_for = settings.event_store is not None or settings.event_key_file is not None
+        events = make_event_log(settings.event_settings(), asked_for=asked_for)
+        if events is not None:
+            self._stack.push_async_callback(events.aclose)
+            await events.open()
+            self._keeps_events = True
+            self._start_task(events.sweep())
+            if events.features is not None:
+                self._start_task(events.features.run())
+            await self._open_trending()
+            if settings.refresh_minutes:
+                every_s = settings.refresh_minutes * 60
+                refresh = LogRefresh(self._state.refreshed, events.choices, events.shown_items, every_s, self._metrics)
+                self._start_task(refresh.run())
+        return events
 
-        def nudge() -> None:
-            for watch in watches:
-                watch.nudged.set()
+    async def _open_trending(self) -> None:
+        counts = TrendCounts(self._settings.trend_half_life_s)
+        self._state.trending = Trending(counts, self._settings.state / FILE_NAME)
+        await self._state.trending.open()
+        # Saved when no more events come.
+        self._stack.push_async_callback(self._state.trending.save)
+        self._start_task(self._state.trending.run())
 
-        self._start_task(Pulse(triton, self._supervised, nudge).run())
+    def _make_switch(self, loader: ReleaseLoader) -> tuple[ReleaseSwitch, Trials]:
+        """Makes what loads other releases beside the live one; the trials of before begin again by themselves."""
+        settings, state = self._settings, self._state
+        loaded = LoadedReleases(loader, lambda: state.served().release, settings.longest_deadline_s)
+        self._stack.push_async_callback(loaded.aclose)
+        parts = TrialParts(
+            settings.releases,
+            loaded,
+            lambda: state.served().release.release_id,
+            lambda: state.served().store,
+            state.trends,
+            state.now_tried,
+        )
+        trials = Trials(parts, settings.state / FILE_OF_TRIALS)
+        self._stack.push_async_callback(trials.aclose)
+        if settings.workers == 1:
+            self._start_task(trials.restore())
+        return ReleaseSwitch(settings.releases, loaded, state.served, state.swap), trials
+
+    async def _open_admin(self, switch: ReleaseSwitch, trials: Trials) -> None:
+        """Opens the socket for operators; a gateway that reads a single release has no folder to switch in."""
+        settings = self._settings
+
+        state = self._state
+        servicer = ReleaseServicer(switch, trials, lambda: state.served().release.release_id, state.changes)
+        interceptor = CallInterceptor(
+            DeadlineLimits(_ADMIN_DEADLINE_S, _ADMIN_DEADLINE_S), 16, settings.max_message_bytes, self._metrics
+        )
+        server = await open_admin_socket(settings.state, servicer, interceptor)
+        if server is not None:
+            self._stack.push_async_callback(server.stop, None)
 
     def _start_metrics(self) -> None:
-        host, port = _split(self._settings.metrics_listen)
+        host, port = split(self._settings.metrics_listen)
         try:
             page = MetricsPage(host, port, self._metrics.registry, self._vitals)
         except OSError as error:
@@ -162,46 +268,58 @@ class Gateway:
                 "choose another address with --metrics-listen"
             ) from error
         page.start()
-        self._stack.callback(page.close)
-        self.metrics_address = _joined(host, page.server_port)
+        self._stack.push_async_callback(asyncio.to_thread, page.close)
+        self.metrics_address = joined(host, page.server_port)
 
-    async def _listen(self, searchers: FairThreads) -> None:
+    async def _make_interceptor(self) -> CallInterceptor:
         settings = self._settings
-        server = grpc.aio.server(interceptors=[self._interceptor], options=settings.connection_limits().options())
-        limits = settings.request_limits()
-        recommender = Recommender(self.live, searchers, settings.unreadable_limit)
-        recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(
-            RecommendServicer(recommender, limits, settings.max_message_bytes, self._metrics), server
+        authenticator = await make_authenticator(settings, self._start_task)
+        admission = Admission(settings.admission_limits(), settings.caller_quota(), self._metrics)
+        limits = settings.deadline_limits()
+        return CallInterceptor(
+            limits, settings.max_calls, settings.max_message_bytes, self._metrics, admission, authenticator
         )
-        embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server(EmbedServicer(self.live, limits), server)
-        ranker = TextRanker(self.live, searchers, settings.unreadable_limit)
-        ranker_pb2_grpc.add_RankerServiceServicer_to_server(RankServicer(ranker, limits), server)
-        event_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(), server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        names = (RECOMMENDER, EMBEDDING, RANKER, EVENTS, "grpc.health.v1.Health", reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
-        for name in ("", RECOMMENDER, EMBEDDING, RANKER, EVENTS):
-            await self._health.set(name, _NOT_SERVING)
-        self.address = self._bind(server)
+
+    async def _listen(
+        self,
+        threads: tuple[FairThreads, ThreadPoolExecutor],
+        port: ReservedPort | ReservedSocket,
+        credentials: grpc.ServerCredentials | None,
+        events: EventLog | None,
+        trials: Trials,
+    ) -> None:
+        settings, (searchers, workers) = self._settings, threads
+        assert self._interceptor is not None
+        server = grpc.aio.server(
+            interceptors=[TracingInterceptor(), self._interceptor], options=settings.connection_limits().options()
+        )
+        state = self._state
+        parts = ServiceParts(
+            state.live,
+            state.changes,
+            searchers,
+            workers,
+            self._stack.enter_context(_threads("background", 1, lowest_priority)),
+            state.scenes,
+            self._metrics,
+            state.health,
+            events,
+            state.trending,
+            trials,
+            self._interceptor.stopping,
+        )
+        services = add_services(server, parts, settings)
+        for work in services.background:
+            self._start_task(work)
+        port.listen(server, credentials)
         await server.start()
         self._server = server
-
-    def _bind(self, server: grpc.aio.Server) -> str:
-        settings = self._settings
-        host, asked_port = _split(settings.listen)
-        credentials = read_credentials(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
-        try:
-            _try_to_bind(host, asked_port)
-            if credentials is None:
-                port = server.add_insecure_port(settings.listen)
-            else:
-                port = server.add_secure_port(settings.listen, credentials)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise ConfigurationError(
-                f"listen {settings.listen}: the address cannot be bound, most likely because another process uses the "
-                "port; stop that one or choose another with --listen"
-            ) from error
-        return _joined(host, port)
+        if settings.playground:
+            comparer = ThreadPoolExecutor(1, thread_name_prefix="compare")
+            self._stack.callback(comparer.shutdown, wait=False, cancel_futures=True)
+            names = None if state.scenes is None else tuple(state.scenes.by_name)
+            playground = Playground(services.recommends, self.live, comparer, settings.max_text_bytes, names)
+            self.playground_address = await open_playground(settings, playground, self._stack)
 
     async def _start_triton(self) -> TritonClient:
         settings = self._settings
@@ -209,6 +327,7 @@ class Gateway:
             self._progress.step("starting the embedded Triton")
             self._supervised = await self._stack.enter_async_context(self._embedded())
             self.triton_address = self._supervised.grpc_address
+            self._state.replace_triton = self._supervised.replace
         else:
             self._progress.step(f"looking for Triton at {settings.triton}")
             self.triton_address = settings.triton
@@ -226,36 +345,24 @@ class Gateway:
                 model_repository=settings.model_repository,
                 state_folder=settings.state / "triton",
                 log_path=settings.state / "triton.log",
+                native_backends=settings.triton_backends == "native",
             ),
-            self._load_again,
+            self._state.load_again,
         )
 
     async def _go_live(self, loader: ReleaseLoader, folder: ReleaseFolder) -> None:
-        self._loader = loader
         release = await loader.load(folder, self._progress)
         self._stack.push_async_callback(release.encoder.batcher.aclose)
-        self._release = release
-        self._metrics.release_live(release.manifest.release_id)
-        for name in ("", RECOMMENDER, EMBEDDING, RANKER):
-            await self._health.set(name, _SERVING)
-        self._vitals.enter(Phase.SERVING)
-        self._log.info("serving", release_id=release.manifest.release_id, address=self.address)
+        self._state.check_scenes(release)
+        await self._state.go_live(await self._with_changes(release), keeps_events=self._keeps_events)
 
-    async def _load_again(self) -> None:
-        """Loads the live version into a Triton that was restarted."""
-        if self._release is not None and self._loader is not None:
-            for model in self._release.models():
-                await self._loader.models.load(model)
-        # Only now: a load that fails is tried again.
-        self._metrics.triton_restarted()
-
-    async def _model_state(self, model: str, *, up: bool) -> None:
-        self._metrics.model_up(model, up=up)
-
-    async def _encoder_state(self, model: str, *, up: bool) -> None:
-        """Reports Embed as not serving without the encoder; Recommend goes on, degraded."""
-        self._metrics.encoder_up(up)
-        await self._health.set(EMBEDDING, _SERVING if up else _NOT_SERVING)
+    async def _with_changes(self, release: LiveRelease) -> LiveServing:
+        """Returns a release with the changes that were made since it was built."""
+        if self._settings.fixed_catalogue:
+            return LiveServing(release)
+        store = CatalogueStore(self._settings.state / "catalogue", follows=self._settings.follow is not None)
+        self._stack.push_async_callback(asyncio.to_thread, store.close)
+        return await LiveServing.over(release, store, self._settings.unreadable_limit, self._progress)
 
     def _start_task(self, work: Coroutine[object, object, None]) -> None:
         """Runs work beside the server until the gateway closes."""
@@ -268,27 +375,17 @@ class Gateway:
         self._stack.push_async_callback(end)
 
 
+def _over(settings: Settings) -> Callable[[LiveRelease], LiveRelease] | None:
+    """Returns what puts a release over another catalogue than its own; None for its own."""
+    if settings.milvus is None:
+        return None
+    return partial(over_milvus, uri=settings.milvus, token_file=settings.milvus_token_file)
+
+
 @contextlib.contextmanager
-def _threads(name: str, count: int) -> Iterator[ThreadPoolExecutor]:
-    pool = ThreadPoolExecutor(count, thread_name_prefix=name)
+def _threads(name: str, count: int, begin: Callable[[], None] = lambda: None) -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(count, thread_name_prefix=name, initializer=begin)
     try:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _try_to_bind(host: str, port: int) -> None:
-    """Raises OSError where nobody can listen; grpc would print a line of its own before our message."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as grpc does
-        probe.bind(address)
-
-
-def _split(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-def _joined(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

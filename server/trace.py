@@ -8,68 +8,84 @@ during which at least one of its spans was open.
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
+
+from opentelemetry import propagate, trace
 
 from domain.recommendation import StageTimes
 
 STAGES = tuple(field.name.removesuffix("_s") for field in fields(StageTimes))
 
 
-@dataclass(frozen=True)
-class Span:
-    """One stretch of time in a stage.
+class _Stage:
+    """Block whose time is recorded, also where it raises."""
 
-    Attributes:
-        stage: one of `STAGES`.
-        started_s: on the clock of `time.monotonic()`, which is the event loop's too.
-        ended_s: on the same clock.
-    """
+    __slots__ = ("_name", "_started_s", "_trace")
 
-    stage: str
-    started_s: float
-    ended_s: float
+    def __init__(self, owner: "Trace", name: str) -> None:
+        self._trace = owner
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._started_s = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._trace.record(self._name, self._started_s, time.monotonic())
 
 
 class Trace:
-    """The spans of one request, or of one entry of a batch."""
+    """The spans of one request, or of one entry of a batch; made within its call."""
 
     def __init__(self) -> None:
-        self._spans: list[Span] = []
+        self._spans: dict[str, list[tuple[float, float]]] = {}
+        self._exported = trace.get_current_span().is_recording()
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Records the time of the block, also where it raises."""
-        started_s = time.monotonic()
-        try:
-            yield
-        finally:
-            self.record(name, started_s, time.monotonic())
+    def stage(self, name: str) -> _Stage:
+        """Returns the block in which a stage is open."""
+        return _Stage(self, name)
 
     def record(self, name: str, started_s: float, ended_s: float) -> None:
         """Records a span that was measured elsewhere.
 
         Args:
             name: the stage.
-            started_s: as `Span.started_s`.
-            ended_s: likewise.
+            started_s: on the clock of `time.monotonic()`, which is the event loop's too.
+            ended_s: on the same clock.
 
         Raises:
             ValueError: there is no such stage.
         """
         if name not in STAGES:
             raise ValueError(f'"{name}" is not a stage; expected one of {", ".join(STAGES)}')
-        self._spans.append(Span(name, started_s, ended_s))
+        # Appending is atomic: threads of one request record at once.
+        self._spans.setdefault(name, []).append((started_s, ended_s))
+        if self._exported:
+            _export(name, started_s, ended_s)
 
     def seconds(self, name: str) -> float:
         """Returns the time during which a stage was open; 0 where it never was."""
         total_s, open_until_s = 0.0, float("-inf")
-        for span in sorted((span for span in self._spans if span.stage == name), key=lambda span: span.started_s):
-            total_s += max(0.0, span.ended_s - max(span.started_s, open_until_s))
-            open_until_s = max(open_until_s, span.ended_s)
+        for started_s, ended_s in sorted(self._spans.get(name, ())):
+            total_s += max(0.0, ended_s - max(started_s, open_until_s))
+            open_until_s = max(open_until_s, ended_s)
         return total_s
 
     def times(self) -> StageTimes:
         """Returns the time of every stage so far."""
-        return StageTimes(**{f"{name}_s": self.seconds(name) for name in STAGES})
+        return StageTimes(**{f"{name}_s": self.seconds(name) for name in tuple(self._spans)})
+
+
+def _export(name: str, started_s: float, ended_s: float) -> None:
+    """Adds a stage to the trace that is recorded, as a child of the call."""
+    epoch_s = time.time() - time.monotonic()
+    span = trace.get_tracer("shortlist").start_span(name, start_time=int((epoch_s + started_s) * 1e9))
+    span.end(int((epoch_s + ended_s) * 1e9))
+
+
+def with_trace(headers: tuple[tuple[str, str], ...] | None) -> tuple[tuple[str, str], ...] | None:
+    """Returns the headers of an outgoing call with the trace that is current, if any."""
+    if not trace.get_current_span().get_span_context().is_valid:
+        return headers
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    return (*(headers or ()), *carrier.items())

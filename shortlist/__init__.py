@@ -1,9 +1,15 @@
 """Client of the Shortlist recommender gateway: text in, ranked items out."""
 
+from shortlist import quiet_start as _quiet_start  # first: it stands in for what follows
+from shortlist.arrangement import Arrangement, Boost, Cap, Pin
 from shortlist.async_client import AsyncClient
+from shortlist.catalog import ChangeResult, ItemPage, NewItem, StoredItem
 from shortlist.channel import Tls
 from shortlist.client import Client
+from shortlist.conditions import AnyNumber, AnyOf, Condition, Equals, Exists, GeoRadius, Range, TimeRange
 from shortlist.enums import (
+    ArrangementRule,
+    ChangeOutcome,
     DegradationReason,
     ErrorReason,
     EventKind,
@@ -12,21 +18,26 @@ from shortlist.enums import (
     RecallSource,
     TextInterpretation,
     TextRole,
+    VectorFormat,
 )
 from shortlist.errors import (
+    AccessDenied,
     DeadlineExceeded,
+    EventConflict,
     GatewayFault,
     InvalidRequest,
     MessageTooLarge,
     NotServed,
     Overloaded,
     ShortlistCallError,
+    StoreFull,
     Unavailable,
 )
-from shortlist.requests import AnyOf, Condition, Equals, Event, Range, RecommendRequest, TimeRange
+from shortlist.requests import Event, RecommendRequest, SeenRule
 from shortlist.results import (
     AttributeValue,
     Degradation,
+    ElicitedItem,
     Embedding,
     Embeddings,
     EntryError,
@@ -40,32 +51,51 @@ from shortlist.results import (
     Provenance,
     RankedItem,
     RankedText,
+    Recorded,
+    RecordedStream,
     Shortlist,
     StageTimes,
+    StoredUser,
     TextRanking,
 )
 from shortlist.retry import Retry
 
+_quiet_start.end()
+
+__version__ = "0.1.0"
+
 __all__ = [
+    "AccessDenied",
+    "AnyNumber",
     "AnyOf",
+    "Arrangement",
+    "ArrangementRule",
     "AsyncClient",
     "AttributeValue",
+    "Boost",
+    "Cap",
+    "ChangeOutcome",
+    "ChangeResult",
     "Client",
     "Condition",
     "DeadlineExceeded",
     "Degradation",
     "DegradationReason",
+    "ElicitedItem",
     "Embedding",
     "Embeddings",
     "EntryError",
     "Equals",
     "ErrorReason",
     "Event",
+    "EventConflict",
     "EventKind",
+    "Exists",
     "Explanation",
     "FieldMatch",
     "FieldViolation",
     "GatewayFault",
+    "GeoRadius",
     "HealthStatus",
     "HistoryEncoding",
     "Interpretation",
@@ -73,23 +103,34 @@ __all__ = [
     "InterpretedOrder",
     "InvalidRequest",
     "ItemDetails",
+    "ItemPage",
     "MessageTooLarge",
+    "NewItem",
     "NotServed",
     "Overloaded",
+    "Pin",
     "Provenance",
     "Range",
     "RankedItem",
     "RankedText",
     "RecallSource",
     "RecommendRequest",
+    "Recorded",
+    "RecordedStream",
     "Retry",
+    "SeenRule",
     "Shortlist",
     "ShortlistCallError",
     "StageTimes",
+    "StoreFull",
+    "StoredItem",
+    "StoredUser",
     "TextInterpretation",
     "TextRanking",
     "TextRole",
     "TimeRange",
     "Tls",
     "Unavailable",
+    "VectorFormat",
+    "__version__",
 ]

@@ -4,26 +4,58 @@ import math
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import grpc
 
-from shortlist.errors import Failure, GatewayFault
+from shortlist.errors import Failure, GatewayFault, ShortlistCallError, Unavailable
 from shortlist.replies import MismatchedReply
 from shortlist.retry import Retry, RetryBudget
 from shortlist.status import error_of
 
 REQUEST_ID_KEY = "x-request-id"
+_CRITICALITY_KEY = "x-criticality"
 
 _Reply = TypeVar("_Reply")
 _Result = TypeVar("_Result")
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Facts about the caller that go along with each call.
+
+    Attributes:
+        criticality: `critical`, `default` or `sheddable`: under overload the gateway refuses sheddable calls first.
+
+        token: API key or JSON Web Token, or a function that returns the one in force.
+
+    Raises:
+        ValueError: there is no such class.
+    """
+
+    criticality: str | None = None
+    token: str | Callable[[], str] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.criticality not in (None, "critical", "default", "sheddable"):
+            raise ValueError(f"criticality is critical, default or sheddable, not {self.criticality!r}")
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """Returns what is sent with each call."""
+        criticality = () if self.criticality is None else ((_CRITICALITY_KEY, self.criticality),)
+        if self.token is None:
+            return criticality
+        token = self.token if isinstance(self.token, str) else self.token()
+        return (*criticality, ("authorization", f"Bearer {token}"))
+
+
 class Calls:
     """Begins a client's calls, all on one retry budget."""
 
-    def __init__(self, deadline_s: float, retry: Retry | None) -> None:
+    def __init__(self, deadline_s: float, retry: Retry | None, caller: Caller | None = None) -> None:
         self._deadline_s = _positive(deadline_s)
+        self._caller = caller or Caller()
         self._budget = RetryBudget(retry)
         self._closed = False
 
@@ -37,7 +69,19 @@ class Calls:
         if self._closed:
             raise RuntimeError("this client is closed")
         self._budget.count_call()
-        return Call(self._deadline_s if deadline_s is None else _positive(deadline_s), request_id, self._budget)
+        return Call(
+            self._deadline_s if deadline_s is None else _positive(deadline_s),
+            request_id,
+            self._budget,
+            self._caller.metadata(),
+        )
+
+    def begin_stream(self, deadline_s: float | None, request_id: str | None) -> "Call":
+        """Begins a stream, which has no deadline unless one is given. Raises as `begin`."""
+        call = self.begin(deadline_s, request_id)
+        if deadline_s is None:
+            call.unlimited()
+        return call
 
     def close(self) -> None:
         """Begins no more calls."""
@@ -51,16 +95,35 @@ class Call:
         metadata: what to send along.
     """
 
-    def __init__(self, deadline_s: float, request_id: str | None, budget: RetryBudget) -> None:
+    def __init__(
+        self, deadline_s: float, request_id: str | None, budget: RetryBudget, metadata: tuple[tuple[str, str], ...]
+    ) -> None:
         self._request_id = uuid.uuid4().hex if request_id is None else _checked(request_id)
         self._ends_s = time.monotonic() + deadline_s
         self._budget = budget
         self._repeated = False
-        self.metadata = ((REQUEST_ID_KEY, self._request_id),)
+        self.metadata = ((REQUEST_ID_KEY, self._request_id), *metadata)
 
     def remaining_s(self) -> float:
         """The time left, in seconds; a millisecond where none is, so that the attempt ends as a passed deadline."""
         return max(self._ends_s - time.monotonic(), 0.001)
+
+    def unlimited(self) -> None:
+        """Takes the deadline away."""
+        self._ends_s = math.inf
+
+    def timeout_s(self) -> float | None:
+        """The same for gRPC, where None is no deadline."""
+        return None if math.isinf(self._ends_s) else self.remaining_s()
+
+    def error(self, failed: grpc.RpcError) -> ShortlistCallError:
+        """Returns the error of a call that is not repeated."""
+        return error_of(failed, self._request_id)
+
+    def lost(self) -> ShortlistCallError:
+        """Returns the error of a stream whose own status was lost."""
+        words = "the stream ended while an entry was being sent; send what has no outcome in another one"
+        return Unavailable(Failure("UNAVAILABLE", words), self._request_id)
 
     def pause_before_repeat_s(self, failed: grpc.RpcError) -> float:
         """Decides whether a failed attempt is repeated, and after how many seconds.

@@ -1,14 +1,28 @@
 """The channel to the gateway."""
 
 import ipaddress
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
-from typing import Self
 
 import grpc
+from typing_extensions import Self
 
 _RECEIVE_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+def _balancing() -> str:
+    """Returns the contract's service config without deadlines and repeats, which the clients do themselves."""
+    text = resources.files("shortlist.v1").joinpath("service_config.json").read_text(encoding="utf-8")
+    config = json.loads(text)
+    return json.dumps({name: config[name] for name in ("loadBalancingConfig", "healthCheckConfig")})
+
+
+# Replicas behind one name share the load; one that reports NOT_SERVING, since it stops, gets no more calls, and a
+# repeat reaches another one.
+_SERVICE_CONFIG = _balancing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +68,16 @@ class Tls:
         return cls(roots, key, chain, server_name)
 
 
-def open_channel(address: str, tls: Tls | None) -> grpc.Channel:
+# To ask a gateway that does not serve for its health.
+ANY_HEALTH = (("grpc.inhibit_health_checking", 1),)
+
+
+def open_channel(address: str, tls: Tls | None, *, extra_options: Iterable[tuple[str, str | int]] = ()) -> grpc.Channel:
     """Opens a channel for the sync client. It connects with the first call."""
+    options = [*_options(address, tls), *extra_options]
     if tls is None:
-        return grpc.insecure_channel(address, _options(address, tls))
-    return grpc.secure_channel(address, _credentials(tls), _options(address, tls))
+        return grpc.insecure_channel(address, options)
+    return grpc.secure_channel(address, _credentials(tls), options)
 
 
 def open_async_channel(
@@ -86,10 +105,10 @@ def _options(address: str, tls: Tls | None) -> list[tuple[str, str | int]]:
         # A thousand items with long texts pass grpc's default of 4 MiB.
         ("grpc.max_receive_message_length", _RECEIVE_LIMIT_BYTES),
         # grpc's defaults (1 s, growing to 120 s) would keep a client away for minutes after the gateway is back.
+        # A replica that came back must be found before the next one drains.
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 2000),
-        # Replicas behind one name share the load, and a repeat can reach another one.
-        ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
+        ("grpc.max_reconnect_backoff_ms", 500),
+        ("grpc.service_config", _SERVICE_CONFIG),
         ("grpc.service_config_disable_resolution", 1),
     ]
     if _is_loopback(address):

@@ -1,17 +1,20 @@
-"""The `shortlist` command. It runs from a checkout; a client-only install says so."""
+"""The `shortlist` command: the whole one in a checkout, `recommend` and `health` in a client-only install."""
 
 import importlib
 import importlib.util
-import sys
+import signal
+
+from shortlist import small_command
+from shortlist.quiet_start import exit_interrupted
 
 
 def main() -> int:
-    """Runs the command line of the checkout this package is installed from; returns the exit status."""
+    """Runs the command line of the checkout this package is installed from, else the small one; returns the status."""
     if importlib.util.find_spec("cli") is None:
-        sys.stderr.write(
-            "shortlist: this is the client library alone. The command runs from a checkout of Shortlist "
-            "(make setup there) or from its image; in Python, use shortlist.Client.\n"
-        )
-        return 2
-    status: int = importlib.import_module("cli.main").main()
+        return small_command.main()
+    # Until the command line is imported, which takes a while on a busy machine, an interruption has no traceback.
+    before = signal.signal(signal.SIGINT, exit_interrupted)
+    command = importlib.import_module("cli.main")
+    signal.signal(signal.SIGINT, before)
+    status: int = command.main()
     return status

@@ -68,6 +68,14 @@ class Overloaded(ShortlistCallError):
     """Too many calls wait at the gateway. Wait `retry_delay_s` before another try; the client never retries this."""
 
 
+class EventConflict(ShortlistCallError):
+    """An event id is kept with other content; nothing was stored. A new event needs a new id."""
+
+
+class StoreFull(ShortlistCallError):
+    """The store of events has no room left; its operator has to make some."""
+
+
 class MessageTooLarge(ShortlistCallError):
     """The request or the reply is larger than one side takes. Ask for less at a time."""
 
@@ -78,3 +86,7 @@ class Unavailable(ShortlistCallError):
 
 class GatewayFault(ShortlistCallError):
     """A fault of the gateway, or a reply that doesn't fit the request. Its log has more under the request id."""
+
+
+class AccessDenied(ShortlistCallError):
+    """The token or key is missing, not valid, or lacks the scope that the method needs."""

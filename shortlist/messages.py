@@ -1,15 +1,15 @@
 """From what a caller gives to protobuf messages. The gateway checks ranges; here only what a message cannot hold."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 
 from google.protobuf.field_mask_pb2 import FieldMask
-from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import StringValue
 
-from shortlist.enums import EventKind, HistoryEncoding, TextInterpretation, TextRole
-from shortlist.requests import AnyOf, Condition, Equals, Event, Range, RecommendRequest, TimeRange
-from shortlist.v1 import embedding_pb2, event_pb2, filter_pb2, ranker_pb2, recommender_pb2
+from shortlist.arrangement import Arrangement, Boost
+from shortlist.condition_messages import condition_message, several, timestamp_message
+from shortlist.enums import EventKind, HistoryEncoding, TextInterpretation, TextRole, VectorFormat
+from shortlist.requests import Event, RecommendRequest
+from shortlist.v1 import arrangement_pb2, embedding_pb2, event_pb2, filter_pb2, ranker_pb2, recommender_pb2
 
 
 def recommend_message(request: RecommendRequest) -> recommender_pb2.RecommendRequest:
@@ -21,28 +21,42 @@ def recommend_message(request: RecommendRequest) -> recommender_pb2.RecommendReq
     """
     if request.user_id is not None and request.session_id is not None:
         raise ValueError("give user_id or session_id, not both")
-    item_mask = several("item_mask", request.item_mask)
+    item_mask = [path for name in several("item_mask", request.item_mask) for path in _paths(name)]
     return recommender_pb2.RecommendRequest(
         user_id=request.user_id,
         session_id=request.session_id,
         text=request.text,
-        events=[_event_message(event) for event in request.events],
+        events=[event_message(event) for event in request.events],
         item_ids=several("item_ids", request.item_ids),
         exclude_item_ids=several("exclude_item_ids", request.exclude_item_ids),
-        conditions=[_condition_message(condition) for condition in request.conditions],
+        conditions=[condition_message(condition) for condition in request.conditions],
+        any_of_groups=[
+            filter_pb2.ConditionGroup(conditions=[condition_message(condition) for condition in group])
+            for group in request.any_of_groups
+        ],
         history_encoding=_history_encoding(request.history_encoding),
         k=request.k,
         explain=request.explain,
         item_mask=FieldMask(paths=item_mask) if item_mask else None,
+        item_attributes=several("item_attributes", request.item_attributes),
         include_seen=request.include_seen,
         personalization=request.personalization,
         interpretation=_interpretation(request.interpretation),
-        preferences=[_condition_message(condition) for condition in request.preferences],
+        preferences=[condition_message(condition) for condition in request.preferences],
         min_relevance=request.min_relevance,
         candidate_item_ids=several("candidate_item_ids", request.candidate_item_ids),
         page_token=request.page_token,
         language=request.language,
         exact_spelling=request.exact_spelling,
+        scene=request.scene,
+        arrangement=None if request.arrangement is None else _arrangement_message(request.arrangement),
+        event_token=request.event_token,
+        profile=request.profile,
+        seen_rules=[
+            recommender_pb2.SeenRule(kind=EventKind(rule.kind).value, max_age_seconds=rule.max_age_s)
+            for rule in request.seen_rules
+        ],
+        without_repeats=request.without_repeats,
     )
 
 
@@ -72,7 +86,7 @@ def rank_message(  # noqa: PLR0913 -- each is a field of the request
         texts = [ranker_pb2.RankCandidate(text=text) for text in several("candidates", candidates)]
     return ranker_pb2.RankRequest(
         query=query,
-        events=[_event_message(event) for event in events],
+        events=[event_message(event) for event in events],
         item_ids=several("item_ids", item_ids),
         candidates=texts,
         k=k,
@@ -80,15 +94,36 @@ def rank_message(  # noqa: PLR0913 -- each is a field of the request
     )
 
 
-def embed_message(texts: Sequence[str], role: TextRole | None = None) -> embedding_pb2.EmbedRequest:
+def embed_message(
+    texts: Sequence[str], role: TextRole | None = None, vector_format: VectorFormat | None = None
+) -> embedding_pb2.EmbedRequest:
     """Builds the message of texts to encode.
 
     Raises:
         TypeError: one string instead of a sequence of strings.
-        ValueError: there is no such role.
+        ValueError: there is no such role or format.
     """
-    named = None if role is None else f"TEXT_ROLE_{TextRole(role)}"
-    return embedding_pb2.EmbedRequest(texts=several("texts", texts), role=named)
+    return embedding_pb2.EmbedRequest(
+        texts=several("texts", texts),
+        role=None if role is None else TextRole(role).value,
+        vector_format=None if vector_format is None else VectorFormat(vector_format).value,
+    )
+
+
+def recommend_stream_message(request: RecommendRequest) -> recommender_pb2.RecommendStreamRequest:
+    """Builds one entry of a stream of requests. Raises as `recommend_message`."""
+    return recommender_pb2.RecommendStreamRequest(request=recommend_message(request))
+
+
+def embed_stream_message(
+    text: str, role: TextRole | None = None, vector_format: VectorFormat | None = None
+) -> embedding_pb2.EmbedStreamRequest:
+    """Builds one text of a stream. Raises as `embed_message`."""
+    return embedding_pb2.EmbedStreamRequest(
+        text=text,
+        role=None if role is None else TextRole(role).value,
+        vector_format=None if vector_format is None else VectorFormat(vector_format).value,
+    )
 
 
 def health_message(service: str) -> StringValue:
@@ -96,59 +131,67 @@ def health_message(service: str) -> StringValue:
     return StringValue(value=service)
 
 
-def several(name: str, values: Sequence[str]) -> Sequence[str]:
-    """Refuses a lone string, which would otherwise be taken letter by letter.
-
-    Raises:
-        TypeError: `values` is one string.
-    """
-    if isinstance(values, str):
-        raise TypeError(f"{name} is a sequence of strings; for one, write [{values[:40]!r}]")
-    return values
+def _paths(name: str) -> tuple[str, ...]:
+    # "*" is not a path of a field mask for every JSON library.
+    return ("title", "text", "available", "attributes") if name == "*" else (name,)
 
 
 def _history_encoding(encoding: HistoryEncoding | None) -> str | None:
-    return None if encoding is None else f"HISTORY_ENCODING_{HistoryEncoding(encoding)}"
+    return None if encoding is None else HistoryEncoding(encoding).value
 
 
 def _interpretation(use: TextInterpretation | None) -> str | None:
-    return None if use is None else f"TEXT_INTERPRETATION_{TextInterpretation(use)}"
+    return None if use is None else TextInterpretation(use).value
 
 
-def _event_message(event: Event) -> event_pb2.Event:
+def event_message(event: Event) -> event_pb2.Event:
+    """Builds the message of one event.
+
+    Raises:
+        ValueError: a time without zone, or an unknown kind.
+    """
     message = event_pb2.Event(
         item_id=event.item_id,
-        kind=f"EVENT_KIND_{EventKind(event.kind)}",
+        kind=EventKind(event.kind).value,
         comment=event.comment,
         item_title=event.item_title,
+        event_id=event.event_id,
+        weight=event.weight,
+        text=event.text,
+        request_id=event.request_id,
+        rank=event.rank,
+        rating=event.rating,
+        attribution_token=event.attribution_token,
     )
+    if event.dwell_s is not None:
+        message.dwell_time.FromNanoseconds(round(event.dwell_s * 1e9))
     if event.time is not None:
-        message.time.CopyFrom(_timestamp(event.time, f"the time of the event on {event.item_id!r}"))
+        message.time.CopyFrom(timestamp_message(event.time, f"the time of the event on {event.item_id!r}"))
     return message
 
 
-def _timestamp(time: datetime, what: str) -> Timestamp:
-    if time.tzinfo is None:
-        raise ValueError(f"{what} needs a time zone, for example datetime.UTC")
-    message = Timestamp()
-    message.FromDatetime(time)
+def _arrangement_message(rules: Arrangement) -> arrangement_pb2.Arrangement:
+    message = arrangement_pb2.Arrangement(
+        diversity=rules.diversity,
+        caps=[arrangement_pb2.Cap(attribute=cap.attribute, most=cap.most, within=cap.within) for cap in rules.caps],
+        pins=[arrangement_pb2.Pin(item_id=pin.item_id, place=pin.place) for pin in rules.pins],
+        boosts=[_boost_message(boost) for boost in rules.boosts],
+        new_share=rules.new_share,
+        exploration=rules.exploration,
+        seed=rules.seed,
+        novelty=rules.novelty,
+    )
+    if rules.new_within is not None:
+        message.new_within.FromTimedelta(rules.new_within)
     return message
 
 
-def _condition_message(condition: Condition) -> filter_pb2.AttributeCondition:
-    message = filter_pb2.AttributeCondition(attribute=condition.attribute, negate=condition.negate)
-    match condition:
-        case AnyOf():
-            message.any_of.SetInParent()
-            message.any_of.values.extend(several("values", condition.values))
-        case Range():
-            message.range.CopyFrom(filter_pb2.NumberRange(min=condition.min, max=condition.max))
-        case TimeRange():
-            message.time_range.SetInParent()
-            for name, end in (("min", condition.min), ("max", condition.max)):
-                if end is not None:
-                    what = f"{name} of the condition on {condition.attribute!r}"
-                    getattr(message.time_range, name).CopyFrom(_timestamp(end, what))
-        case Equals():
-            message.equals = condition.value
+def _boost_message(boost: Boost) -> arrangement_pb2.Boost:
+    message = arrangement_pb2.Boost(strength=boost.strength)
+    if boost.condition is not None and boost.item_ids:
+        raise ValueError("a boost takes a condition or item_ids, not both")
+    if boost.condition is not None:
+        message.condition.CopyFrom(condition_message(boost.condition))
+    else:
+        message.items.item_ids.extend(several("item_ids", boost.item_ids))
     return message

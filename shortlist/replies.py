@@ -1,9 +1,10 @@
 """From protobuf messages to what a call returns. What a newer gateway adds is passed by, never a reason to fail."""
 
+import struct
 from array import array
 from collections.abc import Iterable
 from dataclasses import fields
-from datetime import UTC
+from datetime import timezone
 from functools import lru_cache
 from typing import TypeVar
 
@@ -11,8 +12,8 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.wrappers_pb2 import Int32Value
 from google.rpc import code_pb2
 
-from shortlist.enums import DegradationReason, ErrorReason, HealthStatus, OpenEnum, RecallSource
-from shortlist.requests import AnyOf, Condition, Equals, Range, TimeRange
+from shortlist.condition_messages import read_condition
+from shortlist.enums import ArrangementRule, DegradationReason, ErrorReason, HealthStatus, OpenEnum, RecallSource
 from shortlist.results import (
     AttributeValue,
     Degradation,
@@ -33,7 +34,14 @@ from shortlist.results import (
     StageTimes,
     TextRanking,
 )
-from shortlist.v1 import embedding_pb2, filter_pb2, interpretation_pb2, item_pb2, ranker_pb2, recommender_pb2
+from shortlist.v1 import (
+    arrangement_pb2,
+    embedding_pb2,
+    interpretation_pb2,
+    item_pb2,
+    ranker_pb2,
+    recommender_pb2,
+)
 
 _Open = TypeVar("_Open", bound=OpenEnum)
 
@@ -56,6 +64,10 @@ def read_shortlist(message: recommender_pb2.RecommendResponse) -> Shortlist:
         interpretation=_interpretation(message.interpretation) if message.HasField("interpretation") else None,
         corrected_text=message.corrected_text,
         next_page_token=message.next_page_token,
+        unplaced_item_ids=tuple(message.unplaced_item_ids),
+        seed=message.seed if message.HasField("seed") else None,
+        scene=message.scene,
+        bucket=message.bucket,
     )
 
 
@@ -85,7 +97,7 @@ def read_ranking(message: ranker_pb2.RankResponse) -> TextRanking:
 
 def _degradations(messages: Iterable[recommender_pb2.Degradation]) -> tuple[Degradation, ...]:
     return tuple(
-        Degradation(_named(DegradationReason, recommender_pb2.DegradationReason, one.reason), one.detail)
+        Degradation(named(DegradationReason, recommender_pb2.DegradationReason, one.reason), one.detail)
         for one in messages
     )
 
@@ -108,13 +120,30 @@ def read_embeddings(message: embedding_pb2.EmbedResponse, sent_count: int) -> Em
     """
     _check_count(len(message.embeddings), sent_count)
     return Embeddings(
-        embeddings=tuple(
-            Embedding(array("f", one.vector), one.token_count, one.truncated, one.unknown_token_share)
-            for one in message.embeddings
-        ),
+        embeddings=tuple(read_embedding(one, message.vector_format) for one in message.embeddings),
         release_id=message.release_id,
         stage_times=_stage_times(message.stage_times),
     )
+
+
+def read_embedding(message: embedding_pb2.Embedding, vector_format: int) -> Embedding:
+    """Reads one text's vector.
+
+    Raises:
+        MismatchedReply: it is of a format that this client does not know.
+    """
+    packed = message.packed_vector
+    if vector_format in (embedding_pb2.VECTOR_FORMAT_UNSPECIFIED, embedding_pb2.VECTOR_FORMAT_FLOAT32):
+        vector = array("f", message.vector)
+    elif vector_format == embedding_pb2.VECTOR_FORMAT_FLOAT16:
+        vector = array("f", struct.unpack(f"<{len(packed) // 2}e", packed))
+    elif vector_format == embedding_pb2.VECTOR_FORMAT_INT8:
+        vector = array("f", (number * message.scale for number in array("b", packed)))
+    else:
+        raise MismatchedReply(
+            f"the gateway sent vectors in the format {vector_format}, which this client does not know"
+        )
+    return Embedding(vector, message.token_count, message.truncated, message.unknown_token_share)
 
 
 def read_health(message: Int32Value) -> HealthStatus:
@@ -128,17 +157,43 @@ def _check_count(received_count: int, sent_count: int) -> None:
         raise MismatchedReply(f"the gateway answered {received_count} entries to {sent_count}")
 
 
-def _outcome(entry: recommender_pb2.BatchRecommendEntry) -> Shortlist | EntryError:
-    if entry.HasField("response"):
-        return read_shortlist(entry.response)
+def _outcome(
+    entry: recommender_pb2.BatchRecommendEntry | recommender_pb2.RecommendStreamResponse,
+) -> Shortlist | EntryError:
+    return read_shortlist(entry.response) if entry.HasField("response") else _failure(entry)
+
+
+def _failure(
+    entry: recommender_pb2.BatchRecommendEntry
+    | recommender_pb2.RecommendStreamResponse
+    | embedding_pb2.EmbedStreamResponse,
+) -> EntryError:
     if not entry.HasField("error"):
         return EntryError("UNKNOWN", "the gateway sent no outcome that this client knows", ErrorReason.UNSPECIFIED, ())
-    error = entry.error
+    return read_entry_error(entry.error)
+
+
+def read_stream_entry(entry: recommender_pb2.RecommendStreamResponse) -> Shortlist | EntryError:
+    """Reads one entry of a stream of requests."""
+    return _outcome(entry)
+
+
+def read_embedding_entry(entry: embedding_pb2.EmbedStreamResponse) -> Embedding | EntryError:
+    """Reads one text's outcome of a stream.
+
+    Raises:
+        MismatchedReply: its vector is of a format that this client does not know.
+    """
+    return read_embedding(entry.embedding, entry.vector_format) if entry.HasField("embedding") else _failure(entry)
+
+
+def read_entry_error(error: recommender_pb2.EntryError) -> EntryError:
+    """Reads the error of one entry."""
     code = code_pb2.Code.DESCRIPTOR.values_by_number.get(error.code)
     return EntryError(
         code=code.name if code else f"UNKNOWN_{error.code}",
         message=error.message,
-        reason=_named(ErrorReason, recommender_pb2.ErrorReason, error.reason),
+        reason=named(ErrorReason, recommender_pb2.ErrorReason, error.reason),
         violations=tuple(FieldViolation(one.field, one.description) for one in error.field_violations),
     )
 
@@ -150,14 +205,19 @@ def _ranked_item(message: recommender_pb2.RecommendedItem) -> RankedItem:
         score=message.score,
         similarity=message.similarity if message.HasField("similarity") else None,
         provenance=tuple(
-            Provenance(_named(RecallSource, recommender_pb2.RecallSource, one.source), one.rank, one.score)
+            Provenance(named(RecallSource, recommender_pb2.RecallSource, one.source), one.rank, one.score)
             for one in message.provenance
         ),
         explanation=_explanation(message.explanation) if message.HasField("explanation") else None,
-        item=_item_details(message.item) if message.HasField("item") else None,
+        item=read_item(message.item) if message.HasField("item") else None,
         match_probability=message.match_probability if message.HasField("match_probability") else None,
         relevance=message.relevance if message.HasField("relevance") else None,
         choice_probability=message.choice_probability if message.HasField("choice_probability") else None,
+        arranged_by=tuple(
+            named(ArrangementRule, arrangement_pb2.ArrangementRule, rule) for rule in message.arranged_by
+        ),
+        ranked_place=message.ranked_place if message.HasField("ranked_place") else None,
+        attribution_token=message.attribution_token,
     )
 
 
@@ -177,7 +237,7 @@ def _interpretation(message: interpretation_pb2.Interpretation) -> Interpretatio
         conditions=tuple(
             InterpretedCondition(condition, one.phrase)
             for one in message.conditions
-            if (condition := _condition(one.condition)) is not None
+            if (condition := read_condition(one.condition)) is not None
         ),
         orders=tuple(InterpretedOrder(one.attribute, one.descending, one.phrase) for one in message.orders),
         excluded_terms=tuple(message.excluded_terms),
@@ -185,33 +245,13 @@ def _interpretation(message: interpretation_pb2.Interpretation) -> Interpretatio
     )
 
 
-def _condition(message: filter_pb2.AttributeCondition) -> Condition | None:
-    """Reads a condition; None for a test that this client does not know."""
-    name, negate = message.attribute, message.negate
-    match message.WhichOneof("test"):
-        case "any_of":
-            return AnyOf(name, tuple(message.any_of.values), negate=negate)
-        case "equals":
-            return Equals(name, value=message.equals, negate=negate)
-        case "range":
-            ends = message.range
-            low, high = (getattr(ends, end) if ends.HasField(end) else None for end in ("min", "max"))
-            return Range(name, min=low, max=high, negate=negate)
-        case "time_range":
-            times = message.time_range
-            first, last = (
-                getattr(times, end).ToDatetime(UTC) if times.HasField(end) else None for end in ("min", "max")
-            )
-            return TimeRange(name, min=first, max=last, negate=negate)
-    return None
-
-
-def _item_details(message: item_pb2.Item) -> ItemDetails:
+def read_item(message: item_pb2.Item) -> ItemDetails:
+    """Reads an item."""
     return ItemDetails(
         id=message.id,
-        title=message.title,
-        text=message.text,
-        available=message.available,
+        title=message.title if message.HasField("title") else None,
+        text=message.text if message.HasField("text") else None,
+        available=message.available if message.HasField("available") else None,
         attributes=dict(_attributes(message.attributes.items())),
     )
 
@@ -230,7 +270,7 @@ def _attributes(
             case "string_list_value":
                 yield name, tuple(value.string_list_value.values)
             case "timestamp_value":
-                yield name, value.timestamp_value.ToDatetime(UTC)
+                yield name, value.timestamp_value.ToDatetime(timezone.utc)
 
 
 def _stage_times(message: recommender_pb2.StageTimes) -> StageTimes:
@@ -238,8 +278,7 @@ def _stage_times(message: recommender_pb2.StageTimes) -> StageTimes:
 
 
 @lru_cache(maxsize=256)
-def _named(kind: type[_Open], wire: EnumTypeWrapper, number: int) -> _Open:
+def named(kind: type[_Open], wire: EnumTypeWrapper, number: int) -> _Open:
     """The enum member for a number on the wire; one that this client does not know becomes UNKNOWN_<number>."""
     names = wire.DESCRIPTOR.values_by_number
-    prefix = names[0].name.removesuffix("UNSPECIFIED")
-    return kind(names[number].name.removeprefix(prefix) if number in names else f"UNKNOWN_{number}")
+    return kind(names[number].name if number in names else f"UNKNOWN_{number}")

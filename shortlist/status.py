@@ -9,7 +9,9 @@ from google.rpc import error_details_pb2, status_pb2
 
 from shortlist.enums import ErrorReason
 from shortlist.errors import (
+    AccessDenied,
     DeadlineExceeded,
+    EventConflict,
     Failure,
     GatewayFault,
     InvalidRequest,
@@ -17,6 +19,7 @@ from shortlist.errors import (
     NotServed,
     Overloaded,
     ShortlistCallError,
+    StoreFull,
     Unavailable,
 )
 from shortlist.results import FieldViolation
@@ -25,9 +28,12 @@ DETAILS_KEY = "grpc-status-details-bin"
 
 _ERRORS: dict[str, type[ShortlistCallError]] = {
     "INVALID_ARGUMENT": InvalidRequest,
+    "ALREADY_EXISTS": EventConflict,
     "UNIMPLEMENTED": NotServed,
     "DEADLINE_EXCEEDED": DeadlineExceeded,
     "RESOURCE_EXHAUSTED": Overloaded,
+    "UNAUTHENTICATED": AccessDenied,
+    "PERMISSION_DENIED": AccessDenied,
     "UNAVAILABLE": Unavailable,
     "INTERNAL": GatewayFault,
     "UNKNOWN": GatewayFault,
@@ -58,7 +64,7 @@ def error_of(rpc: FailedRpc, request_id: str) -> ShortlistCallError:
     failure = Failure(
         code=rpc.code().name,
         message=rpc.details() or "",
-        reason=ErrorReason(info.reason.removeprefix("ERROR_REASON_")) if info else ErrorReason.UNSPECIFIED,
+        reason=ErrorReason(info.reason) if info else ErrorReason.UNSPECIFIED,
         violations=tuple(
             FieldViolation(one.field, one.description) for one in (bad_request.field_violations if bad_request else ())
         ),
@@ -70,6 +76,8 @@ def error_of(rpc: FailedRpc, request_id: str) -> ShortlistCallError:
 def _error_class(failure: Failure) -> type[ShortlistCallError]:
     if failure.reason == ErrorReason.REPLY_TOO_LARGE:
         return MessageTooLarge
+    if failure.reason == ErrorReason.STORE_FULL:
+        return StoreFull
     # grpc itself answers RESOURCE_EXHAUSTED to a message over the limit: waiting, as for an overload, would not help.
     if failure.code == "RESOURCE_EXHAUSTED" and "message larger than max" in failure.message:
         return MessageTooLarge

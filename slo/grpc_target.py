@@ -15,8 +15,7 @@ from slo.target import DEADLINE_EXCEEDED, OK, Connection, Reply
 
 # Deadlines are sent in whole milliseconds.
 _CLOCKS_S = 0.01
-_PREFIX = "DEGRADATION_REASON_"
-_REASONS = {number: name.removeprefix(_PREFIX) for name, number in recommender_pb2.DegradationReason.items()}
+_REASONS = {number: name for name, number in recommender_pb2.DegradationReason.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,10 @@ from slo.histogram import LatencyHistogram
 from slo.target import OK
 
 # What the request itself brings about; the service did all it could.
-CAUSED_BY_REQUEST = frozenset({"COLD_START", "TEXT_TRUNCATED", "ENCODER_LANGUAGE_UNSUPPORTED", "NOTHING_RELEVANT"})
+CAUSED_BY_REQUEST = frozenset(
+    f"DEGRADATION_REASON_{reason}"
+    for reason in ("COLD_START", "TEXT_TRUNCATED", "ENCODER_LANGUAGE_UNSUPPORTED", "NOTHING_RELEVANT")
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from datafiles.json_records import json_objects
 from datafiles.judgements import SearchQuery, read_queries
-from datafiles.text_lines import json_objects, text_lines
+from datafiles.text_lines import text_lines
 from domain.durable import write_atomic
 from domain.errors import ConfigurationError
 from slo.calls import Call, CallKind, batch_call, embed_call, rank_call, recorded_call, text_call

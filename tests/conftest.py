@@ -9,6 +9,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Caches of this checkout: what a user has exported is neither used nor added to.
+os.environ["XDG_CACHE_HOME"] = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), ".cache")
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -26,10 +29,25 @@ from shortlist import Client
 from tests.support.running import ROOT, RunningGateway, shortlist, start_gateway
 from tests.support.workers import made_once, make_scheduler, put_long_tests_first
 
+_LOGS = structlog.get_config()
+
+
+@pytest.fixture(autouse=True)
+def logs_of_a_test() -> None:
+    """Logs as they are when nothing set them up: a command that ran in this process may have left its level."""
+    structlog.configure(**_LOGS)
+
+
 if TYPE_CHECKING:
     from tests.support.trained import Workshop
 
 TRITON_ENV = ROOT / ".venv-triton"
+
+
+def skip_without_triton() -> None:
+    """Skips a test, or all that need a fixture, where there is no Triton to start."""
+    if not (TRITON_ENV / "bin" / "python").exists():
+        pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -62,10 +80,11 @@ def gateway(
     releases: Path, model_repository: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
     """A gateway with its own Triton over the sample release; tests only ask it."""
-    if not (TRITON_ENV / "bin" / "python").exists():
-        pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
+    skip_without_triton()
     folder = tmp_path_factory.mktemp("gateway")
-    running = start_gateway(folder, "--releases", str(releases), "--model-repository", str(model_repository))
+    places = ("--releases", str(releases), "--model-repository", str(model_repository))
+    page = ("--playground", "--playground-listen", "127.0.0.1:0")
+    running = start_gateway(folder, *places, *page, "--scenes", str(ROOT / "sample" / "scenes.toml"))
     yield running
     assert running.stop() == 0, running.text()
 

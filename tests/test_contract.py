@@ -110,3 +110,14 @@ def test_no_integer_is_unsigned(contract):
 
 def test_the_package_is_the_folder(contract):
     assert {(file.package, str(Path(file.name).parent)) for file in contract} == {("shortlist.v1", "shortlist/v1")}
+
+
+def test_every_file_names_its_package_in_each_language(contract):
+    """Without these no Go can be generated at all, and Java's classes are nested in one of a made-up name."""
+    for file in contract:
+        options = file.options
+        noun = Path(file.name).stem.title().replace("_", "")
+        assert (options.go_package, options.java_package) == ("shortlist/v1;shortlistv1", "shortlist.v1")
+        assert (options.java_multiple_files, options.java_outer_classname) == (True, f"{noun}Proto"), file.name
+        names = (options.csharp_namespace, options.ruby_package, options.php_namespace, options.objc_class_prefix)
+        assert names == ("Shortlist.V1", "Shortlist::V1", "Shortlist\\V1", "SHO"), file.name

@@ -4,19 +4,22 @@ import re
 from pathlib import Path
 
 import pytest
+from grpc import StatusCode
 
 from core.retrieval.registry import TABLE_SOURCES
-from domain.event import EventKind
 from domain.recommendation import DegradationReason
 from domain.release_folder import (
     ASPECTS,
     CARD,
+    FIRST_SEEN,
     MANIFEST,
     MANIFEST_SUM,
     QUALITY,
     RANKER,
     REQUIRED,
     SCALER,
+    SCENES,
+    SIGNATURE,
     STUDENT,
     THRESHOLDS,
     TOWER_VECTORS,
@@ -24,6 +27,7 @@ from domain.release_folder import (
 )
 from server.observability.metrics import Metrics
 from server.settings import Settings
+from shortlist.v1 import event_pb2
 from shortlist.v1 import recommender_pb2 as pb
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -69,22 +73,46 @@ def test_every_metric_stands_on_the_page():
 
 def test_every_reason_and_event_kind_stands_in_the_contract_page():
     contract = page("contract.md")
-    reasons = {name.removeprefix("ERROR_REASON_") for name, _ in pb.ErrorReason.items()} - {"UNSPECIFIED"}
+    reasons = set(pb.ErrorReason.keys()) - {"ERROR_REASON_UNSPECIFIED"}
     told = set(re.findall(r"^\| [A-Z_]+ \| `([A-Z_]+)`", section(contract, "Refusals"), re.MULTILINE))
     assert told == reasons
     told = set(re.findall(r"^\| `([A-Z_]+)`", section(contract, "Degradations"), re.MULTILINE))
-    assert told == {reason.name for reason in DegradationReason}
-    told = set(re.findall(r"`([A-Z]+)`", section(contract, "Event kinds")))
-    assert told == {kind.name for kind in EventKind}
+    assert told == {f"DEGRADATION_REASON_{reason.name}" for reason in DegradationReason}
+    told = set(re.findall(r"`([A-Z_]+)`", section(contract, "Event kinds")))
+    assert told == set(event_pb2.EventKind.keys()) - {"EVENT_KIND_UNSPECIFIED"}
 
 
 def test_every_file_of_a_release_stands_on_the_page():
     found = set(re.findall(r"^\| `([\w./]+)`", section(page("concepts.md"), "A release"), re.MULTILINE))
-    assert found == {MANIFEST, MANIFEST_SUM, CARD, *REQUIRED}
+    assert found == {MANIFEST, MANIFEST_SUM, SIGNATURE, CARD, FIRST_SEEN, SCENES, *REQUIRED}
     trained = set(re.findall(r"`([\w./]+)`", section(page("concepts.md"), "One request, top to bottom")))
     assert trained >= {source.file for source in TABLE_SOURCES.values()}
     assert trained >= {USER_TOWER, TOWER_VECTORS, RANKER, SCALER, THRESHOLDS}
     assert trained >= {f"{STUDENT}/", ASPECTS, QUALITY}
+
+
+def bare_reasons(text):
+    """Returns names of reasons without the prefix that the wire, the client and `--json` have."""
+    reasons = {
+        name.removeprefix(prefix)
+        for prefix, enum in (("ERROR_REASON_", pb.ErrorReason), ("DEGRADATION_REASON_", pb.DegradationReason))
+        for name in enum.keys()  # noqa: SIM118 -- no dictionary
+    }
+    # Those are names of status codes too, or of event kinds, or words.
+    reasons -= {code.name for code in StatusCode} | {"UNSPECIFIED", "OVERLOADED", "STORAGE", "FOLLOWER"}
+    return sorted(reasons & set(re.findall(r"(?<![A-Z_])[A-Z]+(?:_[A-Z]+)*(?![A-Z_])", text)))
+
+
+def test_bare_reasons_are_noticed():
+    assert bare_reasons("says COLD_START, not DEGRADATION_REASON_COLD_START") == ["COLD_START"]
+
+
+@pytest.mark.parametrize(
+    "path", [*PAGES, *sorted(ROOT.glob("protos/shortlist/v1/*.proto"))], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_reasons_are_named_as_they_are_printed(path):
+    if path.name != "CHANGELOG.md":
+        assert not bare_reasons(path.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

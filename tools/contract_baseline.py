@@ -12,16 +12,21 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     EnumDescriptorProto,
     FieldDescriptorProto,
     FileDescriptorProto,
+    FileDescriptorSet,
     MethodDescriptorProto,
     ServiceDescriptorProto,
 )
 
 BASELINE = Path(__file__).resolve().parent.parent / "protos" / "baseline.json"
+
+# The same as descriptors, for `buf breaking`.
+IMAGE = BASELINE.with_suffix(".binpb")
 
 # What is said of a member of a message, an enum or a service: "number", "type", "label", "oneof", "input", "output".
 Facts = Mapping[str, str | int]
@@ -39,6 +44,32 @@ def committed_files() -> list[FileDescriptorProto]:
         importlib.import_module(f"shortlist.v1.{name}").DESCRIPTOR.CopyToProto(file)
         files.append(file)
     return files
+
+
+def image_of(files: Iterable[FileDescriptorProto]) -> bytes:
+    """Returns the files and what they import as a serialised FileDescriptorSet, imports first."""
+    known: dict[str, FileDescriptorProto] = {}
+
+    def add(name: str) -> None:
+        if name not in known:
+            file = FileDescriptorProto()
+            descriptor_pool.Default().FindFileByName(name).CopyToProto(file)
+            for imported in file.dependency:
+                add(imported)
+            for _, message in _messages(file.message_type, file.package):
+                for field in message.field:
+                    # The stubs leave it out, and buf takes that for a change.
+                    field.json_name = _json_name(field.name)
+            known[name] = file
+
+    for file in files:
+        add(file.name)
+    return FileDescriptorSet(file=known.values()).SerializeToString(deterministic=True)
+
+
+def _json_name(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(other[:1].upper() + other[1:] for other in others)
 
 
 def contract_of(files: Iterable[FileDescriptorProto]) -> Contract:
@@ -138,5 +169,6 @@ def _changes(name: str, members: Mapping[str, Facts], current: Mapping[str, Fact
 
 
 if __name__ == "__main__":
+    IMAGE.write_bytes(image_of(committed_files()))
     BASELINE.write_text(rendered(contract_of(committed_files())), encoding="utf-8")
     sys.stdout.write(f"the contract as it is now is the baseline: {BASELINE.name}\n")

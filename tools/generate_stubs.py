@@ -5,6 +5,8 @@ import sys
 from importlib import resources
 from pathlib import Path
 
+# The Python client reads it from its own package.
+CONFIG = Path("shortlist/v1/service_config.json")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -37,6 +39,7 @@ def generate(out_dir: Path) -> None:
     ]
     if protoc.main(arguments) != 0:
         raise RuntimeError("protoc refused the contract; its messages stand above")
+    shutil.copy(protos / CONFIG, out_dir / CONFIG)
 
 
 if __name__ == "__main__":

@@ -86,19 +86,11 @@ class _FitState:
 def fit(model: TrainableModel, plan: FitPlan, resume: Resume, progress: Progress) -> Metrics:
     """Trains, leaves the network with its best epoch's weights, and returns that epoch's validation metrics."""
     state = _read(model, plan, resume, progress)
-    while state.epoch < plan.epochs and (model.validate is None or state.epoch - state.best_epoch < plan.patience):
-        epoch = state.epoch = state.epoch + 1
-        rng = np.random.default_rng((resume.seed, epoch))
-        torch.manual_seed(int(rng.integers(2**62)))
-        model.network.train()
-        progress.metric(f"{plan.name}/loss", epoch, model.train_epoch(rng))
-        if model.validate is None:
-            continue
-        if epoch % plan.validate_every and epoch != plan.epochs:
-            continue
-        _validate(model, model.validate, plan, state, progress)
-        if resume.path is not None:
-            _write(resume.path, model, resume, state)
+    with progress.track(plan.name, plan.epochs, "epochs") as advance:
+        advance(state.epoch)
+        while _goes_on(model, plan, state):
+            _train_epoch(model, plan, resume, progress, state)
+            advance(1)
     if model.validate is not None:
         model.network.load_state_dict(state.best_network)
     model.network.eval()
@@ -106,6 +98,24 @@ def fit(model: TrainableModel, plan: FitPlan, resume: Resume, progress: Progress
     best = f", best {state.best_epoch}, validation {words}" if words else ""
     progress.step(f"{plan.name}: {state.epoch} epochs{best}")
     return state.best
+
+
+def _goes_on(model: TrainableModel, plan: FitPlan, state: _FitState) -> bool:
+    patient = model.validate is None or state.epoch - state.best_epoch < plan.patience
+    return state.epoch < plan.epochs and patient
+
+
+def _train_epoch(model: TrainableModel, plan: FitPlan, resume: Resume, progress: Progress, state: _FitState) -> None:
+    epoch = state.epoch = state.epoch + 1
+    rng = np.random.default_rng((resume.seed, epoch))
+    torch.manual_seed(int(rng.integers(2**62)))
+    model.network.train()
+    progress.metric(f"{plan.name}/loss", epoch, model.train_epoch(rng))
+    if model.validate is None or (epoch % plan.validate_every and epoch != plan.epochs):
+        return
+    _validate(model, model.validate, plan, state, progress)
+    if resume.path is not None:
+        _write(resume.path, model, resume, state)
 
 
 def gradient_steps(

@@ -7,7 +7,7 @@ from domain.errors import TrainingRefused
 from domain.model_folder import ENCODER, USER_TOWER
 from training.distillation.student_encoder import StudentEncoderSettings
 from training.encoder.train import EncoderSettings
-from training.ranking.sources import RecallSettings
+from training.ranking.recall_settings import RecallSettings
 from training.ranking.text_ranker import TextRankerSettings
 from training.ranking.thresholds import ThresholdSettings
 from training.reviews.profiles import ReviewProfileSettings

@@ -26,7 +26,7 @@ from bench.relevance.subject import Subject
 from bench.relevance.wishes import films, prices
 from bench.service import ROOT, build_release, serving
 from cli.loopback import loopback_release
-from cli.progress import ConsoleProgress
+from cli.terminal.progress import ConsoleProgress
 from datafiles.items import read_items
 from domain.durable import write_atomic
 from domain.progress import SilentProgress

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cli.checks import cgroup
 from cli.checks.finding import Finding, fail, ok, size, warn
+from core import cgroup
 
 _CPUINFO = Path("/proc/cpuinfo")
 _MEMINFO = Path("/proc/meminfo")

@@ -4,8 +4,12 @@ import json
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cli.checks.finding import Finding, fail, ok
+from cli.checks.finding import Finding, fail, ok, warn
+
+if TYPE_CHECKING:
+    from server.triton.native_backend import NativeBackend
 
 _NAME = "Triton's environment"
 _AGAIN = "remove it and say `make setup`, or name another with --triton-env"
@@ -21,18 +25,19 @@ print(json.dumps(versions))
 """
 
 
-def check_triton_environment(triton_env: Path) -> Finding:
+def check_triton_environment(triton_env: Path, *, native: bool = True) -> Finding:
     """Looks at the binary, the stub for its interpreter and the packages, and runs the server for its help.
 
     Args:
         triton_env: the virtual environment with nvidia-pytriton.
+        native: whether compiled backends are to be used.
     """
     from domain.errors import ShortlistError
     from server.triton.installation import prepare_installation
 
     try:
         with tempfile.TemporaryDirectory() as folder:
-            installation = prepare_installation(triton_env, Path(folder))
+            installation = prepare_installation(triton_env, Path(folder), native=native)
             environment = dict(entry.split("=", 1) for entry in installation.environment)
     except ShortlistError as error:
         return fail(_NAME, str(error), "`make setup` makes it, --triton-env names another")
@@ -53,7 +58,22 @@ def check_triton_environment(triton_env: Path) -> Finding:
             f"{triton_env}/bin/python -m pip install --no-deps 'numpy<2' (constraints-triton.txt has the version)",
         )
     words = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return ok(_NAME, f"{triton_env}: {words}; the server runs")
+    backends = ", ".join(_served_by(backend) for backend in installation.backends)
+    found = f"{triton_env}: {words}; the server runs; backends: {backends}"
+    if native and any(_lacks_library(backend) for backend in installation.backends):
+        return warn(
+            _NAME, found, "the slower backend in Python serves meanwhile: repair what is said there, then `make setup`"
+        )
+    return ok(_NAME, found)
+
+
+def _lacks_library(backend: "NativeBackend") -> bool:
+    """Returns whether a backend could be compiled here, and is not."""
+    return backend.library is None and backend.engine_folder is not None
+
+
+def _served_by(backend: "NativeBackend") -> str:
+    return f"{backend.name} {f'in Python ({backend.reason})' if backend.library is None else 'native'}"
 
 
 def _versions(triton_env: Path, environment: dict[str, str]) -> dict[str, str]:

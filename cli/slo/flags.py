@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.call_flags import add_tls_flags, tls_of
+from cli.flags.call import add_tls_flags, tls_of
 from domain.errors import ConfigurationError, StorageError
 
 if TYPE_CHECKING:

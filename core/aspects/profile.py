@@ -1,7 +1,7 @@
 """Aspect profiles: the aspects that a user cares about, those that an item is praised for, and their affinity."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,9 @@ _SHARED_FROM = 0.1
 # The ranker sees an aspect of an item from this many mentions on. With fewer, that one is known at all would tell a
 # training question's answer: the user asked about may have written the one review.
 OFTEN_SAID = 5
+
+# Of a user's comments the newest are read, up to this many characters: reading takes some 10 ms at most.
+_READ_CHARACTERS = 2_000
 
 _TINY = 1e-9
 
@@ -71,6 +74,28 @@ def user_profile(texts: Iterable[Sequence[AspectScore]], prior: float = USER_PRI
 def user_aspects(comments: Iterable[str]) -> np.ndarray:
     """Returns float32[A], the user's signed interest by aspect as their comments tell it; zeros where they do not."""
     return user_profile(aspect_scores(comment) for comment in comments).scores
+
+
+def own_aspects(comments: Sequence[str]) -> np.ndarray | None:
+    """Returns float32[A], `user_aspects` of a user's newest comments; None where they say nothing of any aspect.
+
+    Args:
+        comments: of the user's events, oldest first; "" for none.
+    """
+    scores = user_aspects(_newest(comments))
+    return scores if scores.any() else None
+
+
+def _newest(comments: Sequence[str]) -> Iterator[str]:
+    """Yields comments from the newest on, as much as is read."""
+    left = _READ_CHARACTERS
+    for text in reversed(comments):
+        comment = text.strip()[:left]
+        if comment:
+            yield comment
+            left -= len(comment)
+        if left <= 0:
+            return
 
 
 def aspect_affinity(user_scores: np.ndarray, item_scores: np.ndarray) -> np.ndarray:

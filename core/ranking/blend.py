@@ -27,7 +27,13 @@ from core.vectors import top_rows
 from domain.recommendation import Source
 
 # Items that each source recalls for the ranker, by the sources' names; a release carries those it was trained with.
-LIST_LENGTHS: Mapping[str, int] = {"collaborative": 200, "semantic_history": 100, "user_tower": 200, "popular": 50}
+LIST_LENGTHS: Mapping[str, int] = {
+    "collaborative": 200,
+    "semantic_history": 100,
+    "similar_users": 100,
+    "user_tower": 200,
+    "popular": 50,
+}
 # Weight of a history beside a text where none was fitted, in text scores.
 HISTORY_STRENGTH = 0.08
 # Sources that go by the request's text; the blend orders what a history recalled.
@@ -74,6 +80,8 @@ class Blend:
         proxy: for histories that are only text; None where nothing was fitted for them.
         short: for histories of a few events; None where `weights` answer these too.
         history_strength: weight of a history beside a text, in text scores, at least 0.
+        half_lives: by source name, the events after which an event counts half for it; none for a source that ignores
+            the order.
     """
 
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -81,6 +89,7 @@ class Blend:
     proxy: ProxyBlend | None = None
     short: ShortBlend | None = None
     history_strength: float = HISTORY_STRENGTH
+    half_lives: Mapping[str, float] = field(default_factory=dict)
 
     def weights_for(self, query: SourceQuery) -> Mapping[str, float]:
         """Returns the weights for a query's history."""
@@ -103,6 +112,8 @@ class Blend:
             "list_lengths": dict(self.list_lengths),
             "history_strength": self.history_strength,
         }
+        if self.half_lives:
+            plain["half_lives"] = dict(self.half_lives)
         if self.proxy is not None:
             plain["proxy"] = vars(self.proxy) | {"weights": dict(self.proxy.weights)}
         if self.short is not None:
@@ -132,6 +143,7 @@ class Blend:
             None if proxy is None else _proxy(proxy, path),
             None if short is None else _short(short, path),
             _strength(raw.get("history_strength", HISTORY_STRENGTH), path),
+            _half_lives(raw.get("half_lives", {}), path),
         )
 
 
@@ -216,7 +228,7 @@ def blended_list(
         return None
     rows = np.unique(np.concatenate(pool))
     scores = blend_scores(sources, query, weights, rows)
-    return None if scores is None else RecalledList("history", *top_rows(scores, rows, len(rows)))
+    return None if scores is None else RecalledList("history", *top_rows(scores, rows, len(rows), sources.order))
 
 
 def history_order(
@@ -239,7 +251,7 @@ def history_order(
     filled = [recalled for recalled in lists if len(recalled.rows)]
     if len(filled) < 2:
         return filled[0] if filled else None
-    rows, scores = best_rows(filled, sum(len(recalled.rows) for recalled in filled))
+    rows, scores = best_rows(filled, sum(len(recalled.rows) for recalled in filled), sources.order)
     return RecalledList("history", rows, scores)
 
 
@@ -273,6 +285,12 @@ def _strength(raw: object, path: Path) -> float:
     if not _is_number(raw) or float(raw) < 0:  # type: ignore[arg-type]
         raise ValueError(f"{path.name}: history_strength must be a number, at least 0")
     return float(raw)  # type: ignore[arg-type]
+
+
+def _half_lives(raw: object, path: Path) -> dict[str, float]:
+    if not isinstance(raw, dict) or not all(_is_number(value) and value > 0 for value in raw.values()):
+        raise ValueError(f"{path.name}: half_lives must hold numbers above 0 by source, in events")
+    return {name: float(value) for name, value in raw.items()}
 
 
 def _is_number(value: object) -> bool:

@@ -10,9 +10,10 @@ from core.events import EventSequence
 from core.ranking.item_facts import ItemFacts
 from core.retrieval.source import RecalledList
 from core.vectors import history_query, unit
+from domain.recommendation import Source
 
 # Recall lists whose ranks are features, by the names that `fuse` knows them by.
-RANKED_SOURCES = ("semantic_history", "collaborative", "user_tower")
+RANKED_SOURCES = ("semantic_history", "collaborative", "user_tower", "similar_users")
 
 # Features that are also given standardised over the request's candidates: a softmax sees differences only.
 STANDARDISED = (
@@ -22,6 +23,7 @@ STANDARDISED = (
     "collaborative_recent",
     "next_item",
     "tower",
+    "similar_users",
     "log_popularity",
 )
 
@@ -36,6 +38,7 @@ _PLAIN_NAMES = (
     "collaborative_max",
     "next_item",
     "next_item_last",
+    "similar_users",
     "log_popularity",
     "category_affinity",
     "brand_affinity",
@@ -120,7 +123,8 @@ def rank_features(
         events: of the user; may be empty. Rows of -1 are not in the catalogue.
         candidates: int64[C], distinct rows.
         facts: what is known of the items.
-        lists: what each source recalled, for the reciprocal ranks; sources not in `RANKED_SOURCES` are ignored.
+        lists: what each source recalled, for the reciprocal ranks and the votes of similar users; sources not in
+            `RANKED_SOURCES` are ignored.
         user: what else is known of the user.
     """
     user = user or UserSignals()
@@ -138,11 +142,13 @@ def rank_features(
         columns["log_popularity"] = facts.log_popularity[candidates]
     columns["history_length"] += np.log1p(len(rows))
     columns["last_event_age"] += np.log1p(max(float(age_s.min()), 0.0) / _DAY_S) if len(rows) else 0.0
-    for name in STANDARDISED:
-        columns[f"{name}_standardised"] = standardised(columns[name])
     for recalled in lists:
         if recalled.source in RANKED_SOURCES:
             columns[f"reciprocal_rank_{recalled.source}"] = _reciprocal_ranks(recalled.rows, candidates)
+        if recalled.source == Source.SIMILAR_USERS:
+            columns["similar_users"] = _shares_of_best(recalled, candidates)
+    for name in STANDARDISED:
+        columns[f"{name}_standardised"] = standardised(columns[name])
     return np.stack([columns[name] for name in FEATURE_NAMES], axis=1).astype(np.float32)
 
 
@@ -289,13 +295,26 @@ def _distance(history: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, 
     return np.abs(offset).mean(axis=1).astype(np.float32), offset.mean(axis=1).astype(np.float32)
 
 
+def _shares_of_best(recalled: RecalledList, candidates: np.ndarray) -> np.ndarray:
+    """Returns float32[C], the source's scores as shares of its best one; 0 for what it did not recall."""
+    if not len(recalled.rows) or not len(candidates):
+        return np.zeros(len(candidates), np.float32)
+    places, hit = _places_in(recalled.rows, candidates)
+    shares: np.ndarray = np.where(hit, recalled.scores[places] / recalled.scores[0], 0)
+    return shares.astype(np.float32)
+
+
+def _places_in(found: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns int64[C], each candidate's place in a list that is not empty, and bool[C], whether it is there."""
+    order = np.argsort(found, kind="stable")
+    places = order[np.minimum(np.searchsorted(found[order], candidates), len(found) - 1)]
+    return places, found[places] == candidates
+
+
 def _reciprocal_ranks(found: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """Returns float32[C], (1 + offset) / (rank + offset) with ranks from 1; 0 for what the source did not recall."""
     if not len(found) or not len(candidates):
         return np.zeros(len(candidates), np.float32)
-    order = np.argsort(found, kind="stable")
-    places = np.minimum(np.searchsorted(found[order], candidates), len(found) - 1)
-    ranks = order[places] + 1
-    hit = found[order][places] == candidates
-    values: np.ndarray = np.where(hit, (1 + _RANK_OFFSET) / (ranks + _RANK_OFFSET), 0)
+    places, hit = _places_in(found, candidates)
+    values: np.ndarray = np.where(hit, (1 + _RANK_OFFSET) / (places + 1 + _RANK_OFFSET), 0)
     return values.astype(np.float32)

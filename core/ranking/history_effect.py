@@ -6,6 +6,7 @@ import numpy as np
 
 from core.ranking.blend import Blend, weighted_sum
 from core.retrieval.source import SourceQuery, SourceScores
+from core.vectors import products
 
 # Above this many spreads over the population a history speaks for an item; what lies below is chance.
 LEAST_Z = 1.0
@@ -46,7 +47,7 @@ def cosine_effect(vectors: np.ndarray, history: np.ndarray, mean: np.ndarray) ->
     """
     centred = vectors - mean
     norms = np.maximum(np.linalg.norm(centred, axis=1), 1e-6)
-    cosines = np.where(vectors.any(axis=1), centred @ history / norms, 0)
+    cosines = np.where(vectors.any(axis=1), products(centred, history) / norms, 0)
     return _share(cosines, _LEAST_COSINE, _FULL_COSINE)
 
 

@@ -13,6 +13,7 @@ from core.retrieval.lexical_match import (
     TITLE_EXACT,
     VALUE_EXACT,
 )
+from core.vectors import products
 
 # Items that each source recalls for a text: less than half the beam of a graph, which costs nothing more.
 TEXT_DEPTH = 100
@@ -70,6 +71,6 @@ def text_scores(cosines: np.ndarray, features: np.ndarray | None, blend: TextBle
     unread = np.isnan(cosines)
     scores = np.where(unread, np.float32(blend.unread if unread.all() else 0.0), cosines)
     if features is not None:
-        scores = scores + features @ blend.weights
+        scores = scores + products(features, blend.weights)
     result: np.ndarray = scores.astype(np.float32)
     return result

@@ -10,7 +10,9 @@ from core.ranking.item_facts import ItemFacts
 from core.retrieval.lexical_match import MATCH_FEATURES
 
 # What the history says of a candidate, as the ranker sees it; ranks in its own lists are left out: a text has others.
-_HISTORY_NAMES = tuple(name for name in FEATURE_NAMES if not name.startswith(("reciprocal_rank_", "log_popularity")))
+# Of a history beside a text: what needs no recall lists, since a text's sources alone find candidates.
+_FROM_LISTS = ("reciprocal_rank_", "similar_users", "log_popularity")
+_HISTORY_NAMES = tuple(name for name in FEATURE_NAMES if not name.startswith(_FROM_LISTS))
 _TEXT_NAMES = (
     "text_score",
     "text_score_below_best",

@@ -30,6 +30,9 @@ class CharacterTerms:
     dropped: frozenset[str]
 
 
+_NONE = CharacterTerms((), frozenset(), frozenset())
+
+
 def characters_of_unknown(
     words: Sequence[str], terms: Sequence[str], frequency: Callable[[str], int]
 ) -> CharacterTerms:
@@ -40,6 +43,8 @@ def characters_of_unknown(
         terms: that are searched for.
         frequency: in how many items a term is.
     """
+    if all(word.isascii() for word in words):
+        return _NONE
     known = frozenset(terms)
     aside = known | idle_words()
     unknown = tuple(dict.fromkeys(word for word in words if word not in aside and _CHINESE_WORD.fullmatch(word)))

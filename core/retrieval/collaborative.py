@@ -56,7 +56,9 @@ class CollaborativeSource:
     def _history(query: SourceQuery) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns distinct rows, int64[H], and their weights, float[H]; None for all alike."""
         if len(query.events) or query.proxy_history is None:
-            return query.events.distinct_rows, None
+            rows = query.events.distinct_rows
+            half_life = query.half_lives.get(CollaborativeSource.name, 0.0)
+            return rows, query.events.recency(rows, half_life) if half_life > 0 else None
         return query.proxy_history.rows, query.proxy_history.weights
 
 

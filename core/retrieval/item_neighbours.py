@@ -88,7 +88,10 @@ class NeighbourTable:
         return np.where(sums != 0, sums, -np.inf)
 
     def _of(self, history: np.ndarray, event_weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the history's neighbours and their weights, [H x K] each."""
+        """Returns the history's neighbours and their weights, [H x K] each; items that came later have none."""
+        known = history < len(self.rows)
+        if not known.all():
+            history, event_weights = history[known], None if event_weights is None else event_weights[known]
         weights = self.weights[history]
         return self.rows[history].ravel(), (
             weights if event_weights is None else weights * event_weights[:, None]
@@ -109,11 +112,13 @@ class NeighbourTable:
             rows int64[k] and scores float32[k], best first; all scores are above 0.
         """
         scores = self.scores(history, event_weights)
-        candidates = np.flatnonzero((scores > 0) & ~blocked)
+        candidates = np.flatnonzero((scores > 0) & ~blocked[: len(scores)])
         return top_rows(scores[candidates].astype(np.float32), candidates, count)
 
     def strongest_of(self, history: np.ndarray, event_weights: np.ndarray | None, rows: np.ndarray) -> list[int | None]:
         """Returns for each row the history's row that speaks most for it; None where none does."""
+        known = history < len(self.rows)
+        history, event_weights = history[known], None if event_weights is None else event_weights[known]
         near, weights = self._of(history, event_weights)
         wanted = np.flatnonzero(np.isin(near, rows) & (weights > 0))
         best: dict[int, int] = {}

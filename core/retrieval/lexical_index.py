@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tantivy import (
@@ -41,11 +42,18 @@ class Hits:
         rows: int64[m], best first.
         scores: float32[m].
         exhausted: whether nothing else matches.
+        behind: number of the last ones that may stand behind items that are not among them.
     """
 
     rows: np.ndarray
     scores: np.ndarray
     exhausted: bool
+    behind: int = 0
+
+    @property
+    def certain(self) -> int:
+        """Number of the first ones that surely are the best."""
+        return len(self.rows) - self.behind
 
 
 NO_HITS = Hits(np.empty(0, np.int64), np.empty(0, np.float32), exhausted=True)
@@ -97,6 +105,21 @@ class WordIndex:
         """Returns in how many items a field has a term."""
         found: int = self._searcher.doc_freq(field, term)
         return found
+
+    def mean_length(self, field: str, words: Iterable[str]) -> float | None:
+        """Returns the mean number of words in a field; None where it has none of some words, of which one is enough."""
+        term = next((word for word in words if self.frequency(field, word)), None)
+        if term is None:
+            return None
+        query = self.term(field, term)
+        hits = self._searcher.search(query, 1, count=False).hits
+        pending: list[dict[str, Any]] = [json.loads(query.explain(self._searcher, hits[0][1]).to_json())]
+        while pending:
+            part = pending.pop()
+            if part["description"].startswith("avgdl"):
+                return float(part["value"])
+            pending.extend(part.get("details", ()))
+        return None
 
     def search(self, query: Query, count: int) -> Hits:
         """Returns the best items for a query; equal scores by row."""

@@ -1,7 +1,7 @@
 """Matching by words: a text against the fields of a catalogue's items, with the features of each match."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from core.retrieval.lexical_query import LexicalQuery, QueryReader, wholes
 from core.retrieval.spelling import Vocabulary
 from core.retrieval.term_statistics import WEIGHTS, CatalogueStatistics
 from core.retrieval.title_words import TitleWords, checksums
+from core.row_order import RowOrder
 from core.text.analysis import analyze
 from core.vectors import top_rows
 from domain.item import Item
@@ -23,7 +24,7 @@ from domain.item import Item
 MATCH_FEATURES = ("bm25", "title_coverage", "title_exact", "value_exact", "phrase", "one_field")
 BM25, TITLE_COVERAGE, TITLE_EXACT, VALUE_EXACT, PHRASE, ONE_FIELD = range(len(MATCH_FEATURES))
 
-_TIE_BREAKER = 0.2
+TIE_BREAKER = 0.2
 # How much a word that says little counts beside others.
 _IDLE = 0.05
 _CHARACTER_WEIGHTS = {EXTRA: WEIGHTS[EXTRA]}
@@ -44,9 +45,12 @@ class LexicalIndex:
 
     def __init__(self, index: WordIndex, vocabulary: Vocabulary, titles: TitleWords) -> None:
         self.index = index
-        self._titles = titles
+        self.vocabulary = vocabulary
+        self.titles = titles
         self._statistics = CatalogueStatistics(index)
         self._reader = QueryReader(index, vocabulary, self._statistics)
+        # Of rows with equal scores; None where they ascend by id.
+        self._order: RowOrder | None = None
 
     @classmethod
     def build(cls, folder: Path, items: Iterable[Item], spell: Spell | None = None) -> None:
@@ -94,7 +98,7 @@ class LexicalIndex:
         while True:
             hits = self._hits(query, wanted)
             free = ~blocked[hits.rows]
-            if hits.exhausted or wanted >= len(self) or int(free.sum()) >= count:
+            if hits.exhausted or wanted >= len(self) or int(free[: hits.certain].sum()) >= count:
                 break
             wanted = min(8 * wanted, len(self))
         rows, scores = hits.rows[free], hits.scores[free]
@@ -105,7 +109,7 @@ class LexicalIndex:
             others = others[~_contains(np.sort(rows), others)]
             rows = np.concatenate([rows, others])
             scores = np.concatenate([scores, np.ones(len(others), np.float32)]).astype(np.float32)
-        return top_rows(scores, rows, count)
+        return top_rows(scores, rows, count, self._order)
 
     def features(self, query: LexicalQuery, rows: np.ndarray) -> np.ndarray:
         """Returns float32[C, F], `MATCH_FEATURES` of rows int64[C]; zeros where nothing matches."""
@@ -116,7 +120,7 @@ class LexicalIndex:
             query, _FIRST_HITS
         )
         features[:, BM25] = np.minimum(_values_of(hits.rows, hits.scores, rows), 1)
-        features[:, TITLE_COVERAGE] = self._titles.coverage(query.words, rows)
+        features[:, TITLE_COVERAGE] = self.titles.coverage(query.words, rows)
         for place in _NAMING:
             named = self._named_rows(query, place)
             if len(named):
@@ -164,16 +168,27 @@ class LexicalIndex:
     def _hits(self, query: LexicalQuery, count: int) -> Hits:
         found = query._hits.get(count)
         if found is None:
-            terms = self._searched(query)
-            idle = idle_terms(query.words, terms)
-            characters = characters_of_unknown(query.words, terms, self._statistics.frequency)
-            searched = [term for term in terms if term not in characters.dropped]
-            weights = {**dict.fromkeys(characters.kept, _CHARACTER_WEIGHTS), **dict.fromkeys(idle, _IDLE_WEIGHTS)}
-            parts = [self.index.any_of(term, weights.get(term, WEIGHTS), _TIE_BREAKER) for term in searched]
-            raw = self.index.search(self.index.some(parts), min(count, len(self)))
-            scores = raw.scores / np.float32(self._most(query, terms, idle, characters))
-            found = query._hits[count] = Hits(raw.rows, scores, raw.exhausted)
+            found = query._hits[count] = self._found(*self._weighed(query), count)
         return found
+
+    def _found(self, terms: Sequence[tuple[str, Mapping[str, float]]], most: float, count: int) -> Hits:
+        """Returns at least `count` hits, where there are as many, of what `_weighed` returns."""
+        parts = [self.index.any_of(term, weights, TIE_BREAKER) for term, weights in terms]
+        raw = self.index.search(self.index.some(parts), min(count, len(self)))
+        return Hits(raw.rows, raw.scores / np.float32(most), raw.exhausted)
+
+    def term_counts(self, term: str) -> Mapping[str, int]:
+        """Returns in how many items each field has a term."""
+        return self._statistics.of(term).counts
+
+    def _weighed(self, query: LexicalQuery) -> tuple[list[tuple[str, Mapping[str, float]]], float]:
+        """Returns the terms that are searched with their weights by field, and the largest score possible."""
+        terms = self._searched(query)
+        idle = idle_terms(query.words, terms)
+        characters = characters_of_unknown(query.words, terms, self._statistics.frequency)
+        special = {**dict.fromkeys(characters.kept, _CHARACTER_WEIGHTS), **dict.fromkeys(idle, _IDLE_WEIGHTS)}
+        weighed = [(term, special.get(term, WEIGHTS)) for term in terms if term not in characters.dropped]
+        return weighed, self._most(query, terms, idle, characters)
 
     def _searched(self, query: LexicalQuery) -> list[str]:
         """Returns the terms that are searched: not those of nearly all items, unless there are no others."""

@@ -78,7 +78,9 @@ class QueryReader:
         if not self._statistics.in_all(TITLE, words[:-1]):
             return []
         others = [self._index.term(TITLE, word) for word in words[:-1]]
-        if not self._in_title(others) or self._in_title([*others, self._index.term(TITLE, words[-1])]):
+        # Most texts are answered by the first look; a word that no title has needs none.
+        whole = self._statistics.in_all(TITLE, words[-1:])
+        if (whole and self._in_title([*others, self._index.term(TITLE, words[-1])])) or not self._in_title(others):
             return []
         longer = self._vocabulary.beginning_with(words[-1])
         if not longer:

@@ -32,11 +32,11 @@ class NextItemSource:
 
     def search(self, query: SourceQuery, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `RecallSource.search`; scores are sums of weights, above 0."""
-        return self.table.search(self._last(query), None, count, blocked)
+        return self.table.search(*self._last(query), count, blocked)
 
     def scores(self, query: SourceQuery, rows: np.ndarray, population: Population) -> SourceScores:
         """See `RecallSource.scores`."""
-        return SourceScores.of_catalogue(self.table.scores(self._last(query), None), rows, population)
+        return SourceScores.of_catalogue(self.table.scores(*self._last(query)), rows, population)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -52,5 +52,8 @@ class NextItemSource:
         return NextItemSource(self.table.remapped(target, item_count))
 
     @staticmethod
-    def _last(query: SourceQuery) -> np.ndarray:
-        return np.unique(query.events.rows[-_LAST_EVENTS:])
+    def _last(query: SourceQuery) -> tuple[np.ndarray, np.ndarray | None]:
+        """Returns distinct rows, int64[H], and their weights, float64[H]; None for all alike."""
+        rows = np.unique(query.events.rows[-_LAST_EVENTS:])
+        half_life = query.half_lives.get(NextItemSource.name, 0.0)
+        return rows, query.events.recency(rows, half_life) if half_life > 0 else None

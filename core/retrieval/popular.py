@@ -1,11 +1,13 @@
 """The popularity prior P(i), and recall by it."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 
-from core.retrieval.source import SourceQuery, SourceScores
+from core.retrieval.source import SourceQuery, SourceScores, first_free
+from core.row_order import RowOrder
 from core.scaling import Population
 from core.vectors import top_rows
 from domain.recommendation import Source
@@ -20,8 +22,12 @@ class PopularSource:
     name: ClassVar[str] = Source.POPULAR.value
     file: ClassVar[str] = "popularity.npy"
 
-    def __init__(self, log_prior: np.ndarray) -> None:
-        """Takes float[n], log P(i).
+    def __init__(self, log_prior: np.ndarray, order: RowOrder | None = None) -> None:
+        """Puts the items in order.
+
+        Args:
+            log_prior: float[n], log P(i).
+            order: of items that are chosen as often; None where they ascend by id.
 
         Raises:
             ValueError: it is not such an array.
@@ -31,10 +37,18 @@ class PopularSource:
         self.log_prior = log_prior.astype(np.float32)
         self.chosen = self.log_prior > self.log_prior.min()
         rows = np.flatnonzero(self.chosen)
-        self._rows, self._scores = top_rows(self.log_prior[rows], rows, len(rows))
+        self._rows, self._scores = top_rows(self.log_prior[rows], rows, len(rows), order)
 
     def __len__(self) -> int:
         return len(self.log_prior)
+
+    @cached_property
+    def chosen_shares(self) -> np.ndarray:
+        """float64[n], the share of items that fewer people chose: 0 for what nobody chose, 1 for the most chosen."""
+        _, places, counts = np.unique(self.log_prior, return_inverse=True, return_counts=True)
+        below = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        shares: np.ndarray = below[places] / max(len(self) - 1, 1)
+        return shares
 
     def can_answer(self, _: SourceQuery) -> bool:
         """Always."""
@@ -42,7 +56,7 @@ class PopularSource:
 
     def search(self, _: SourceQuery, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns the rows chosen most often that are not blocked, and their log P(i), best first."""
-        places = np.flatnonzero(~blocked[self._rows])[:count]
+        places = first_free(self._rows, blocked, count)
         return self._rows[places], self._scores[places]
 
     def scores(self, _: SourceQuery, rows: np.ndarray, population: Population) -> SourceScores:

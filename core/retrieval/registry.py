@@ -3,8 +3,9 @@
 from core.retrieval.collaborative import CollaborativeSource
 from core.retrieval.next_item import NextItemSource
 from core.retrieval.popular import PopularSource
+from core.retrieval.similar_users import SimilarUsersSource
 from core.retrieval.source import TableSource
 
 TABLE_SOURCES: dict[str, type[TableSource]] = {
-    source.name: source for source in (CollaborativeSource, NextItemSource, PopularSource)
+    source.name: source for source in (CollaborativeSource, NextItemSource, SimilarUsersSource, PopularSource)
 }

@@ -14,6 +14,7 @@ import numpy as np
 from core.events import EventSequence
 from core.retrieval.lexical_query import LexicalQuery
 from core.retrieval.proxy_history import ProxyHistory
+from core.row_order import RowOrder
 from core.scaling import Population, ScoreScaler
 
 # Items recalled by a source for which neither training nor its class chose another number.
@@ -31,6 +32,8 @@ class SourceQuery:
         events: the history's events on known items; empty without any.
         user_embedding: float32[e], unit, by the user tower; None without one.
         proxy_history: known items in place of a history that is only text; None otherwise.
+        named: sources that the request names; some answer only then.
+        half_lives: by source name, the events after which an event counts half for it; none, or 0, counts all alike.
     """
 
     text_vector: np.ndarray | None = None
@@ -39,6 +42,8 @@ class SourceQuery:
     events: EventSequence = field(default_factory=EventSequence)
     user_embedding: np.ndarray | None = None
     proxy_history: ProxyHistory | None = None
+    named: frozenset[str] = frozenset()
+    half_lives: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -77,13 +82,43 @@ class SourceScores:
 
     @classmethod
     def of_catalogue(cls, scores: np.ndarray, rows: np.ndarray, population: Population) -> "SourceScores":
-        """Takes float[n] over the whole catalogue, -inf where the source cannot score, and the candidates, int64[C]."""
-        return cls(scores[rows], population.scaler(scores))
+        """Takes float[n] over the catalogue, -inf where the source cannot score, and the candidates, int64[C].
+
+        A row beyond n came later than the source, which cannot score it.
+        """
+        return cls(known_rows(scores, rows, -np.inf), population.scaler(scores))
 
     @property
     def z_scores(self) -> np.ndarray:
         """float32[C]."""
         return self.scaler.apply(self.scores)
+
+
+def known_rows(values: np.ndarray, rows: np.ndarray, default: float) -> np.ndarray:
+    """Returns the values of rows int64[C]; the default for rows that came after the values were made."""
+    known = rows < len(values)
+    if known.all():
+        found: np.ndarray = values[rows]
+        return found
+    found = np.full((len(rows), *values.shape[1:]), default, values.dtype)
+    found[known] = values[rows[known]]
+    return found
+
+
+def first_free(rows: np.ndarray, blocked: np.ndarray, count: int) -> np.ndarray:
+    """Returns the first `count` places of rows, int64[m], that are not blocked, bool[n]; looks at no more than needed.
+
+    Args:
+        rows: in their order.
+        blocked: rows that must not be returned.
+        count: how many, at most.
+    """
+    found, start, size = [np.empty(0, np.int64)], 0, 2 * count + 64
+    while start < len(rows) and count > 0:
+        free = np.flatnonzero(~blocked[rows[start : start + size]])[:count]
+        found.append(free + start)
+        count, start, size = count - len(free), start + size, 4 * size
+    return np.concatenate(found)
 
 
 class RecallSource(Protocol):
@@ -97,12 +132,13 @@ class RecallSource(Protocol):
         """Returns True where the query has what this source needs."""
 
     def search(self, query: SourceQuery, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the best rows, int64[m], m <= count, and their scores, float32[m], best first, equal ones by row.
+        """Returns the best rows, int64[m], m <= count, and their scores, float32[m], best first, equal ones by item id.
 
         Args:
             query: one that `can_answer` takes.
             count: at least 1.
-            blocked: bool[n], rows that must not be returned.
+            blocked: bool[n], rows that must not be returned; the catalogue may have more rows than a source that was
+                made before.
         """
 
     def scores(self, query: SourceQuery, rows: np.ndarray, population: Population) -> SourceScores:
@@ -148,10 +184,12 @@ class RecallSources:
     Attributes:
         sources: in the order in which they are asked.
         population: of the catalogue.
+        order: of rows with equal scores; None where they ascend by id.
     """
 
     sources: tuple[RecallSource, ...]
     population: Population
+    order: RowOrder | None = None
 
     def __iter__(self) -> Iterator[RecallSource]:
         return iter(self.sources)
@@ -162,6 +200,10 @@ class RecallSources:
     def get(self, name: str) -> RecallSource | None:
         """Returns a source by name, or None."""
         return next((source for source in self.sources if source.name == name), None)
+
+    def by_id(self, rows: np.ndarray) -> np.ndarray:
+        """Returns int64[m], ascending rows in the order of their items' ids."""
+        return rows if self.order is None else self.order.by_id(rows)
 
     def answering(self, query: SourceQuery) -> list[RecallSource]:
         """Returns the sources that can answer a query."""

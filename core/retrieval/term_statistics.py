@@ -57,4 +57,9 @@ class CatalogueStatistics:
         return TermStatistics(counts, max(counts.values()), _MOST_OF_IDF * most)
 
     def _idf(self, count: int) -> float:
-        return float(np.log1p((self._index.count - count + 0.5) / (count + 0.5))) if count else 0.0
+        return idf(count, self._index.count)
+
+
+def idf(count: int, total: int) -> float:
+    """Returns BM25's rarity of a term in `count` of `total` items: ln(1 + (N - n + .5) / (n + .5)), 0 for none."""
+    return float(np.log1p((max(total - count, 0) + 0.5) / (count + 0.5))) if count else 0.0

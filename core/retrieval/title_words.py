@@ -35,11 +35,7 @@ class TitleWords:
         if not len(asked) or not int(lengths.sum()):
             return np.zeros(len(rows), np.float32)
         places = np.repeat(starts - np.concatenate(([0], np.cumsum(lengths)[:-1])), lengths) + np.arange(lengths.sum())
-        shared = (self._words[places][:, None] == asked).any(axis=1)
-        owner = np.repeat(np.arange(len(rows)), lengths)
-        counts = np.bincount(owner, shared, len(rows))
-        coverage: np.ndarray = (2 * counts / (len(asked) + np.maximum(lengths, 1))) ** 2
-        return coverage.astype(np.float32)
+        return _coverage(asked, lengths, self._words[places])
 
     def save(self, path: Path) -> None:
         """Writes `.npz` without pickles."""
@@ -51,6 +47,23 @@ class TitleWords:
         """Reads what `save` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
             return cls(arrays["starts"], arrays["words"])
+
+
+def coverage_of(words: Sequence[str], titles: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns float32[C], `TitleWords.coverage` of titles that are given themselves, uint32[.] each."""
+    asked = checksums(list(dict.fromkeys(words)))
+    lengths = np.asarray([len(title) for title in titles], np.int64)
+    if not len(asked) or not int(lengths.sum()):
+        return np.zeros(len(titles), np.float32)
+    return _coverage(asked, lengths, np.concatenate(titles))
+
+
+def _coverage(asked: np.ndarray, lengths: np.ndarray, words: np.ndarray) -> np.ndarray:
+    shared = (words[:, None] == asked).any(axis=1)
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    counts = np.bincount(owner, shared, len(lengths))
+    coverage: np.ndarray = (2 * counts / (len(asked) + np.maximum(lengths, 1))) ** 2
+    return coverage.astype(np.float32)
 
 
 def checksums(words: Sequence[str]) -> np.ndarray:

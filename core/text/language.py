@@ -7,12 +7,15 @@ n-grams (py3langid), divided by the square root of their length in bytes, by whi
 
 import math
 import re
+import tempfile
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 from typing import Protocol
+
+from domain.errors import StorageError
 
 # Of Latin script; letters of others are the affair of `core.text.scripts`.
 DETECTED = ("en", "fr", "de", "es", "it", "pt", "nl", "sv", "da", "no", "pl", "cs", "ro", "hu", "fi", "tr")
@@ -46,9 +49,19 @@ class LanguageDetector:
         self._lock = Lock()
 
     def open(self) -> None:
-        """Reads the model, which takes about half a second, where that was not done."""
+        """Reads the model, which takes about half a second, where that was not done.
+
+        Raises:
+            StorageError: there is no room to unpack it.
+        """
         with self._lock:
-            _ = self._identifier
+            try:
+                _ = self._identifier
+            except OSError as error:
+                raise StorageError(
+                    f"the model that tells languages cannot be unpacked in {tempfile.gettempdir()}: "
+                    f"{error.strerror or error}; it needs 128 MB there, or in another folder that TMPDIR names"
+                ) from error
 
     @property
     def opened(self) -> bool:

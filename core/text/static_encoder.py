@@ -62,6 +62,14 @@ class StaticTable:
                 out[start + places] = self._embed_telling([telling[place] for place in places])
         return out
 
+    def embed_all(self, token_ids: Sequence[np.ndarray]) -> np.ndarray:
+        """Returns float32[n, d], unit vectors as `embed`; that of the constant where no token says anything."""
+        vectors = self.embed(token_ids)
+        silent = ~vectors.any(axis=1)
+        if silent.any():
+            vectors[silent] = unit(self.constant)
+        return vectors
+
     def _embed_telling(self, token_ids: Sequence[np.ndarray]) -> np.ndarray:
         flat = np.concatenate(token_ids)
         starts = np.cumsum([0, *(len(ids) for ids in token_ids[:-1])])
@@ -103,6 +111,11 @@ class StaticEncoder:
             )
         _check_vocabulary(folder / TOKENIZER_FILE, len(table.vectors))
         return cls(table, tokenizer)
+
+    @property
+    def tokenizer(self) -> TextTokenizer:
+        """Text to the table's token ids."""
+        return self._tokenizer
 
     @property
     def dimension(self) -> int:

@@ -12,6 +12,9 @@ from tokenizers import Encoding, Tokenizer
 from core.text.scripts import KnownScripts
 from domain.errors import EncoderNotUsable
 
+LEFT, RIGHT = "left", "right"
+CONFIG_FILE = "tokenizer_config.json"
+DEFAULT_LENGTH = 512
 # tokenizers encodes the whole text before it cuts, so longer texts are cut first; no vocabulary has longer tokens.
 _BYTES_PER_TOKEN_LIMIT = 64
 
@@ -48,6 +51,35 @@ class TokenizedText:
         return self.unknown_count / self.own_count if self.own_count else 0.0
 
 
+def truncation_side(path: Path) -> str:
+    """Returns on which side a tokenizer cuts long texts, "left" or "right".
+
+    tokenizer_config.json beside the file says so, as transformers reads it; else the file itself; else it is the right.
+
+    Raises:
+        OSError, ValueError: the file cannot be read.
+    """
+    beside = path.parent / CONFIG_FILE
+    side = json.loads(beside.read_text("utf-8")).get("truncation_side") if beside.is_file() else None
+    if side is None:
+        side = (json.loads(path.read_text("utf-8")).get("truncation") or {}).get("direction")
+    return LEFT if str(side).lower() == LEFT else RIGHT
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """Copies a tokenizer file; what its folder says of the side of cutting is written into the copy."""
+    text = source.read_text("utf-8")
+    parsed = json.loads(text)
+    side = truncation_side(source)
+    own = (parsed.get("truncation") or {}).get("direction", "Right")
+    if own.lower() == side:
+        target.write_text(text, "utf-8")
+        return
+    tokenizer = Tokenizer.from_str(text)
+    tokenizer.enable_truncation((parsed.get("truncation") or {}).get("max_length", DEFAULT_LENGTH), direction=side)
+    tokenizer.save(str(target))
+
+
 class TextTokenizer:
     """Thread-safe tokenizer: each thread gets an instance of its own."""
 
@@ -64,6 +96,7 @@ class TextTokenizer:
         try:
             self._text = path.read_text(encoding="utf-8")
             parsed = json.loads(self._text)
+            self._side = truncation_side(path)
             self._scripts = KnownScripts.of_tokenizer(parsed)
             self._max_tokens = max_tokens
             self._prompts: dict[str, tuple[int, int]] = {"": (0, 0)}
@@ -83,7 +116,7 @@ class TextTokenizer:
             prompt: put before each of them. It is read by the encoder, and left out of what is counted of a text.
         """
         limit = self._max_tokens * _BYTES_PER_TOKEN_LIMIT
-        cut = [text if len(text) <= limit else text[:limit] for text in texts]
+        cut = [text if len(text) <= limit else self._cut(text, limit) for text in texts]
         encodings = self._instance().encode_batch_fast([prompt + text for text in cut] if prompt else cut)
         prompt_counts = self._prompt_counts(prompt)
         return [
@@ -94,11 +127,12 @@ class TextTokenizer:
     def _tokenized(
         self, encoding: Encoding, text: str, prompt_counts: tuple[int, int], *, cut_by_length: bool
     ) -> TokenizedText:
-        ids = np.asarray(encoding.ids, dtype=np.int64)
+        numbers = encoding.ids
+        ids = np.asarray(numbers, dtype=np.int64)
         # A tokenizer without special tokens may leave nothing of a text: one padding-like token that nobody can read.
         if not len(ids):
             return TokenizedText(np.zeros(1, dtype=np.int64), cut_by_length, 1, 1, self._scripts.foreign_share(text))
-        unknown, own = self._counts(encoding, ids)
+        unknown, own = self._counts(encoding, numbers)
         truncated = bool(encoding.overflowing) or cut_by_length
         return TokenizedText(
             ids,
@@ -108,27 +142,32 @@ class TextTokenizer:
             self._scripts.foreign_share(text),
         )
 
-    def _counts(self, encoding: Encoding, ids: np.ndarray) -> tuple[int, int]:
+    def _counts(self, encoding: Encoding, ids: list[int]) -> tuple[int, int]:
         """Returns the numbers of unknown tokens and of all tokens, special ones left out."""
-        own = np.asarray(encoding.special_tokens_mask) == 0
-        # A real [UNK] of the text carries a special-tokens mask of 0: only the post-processor's tokens are masked.
-        unknown = int(((ids == self._unknown_id) & own).sum()) if self._unknown_id is not None else 0
-        return unknown, int(own.sum())
+        masked = encoding.special_tokens_mask
+        unknown = 0
+        if self._unknown_id in ids:
+            # A real [UNK] of the text carries a special-tokens mask of 0: only the post-processor's tokens are masked.
+            unknown = sum(not one and token == self._unknown_id for token, one in zip(ids, masked, strict=True))
+        return unknown, masked.count(0)
 
     def _prompt_counts(self, prompt: str) -> tuple[int, int]:
         """Returns the same for a prompt alone; a release has two of them, so they are kept."""
         counts = self._prompts.get(prompt)
         if counts is None:
             encoding = self._instance().encode(prompt)
-            counts = self._prompts[prompt] = self._counts(encoding, np.asarray(encoding.ids, dtype=np.int64))
+            counts = self._prompts[prompt] = self._counts(encoding, encoding.ids)
         return counts
+
+    def _cut(self, text: str, limit: int) -> str:
+        return text[-limit:] if self._side == LEFT else text[:limit]
 
     def _instance(self) -> Tokenizer:
         tokenizer = getattr(self._local, "tokenizer", None)
         if tokenizer is None:
             tokenizer = Tokenizer.from_str(self._text)
             tokenizer.no_padding()
-            tokenizer.enable_truncation(self._max_tokens)
+            tokenizer.enable_truncation(self._max_tokens, direction=self._side)
             # Somebody who types "[SEP]" means these characters, not the token.
             tokenizer.encode_special_tokens = True
             self._local.tokenizer = tokenizer

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from core.triton.cpu_shape import TWO_CORES, CpuShape
+
 SHORTEST_BUCKET_TOKEN_COUNT = 16
 ENCODER_OUTPUT = "sentence_embedding"
 
@@ -29,9 +31,10 @@ backend: "onnxruntime"
 # Rows a call may carry. Dimensions below leave out the batch; -1 is the padded length, or the width of the vector, so
 # that encoders of another width share this file.
 {signature}
-# Without a count ONNX Runtime gets two instances. Count times threads must not exceed the cores.
-instance_group [ {{ kind: {kind}  count: 1 }} ]
-parameters {{ key: "intra_op_thread_count"  value {{ string_value: "2" }} }}
+# Without a count ONNX Runtime gets two instances. Count times threads must not exceed the cores; the gateway sends what
+# suits its own machine.
+instance_group [ {{ kind: {kind}  count: {instances} }} ]
+parameters {{ key: "intra_op_thread_count"  value {{ string_value: "{threads}" }} }}
 parameters {{ key: "inter_op_thread_count"  value {{ string_value: "1" }} }}
 # Threads that spin between calls steal the cores from the gateway beside them. Read by the project's own backend;
 # NVIDIA's has no such setting and ignores this one.
@@ -46,8 +49,7 @@ dynamic_batching {{
   # cancelled and leaves the queue.
 }}
 
-# Warm-up of one length is no warm-up of another: one row of every length bucket. A full batch would cost 7 s of
-# processor time at each start, and its first call is like the others without it.
+# One row of the shortest and of the longest text: on a processor no length is slow because it is new.
 """
 
 BATCHING = """\
@@ -63,7 +65,7 @@ _MODEL = """\
 # How Triton serves the {title}. Written by core/triton/model_config.py; a test holds the
 # committed file to it, so change the function. Why each line is as it is stands in encoder/config.pbtxt.
 name: "{name}"
-backend: "onnxruntime"
+{engine}
 
 # Rows a call may carry. Dimensions below leave out the batch; -1 is what another release may have otherwise.
 max_batch_size: {max_batch_size}
@@ -76,15 +78,29 @@ output [
 
 # Small next to the encoder: one thread, so that the two don't wait for each other's cores.
 instance_group [ {{ kind: KIND_CPU  count: 1 }} ]
-parameters {{ key: "intra_op_thread_count"  value {{ string_value: "1" }} }}
-parameters {{ key: "inter_op_thread_count"  value {{ string_value: "1" }} }}
-parameters {{ key: "session.intra_op.allow_spinning"  value {{ string_value: "0" }} }}
+{threads}
 
 # No delay, and no default_queue_policy. The gateway runs each length once before it serves, so no model_warmup either.
 dynamic_batching {{
   max_queue_delay_microseconds: 0
 }}
 """
+
+_ENGINES = {
+    "onnxruntime": (
+        'backend: "onnxruntime"',
+        """\
+parameters { key: "intra_op_thread_count"  value { string_value: "1" } }
+parameters { key: "inter_op_thread_count"  value { string_value: "1" } }
+parameters { key: "session.intra_op.allow_spinning"  value { string_value: "0" } }""",
+    ),
+    "openvino": (
+        'backend: "openvino"\ndefault_model_filename: "model.onnx"',
+        """\
+parameters { key: "NUM_STREAMS"            value { string_value: "1" } }
+parameters { key: "INFERENCE_NUM_THREADS"  value { string_value: "1" } }""",
+    ),
+}
 
 _TENSOR = '  {{ name: "{name}"  data_type: {kind}  dims: [ {dims} ] }}'
 
@@ -134,18 +150,20 @@ SIGNATURES = {
 }
 
 
-def model_config(name: str, max_batch_size: int = 32) -> str:
+def model_config(name: str, max_batch_size: int = 32, engine: str = "onnxruntime") -> str:
     """Returns the text of config.pbtxt for the model of this name in `SIGNATURES`.
 
     Args:
         name: the model.
         max_batch_size: rows in one call, at least 1.
+        engine: "onnxruntime" or "openvino", both in float32.
 
     Raises:
         ValueError: `max_batch_size` is below 1.
     """
     if max_batch_size < 1:
         raise ValueError(f"max_batch_size is {max_batch_size}; expected at least 1")
+    backend, threads = _ENGINES[engine]
     signature = SIGNATURES[name]
     inputs = [
         _TENSOR.format(name=tensor, kind=kind, dims=", ".join(["-1"] * rank))
@@ -155,6 +173,8 @@ def model_config(name: str, max_batch_size: int = 32) -> str:
     return _MODEL.format(
         title=signature.title,
         name=name,
+        engine=backend,
+        threads=threads,
         max_batch_size=max_batch_size,
         inputs=",\n".join(inputs),
         outputs=_TENSOR.format(name=signature.output, kind="TYPE_FP32", dims=dims),
@@ -180,16 +200,26 @@ def length_buckets(max_tokens: int) -> tuple[int, ...]:
     return (*buckets, max_tokens)
 
 
-def warm_ups(max_tokens: int, *batch_sizes: int) -> str:
-    """Returns a warm-up of each length bucket with each of these numbers of rows, as text of a configuration.
+def warm_lengths(max_tokens: int, *, on_gpu: bool = False) -> tuple[int, ...]:
+    """Returns the lengths that are run before a model serves.
 
-    On a processor one row is enough: the extra cost of a first call comes from its length, and a full batch of every
-    length takes 7 s of processor time at each start. A GPU picks its kernels by shape and runs a full batch in
-    milliseconds, so the configurations for TensorRT have both.
+    A processor's engines take any length alike: measured with ONNX Runtime, the first call of a new length costs what
+    the second does; OpenVINO's takes 5 ms more. So it is the shortest and the longest there, and every length bucket on
+    a GPU.
+    """
+    buckets = length_buckets(max_tokens)
+    return buckets if on_gpu else tuple(sorted({buckets[0], buckets[-1]}))
+
+
+def warm_ups(lengths: tuple[int, ...], *batch_sizes: int) -> str:
+    """Returns a warm-up of each length with each of these numbers of rows, as text of a configuration.
+
+    On a processor one row is enough. A GPU picks its kernels by shape and runs a full batch in milliseconds, so the
+    configurations for TensorRT have both.
     """
     return "".join(
         _WARMUP.format(batch_size=batch_size, token_count=token_count)
-        for token_count in length_buckets(max_tokens)
+        for token_count in lengths
         for batch_size in sorted(set(batch_sizes))
     )
 
@@ -200,14 +230,16 @@ def encoder_config(
     *,
     warm_up: bool = True,
     on_gpu: bool = False,
+    shape: CpuShape = TWO_CORES,
 ) -> str:
     """Returns the text of the encoder's config.pbtxt.
 
     Args:
         max_tokens: the longest sequence the encoder takes, in tokens; the longest bucket that is warmed up.
         max_batch_size: rows in one call, at least 1.
-        warm_up: whether Triton runs every length bucket before a version counts as ready.
+        warm_up: whether Triton runs `warm_lengths` before a version counts as ready.
         on_gpu: whether it runs on a GPU of Triton's, one instance on each.
+        shape: instances and threads on the processor.
 
     Raises:
         ValueError: an argument is below 1.
@@ -215,8 +247,14 @@ def encoder_config(
     if max_batch_size < 1:
         raise ValueError(f"max_batch_size is {max_batch_size}; expected at least 1")
     # The same on a GPU: a load that differs in more than its instances leaves something behind in Triton where it fails
-    # for want of a GPU, and Triton then waits for that at its end.
-    warm_text = warm_ups(max_tokens, 1) if warm_up else ""
-    kind = "KIND_GPU" if on_gpu else "KIND_CPU"
-    signature = SIGNATURE.format(max_batch_size=max_batch_size)
-    return _HEAD.format(signature=signature, kind=kind) + warm_text
+    # for want of a GPU, and Triton then waits for that at its end. The gateway runs the other lengths itself.
+    warm_text = warm_ups(warm_lengths(max_tokens), 1) if warm_up else ""
+    return (
+        _HEAD.format(
+            signature=SIGNATURE.format(max_batch_size=max_batch_size),
+            kind="KIND_GPU" if on_gpu else "KIND_CPU",
+            instances=1 if on_gpu else shape.instances,
+            threads=shape.threads,
+        )
+        + warm_text
+    )

@@ -109,7 +109,7 @@ def tensorrt_config(max_tokens: int = 256, max_batch_size: int = 32, *, warm_up:
         profiles="\n".join(f"#   {number}: {profile}" for number, profile in enumerate(profiles)),
         numbers=", ".join(f'"{number}"' for number in range(len(profiles))),
     )
-    return head + BATCHING + (warm_ups(max_tokens, 1, max_batch_size) if warm_up else "")
+    return head + BATCHING + (warm_ups(length_buckets(max_tokens), 1, max_batch_size) if warm_up else "")
 
 
 def onnxruntime_tensorrt_config(max_tokens: int = 256, max_batch_size: int = 32, *, warm_up: bool = True) -> str:
@@ -121,7 +121,7 @@ def onnxruntime_tensorrt_config(max_tokens: int = 256, max_batch_size: int = 32,
         usual=_shapes([profile.usual for profile in profiles]),
         longest=_shapes([profile.longest for profile in profiles]),
     )
-    return head + BATCHING + (warm_ups(max_tokens, 1, max_batch_size) if warm_up else "")
+    return head + BATCHING + (warm_ups(length_buckets(max_tokens), 1, max_batch_size) if warm_up else "")
 
 
 def gpu_configs(max_tokens: int = 256, max_batch_size: int = 32, *, warm_up: bool = True) -> dict[str, str]:

@@ -12,6 +12,7 @@ from domain.errors import EncoderNotUsable
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
+TRUNCATE = "Truncate"
 # torch's name of an activation, by the class that sentence-transformers writes.
 ACTIVATIONS = ("Identity", "Tanh", "ReLU", "GELU")
 
@@ -21,8 +22,8 @@ class HeadLayer:
     """Module of the head.
 
     Attributes:
-        kind: "Normalize", "TokenBag" or "Dense".
-        folder: where its files are; unused by "Normalize".
+        kind: "Normalize", "TokenBag", "Dense", or "Truncate", which keeps the first components.
+        folder: where its files are; unused by "Normalize" and "Truncate".
         width: of the vector that leaves it.
         activation: of "Dense": one of `ACTIVATIONS`.
     """
@@ -35,7 +36,7 @@ class HeadLayer:
     @property
     def files(self) -> tuple[Path, ...]:
         """Files that the vectors depend on."""
-        return () if self.kind == "Normalize" else (self.folder / CONFIG_FILE, self.folder / WEIGHTS_FILE)
+        return () if self.kind in ("Normalize", TRUNCATE) else (self.folder / CONFIG_FILE, self.folder / WEIGHTS_FILE)
 
 
 @dataclass(frozen=True)

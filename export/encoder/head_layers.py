@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.vectors import unit
-from export.encoder.head import HeadLayer, HeadWeights, load_weights
+from export.encoder.head import TRUNCATE, HeadLayer, HeadWeights, load_weights
 
 
 class Head(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked here
@@ -28,6 +28,15 @@ class Head(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked 
 class _Normalize(torch.nn.Module):  # type: ignore[misc]
     def forward(self, vectors: Any, _ids: Any, _mask: Any) -> Any:  # noqa: ANN401
         return torch.nn.functional.normalize(vectors, p=2.0, dim=1)
+
+
+class _Truncate(torch.nn.Module):  # type: ignore[misc]
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, vectors: Any, _ids: Any, _mask: Any) -> Any:  # noqa: ANN401
+        return vectors[:, : self.width]
 
 
 class _TokenBag(torch.nn.Module):  # type: ignore[misc]
@@ -63,6 +72,9 @@ def head_oracle(
         if layer.kind == "Normalize":
             vectors = unit(vectors)
             continue
+        if layer.kind == TRUNCATE:
+            vectors = vectors[:, : layer.width]
+            continue
         weights = load_weights(layer)
         if layer.kind == "TokenBag":
             summed = weights.weight.astype(np.float64)[weights.token_row[ids]].sum(axis=1)
@@ -77,5 +89,7 @@ def head_oracle(
 def _module(layer: HeadLayer) -> Any:  # noqa: ANN401
     if layer.kind == "Normalize":
         return _Normalize()
+    if layer.kind == TRUNCATE:
+        return _Truncate(layer.width)
     weights = load_weights(layer)
     return _TokenBag(weights) if layer.kind == "TokenBag" else _Dense(weights, layer.activation)

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from core.vectors import unit
 from domain.errors import ParityFailed
 from export.encoder.families import FAMILIES
 from export.encoder.head_layers import head_oracle
+from export.encoder.memory_budget import MemoryBudget
 from export.encoder.onnx import INPUT_NAMES, OUTPUT_NAME, load_transformer
 from export.encoder.source import EncoderSource
 
@@ -61,12 +62,14 @@ class ParityReport:
         worst_difference: the largest between components of the same row in two batches.
         cases: every case, in the order checked.
         seconds: how long it took.
+        limits: what the memory budget left unchecked, in words; empty where everything was checked.
     """
 
     worst_cosine: float
     worst_difference: float
     cases: tuple[ParityCase, ...]
     seconds: float
+    limits: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,16 +114,21 @@ def check_parity(
         raise ValueError(f"buckets {buckets} must end at {source.max_tokens}, and {max_batch_size} be above 0")
     started = time.monotonic()
     session = _open(onnx_file)
-    lengths = _lengths(buckets)
-    rows = _make_rows(source, lengths)
+    memory = MemoryBudget.of(source)
+    widths = [width for width in buckets if memory.rows(width)]
+    lengths = [length for length in _lengths(buckets) if memory.rows(length) and length <= max(widths, default=0)]
+    if not lengths:
+        raise ParityFailed(f"not even a text of {buckets[0]} tokens can be checked within {memory.words}; free memory")
+    rows = _make_rows(source, lengths, memory)
     cases: list[ParityCase] = []
-    for batch in _batches(lengths, buckets, max_batch_size):
+    for batch in _batches(lengths, widths, lambda width: min(max_batch_size, memory.rows(width))):
         cases += _check_batch(session, batch, rows, source.pad_token_id)
     return ParityReport(
         worst_cosine=min(case.cosine for case in cases),
         worst_difference=max(case.difference for case in cases),
         cases=tuple(cases),
         seconds=time.monotonic() - started,
+        limits=memory.limits(buckets, max_batch_size),
     )
 
 
@@ -129,16 +137,18 @@ def _lengths(buckets: Sequence[int]) -> list[int]:
     return sorted(length for length in edges | {1, 2} if 1 <= length <= buckets[-1])
 
 
-def _batches(lengths: Sequence[int], buckets: Sequence[int], max_batch_size: int) -> Iterator[_Batch]:
-    sizes = sorted({1, min(_SMALL_BATCH_SIZE, max_batch_size), max_batch_size})
+def _batches(lengths: Sequence[int], buckets: Sequence[int], most_rows: Callable[[int], int]) -> Iterator[_Batch]:
+    """Yields the batches; `most_rows` gives the largest batch of a width."""
     for length in lengths:
+        sizes = sorted({1, min(_SMALL_BATCH_SIZE, most_rows(length)), most_rows(length)})
         for size in sizes:
             yield _Batch(length, tuple((length, place % _ROW_COUNT) for place in range(size)))
         for size in sizes[:-1]:
-            for width in [bucket for bucket in buckets if bucket > length][:1]:
+            for width in [bucket for bucket in buckets if bucket > length and most_rows(bucket) >= size][:1]:
                 yield _Batch(width, tuple((length, place % _ROW_COUNT) for place in range(size)))
     # Large padded batches are the dear ones, so one holds many lengths, as batches in service do.
     for width in buckets:
+        max_batch_size = most_rows(width)
         fitting = [length for length in lengths if length <= width]
         batch_count = -(-len(fitting) // max_batch_size)
         turns = itertools.cycle(fitting)
@@ -147,16 +157,20 @@ def _batches(lengths: Sequence[int], buckets: Sequence[int], max_batch_size: int
             yield _Batch(width, tuple(members[start : start + max_batch_size]))
 
 
-def _make_rows(source: EncoderSource, lengths: Sequence[int]) -> dict[int, _Rows]:
+def _make_rows(source: EncoderSource, lengths: Sequence[int], memory: MemoryBudget) -> dict[int, _Rows]:
     generator = np.random.default_rng(0)
     draw = _TokenDraw.of(source)
     model = load_transformer(source, attention=FAMILIES[source.family].oracle_attention)
     rows = {}
     for length in lengths:
         ids = np.stack([draw.row(generator, length, plain=number > 0) for number in range(_ROW_COUNT)])
-        with torch.inference_mode():
-            states = model(input_ids=torch.from_numpy(ids)).last_hidden_state.numpy()
-        vectors = head_oracle(source.head, _pooled(states.astype(np.float64), source.pooling), ids)
+        pooled = []
+        step = max(1, memory.rows(length))
+        for start in range(0, len(ids), step):
+            with torch.inference_mode():
+                states = model(input_ids=torch.from_numpy(ids[start : start + step])).last_hidden_state.numpy()
+            pooled.append(_pooled(states.astype(np.float64), source.pooling))
+        vectors = head_oracle(source.head, np.concatenate(pooled), ids)
         oracle = unit(vectors).astype(np.float32)
         rows[length] = _Rows(ids, oracle, np.full_like(oracle, np.inf), np.full_like(oracle, -np.inf))
     return rows

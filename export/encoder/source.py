@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.text.encoder_card import read_languages
+from core.text.tokenize import truncation_side
 from domain.errors import EncoderNotUsable
+from domain.prompts import CONFIG_FILE as SENTENCE_CONFIG_FILE
 from domain.prompts import Prompts, read_prompts
 from export.encoder.families import family_of
 from export.encoder.find import DEFAULT_ENCODER, find_folder, weight_files
-from export.encoder.head import HeadLayer, read_layer
+from export.encoder.head import TRUNCATE, HeadLayer, read_layer
 from export.encoder.limits import check_prompts, longest_text, pad_token_id, position_count, read_tokenizer
 from export.encoder.modules import (
     CONFIG_FILE,
@@ -20,6 +22,8 @@ from export.encoder.modules import (
     read_json,
     read_modules,
 )
+
+_FEWEST_DIMENSIONS = 8
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class EncoderChoice:
         max_tokens: where texts are cut, special tokens included.
         head: folders of Dense modules in their order, instead of the encoder's own head.
         languages: that it reads, BCP 47 primary tags.
+        dimensions: how many of its first components a vector keeps (Matryoshka).
     """
 
     pooling: str | None = None
@@ -41,6 +46,7 @@ class EncoderChoice:
     max_tokens: int | None = None
     head: tuple[Path, ...] | None = None
     languages: tuple[str, ...] | None = None
+    dimensions: int | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,9 @@ class EncoderSource:
         query_prompt: put before what users say; empty for none.
         passage_prompt: put before the items' texts; empty for none.
         languages: that it reads, BCP 47 primary tags; empty where its model card does not say.
+        truncation_side: where long texts are cut, "right" or "left".
+        full_dimension: width before vectors were cut to `dimension`; 0 where they are whole.
+        notes: of the folder's prompts, which are used as what, and which are not.
     """
 
     name: str
@@ -77,6 +86,9 @@ class EncoderSource:
     query_prompt: str = ""
     passage_prompt: str = ""
     languages: tuple[str, ...] = ()
+    truncation_side: str = "right"
+    full_dimension: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def tokenizer_file(self) -> Path:
@@ -113,12 +125,16 @@ def resolve_encoder(name_or_folder: str | None, choice: EncoderChoice | None = N
     modules_of_head = modules.head if choice.head is None else tuple(("Dense", path) for path in choice.head)
     head = _read_head(modules_of_head, width)
     weights += [path for layer in head for path in layer.files]
+    full = head[-1].width if head else width
+    dimensions = _dimensions(root, choice.dimensions, full)
+    if dimensions < full:
+        head = (*head, HeadLayer(TRUNCATE, folder, dimensions))
     return EncoderSource(
         name=name,
         root=root,
         folder=folder,
         family=family.name,
-        dimension=head[-1].width if head else width,
+        dimension=dimensions,
         max_tokens=max_tokens,
         pooling=check_pooling(choice.pooling or modules.pooling or "mean"),
         pad_token_id=pad_id,
@@ -127,7 +143,28 @@ def resolve_encoder(name_or_folder: str | None, choice: EncoderChoice | None = N
         query_prompt=prompts.query,
         passage_prompt=prompts.passage,
         languages=read_languages(root) if choice.languages is None else choice.languages,
+        truncation_side=truncation_side(folder / TOKENIZER_FILE),
+        full_dimension=full if dimensions < full else 0,
+        notes=prompts.notes if choice.query_prompt is None and choice.passage_prompt is None else (),
     )
+
+
+def _dimensions(root: Path, wanted: int | None, full: int) -> int:
+    """Returns how many components a vector keeps: what was asked for, else what the folder says, else all.
+
+    Raises:
+        EncoderNotUsable: there are not as many.
+    """
+    if wanted is None:
+        path = root / SENTENCE_CONFIG_FILE
+        own = read_json(path, dict).get("truncate_dim") if path.is_file() else None
+        return min(own, full) if isinstance(own, int) and own > 0 else full
+    if not _FEWEST_DIMENSIONS <= wanted <= full:
+        raise EncoderNotUsable(
+            f"{root} makes vectors of {full} dimensions; ask for --dimensions from {_FEWEST_DIMENSIONS} to {full}, and "
+            "only of an encoder that was trained for it (Matryoshka)"
+        )
+    return wanted
 
 
 def _prompts(root: Path, modules: EncoderModules, choice: EncoderChoice) -> Prompts:
@@ -135,6 +172,7 @@ def _prompts(root: Path, modules: EncoderModules, choice: EncoderChoice) -> Prom
     prompts = Prompts(
         own.query if choice.query_prompt is None else choice.query_prompt,
         own.passage if choice.passage_prompt is None else choice.passage_prompt,
+        own.notes,
     )
     if prompts != Prompts() and not modules.pools_prompt:
         raise EncoderNotUsable(

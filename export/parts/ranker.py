@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from core.ranking.features import FEATURE_NAMES
+from core.ranking.match_calibration import MatchCalibration
 from core.ranking.text_features import TEXT_FEATURE_NAMES
 from domain import release_folder as layout
 from domain.durable import sha256_of
@@ -110,11 +111,12 @@ def load_ranker(folder: Path, feature_names: tuple[str, ...] = FEATURE_NAMES) ->
 def _check_scaler(path: Path, width: int) -> None:
     try:
         raw: Any = json.loads(path.read_text(encoding="utf-8"))
-        numbers = [np.asarray(raw[name], dtype=np.float64) for name in ("mean", "scale", "slope", "intercept")]
+        numbers = [np.asarray(raw[name], dtype=np.float64) for name in ("mean", "scale")]
+        MatchCalibration.from_json(raw)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelNotUsable(f"{path} is missing or damaged ({error}); train the ranker again") from error
     shapes = [array.shape for array in numbers]
-    if shapes != [(width,)] * 2 + [()] * 2 or not (numbers[1] > 0).all():
+    if shapes != [(width,)] * 2 or not (numbers[1] > 0).all():
         raise ModelNotUsable(f"{path} is not for {width} features; train the ranker again")
     if not all(np.isfinite(array).all() for array in numbers):
         raise ModelNotUsable(f"{path} holds numbers that are not finite; train the ranker again")

@@ -11,7 +11,7 @@ from domain.manifest import FLOAT32, PRECISIONS
 # Enough for the largest magnitudes by channel and for the hundredth part of a distribution; more only takes time.
 TEXT_COUNT = 256
 _FEWEST_TEXTS = 2
-_ITEM_FILES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
+_ITEM_FILES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 _T = TypeVar("_T")
 _WANTED = "give --calibration FILE: a text a line, or an item file"
 
@@ -73,9 +73,12 @@ def spread(texts: Sequence[_T], count: int = 2 * TEXT_COUNT) -> tuple[_T, ...]:
 def _item_texts(path: Path) -> list[str]:
     """Returns the texts of as many items as are wanted, from all over the file."""
     from datafiles.items import check_items
-    from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate, item_text
+    from domain.text import TextTemplate, item_text
 
     file = check_items(path)
-    count = tuple(name for name in COMMON_TEXT_ATTRIBUTES if name in file.attribute_types)
     wanted = set(spread(range(file.item_count)))
-    return [item_text(item, TextTemplate(count)) for place, item in enumerate(file.items()) if place in wanted]
+    return [
+        item_text(item, TextTemplate(file.text_attributes))
+        for place, item in enumerate(file.items())
+        if place in wanted
+    ]

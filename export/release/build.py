@@ -1,5 +1,6 @@
 """Build of a release: items -> texts -> vectors -> graph -> one immutable, self-contained folder."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -9,12 +10,13 @@ from typing import Any
 from datafiles.items import ItemFile
 from domain import release_folder as layout
 from domain.durable import sha256_of
-from domain.errors import ModelNotUsable, ReleaseRejected
+from domain.errors import ModelNotUsable
 from domain.item import AttributeType
 from domain.manifest import SCHEMA_VERSION, EncoderEntry, FileEntry, GraphEntry, Manifest, TextEntry
 from domain.progress import Progress
 from domain.release_folder import ReleaseFolder
-from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate
+from domain.text import TextTemplate, check_text_attributes
+from domain.vector_format import VectorFormat
 from export.encoder.source import EncoderSource
 from export.parts.model_folder import ModelFolder
 from export.parts.pack import PackedNetworks, Target, pack_parts, release_rows, with_canaries
@@ -23,9 +25,10 @@ from export.prepare_encoder import PreparedEncoder, prepare_encoder
 from export.release.card import model_card
 from export.release.chunk import ChunkWork
 from export.release.engines import Engine, InProcess
+from export.release.first_seen import write_first_seen
 from export.release.key import build_key, library_versions
 from export.release.promotion import Verdict, check_against_current
-from export.release.relevance import write_relevance
+from export.release.relevance import query_vectors, write_relevance
 from export.release.stages import (
     chunks_of,
     copy_encoder,
@@ -48,7 +51,7 @@ class ReleaseRequest:
         releases: folder that gets the release.
         encoder: where the encoder comes from.
         cache: folder of exported encoders.
-        text_attributes: attributes told in an item's text; None takes the common ones that occur.
+        text_attributes: attributes told in an item's text; None takes the common ones and long texts.
         max_batch_size: most rows in one Triton call.
         promote: whether it becomes the current release.
         model: what was trained; None where the encoder serves alone.
@@ -57,6 +60,8 @@ class ReleaseRequest:
         chunk_items: items that are encoded, and kept through a kill, together.
         precision: in which numbers the served encoder computes.
         pinyin: whether Chinese titles and values are found by their pinyin.
+        vectors: numbers of the graph's nodes; what they find is scored by the exact vectors.
+        scenes: content of a checked file of scenes that the release brings; None for none.
     """
 
     catalogue: ItemFile
@@ -72,6 +77,8 @@ class ReleaseRequest:
     chunk_items: int = 1_024
     precision: Precision = field(default_factory=Precision)
     pinyin: bool = False
+    vectors: VectorFormat = VectorFormat.FLOAT32
+    scenes: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
     item_ids: Sequence[str] = ()
     verdict = Verdict()
     if model is not None:
-        item_ids = request.catalogue.ids()
+        item_ids = sorted(request.catalogue.ids())  # as `write_items` orders rows
         release_rows(model, item_ids)
         verdict = check_against_current(request.releases, model, request.accept_worse, progress)
     encoder = prepare_encoder(
@@ -113,7 +120,14 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
         progress=progress,
         precision=request.precision,
     )
-    settings = {"max_batch_size": request.max_batch_size, "chunk_items": request.chunk_items, "pinyin": request.pinyin}
+    settings: dict[str, object] = {
+        "max_batch_size": request.max_batch_size,
+        "chunk_items": request.chunk_items,
+        "pinyin": request.pinyin,
+        "vectors": request.vectors.value,
+        "options": request.catalogue.options.facts(),
+        "scenes": None if request.scenes is None else hashlib.sha256(request.scenes).hexdigest(),
+    }
     key = build_key(request.catalogue.path, encoder, template, model, settings)
     with workspace(request.releases, key) as place:
         release_id = place.finished_id
@@ -127,6 +141,9 @@ def build_release(request: ReleaseRequest, progress: Progress) -> ReleaseFolder:
             manifest = replace(
                 _manifest(request, encoder, template, built, parts), release_id=release_id, parents=verdict.parents
             )
+            if request.scenes is not None:
+                (place.folder / layout.SCENES).write_bytes(request.scenes)
+            write_first_seen(place.folder, request.releases, manifest.created)
             (place.folder / layout.CARD).write_text(model_card(manifest, model, verdict.comparison), encoding="utf-8")
             manifest = replace(manifest, files=_digests(place.folder))
             layout.write_manifest(place.folder, manifest)
@@ -166,7 +183,11 @@ def _run_stages(
     text = place.stage("vectors", encode)
     place.stage("lexical", lambda: write_lexical(folder, timestamps, pinyin=request.pinyin))
     place.stage("relevance", lambda: write_relevance(folder, encoder, timestamps))
-    graph = place.stage("graph", lambda: write_graph(folder, progress))
+
+    def index() -> Mapping[str, Any]:
+        return write_graph(folder, progress, query_vectors(folder, encoder, timestamps), request.vectors)
+
+    graph = place.stage("graph", index)
     return _Built(dimension, TextEntry(**text), GraphEntry(**graph))
 
 
@@ -179,7 +200,7 @@ def _manifest(
     return Manifest(
         schema_version=SCHEMA_VERSION,
         release_id="",
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         item_count=catalogue.item_count,
         available_count=catalogue.available_count,
         dimension=built.dimension,
@@ -214,18 +235,12 @@ def _manifest(
 
 
 def _template(request: ReleaseRequest) -> TextTemplate:
-    """Returns the wanted template, else that of the model's training, else the common attributes that occur."""
-    wanted, known = request.text_attributes, request.catalogue.attribute_types
-    if wanted is None:
-        if request.model is not None and request.model.text is not None:
-            return TextTemplate(request.model.text.attributes)
-        return TextTemplate(tuple(name for name in COMMON_TEXT_ATTRIBUTES if name in known))
-    unknown = [name for name in wanted if name not in known]
-    if unknown:
-        raise ReleaseRejected(
-            f"no item has the attribute {', '.join(unknown)}; the file has {', '.join(sorted(known)) or 'none'}"
-        )
-    return TextTemplate(wanted)
+    """Returns the wanted template, else that of the model's training, else the one that fits the items."""
+    if request.text_attributes is not None:
+        return TextTemplate(check_text_attributes(request.text_attributes, request.catalogue.attribute_types))
+    if request.model is not None and request.model.text is not None:
+        return TextTemplate(request.model.text.attributes)
+    return TextTemplate(request.catalogue.text_attributes)
 
 
 def _check_text(model: ModelFolder, template: TextTemplate, max_tokens: int) -> None:

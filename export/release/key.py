@@ -13,7 +13,7 @@ from export.parts.model_folder import ModelFolder
 from export.prepare_encoder import PreparedEncoder
 
 # Raise it when this program builds differently: work left by an earlier one is then not taken up.
-_FORMAT = 3
+_FORMAT = 5
 LIBRARIES = ("onnxruntime", "tokenizers", "hnswlib", "numpy")
 _MORE_LIBRARIES = ("pyarrow", "torch")
 

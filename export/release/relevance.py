@@ -19,6 +19,7 @@ from export.onnx_session import embed, open_session
 from export.prepare_encoder import PreparedEncoder
 
 _ITEMS = 200
+_GRAPH_QUERIES = 200
 _NONSENSE = 64
 _NEAREST = 20
 # Pairs of a text, or an item, and a random other item; what few of them reach is claimed as meaning.
@@ -79,6 +80,17 @@ def write_relevance(
         scale = replace(scale, close_from=floors[0], resembles_from=floors[1])
     scale.save(folder / layout.RELEVANCE)
     return {"floor": scale.floor}
+
+
+def query_vectors(folder: Path, encoder: PreparedEncoder, timestamps: frozenset[str]) -> np.ndarray:
+    """Returns float32[q, d], vectors of texts that ask for items, at most 200; what a graph's recall is measured on."""
+    rng = np.random.default_rng(43)
+    rows = np.sort(rng.permutation(len(np.load(folder / layout.UNREADABLE_SHARE)))[: _GRAPH_QUERIES // 2])
+    texts = [question.text for question in _questions(folder, rows, timestamps, rng)]
+    source = encoder.source
+    tokenizer = TextTokenizer(folder / layout.TOKENIZER, source.max_tokens)
+    tokens = tokenizer.tokenize(texts, source.query_prompt)
+    return embed(open_session(folder / layout.ENCODER), tokens, source.pad_token_id, 32)
 
 
 def _floors(

@@ -12,6 +12,7 @@ from domain.durable import replaced
 from export.release.chunk import Chunk, EncodedChunk
 
 _FORMAT = np.dtype(np.float32)
+_ROWS_AT_ONCE = 8_192
 
 
 class VectorStore:
@@ -66,6 +67,23 @@ class VectorStore:
             with np.load(self._record(chunk), allow_pickle=False) as arrays:
                 parts.append(arrays[name])
         return np.stack(parts) if name == "counts" else np.concatenate(parts)
+
+    def unify(self) -> int:
+        """Gives items of the same tokens the vector of the first of them, to the bit; returns how many were others'.
+
+        A text's vector may differ in its last bits with the texts beside it. Items that say the same are one point.
+        """
+        digest = self.read("token_digest")
+        _, firsts, group = np.unique(digest, return_index=True, return_inverse=True)
+        first = firsts[group]
+        others = np.flatnonzero(first != np.arange(len(first)))
+        if len(others):
+            vectors = np.load(self.path, mmap_mode="r+")
+            for start in range(0, len(others), _ROWS_AT_ONCE):
+                rows = others[start : start + _ROWS_AT_ONCE]
+                vectors[rows] = vectors[first[rows]]
+            vectors.flush()
+        return len(others)
 
     def _record(self, chunk: Chunk) -> Path:
         return self._records / f"{chunk.number:08}.npz"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.retrieval.source import known_rows
+
 
 @dataclass(frozen=True)
 class ItemAspects:
@@ -17,6 +19,5 @@ class ItemAspects:
     matrix: np.ndarray
 
     def of(self, rows: Sequence[int]) -> np.ndarray:
-        """Returns float32[m, A]."""
-        found: np.ndarray = self.matrix[list(rows)]
-        return found
+        """Returns float32[m, A]; zeros for items that came after the reviews were read."""
+        return known_rows(self.matrix, np.asarray(rows, np.int64), 0.0)

@@ -1,7 +1,9 @@
-"""The seam of the catalogue: what the stages of a request ask of it. The live catalogue will stand behind it."""
+"""The seam of the catalogue: what the stages of a request ask of it. The live catalogue stands behind it."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +11,7 @@ import numpy as np
 from core.retrieval.vector_store import VectorStore
 from domain.condition import Condition
 from domain.item import AttributeType, Item
+from server.catalogue.availability import UnavailableItems
 from server.catalogue.item_table import ItemTable
 
 
@@ -18,6 +21,14 @@ class Catalogue(Protocol):
     @property
     def mean(self) -> np.ndarray:
         """float32[d], mean vector of the items."""
+
+    @property
+    def is_remote(self) -> bool:
+        """True where items, vectors and conditions are asked of another process: never on the event loop."""
+
+    @property
+    def item_count(self) -> int:
+        """Items that exist; rows also stand for deleted ones."""
 
     @property
     def attribute_types(self) -> Mapping[str, AttributeType]:
@@ -36,14 +47,14 @@ class Catalogue(Protocol):
     def items_of(self, rows: Sequence[int]) -> list[Item]:
         """Returns the items of rows, with all details."""
 
-    def vectors_of(self, rows: Sequence[int]) -> np.ndarray:
+    def vectors_of(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Returns float32[m, d], unit, or zeros for an item whose text the encoder cannot read."""
 
     def search(self, query: np.ndarray, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns the rows int64[k] nearest to float32[d], and their inner products float32[k], best first."""
 
     def blocked_by(self, conditions: Sequence[Condition]) -> np.ndarray:
-        """Returns bool[n], a copy: items that are unavailable or fail a condition.
+        """Returns bool[n]: items that are unavailable or fail a condition; without conditions it may be read-only.
 
         Raises:
             InvalidRequest: a condition does not fit the catalogue's attributes.
@@ -63,6 +74,16 @@ class ReleaseCatalogue:
     items: ItemTable
     content: VectorStore
     mean: np.ndarray
+
+    @property
+    def is_remote(self) -> bool:
+        """See `Catalogue.is_remote`."""
+        return False
+
+    @property
+    def item_count(self) -> int:
+        """See `Catalogue.item_count`."""
+        return len(self.items)
 
     @property
     def attribute_types(self) -> Mapping[str, AttributeType]:
@@ -87,11 +108,12 @@ class ReleaseCatalogue:
         """See `Catalogue.items_of`."""
         return [self.items.item(row) for row in rows]
 
-    def vectors_of(self, rows: Sequence[int]) -> np.ndarray:
+    def vectors_of(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """See `Catalogue.vectors_of`."""
         places = np.asarray(rows, dtype=np.int64)
         vectors: np.ndarray = np.take(self.content.vectors, places, axis=0)
-        vectors[self.content.silent[places]] = 0
+        if self.content.has_silent:
+            vectors[self.content.silent[places]] = 0
         return vectors
 
     def search(self, query: np.ndarray, count: int, blocked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +122,9 @@ class ReleaseCatalogue:
 
     def blocked_by(self, conditions: Sequence[Condition]) -> np.ndarray:
         """See `Catalogue.blocked_by`."""
-        blocked: np.ndarray = self.items.unavailable.copy()
-        if conditions:
-            blocked |= self.items.blocked_by(conditions)
-        return blocked
+        unavailable = self._unavailable.at(time.time())
+        return unavailable | self.items.blocked_by(conditions) if conditions else unavailable
+
+    @cached_property
+    def _unavailable(self) -> UnavailableItems:
+        return UnavailableItems(self.items.unavailable, self.items.attribute_types, self.items.numbers)

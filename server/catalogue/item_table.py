@@ -2,24 +2,19 @@
 
 import json
 import mmap
+from array import array
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from domain.catalogue_values import CatalogueValues, NumberRange
-from domain.condition import AnyOf, Condition, Equals, Range, TimeRange
-from domain.errors import FieldViolation, InvalidRequest, ReleaseRejected
+from domain.catalogue_values import CatalogueValues
+from domain.condition import Condition, GeoRadius
+from domain.errors import ReleaseRejected
 from domain.item import AttributeType, Item, attribute_type, item_from_json
-from domain.timestamp import Timestamp
-
-_TESTS_BY_TYPE = {
-    AttributeType.STRING: AnyOf,
-    AttributeType.STRING_LIST: AnyOf,
-    AttributeType.NUMBER: Range,
-    AttributeType.BOOLEAN: Equals,
-    AttributeType.TIMESTAMP: TimeRange,
-}
+from server.catalogue.columns import rows_within
+from server.catalogue.conditions import check_conditions
+from server.catalogue.release_column import ColumnBuilder
 
 
 class ItemTable:
@@ -42,8 +37,8 @@ class ItemTable:
         self._timestamps = frozenset(name for name, kind in attribute_types.items() if kind is AttributeType.TIMESTAMP)
         self.ids: list[str] = []
         self._titles: list[str] = []
-        self._offsets: list[int] = [0]
-        self._columns = {name: _Column() for name in attribute_types}
+        self._offsets = array("q", [0])
+        building = {name: ColumnBuilder() for name in attribute_types}
         available: list[bool] = []
         with path.open("rb") as stream:
             for row, line in enumerate(stream):
@@ -61,14 +56,15 @@ class ItemTable:
                             f'{path}, line {row + 1}: attribute "{name}" is not as the manifest says; '
                             "build the release again"
                         )
-                    self._columns[name].add(row, value)
+                    building[name].add(row, value)
             if not self.ids:
                 raise ReleaseRejected(f"{path} holds no items; build the release again")
             self._bytes = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        numeric = (AttributeType.NUMBER, AttributeType.TIMESTAMP)
-        self.numbers: Mapping[str, np.ndarray] = {
-            name: self._columns[name].dense(len(self)) for name, kind in attribute_types.items() if kind in numeric
+        numeric = {
+            name for name, kind in attribute_types.items() if kind in (AttributeType.NUMBER, AttributeType.TIMESTAMP)
         }
+        self._columns = {name: column.finished(len(self), numeric=name in numeric) for name, column in building.items()}
+        self.numbers: Mapping[str, np.ndarray] = {name: self._columns[name].numbers for name in numeric}
         self.unavailable = ~np.asarray(available, dtype=bool)
         self._rows = {item_id: row for row, item_id in enumerate(self.ids)}
 
@@ -88,6 +84,12 @@ class ItemTable:
         line = self._bytes[self._offsets[row] : self._offsets[row + 1]]
         return item_from_json(json.loads(line), self._timestamps)
 
+    def rows_by_value(self, chosen: Callable[[str], bool]) -> dict[str, Mapping[str, np.ndarray]]:
+        """Returns int32[m], the rows of each value, by name, of the attributes of strings whose name is chosen."""
+        strings = (AttributeType.STRING, AttributeType.STRING_LIST)
+        kinds = self.attribute_types
+        return {name: self._columns[name].rows() for name, kind in kinds.items() if kind in strings and chosen(name)}
+
     def values(self) -> CatalogueValues:
         """Returns what the attributes hold: distinct values with their counts, extents of numbers; and the titles."""
         strings = (AttributeType.STRING, AttributeType.STRING_LIST)
@@ -105,32 +107,30 @@ class ItemTable:
         """Returns bool[n]: rows that fail one of the conditions.
 
         Raises:
-            InvalidRequest: a condition names an unknown attribute, or its test does not fit the attribute's type.
+            InvalidRequest: conditions name unknown attributes, or their tests do not fit the attributes' types; all of
+                them are named.
         """
+        conditions = tuple(conditions)
+        check_conditions(conditions, self.attribute_types)
         blocked = np.zeros(len(self), dtype=bool)
-        for number, condition in enumerate(conditions):
-            kind = self.attribute_types.get(condition.attribute)
-            where = f"conditions[{number}]"
-            if kind is None:
-                raise InvalidRequest(
-                    FieldViolation(f"{where}.attribute", f'no item has an attribute "{condition.attribute[:64]}"')
-                )
-            if not isinstance(condition.test, _TESTS_BY_TYPE[kind]):
-                raise InvalidRequest(
-                    FieldViolation(where, f'attribute "{condition.attribute}" is a {kind}; {_FITTING[kind]} fits it')
-                )
-            met = self._columns[condition.attribute].met(condition.test, len(self))
+        for condition in conditions:
+            met = self.met(condition)
             blocked |= met if condition.negate else ~met
         return blocked
 
+    def met(self, condition: Condition) -> np.ndarray:
+        """Returns bool[n], rows that pass a condition's test, which is not negated; none for an unknown attribute."""
+        if isinstance(condition.test, GeoRadius):
+            return self._within(condition.attribute, condition.test)
+        column = self._columns.get(condition.attribute)
+        return np.zeros(len(self), dtype=bool) if column is None else column.met(condition.test)
 
-_FITTING = {
-    AttributeType.STRING: "any_of",
-    AttributeType.STRING_LIST: "any_of",
-    AttributeType.NUMBER: "range",
-    AttributeType.BOOLEAN: "equals",
-    AttributeType.TIMESTAMP: "time_range",
-}
+    def _within(self, latitude_attribute: str, test: GeoRadius) -> np.ndarray:
+        met = np.zeros(len(self), dtype=bool)
+        latitudes, longitudes = self.numbers.get(latitude_attribute), self.numbers.get(test.longitude_attribute)
+        if latitudes is not None and longitudes is not None:
+            met[rows_within(test, latitudes, longitudes)] = True
+        return met
 
 
 def _item(path: Path, row: int, line: bytes, timestamps: frozenset[str]) -> Item:
@@ -141,77 +141,3 @@ def _item(path: Path, row: int, line: bytes, timestamps: frozenset[str]) -> Item
         return item_from_json(columns, timestamps)
     except ValueError as error:
         raise ReleaseRejected(f"{path}, line {row + 1}: {error}; build the release again") from error
-
-
-class _Column:
-    """One attribute's values: rows by string, or rows and numbers in parallel."""
-
-    def __init__(self) -> None:
-        self._rows_of_value: dict[str, list[int]] = {}
-        self._rows: list[int] = []
-        self._numbers: list[float] = []
-        # Of instants: `_numbers` has the seconds, which a double holds exactly.
-        self._nanos: list[int] = []
-
-    def add(self, row: int, value: object) -> None:
-        if isinstance(value, str):
-            self._rows_of_value.setdefault(value, []).append(row)
-        elif isinstance(value, tuple):
-            for entry in value:
-                self._rows_of_value.setdefault(entry, []).append(row)
-        elif isinstance(value, int | float):
-            self._rows.append(row)
-            self._numbers.append(float(value))
-        elif isinstance(value, Timestamp):
-            self._rows.append(row)
-            self._numbers.append(float(value.seconds))
-            self._nanos.append(value.nanos)
-
-    def counts(self) -> dict[str, int]:
-        """Returns how often each string occurs."""
-        return {value: len(rows) for value, rows in self._rows_of_value.items()}
-
-    def extent(self) -> NumberRange | None:
-        """Returns the extent of the numbers; None where no item has one."""
-        if not self._numbers:
-            return None
-        numbers = np.asarray(self._numbers)
-        integral = bool((numbers == np.floor(numbers)).all())
-        return NumberRange(float(numbers.min()), float(numbers.max()), integral)
-
-    def dense(self, total: int) -> np.ndarray:
-        values = np.full(total, np.nan)
-        values[self._rows] = self._numbers
-        return values
-
-    def met(self, test: AnyOf | Range | TimeRange | Equals, total: int) -> np.ndarray:
-        met = np.zeros(total, dtype=bool)
-        if isinstance(test, AnyOf):
-            for value in test.values:
-                met[self._rows_of_value.get(value, [])] = True
-            return met
-        numbers = np.asarray(self._numbers)
-        rows = np.asarray(self._rows, dtype=np.int64)
-        if isinstance(test, TimeRange):
-            met[rows[_in_time(numbers, np.asarray(self._nanos), test)]] = True
-        else:
-            met[rows[_test_of(test)(numbers)]] = True
-        return met
-
-
-def _test_of(test: Range | Equals) -> Callable[[np.ndarray], np.ndarray]:
-    if isinstance(test, Equals):
-        return lambda numbers: numbers == float(test.value)
-    low = -np.inf if test.minimum is None else test.minimum
-    high = np.inf if test.maximum is None else test.maximum
-    return lambda numbers: (numbers >= low) & (numbers <= high)
-
-
-def _in_time(seconds: np.ndarray, nanos: np.ndarray, test: TimeRange) -> np.ndarray:
-    """Returns bool[n]: which instants lie between the ends."""
-    inside = np.ones(len(seconds), dtype=bool)
-    if test.minimum is not None:
-        inside &= (seconds > test.minimum[0]) | ((seconds == test.minimum[0]) & (nanos >= test.minimum[1]))
-    if test.maximum is not None:
-        inside &= (seconds < test.maximum[0]) | ((seconds == test.maximum[0]) & (nanos <= test.maximum[1]))
-    return inside

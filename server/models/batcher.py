@@ -1,15 +1,14 @@
-"""Batcher of texts of many callers for Triton: by length bucket, earliest deadline first, without waiting.
+"""Batcher of texts of many callers for Triton: the most urgent first, with those whose lengths suit it.
 
-    encode(texts) -> heap of its length bucket -> (a slot is free) -> batch -> Triton -> each caller's future
+    encode(texts) -> TextQueue -> (a place is free) -> batch -> Triton -> each caller's future
 
-No delay is added: while the slots are busy texts gather, and the next free slot takes what has gathered.
+While the places are busy texts gather, and the next free place takes what has gathered. The last free place waits for
+a moment where that saves more waiting than it costs (`batch_timing`).
 """
 
 import asyncio
-import heapq
-from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +16,10 @@ import numpy as np
 from core.text.tokenize import pad
 from domain.errors import DeadlineExceeded, EncoderUnavailable, Overloaded, ShortlistError
 from server.deadline import Deadline
+from server.models.batch_timing import ArrivalRate, BatchCost, worthwhile_wait_s
+from server.models.text_queue import BatchLimits, Caller, EncodedText, TextQueue, WaitingText
+
+_STOPPING = "the gateway is stopping"
 
 
 class EncodeBatch(Protocol):
@@ -29,55 +32,11 @@ class EncodeBatch(Protocol):
 class BatchObserver(Protocol):
     """Counter of batches."""
 
-    def batch_sent(self, text_count: int, real_token_count: int, padded_token_count: int) -> None:
-        """Counts one batch."""
+    def batch_sent(self, text_count: int, real_token_count: int, padded_token_count: int, oldest_wait_s: float) -> None:
+        """Counts one batch; `oldest_wait_s` is how long its longest waiting caller has waited, seconds."""
 
-
-@dataclass(frozen=True)
-class BatchLimits:
-    """Limits of batches and of the queue.
-
-    Attributes:
-        buckets: padded lengths in tokens, ascending.
-        pad_token_id: fills short texts.
-        max_texts: most texts in one batch.
-        max_padded_tokens: most texts times padded length in one batch; a single text always fits.
-        max_waiting_texts: beyond this many waiting texts a new one is refused.
-        in_flight: batches sent at the same time.
-    """
-
-    buckets: tuple[int, ...]
-    pad_token_id: int
-    max_texts: int = 32
-    max_padded_tokens: int = 4096
-    max_waiting_texts: int = 2048
-    in_flight: int = 2
-
-
-@dataclass(frozen=True)
-class EncodedText:
-    """One text's vector, with its times on the event loop's clock in seconds.
-
-    Attributes:
-        vector: float32[d], unit.
-        queued_s: when it began to wait for a batch.
-        sent_s: when its batch was sent to Triton.
-        answered_s: when Triton answered.
-    """
-
-    vector: np.ndarray
-    queued_s: float
-    sent_s: float
-    answered_s: float
-
-
-@dataclass(order=True)
-class _Waiting:
-    deadline: Deadline
-    number: int
-    ids: np.ndarray = field(compare=False)
-    queued_s: float = field(compare=False)
-    answer: "asyncio.Future[EncodedText]" = field(compare=False)
+    def text_shared(self) -> None:
+        """Counts a text that joined an equal one."""
 
 
 class Batcher:
@@ -87,13 +46,26 @@ class Batcher:
         self._encode = encode
         self._limits = limits
         self._observer = observer
-        self._heaps: list[list[_Waiting]] = [[] for _ in limits.buckets]
-        self._waiting_count = 0
-        self._numbers = 0
+        self._queue = TextQueue(limits)
+        self._pending: dict[bytes, WaitingText] = {}
+        self._cost = BatchCost()
+        self._arrivals = ArrivalRate()
         self._calls: set[asyncio.Task[None]] = set()
-        self._dispatch_planned = False
+        self._planned = False
+        self._waited = False
+        self._timer: asyncio.TimerHandle | None = None
         self._suspended: ShortlistError | None = None
         self._closed = False
+
+    @property
+    def waiting_count(self) -> int:
+        """Texts that wait for a batch."""
+        return len(self._queue)
+
+    def oldest_wait_s(self) -> float:
+        """Returns how long the text that waits longest has waited, seconds; 0 where none does."""
+        now_s = asyncio.get_running_loop().time()
+        return max((now_s - text.callers[0].queued_s for text in self._queue), default=0.0)
 
     async def encode(self, texts: Sequence[np.ndarray], deadline: Deadline) -> list[EncodedText]:
         """Returns the vectors of some texts, all or none.
@@ -108,13 +80,13 @@ class Batcher:
             EncoderUnavailable: Triton failed, or the batcher was closed.
         """
         if self._closed:
-            raise EncoderUnavailable("the gateway is stopping")
+            raise EncoderUnavailable(_STOPPING)
         if self._suspended is not None:
             raise EncoderUnavailable(str(self._suspended))
-        if self._waiting_count + len(texts) > self._limits.max_waiting_texts:
-            self._forget_gone()
-        if self._waiting_count + len(texts) > self._limits.max_waiting_texts:
-            raise Overloaded(f"{self._waiting_count} texts wait for the encoder already; try again later")
+        if len(self._queue) + len(texts) > self._limits.max_waiting_texts:
+            self._drop_gone()
+        if len(self._queue) + len(texts) > self._limits.max_waiting_texts:
+            raise Overloaded(f"{len(self._queue)} texts wait for the encoder already; try again later")
         answers = [self._enqueue(ids, deadline) for ids in texts]
         self._plan_dispatch()
         try:
@@ -125,14 +97,6 @@ class Batcher:
         finally:
             for answer in answers:
                 answer.cancel()
-
-    def _enqueue(self, ids: np.ndarray, deadline: Deadline) -> "asyncio.Future[EncodedText]":
-        loop = asyncio.get_running_loop()
-        text = _Waiting(deadline, self._numbers, ids, loop.time(), loop.create_future())
-        self._numbers += 1
-        heapq.heappush(self._heaps[bisect_left(self._limits.buckets, len(ids))], text)
-        self._waiting_count += 1
-        return text.answer
 
     def suspend(self, reason: ShortlistError) -> None:
         """Refuses texts at once, for this reason, until `resume`."""
@@ -145,106 +109,119 @@ class Batcher:
     async def aclose(self) -> None:
         """Fails what waits and lets what was sent finish."""
         self._closed = True
-        for heap in self._heaps:
-            for text in heap:
-                _fail(text, EncoderUnavailable("the gateway is stopping"))
-            heap.clear()
-        self._waiting_count = 0
+        self._end_wait()
+        for text in self._queue.clear():
+            self._forget(text)
+            text.fail(EncoderUnavailable(_STOPPING))
         await asyncio.gather(*self._calls, return_exceptions=True)
+
+    def _enqueue(self, ids: np.ndarray, deadline: Deadline) -> "asyncio.Future[EncodedText]":
+        loop = asyncio.get_running_loop()
+        caller = Caller(deadline, loop.time(), loop.create_future())
+        key = ids.tobytes()
+        text = self._pending.get(key) if self._limits.share_equal else None
+        # A call that may end before this caller's deadline could fail it too early.
+        if text is not None and text.is_wanted and deadline.at_s <= text.answer_by_s:
+            self._queue.join(text, caller)
+            self._observer.text_shared()
+        else:
+            self._arrivals.arrived(caller.queued_s)
+            text = self._pending[key] = self._queue.new(ids, caller)
+        caller.answer.add_done_callback(lambda _: self._caller_gone(text))
+        return caller.answer
+
+    def _caller_gone(self, text: WaitingText) -> None:
+        """Cancels a call once nobody waits for any of its texts: a stuck one must not keep its place."""
+        call = text.call
+        if call is None or call.done() or text.is_wanted:
+            return
+        if not any(mate.is_wanted for mate in text.mates):
+            call.cancel()
+
+    def _forget(self, text: WaitingText) -> None:
+        key = text.ids.tobytes()
+        if self._pending.get(key) is text:
+            del self._pending[key]
+
+    def _drop_gone(self) -> None:
+        for text in self._queue.drop_gone(asyncio.get_running_loop().time()):
+            self._forget(text)
 
     def _plan_dispatch(self) -> None:
         # Once per turn of the loop, so that all texts of one request go together.
-        if not self._dispatch_planned:
-            self._dispatch_planned = True
+        if not self._planned:
+            self._planned = True
             asyncio.get_running_loop().call_soon(self._dispatch)
 
     def _dispatch(self) -> None:
-        self._dispatch_planned = False
+        self._planned = False
         while len(self._calls) < self._limits.in_flight:
-            batch, bucket = self._take()
-            if not batch:
+            self._drop_gone()
+            if not len(self._queue):
+                self._end_wait()
                 return
-            call = asyncio.get_running_loop().create_task(self._send(batch, bucket))
+            if self._waits():
+                return
+            self._end_wait()
+            batch, length = self._queue.take(self._cost.fixed_tokens)
+            # The call may run as long as its most patient caller waits; the others leave by themselves.
+            answer_by_s = max(text.last_deadline_s for text in batch)
+            call = asyncio.get_running_loop().create_task(self._send(batch, length, answer_by_s))
             self._calls.add(call)
-            call.add_done_callback(self._finished)
-            _end_with_callers(call, batch)
+            call.add_done_callback(partial(self._finished, batch))
+            for text in batch:
+                text.call, text.mates, text.answer_by_s = call, batch, answer_by_s
 
-    def _finished(self, call: "asyncio.Task[None]") -> None:
-        self._calls.discard(call)
+    def _waits(self) -> bool:
+        """Returns whether the last free place waits for more texts; a timer ends that."""
+        is_last_place = len(self._calls) == self._limits.in_flight - 1
+        if self._waited or not is_last_place or len(self._queue) >= self._limits.max_texts:
+            return False
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        batch_s = self._cost.seconds(sum(text.bucket for text in self._queue))
+        wait_s = worthwhile_wait_s(len(self._queue), self._arrivals.rate(now_s), batch_s)
+        urgent_s = min(text.urgency_s for text in self._queue) - now_s
+        if wait_s <= 0 or urgent_s < wait_s + 2 * batch_s:
+            return False
+        if self._timer is None:
+            self._timer = loop.call_later(wait_s, self._wait_over)
+        return True
+
+    def _wait_over(self) -> None:
+        self._waited = True
         self._dispatch()
 
-    def _take(self) -> tuple[list[_Waiting], int]:
-        """Takes the next batch: from the bucket whose most urgent text is the most urgent of all."""
-        for heap in self._heaps:
-            self._drop_gone(heap)
-        urgent = min((heap for heap in self._heaps if heap), key=lambda heap: heap[0], default=None)
-        if urgent is None:
-            return [], 0
-        bucket = self._limits.buckets[next(place for place, heap in enumerate(self._heaps) if heap is urgent)]
-        most = max(1, min(self._limits.max_texts, self._limits.max_padded_tokens // bucket))
-        batch: list[_Waiting] = []
-        while urgent and len(batch) < most:
-            text = heapq.heappop(urgent)
-            self._waiting_count -= 1
-            if not text.answer.done():
-                batch.append(text)
-        return batch, bucket
+    def _end_wait(self) -> None:
+        self._waited = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _forget_gone(self) -> None:
-        """Makes room: behind a slow call texts of callers that left would otherwise keep new ones out."""
-        for heap in self._heaps:
-            heap[:] = [text for text in heap if not text.answer.done()]
-            heapq.heapify(heap)
-        self._waiting_count = sum(len(heap) for heap in self._heaps)
+    def _finished(self, batch: Sequence[WaitingText], call: "asyncio.Task[None]") -> None:
+        self._calls.discard(call)
+        for text in batch:
+            self._forget(text)
+            text.fail(EncoderUnavailable(_STOPPING))  # nothing where it was answered
+        self._dispatch()
 
-    def _drop_gone(self, heap: list[_Waiting]) -> None:
-        """Drops the texts at the front whose caller left or ran out of time."""
-        now = asyncio.get_running_loop().time()
-        while heap and (heap[0].answer.done() or heap[0].deadline.at_s <= now):
-            _fail(heapq.heappop(heap), DeadlineExceeded("the deadline passed while the text waited for the encoder"))
-            self._waiting_count -= 1
-
-    async def _send(self, batch: Sequence[_Waiting], bucket: int) -> None:
+    async def _send(self, batch: Sequence[WaitingText], length: int, answer_by_s: float) -> None:
         loop = asyncio.get_running_loop()
         sent_s = loop.time()
-        input_ids, attention_mask = pad([text.ids for text in batch], bucket, self._limits.pad_token_id)
-        self._observer.batch_sent(len(batch), int(attention_mask.sum()), attention_mask.size)
-        # The batch may run as long as its most patient caller waits; the others leave by themselves.
-        timeout_s = max(text.deadline.at_s for text in batch) - sent_s
+        input_ids, attention_mask = pad([text.ids for text in batch], length, self._limits.pad_token_id)
+        oldest_wait_s = sent_s - min(text.callers[0].queued_s for text in batch)
+        real_tokens = sum(len(text.ids) for text in batch)
+        self._observer.batch_sent(len(batch), real_tokens, input_ids.size, oldest_wait_s)
         try:
-            vectors = await self._encode(input_ids, attention_mask, timeout_s)
+            vectors = await self._encode(input_ids, attention_mask, answer_by_s - sent_s)
             if len(vectors) != len(batch):
                 raise EncoderUnavailable(f"Triton answered {len(vectors)} vectors for {len(batch)} texts")
-        except asyncio.CancelledError:
-            for text in batch:
-                _fail(text, EncoderUnavailable("the gateway is stopping"))
-            raise
         except Exception as error:  # every caller must get it, or would wait for its deadline
             for text in batch:
-                _fail(text, error)
+                text.fail(error)
             return
         answered_s = loop.time()
+        self._cost.learn(input_ids.size, answered_s - sent_s)
         for text, vector in zip(batch, vectors, strict=True):
-            if not text.answer.done():
-                text.answer.set_result(EncodedText(vector, text.queued_s, sent_s, answered_s))
-
-
-def _end_with_callers(call: "asyncio.Task[None]", batch: Sequence[_Waiting]) -> None:
-    """Cancels a call once nobody waits for it any more: a stuck one must not keep its slot."""
-    waiting = len(batch)
-
-    def text_done(_: "asyncio.Future[EncodedText]") -> None:
-        nonlocal waiting
-        waiting -= 1
-        if not waiting:
-            call.cancel()
-
-    for text in batch:
-        text.answer.add_done_callback(text_done)
-
-
-def _fail(text: _Waiting, error: Exception) -> None:
-    if not text.answer.done():
-        text.answer.set_exception(error)
-        # Retrieved here too: a caller that left never awaits it, and asyncio would log that.
-        text.answer.exception()
+            self._forget(text)  # what comes from now on is not answered by this call
+            text.answer(vector, sent_s, answered_s)

@@ -62,17 +62,19 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class TrainedModelConfig:
-    """The one configuration of user tower and ranker; the gateway warms them up itself.
+    """The configuration of user tower and rankers; the gateway warms them up itself.
 
     Attributes:
         entry: of the manifest.
+        engine: "onnxruntime" or "openvino".
     """
 
     entry: ModelEntry
+    engine: str = "onnxruntime"
 
     def text(self, *, warm_up: bool) -> str:
         """Returns config.pbtxt; it has no warm-up in any case."""
-        return model_config(self.entry.triton_model, self.entry.max_batch_size)
+        return model_config(self.entry.triton_model, self.entry.max_batch_size, self.engine)
 
     def check(self, version_folder: Path) -> None:
         """Accepts every file."""

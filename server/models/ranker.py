@@ -6,6 +6,7 @@ import numpy as np
 
 from core.ranking.features import FeatureScaler
 from core.ranking.item_facts import ItemFacts
+from core.ranking.match_calibration import MatchCalibration
 from server.deadline import Deadline
 from server.models.served_model import ServedModel
 
@@ -16,19 +17,15 @@ class RankScaling:
 
     Attributes:
         scaler: of the features.
-        slope: with `intercept`, logit to probability: 1 / (1 + exp(-(slope x logit + intercept))) (Platt 1999).
-        intercept: see there.
+        calibration: of the logits.
     """
 
     scaler: FeatureScaler
-    slope: float
-    intercept: float
+    calibration: MatchCalibration
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Returns float64 probabilities of the same shape."""
-        exponent = np.clip(self.slope * logits.astype(np.float64) + self.intercept, -500, 500)
-        probabilities: np.ndarray = 1 / (1 + np.exp(-exponent))
-        return probabilities
+        return self.calibration.probabilities(logits)
 
 
 @dataclass(frozen=True)

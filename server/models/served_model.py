@@ -1,5 +1,6 @@
 """One version of one model on Triton: arrays in and out, canaries to recognise it, a limit on waiting calls."""
 
+import asyncio
 import math
 import time
 from collections.abc import Mapping
@@ -14,6 +15,10 @@ from server.models.model_spec import ModelSpec
 
 # Beyond this many calls under way the next one is answered without the model: its queue would only grow.
 _MOST_CALLS = 64
+# So many calls in a row, each under way for so long, without an answer to any for so long, cast a doubt on the model.
+_UNANSWERED_CALLS = 2
+_UNANSWERED_CALL_S = 0.5
+_UNANSWERED_S = 1.0
 _UNIT_NORM_TOLERANCE = 1e-3
 
 
@@ -23,6 +28,7 @@ class ServedModel:
     Attributes:
         spec: the model.
         version: its version in Triton.
+        doubted: set where requests were given up one after another and none was answered. Whoever watches clears it.
     """
 
     def __init__(self, triton: ModelServer, spec: ModelSpec, version: int) -> None:
@@ -32,6 +38,8 @@ class ServedModel:
         self._calls = 0
         self._suspended: ShortlistError | None = None
         self._answered_s = -math.inf
+        self._unanswered_count = 0
+        self.doubted = asyncio.Event()
 
     async def ask(self, inputs: Mapping[str, np.ndarray], deadline: Deadline) -> np.ndarray:
         """Returns the answer to a request, float32[B, m].
@@ -57,9 +65,23 @@ class ServedModel:
             ModelUnavailable: Triton cannot answer, or the answer is not what the model gives.
             DeadlineExceeded: no answer in time.
         """
-        answer = await self._infer(inputs, timeout_s)
+        started_s = time.monotonic()
+        try:
+            answer = await self._infer(inputs, timeout_s)
+        except (DeadlineExceeded, asyncio.CancelledError):  # cancelled: all who waited for it have left
+            self._given_up(started_s)
+            raise
         self._answered_s = time.monotonic()
+        self._unanswered_count = 0
         return answer
+
+    def _given_up(self, started_s: float) -> None:
+        now_s = time.monotonic()
+        if now_s - started_s < _UNANSWERED_CALL_S or self._answered_s > started_s:
+            return
+        self._unanswered_count += 1
+        if self._unanswered_count >= _UNANSWERED_CALLS and now_s - self._answered_s >= _UNANSWERED_S:
+            self.doubted.set()
 
     def answered_within(self, seconds: float) -> bool:
         """Returns True where a request, not a canary, was answered in the last seconds."""

@@ -7,16 +7,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from core.text.static_encoder import StaticEncoder
 from core.text.tokenize import TextTokenizer, TokenizedText
 from domain.errors import EncoderUnavailable, ModelUnavailable
 from domain.prompts import Prompts, TextRole
 from server.deadline import Deadline
-from server.models.batcher import Batcher, BatchLimits, BatchObserver
+from server.models.batcher import Batcher, BatchObserver
+from server.models.embedding_cache import EmbeddingCache
 from server.models.served_model import ServedModel
+from server.models.text_queue import BatchLimits
 from server.trace import Trace
 
-# Tokenising this many characters takes a fraction of a millisecond; a hop to a thread costs as much.
-_INLINE_CHARACTERS = 1_000
+# Tokenising this many bytes takes a fraction of a millisecond; a hop to a thread costs as much. Bytes of UTF-8 are
+# counted because an ideograph of three bytes is a token of its own, and costs as much as a short word.
+_INLINE_BYTES = 1_000
 # Of many texts, as many are tokenised, or wait for a batch, at a time: those of other callers get in between.
 _TEXTS_IN_TURN = 32
 # They have as many tokens at first: a fifth of a second of two cores. What follows has half as many after a turn that
@@ -38,6 +42,8 @@ class TextEncoder:
         batcher: in front of it.
         workers: threads for long texts.
         prompts: the release's, put before a text by its role.
+        cache: vectors of texts that were asked before; None keeps none.
+        student: takes the encoder's place, without Triton; None asks the encoder.
     """
 
     tokenizer: TextTokenizer
@@ -45,20 +51,23 @@ class TextEncoder:
     batcher: Batcher
     workers: Executor
     prompts: Prompts = field(default_factory=Prompts)
+    cache: EmbeddingCache | None = None
+    student: StaticEncoder | None = None
 
     async def tokenize(
         self, texts: Sequence[str], trace: Trace, role: TextRole = TextRole.PLAIN
     ) -> list[TokenizedText]:
         """Returns the tokens of each text; long texts are tokenised in a worker thread, many of them in turns."""
-        prompt = self.prompts.of(role)
+        prompt = self.prompts.of(role) if self.student is None else ""
+        tokenizer = self.tokenizer if self.student is None else self.student.tokenizer
         with trace.stage("tokenize"):
-            if sum(len(text) for text in texts) <= _INLINE_CHARACTERS:
-                return self.tokenizer.tokenize(texts, prompt)
+            if sum(len(text.encode()) for text in texts) <= _INLINE_BYTES:
+                return tokenizer.tokenize(texts, prompt)
             tokenized: list[TokenizedText] = []
             for start in range(0, len(texts), _TEXTS_IN_TURN):
                 turn = texts[start : start + _TEXTS_IN_TURN]
                 tokenized += await asyncio.get_running_loop().run_in_executor(
-                    self.workers, self.tokenizer.tokenize, turn, prompt
+                    self.workers, tokenizer.tokenize, turn, prompt
                 )
             return tokenized
 
@@ -68,6 +77,20 @@ class TextEncoder:
         Raises:
             Overloaded, DeadlineExceeded, EncoderUnavailable: as `Batcher.encode`.
         """
+        token_ids = [text.ids for text in tokenized]
+        if self.student is not None:
+            return list(self.student.table.embed_all(token_ids))
+        vectors = {} if self.cache is None else self.cache.find(token_ids)
+        missing = [place for place in range(len(tokenized)) if place not in vectors]
+        computed = await self._computed([tokenized[place] for place in missing], deadline, trace)
+        for place, vector in zip(missing, computed, strict=True):
+            vectors[place] = vector
+            if self.cache is not None:
+                self.cache.keep(token_ids[place], vector)
+        return [vectors[place] for place in range(len(tokenized))]
+
+    async def _computed(self, tokenized: Sequence[TokenizedText], deadline: Deadline, trace: Trace) -> list[np.ndarray]:
+        """Has the vectors computed by the encoder, in turns."""
         loop = asyncio.get_running_loop()
         # Texts of like lengths share batches without padding.
         places = sorted(range(len(tokenized)), key=lambda place: len(tokenized[place].ids))

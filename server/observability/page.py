@@ -12,6 +12,9 @@ from prometheus_client import CollectorRegistry
 from server.observability.probes import Vitals, make_handler
 
 _MOST_CONNECTIONS = 8
+# Beyond these, for probes alone: a scraper that is stuck must not have the gateway restarted.
+_PROBE_CONNECTIONS = 2
+_PROBE_S = 1.0
 _SILENT_S = 5.0
 _WHOLE_S = 10.0
 
@@ -30,6 +33,8 @@ class MetricsPage(ThreadingMixIn, HTTPServer):
             OSError: the address cannot be bound.
         """
         self._places = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+        self._probe_places = threading.BoundedSemaphore(_PROBE_CONNECTIONS)
+        self._probes: set[Any] = set()
         self._thread = threading.Thread(target=self.serve_forever, name="metrics", daemon=True)
         if ":" in host:
             self.address_family = AF_INET6
@@ -51,20 +56,29 @@ class MetricsPage(ThreadingMixIn, HTTPServer):
         """Hands a connection to a thread, or closes it where there are too many."""
         if self._places.acquire(blocking=False):
             super().process_request(request, client_address)
+        elif self._probe_places.acquire(blocking=False):
+            self._probes.add(request)
+            super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
+
+    def is_for_probes(self, request: Any) -> bool:  # noqa: ANN401
+        """Returns whether a connection has a place that is kept for probes."""
+        return request in self._probes
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
         """Answers a connection, which is closed at the latest when its time is over."""
         # A caller who sends a byte now and then never runs into the time for silence.
-        end = threading.Timer(_WHOLE_S, _end, (request,))
+        probe = self.is_for_probes(request)
+        end = threading.Timer(_PROBE_S if probe else _WHOLE_S, _end, (request,))
         end.daemon = True
         end.start()
         try:
             super().process_request_thread(request, client_address)
         finally:
             end.cancel()
-            self._places.release()
+            self._probes.discard(request)
+            (self._probe_places if probe else self._places).release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
         """Says nothing: a connection that breaks off is the caller's affair."""

@@ -67,6 +67,8 @@ def make_handler(registry: CollectorRegistry, vitals: Vitals) -> type[MetricsHan
             """Answers by path; the query belongs to the metrics."""
             path = self.path.partition("?")[0]
             match path:
+                case "/metrics" if self._for_probes():
+                    self._say(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections; this one is for probes")
                 case "/metrics":
                     super().do_GET()
                 case "/healthz":
@@ -83,6 +85,10 @@ def make_handler(registry: CollectorRegistry, vitals: Vitals) -> type[MetricsHan
                 self.end_headers()
             else:
                 self.do_GET()
+
+        def _for_probes(self) -> bool:
+            kept = getattr(self.server, "is_for_probes", None)
+            return kept is not None and kept(self.request)
 
         def _say(self, status: HTTPStatus, text: str) -> None:
             body = f"{text}\n".encode()

@@ -8,6 +8,7 @@ import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,25 +18,29 @@ from core.aspects.profile import AspectTable
 from core.ranking.blend import Blend
 from core.ranking.features import FEATURE_NAMES, FeatureScaler
 from core.ranking.item_facts import ItemFacts
+from core.ranking.match_calibration import MatchCalibration
 from core.ranking.relevance import RelevanceScale
 from core.ranking.text_features import TEXT_FEATURE_NAMES
-from core.retrieval.hnsw_index import VectorIndex
+from core.retrieval.fresh import appeared_later
 from core.retrieval.lexical_match import LexicalIndex
 from core.retrieval.registry import TABLE_SOURCES
 from core.retrieval.source import TableSource
+from core.retrieval.vector_index import VectorIndex
 from core.text.static_encoder import StaticEncoder
 from core.text.tokenize import TextTokenizer
-from core.vectors import check_unit
+from core.vectors import check_unit, mapped_vectors
 from domain import release_folder as layout
-from domain.errors import ReleaseRejected
-from domain.item import Item
+from domain.errors import ConfigurationError, ReleaseRejected
+from domain.item import AttributeType, Item
 from domain.manifest import Manifest
 from domain.release_folder import ReleaseFolder
+from domain.scene import NO_SCENES, Scenes
 from server.catalogue.item_table import ItemTable
 from server.models.canary import Canary
 from server.models.ranker import RankScaling
 from server.release.canaries import CanaryFile
 from server.release.private_copy import private_copy
+from server.scenes import load_scenes
 
 _Part = TypeVar("_Part")
 
@@ -64,6 +69,8 @@ class ReleaseData:
         blend: weights and list lengths of the sources.
         thresholds: least score of a candidate in a recall source, by the source's name.
         relevance: weights of words and meaning, and the calibration of the scores that they give.
+        scenes: packed by the build; none where it was given no file.
+        first_seen_s: float64[n], when a release first had each item, seconds since 1970; None in older releases.
     """
 
     manifest: Manifest
@@ -85,6 +92,14 @@ class ReleaseData:
     blend: Blend = field(default_factory=Blend)
     thresholds: Mapping[str, float] = field(default_factory=dict)
     relevance: RelevanceScale = field(default_factory=RelevanceScale)
+    scenes: Scenes = NO_SCENES
+    first_seen_s: np.ndarray | None = None
+
+    @cached_property
+    def appeared_s(self) -> np.ndarray:
+        """float64[n], when each item appeared; NaN for those of the first release, and where nothing is known."""
+        seen = self.first_seen_s
+        return np.full(len(self.items), np.nan) if seen is None else appeared_later(seen)
 
 
 def read_release(folder: ReleaseFolder, canaries: CanaryFile, places: Sequence[Path] = ()) -> ReleaseData:
@@ -112,15 +127,17 @@ def read_release(folder: ReleaseFolder, canaries: CanaryFile, places: Sequence[P
 def _read_catalogue(folder: ReleaseFolder, mapped: Path, canaries: CanaryFile, ranked_items: list[Item]) -> ReleaseData:
     """Reads what every release has, the files that stay mapped in `mapped`; collects the items for a ranker."""
     manifest, path = folder.manifest, folder.path
-    vectors, mean, unreadable_share = (
-        np.load(path / name, allow_pickle=False) for name in (layout.VECTORS, layout.MEAN, layout.UNREADABLE_SHARE)
+    mean, unreadable_share = (
+        np.load(path / name, allow_pickle=False) for name in (layout.MEAN, layout.UNREADABLE_SHARE)
     )
+    vectors = mapped_vectors(mapped / layout.VECTORS)
     collected = ranked_items if {"ranker", "text_ranker"} & manifest.models.keys() else None
     items = ItemTable(mapped / layout.ITEMS, manifest.attribute_types, collected)
     lexical = LexicalIndex.load(mapped / layout.LEXICAL)
     _check_shapes(manifest, vectors=vectors, mean=mean, unreadable_share=unreadable_share, item_count=len(items))
     check_unit(vectors)
-    index = VectorIndex.load(path / layout.GRAPH, vectors, manifest.graph)
+    graph = layout.graph_file(manifest)
+    index = VectorIndex.load((mapped if graph == layout.MAPPED_GRAPH else path) / graph, vectors, manifest.graph)
     return ReleaseData(
         manifest=manifest,
         tokenizer=canaries.tokenizer,
@@ -178,7 +195,25 @@ def _with_trained_parts(folder: ReleaseFolder, data: ReleaseData) -> ReleaseData
         text_rank_scaling=_rank_scaling(folder, "text_ranker", layout.TEXT_SCALER, TEXT_FEATURE_NAMES),
         blend=load(layout.BLEND, Blend.load) or Blend(),
         relevance=load(layout.RELEVANCE, RelevanceScale.load) or RelevanceScale(),
+        scenes=load(layout.SCENES, partial(_scenes, types=manifest.attribute_types)) or NO_SCENES,
+        first_seen_s=_first_seen(folder),
     )
+
+
+def _scenes(path: Path, types: Mapping[str, AttributeType]) -> Scenes:
+    try:
+        return load_scenes(path, types)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from error
+
+
+def _first_seen(folder: ReleaseFolder) -> np.ndarray | None:
+    if layout.FIRST_SEEN not in folder.manifest.files:
+        return None
+    seen: np.ndarray = np.load(folder.path / layout.FIRST_SEEN, allow_pickle=False)
+    if seen.shape != (folder.manifest.item_count,) or seen.dtype != np.float64 or not np.isfinite(seen).all():
+        raise ValueError(f"{layout.FIRST_SEEN} is {seen.dtype}{list(seen.shape)}, or holds what is not a time")
+    return seen
 
 
 def _student(folder: ReleaseFolder) -> StaticEncoder | None:
@@ -213,7 +248,7 @@ def _rank_scaling(folder: ReleaseFolder, name: str, file: str, feature_names: tu
     mean, scale = (np.asarray(raw[name], dtype=np.float32) for name in ("mean", "scale"))
     if mean.shape != (len(feature_names),) or scale.shape != mean.shape or not (scale > 0).all():
         raise ValueError(f"{file} is not for {len(feature_names)} features")
-    return RankScaling(FeatureScaler(mean, scale), float(raw["slope"]), float(raw["intercept"]))
+    return RankScaling(FeatureScaler(mean, scale), MatchCalibration.from_json(raw))
 
 
 def _item_facts(items: Sequence[Item], data: ReleaseData) -> ItemFacts:

@@ -8,9 +8,11 @@ from core.query.interpreter import QueryInterpreter
 from core.ranking.blend import Blend
 from core.ranking.relevance import RelevanceScale
 from core.retrieval.source import RecallSource, RecallSources
+from core.retrieval.vector_store import VectorStore
 from core.text.language import EncoderLanguages
 from core.text.static_encoder import StaticEncoder
 from domain.manifest import Manifest
+from domain.scene import Scenes
 from domain.text import TextTemplate
 from server.catalogue.aspects import ItemAspects
 from server.catalogue.catalogue import Catalogue
@@ -19,6 +21,7 @@ from server.models.served_model import ServedModel
 from server.models.text_encoder import TextEncoder
 from server.models.user_tower import UserTower
 from server.release.data import ReleaseData
+from server.scenes import CatalogueFacts
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class LiveRelease:
 
     Attributes:
         data: read from its files.
+        content: vectors and graph of its items, as they were built.
         catalogue: its items. The vectors of items whose text the encoder cannot read carry no meaning: only shared
             words find them.
         sources: its recall sources.
@@ -40,6 +44,7 @@ class LiveRelease:
     """
 
     data: ReleaseData
+    content: VectorStore
     catalogue: Catalogue
     sources: RecallSources
     fill: RecallSource
@@ -89,6 +94,19 @@ class LiveRelease:
     def thresholds(self) -> Mapping[str, float]:
         """Least score of a candidate in a source, by its name."""
         return self.data.thresholds
+
+    @property
+    def scenes(self) -> Scenes:
+        """Scenes that the release brings."""
+        return self.data.scenes
+
+    def scene_facts(self) -> CatalogueFacts:
+        """Returns what scenes are checked against."""
+        return CatalogueFacts(
+            self.catalogue.attribute_types,
+            lambda item_id: bool(self.catalogue.rows_of([item_id])),
+            frozenset(source.name for source in self.sources),
+        )
 
     def models(self) -> Iterator[ServedModel]:
         """Yields every model on Triton, the encoder first."""

@@ -1,16 +1,20 @@
 """Loader of releases: verify, read, load the models into Triton, compare canaries, warm up. Only then may one serve."""
 
 import asyncio
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from core.query.interpreter import QueryInterpreter
 from core.retrieval.fill import FillSource
 from core.retrieval.vector_store import VectorStore
 from core.text.language import EncoderLanguages, LanguageDetector
-from core.triton.model_config import length_buckets
 from core.triton.model_repository import install_model
 from domain import release_folder as layout
 from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected, TritonUnresponsive
@@ -19,7 +23,9 @@ from domain.progress import Progress, SilentProgress
 from domain.prompts import Prompts
 from domain.release_folder import ReleaseFolder
 from server.catalogue.catalogue import ReleaseCatalogue
-from server.models.batcher import BatchLimits, BatchObserver
+from server.models.batcher import BatchObserver
+from server.models.embedding_cache import CacheObserver, EmbeddingCache
+from server.models.encoder_choice import EncoderWishes, Machine
 from server.models.encoder_variant import EncoderVariant
 from server.models.model_server import ModelServer
 from server.models.model_spec import ModelSpec
@@ -28,10 +34,12 @@ from server.models.served_model import ServedModel
 from server.models.start import start_model
 from server.models.text_encoder import TextEncoder, encoder_batcher
 from server.models.user_tower import UserTower
+from server.observability.logs import message_of
 from server.release.canaries import CanaryFile
 from server.release.data import ReleaseData, read_release
 from server.release.live_release import LiveRelease
 from server.release.model_specs import encoder_spec, trained_model_spec
+from server.release.signature import verify_signature
 from server.release.sources import release_sources
 
 _LOAD_TIMEOUT_S = 120.0
@@ -47,12 +55,16 @@ class ModelLoader:
         repository: the model repository that this process and Triton both see.
         workers: threads for disk and hashing.
         shared: whether other gateways use the same Triton.
+        turns: one for each model's name: which versions stay is only known while no other one is loaded.
     """
 
     triton: ModelServer
     repository: Path
     workers: Executor
     shared: bool
+    turns: defaultdict[str, asyncio.Lock] = field(
+        default_factory=lambda: defaultdict(asyncio.Lock), repr=False, compare=False
+    )
 
     async def serve(self, spec: ModelSpec, progress: Progress) -> ServedModel:
         """Installs a model, loads it, compares its canaries and warms it up.
@@ -70,7 +82,7 @@ class ModelLoader:
         async def start(*, afresh: bool) -> None:
             progress.step(f"loading the {spec.title} into Triton")
             if afresh:
-                await self.reload(model)
+                await self.reload(model, warm_up=True)
             else:
                 await run(self.workers, spec.config.check, place)
                 try:
@@ -85,18 +97,25 @@ class ModelLoader:
         await start_model(start, self.triton, progress)
         return model
 
-    async def load(self, model: ServedModel) -> None:
+    async def load(self, model: ServedModel, *, warm_up: bool = True) -> None:
         """Has Triton serve the model's version; also after Triton was restarted.
 
         A Triton of our own serves exactly this version. On a shared one, the versions that other gateways serve stay.
-        """
-        await self._load(model, await self._others(model))
 
-    async def reload(self, model: ServedModel) -> None:
+        Args:
+            model: the model.
+            warm_up: whether Triton runs every shape before it counts as loaded; seconds that callers of a model that
+                was away would be answered without it.
+        """
+        async with self.turns[model.spec.name]:
+            await self._load(model, await self._others(model), warm_up=warm_up)
+
+    async def reload(self, model: ServedModel, *, warm_up: bool = False) -> None:
         """Has Triton start the model afresh: loading what counts as loaded does nothing."""
-        others = await self._others(model)
-        await self.triton.unload(model.spec.name)
-        await self._load(model, others)
+        async with self.turns[model.spec.name]:
+            others = await self._others(model)
+            await self.triton.unload(model.spec.name)
+            await self._load(model, others, warm_up=warm_up)
 
     async def check(self, model: ServedModel) -> None:
         """Asks with every canary.
@@ -109,11 +128,11 @@ class ModelLoader:
     async def _others(self, model: ServedModel) -> tuple[int, ...]:
         return await self.triton.ready_versions(model.spec.name) if self.shared else ()
 
-    async def _load(self, model: ServedModel, others: tuple[int, ...]) -> None:
+    async def _load(self, model: ServedModel, others: tuple[int, ...], *, warm_up: bool) -> None:
         versions = sorted({model.version, *others})
         # One configuration holds for all versions: another encoder may not take this one's lengths, so where others
         # are served Triton warms nothing up, and each gateway its own version.
-        config = model.spec.config.text(warm_up=len(versions) == 1)
+        config = model.spec.config.text(warm_up=warm_up and len(versions) == 1)
         await self.triton.load(model.spec.name, config, versions, _LOAD_TIMEOUT_S)
 
     async def _compare_canaries(self, model: ServedModel) -> None:
@@ -147,76 +166,148 @@ async def _warm_up(model: ServedModel) -> None:
             raise ReleaseRejected(f"the warm-up of the {model.spec.title} with {shapes} failed: {error}") from error
 
 
+class EncoderObserver(BatchObserver, CacheObserver, Protocol):
+    """Counter of batches and look-ups, told how the encoder computes."""
+
+    def encoder_chosen(self, numbers: str, instances: int, threads: int) -> None:
+        """Takes the encoder's numbers, instances and threads."""
+
+
 @dataclass(frozen=True)
 class ReleaseLoader:
     """Loader of releases.
 
     Attributes:
         models: loads their models.
-        observer: counts batches.
+        observer: counts batches, and is told how the encoder computes.
         unreadable_limit: above this share of text that the encoder cannot read, an item's vector carries no meaning.
-        variant: the settings' choice among the encoder's configurations.
+        wishes: what the settings say of the encoder.
+        machine: where the embedded Triton runs; None for another's Triton.
+        cache_bytes: of the encoder's vectors that are kept; 0 keeps none.
         detector: of the languages that texts are in; its model is read with the first release that names its encoder's.
         places: folders for a private copy of what stays mapped.
+        trusted_keys: one of them must have signed a release; empty where none need be.
+        over: returns a loaded release over another catalogue than its own; blocking. None for its own.
     """
 
     models: ModelLoader
-    observer: BatchObserver
+    observer: EncoderObserver
     unreadable_limit: float
-    variant: EncoderVariant = field(default_factory=EncoderVariant)
+    wishes: EncoderWishes = field(default_factory=EncoderWishes)
+    machine: Machine | None = None
+    cache_bytes: int = 0
     detector: LanguageDetector = field(default_factory=LanguageDetector)
     places: tuple[Path, ...] = ()
+    trusted_keys: tuple[Ed25519PublicKey, ...] = ()
+    over: Callable[[LiveRelease], LiveRelease] | None = None
 
     async def load(self, folder: ReleaseFolder, progress: Progress | None = None) -> LiveRelease:
         """Verifies a release, loads it into Triton and returns it warm.
 
         Raises:
-            ReleaseRejected: corrupt, or Triton refuses a model or answers its canaries differently.
+            ReleaseRejected: corrupt, not signed as it must be, or Triton refuses a model, or answers differently.
             TritonNotUsable, TritonUnresponsive, StorageError: as `ModelLoader.serve`.
         """
         loop, workers = asyncio.get_running_loop(), self.models.workers
         progress = progress or SilentProgress()
         progress.step("verifying")
+        if self.trusted_keys:
+            await loop.run_in_executor(workers, verify_signature, folder, self.trusted_keys)
         await loop.run_in_executor(workers, layout.verify, folder)
+        if unlisted := await loop.run_in_executor(workers, layout.unlisted_files, folder):
+            structlog.get_logger("release").warning(
+                "files that are not of the release are left alone", files=unlisted[:16], count=len(unlisted)
+            )
         canaries = await loop.run_in_executor(workers, CanaryFile.read, folder)
         # Beside Triton, which needs some seconds for the encoder.
         reading = loop.run_in_executor(workers, self._read, folder, canaries)
-        spec = encoder_spec(folder, canaries.encoder_canaries(folder), self.variant)
-        encoder = await self.models.serve(spec, progress)
+        encoder, variant = await self._serve_encoder(folder, canaries, progress)
         data = await reading
-        served = {
-            name: await self.models.serve(trained_model_spec(folder, name, data.canaries[name]), progress)
-            for name in folder.manifest.models
-        }
+        if self.wishes.by_student and data.student is None:
+            raise ReleaseRejected(
+                "text_encoder student: the release has no student; train one (`shortlist train`, step student) and "
+                "build the release with --model, or leave text_encoder out"
+            )
+        served = {name: await self._serve_trained(folder, name, data, progress) for name in folder.manifest.models}
         # Each thread makes its own tokenizer on first use, which takes tens of milliseconds; the loop's is made here.
         data.tokenizer.tokenize(("warm",))
         content = VectorStore(data.index.vectors, data.unreadable_share > self.unreadable_limit, data.index)
         sources = await asyncio.get_running_loop().run_in_executor(self.models.workers, release_sources, data, content)
         interpreter = await loop.run_in_executor(workers, _interpreter, data)
-        return LiveRelease(
+        release = LiveRelease(
             data=data,
+            content=content,
             catalogue=ReleaseCatalogue(data.items, content, data.mean),
             sources=sources,
             fill=FillSource(content.silent),
-            encoder=self._text_encoder(encoder, data),
+            encoder=self._text_encoder(encoder, variant, data),
             user_tower=_user_tower(served["user_tower"], data) if "user_tower" in served else None,
             ranker=_ranker("ranker", served, data, data.rank_scaling),
             text_ranker=_ranker("text_ranker", served, data, data.text_rank_scaling),
             languages=EncoderLanguages(folder.manifest.encoder.languages, self.detector),
             interpreter=interpreter,
         )
+        return release if self.over is None else await loop.run_in_executor(workers, self.over, release)
+
+    async def _serve_encoder(
+        self, folder: ReleaseFolder, canaries: CanaryFile, progress: Progress
+    ) -> tuple[ServedModel, EncoderVariant]:
+        """Serves the encoder in the best way whose canaries are the release's."""
+        expected = canaries.encoder_canaries(folder)
+        entry = folder.manifest.encoder
+        variants = self.wishes.variants(self.machine, entry, (folder.path / entry.file).stat().st_size)
+        specs = {variant.numbers: encoder_spec(folder, expected, variant) for variant in variants}
+        model, place = await self._first_served(specs, progress)
+        variant = variants[place]
+        automatic = len(variants) > 1 and not place
+        unit = self.machine.bfloat16_unit if automatic and self.machine else ""
+        why = f": the processor has {unit}, and the canaries agree; --precision float32 refuses" if unit else ""
+        structlog.get_logger("encoder").info(
+            f"the encoder computes in {variant.numbers}{why}",
+            instances=variant.shape.instances,
+            threads=variant.shape.threads,
+        )
+        self.observer.encoder_chosen(variant.numbers, variant.shape.instances, variant.shape.threads)
+        return model, variant
+
+    async def _serve_trained(
+        self, folder: ReleaseFolder, name: str, data: ReleaseData, progress: Progress
+    ) -> ServedModel:
+        """Serves user tower or ranker: in Triton's own process where a native backend is there, else by the stub."""
+        engines = ("openvino", "onnxruntime") if self.machine is not None and self.machine.native else ("onnxruntime",)
+        specs = {engine: trained_model_spec(folder, name, data.canaries[name], engine) for engine in engines}
+        return (await self._first_served(specs, progress))[0]
+
+    async def _first_served(self, specs: Mapping[str, ModelSpec], progress: Progress) -> tuple[ServedModel, int]:
+        """Serves a model in the first of several ways in which its canaries are the release's; returns the place too.
+
+        Raises:
+            ReleaseRejected: in none of them; the error is that of the last.
+        """
+        for place, (way, spec) in enumerate(specs.items()):
+            try:
+                return await self.models.serve(spec, progress), place
+            except ReleaseRejected as error:
+                if place == len(specs) - 1:
+                    raise
+                structlog.get_logger("release").warning(
+                    f"the {spec.title} is not served so; the next choice is tried", way=way, error=message_of(error)
+                )
+        raise AssertionError  # there is at least one
 
     def _read(self, folder: ReleaseFolder, canaries: CanaryFile) -> ReleaseData:
         if folder.manifest.encoder.languages:
             self.detector.open()
         return read_release(folder, canaries, self.places)
 
-    def _text_encoder(self, model: ServedModel, data: ReleaseData) -> TextEncoder:
+    def _text_encoder(self, model: ServedModel, variant: EncoderVariant, data: ReleaseData) -> TextEncoder:
         entry: EncoderEntry = data.manifest.encoder
-        limits = BatchLimits(length_buckets(entry.max_tokens), entry.pad_token_id, entry.max_batch_size)
         prompts = Prompts(entry.query_prompt, entry.passage_prompt)
-        batcher = encoder_batcher(model, limits, self.observer)
-        return TextEncoder(data.tokenizer, model, batcher, self.models.workers, prompts)
+        batcher = encoder_batcher(model, variant.limits(entry), self.observer)
+        # What a text's batch mates can change is never kept.
+        cache = EmbeddingCache(self.cache_bytes, self.observer) if variant.limits(entry).share_equal else None
+        student = data.student if self.wishes.by_student else None
+        return TextEncoder(data.tokenizer, model, batcher, self.models.workers, prompts, cache, student)
 
 
 def _interpreter(data: ReleaseData) -> QueryInterpreter:

@@ -6,7 +6,7 @@ import numpy as np
 
 from core.ranking.tower_input import event_buckets
 from core.text.tokenize import pad
-from core.triton.model_config import ENCODER_OUTPUT, SIGNATURES, length_buckets
+from core.triton.model_config import ENCODER_OUTPUT, SIGNATURES
 from domain.errors import ReleaseRejected
 from domain.manifest import EncoderEntry
 from domain.release_folder import ReleaseFolder
@@ -33,13 +33,15 @@ def encoder_spec(folder: ReleaseFolder, canaries: tuple[Canary, ...], variant: E
         canaries=canaries,
         difference=vector_difference,
         config=variant.config_of(entry, sha256),
-        warm_up_inputs=tuple(_encoder_warm_up(entry)),
+        warm_up_inputs=tuple(_encoder_warm_up(entry, variant.warm_lengths(entry))),
         unit_output=True,
     )
 
 
-def trained_model_spec(folder: ReleaseFolder, name: str, canaries: tuple[Canary, ...]) -> ModelSpec:
-    """Describes the user tower or the ranker.
+def trained_model_spec(
+    folder: ReleaseFolder, name: str, canaries: tuple[Canary, ...], engine: str = "onnxruntime"
+) -> ModelSpec:
+    """Describes the user tower or a ranker, served by this engine.
 
     Raises:
         ReleaseRejected: the manifest names another model.
@@ -55,15 +57,15 @@ def trained_model_spec(folder: ReleaseFolder, name: str, canaries: tuple[Canary,
         output=SIGNATURES[name].output,
         canaries=canaries,
         difference=score_difference,
-        config=TrainedModelConfig(entry),
+        config=TrainedModelConfig(entry, engine),
         warm_up_inputs=tuple(_events_warm_up(canaries[0], entry.max_length)),
     )
 
 
-def _encoder_warm_up(entry: EncoderEntry) -> Iterator[Mapping[str, np.ndarray]]:
-    """Yields one row of every length bucket."""
-    for bucket in length_buckets(entry.max_tokens):
-        input_ids, attention_mask = pad([np.full(bucket, entry.pad_token_id)], bucket, entry.pad_token_id)
+def _encoder_warm_up(entry: EncoderEntry, lengths: tuple[int, ...]) -> Iterator[Mapping[str, np.ndarray]]:
+    """Yields one row of each length."""
+    for length in lengths:
+        input_ids, attention_mask = pad([np.full(length, entry.pad_token_id)], length, entry.pad_token_id)
         yield {"input_ids": input_ids, "attention_mask": attention_mask}
 
 

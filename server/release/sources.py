@@ -3,7 +3,8 @@
 import numpy as np
 
 from core.ranking.blend import PRIOR
-from core.retrieval.fresh import FreshSource, since
+from core.retrieval.category_popular import CategoryPopularSource, ItemCategories, names_categories
+from core.retrieval.fresh import FreshSource, dates_of
 from core.retrieval.lexical import LexicalSource
 from core.retrieval.popular import PopularSource
 from core.retrieval.semantic import SemanticHistorySource, SemanticTextSource
@@ -33,6 +34,18 @@ def release_sources(data: ReleaseData, content: VectorStore) -> RecallSources:
     if data.blend.source_names():
         for store in stores:  # else the first request would compute them
             population.moments(store.vectors, store.silent)
-    when = since(data.items.attribute_types, data.items.numbers)
-    fresh = [] if when is None else [FreshSource(when)]
-    return RecallSources((*found, *data.tables.values(), *fresh), population)
+    return RecallSources((*found, *data.tables.values(), *_by_attributes(data)), population)
+
+
+def _by_attributes(data: ReleaseData) -> list[RecallSource]:
+    """Returns the sources that go by what is new, and by categories."""
+    found: list[RecallSource] = []
+    popular = data.tables.get(PRIOR)
+    log_prior = popular.log_prior if isinstance(popular, PopularSource) else None
+    dates = dates_of(data.items.attribute_types, data.items.numbers, data.appeared_s)
+    if dates is not None:
+        found.append(FreshSource(dates, log_prior))
+    columns = data.items.rows_by_value(names_categories)
+    if isinstance(popular, PopularSource) and columns:
+        found.append(CategoryPopularSource(popular, ItemCategories.of(columns)))
+    return found

@@ -21,6 +21,7 @@ class ConnectionLimits:
         age_grace_s: how long those may go on, seconds.
         idle_s: a connection without calls is closed after this, seconds.
         ping_interval_s: least time between a caller's pings, seconds; the third sooner one ends the connection.
+        shared_port: whether several processes listen on one port.
     """
 
     max_message_bytes: int
@@ -31,12 +32,13 @@ class ConnectionLimits:
     age_grace_s: float
     idle_s: float
     ping_interval_s: float
+    shared_port: bool = False
 
     def options(self) -> tuple[tuple[str, int], ...]:
         """Returns grpc's options of a server."""
         return (
             # Without this a second gateway would share the port silently.
-            ("grpc.so_reuseport", 0),
+            ("grpc.so_reuseport", int(self.shared_port)),
             ("grpc.max_receive_message_length", self.max_message_bytes),
             ("grpc.max_send_message_length", self.max_message_bytes),
             # Between the two numbers grpc refuses a growing share of calls at random.

@@ -6,7 +6,7 @@ served as a streaming one, and its message is read here.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc.aio
@@ -27,14 +27,38 @@ async def read_message(context: grpc.aio.ServicerContext, timeout_s: float) -> b
         MalformedMessage: the caller closed its side without one.
         DeadlineExceeded: none came in time.
     """
+    raw = await read_following(context, timeout_s)
+    if raw is None:
+        raise MalformedMessage("the call ended without a message; send one of this method's request type")
+    return raw
+
+
+async def read_following(context: grpc.aio.ServicerContext, timeout_s: float) -> bytes | None:
+    """Returns the next message of a call, as bytes; None where the caller closed its side.
+
+    Args:
+        context: as for `read_message`.
+        timeout_s: how long to wait for it, in seconds.
+
+    Raises:
+        DeadlineExceeded: none came in time.
+    """
     try:
         async with asyncio.timeout(timeout_s):
             raw = await context.read()
     except TimeoutError as error:
         raise DeadlineExceeded("no message arrived within the call's deadline; send one with the call") from error
-    if raw is grpc.aio.EOF:
-        raise MalformedMessage("the call ended without a message; send one of this method's request type")
-    return bytes(raw)
+    return None if raw is grpc.aio.EOF else bytes(raw)
+
+
+async def messages_of(deserialize: Callable[[bytes], Any], context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+    """Yields the messages of a stream until the caller closes its side.
+
+    Raises:
+        MalformedMessage: bytes are not a message.
+    """
+    while (raw := await context.read()) is not grpc.aio.EOF:
+        yield parsed(deserialize, bytes(raw))
 
 
 def parsed(deserialize: Callable[[bytes], Any], raw: bytes) -> Any:  # noqa: ANN401 -- any request message

@@ -1,7 +1,8 @@
 """Guard around the services that others wrote, health and reflection: typed statuses, never a traceback."""
 
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -12,18 +13,25 @@ from domain.errors import DeadlineExceeded
 from server.rpc.first_message import parsed, read_message
 from server.rpc.status import INTERNAL, MalformedMessage, status_of
 
+_Check = Callable[[grpc.aio.ServicerContext], Awaitable[object]]
 
-def guarded(handler: grpc.RpcMethodHandler, method: str, timeout_s: float) -> grpc.RpcMethodHandler:
+
+def guarded(
+    handler: grpc.RpcMethodHandler, method: str, timeout_s: float, check: _Check | None = None
+) -> grpc.RpcMethodHandler:
     """Returns a handler that answers malformed, missing and late messages with a status of their own.
 
     Args:
         handler: unary or streaming on either side.
         method: its full name, for the log.
         timeout_s: how long to wait for each message of a call without a deadline, in seconds.
+        check: of the caller, before its first message is read.
     """
 
     async def serve(_: object, context: grpc.aio.ServicerContext) -> Any:  # noqa: ANN401 -- any reply message
         try:
+            if check is not None:
+                await check(context)
             return await _served(handler, context, timeout_s)
         except grpc.aio.BaseError:  # a status was sent already, or the server was stopped
             raise
@@ -46,8 +54,10 @@ async def _served(handler: grpc.RpcMethodHandler, context: grpc.aio.ServicerCont
         call = handler.unary_stream if handler.response_streaming else handler.unary_unary
         request = parsed(handler.request_deserializer, await read_message(context, _wait_s(context, timeout_s)))
     if inspect.isasyncgenfunction(call):
-        async for reply in call(request, context):
-            await context.write(reply)
+        # What a handler holds is given back as soon as its caller leaves.
+        async with aclosing(call(request, context)) as replies:
+            async for reply in replies:
+                await context.write(reply)
         return None
     return await call(request, context)
 

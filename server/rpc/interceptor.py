@@ -1,11 +1,14 @@
 """Interceptor of every call: deadline, request id, parsing, errors to statuses, metrics and the access log."""
 
 import asyncio
+import math
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, aclosing, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 import grpc
@@ -13,11 +16,16 @@ import structlog
 from google.protobuf.message import Message
 
 from domain.errors import DeadlineExceeded, Overloaded, ReplyTooLarge
+from server.admission.admission import Admission
+from server.admission.level import ServiceLevel
 from server.deadline import Deadline
+from server.rpc.arrival import arrival_of
 from server.rpc.call import Call, current_call
-from server.rpc.first_message import parsed, read_message
+from server.rpc.entry_stream import EntryStream, StoppingError, StreamLimits, current_stream
+from server.rpc.first_message import messages_of, parsed, read_following, read_message
 from server.rpc.foreign import guarded
 from server.rpc.status import DETAILS_KEY, INTERNAL, CallStatus, status_of
+from server.security.authentication import Authenticator
 
 _OURS = "/shortlist.v1."
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -25,10 +33,6 @@ _STOPPING = "the gateway is stopping; try another replica"
 # A caller who was just answered comes again within this time, and gets that answer rather than grpc's own end.
 _QUIET_S = 0.1
 _POLL_S = 0.02
-
-
-class _StoppingError(Exception):
-    """Refusal of a call because the gateway is stopping."""
 
 
 class CallObserver(Protocol):
@@ -44,17 +48,27 @@ class DeadlineLimits:
 
     Attributes:
         default_s: for a call without one.
-        longest_s: a longer one is cut to this.
+        longest_s: a longer one is cut to this; not that of a stream.
+        streams: limits of each bulk stream.
     """
 
     default_s: float
     longest_s: float
+    streams: StreamLimits = field(default_factory=StreamLimits)
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Interceptor of the unary handlers of `shortlist.v1`; of health and reflection it only checks the messages."""
+    """Interceptor of the handlers of `shortlist.v1`; of health and reflection it only checks the messages."""
 
-    def __init__(self, limits: DeadlineLimits, max_calls: int, max_reply_bytes: int, observer: CallObserver) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 -- the parts of the edge
+        self,
+        limits: DeadlineLimits,
+        max_calls: int,
+        max_reply_bytes: int,
+        observer: CallObserver,
+        admission: Admission | None = None,
+        authenticator: Authenticator | None = None,
+    ) -> None:
         """Keeps the limits.
 
         Args:
@@ -63,7 +77,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             max_reply_bytes: a larger reply is refused here, with a reason. Not above what the server may send: grpc
                 itself refuses without one, after the call was counted as answered.
             observer: counts calls.
+            admission: decides about each call; None admits all.
+            authenticator: of callers; None lets everybody in.
         """
+        self._authenticator = authenticator or Authenticator()
+        # Set once no more calls are taken.
+        self.stopping = asyncio.Event()
+        self._admission = admission
         self._limits = limits
         self._max_calls = max_calls
         self._max_reply_bytes = max_reply_bytes
@@ -72,6 +92,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self._open = 0
         self._under_way = 0
         self._draining = False
+        self._wrapped: dict[str, tuple[grpc.RpcMethodHandler, grpc.RpcMethodHandler]] = {}
+
+    @property
+    def open_calls(self) -> int:
+        """Number of calls under way."""
+        return self._open
 
     async def drain(self, longest_s: float) -> None:
         """Answers UNAVAILABLE to every call that comes from now on; returns once those under way are answered.
@@ -83,6 +109,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             longest_s: the most to wait for calls under way, in seconds.
         """
         self._draining = True
+        self.stopping.set()
         loop = asyncio.get_running_loop()
         end_s = loop.time() + longest_s
         quiet_s = 0.0
@@ -99,12 +126,28 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         handler = await continuation(details)
         if handler is None:
             return handler
-        if handler.unary_unary is None or not details.method.startswith(_OURS):
-            return guarded(handler, details.method, self._limits.default_s)
+        known = self._wrapped.get(details.method)
+        if known is None or known[0] is not handler:
+            known = self._wrapped[details.method] = handler, self._wrap(handler, details.method)
+        return known[1]
+
+    def _wrap(self, handler: grpc.RpcMethodHandler, method: str) -> grpc.RpcMethodHandler:
+        ours = method.startswith(_OURS)
+        if ours and handler.stream_stream is not None:
+            return grpc.stream_stream_rpc_method_handler(
+                self._intercepted(handler, method), None, handler.response_serializer
+            )
+        unary = handler.unary_unary is not None or handler.stream_unary is not None
+        if not unary or not ours:
+            return guarded(handler, method, self._limits.default_s, self._check_of(method))
         # No deserializer: bytes that are not a message must not surface as UNKNOWN, so `_answer` parses them.
         return grpc.stream_unary_rpc_method_handler(
-            self._intercepted(handler, details.method), None, handler.response_serializer
+            self._intercepted(handler, method), None, handler.response_serializer
         )
+
+    def _check_of(self, method: str) -> Callable[[grpc.aio.ServicerContext], Awaitable[object]] | None:
+        """Returns the check before a method that is served as a stream; health and reflection are for everybody."""
+        return partial(self._authenticator.authorized, method) if method.startswith(_OURS) else None
 
     def _intercepted(
         self, handler: grpc.RpcMethodHandler, method: str
@@ -117,9 +160,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             outcome = "OK"
             self._open += 1
             try:
-                reply = await self._reply(
-                    handler, context, Call(method, request_id, self._deadline(context), started_s)
-                )
+                streams = handler.stream_stream is not None
+                call = Call(method, request_id, self._deadline(context, streams=streams), started_s)
+                reply = await (self._streamed if streams else self._reply)(handler, context, call)
                 context.set_trailing_metadata((("x-request-id", request_id),))
                 return reply
             except asyncio.CancelledError:
@@ -131,7 +174,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             except grpc.aio.BaseError:  # the server was stopped, or a status was sent already
                 outcome = "CANCELLED"
                 raise
-            except _StoppingError:
+            except StoppingError:
                 outcome = grpc.StatusCode.UNAVAILABLE.name
                 await context.abort(grpc.StatusCode.UNAVAILABLE, _STOPPING)
             except Exception as error:
@@ -150,25 +193,76 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         """Returns the reply to a call.
 
         Raises:
-            _StoppingError: the gateway takes no more calls.
+            StoppingError: the gateway takes no more calls.
             Overloaded: it has too many.
             Exception: what the handler raised.
         """
-        if self._draining:
-            raise _StoppingError
-        if self._open > self._max_calls:
-            raise Overloaded(f"the gateway has {self._max_calls:,} calls at once already; try again later")
+        self._check_open()
+        if self._authenticator.asks:
+            call = replace(call, identity=await self._authenticator.authorized(call.method, context))
         raw = await read_message(context, call.deadline.remaining_s())
         if self._draining:
-            raise _StoppingError
+            raise StoppingError
         self._under_way += 1
         try:
-            current_call.set(call)
-            reply = await _answer(handler, raw, context, call)
+            with self._admitted(call, len(raw), context) as level:
+                if level is not call.level:
+                    call = replace(call, level=level)
+                current_call.set(call)
+                if handler.stream_unary is not None:
+                    messages = _messages(handler, raw, context, self._limits.longest_s)
+                    reply = await handler.stream_unary(messages, context)
+                else:
+                    reply = await _answer(handler, raw, context, call)
             self._check_size(reply)
             return reply
         finally:
             self._under_way -= 1
+
+    async def _streamed(self, handler: grpc.RpcMethodHandler, context: grpc.aio.ServicerContext, call: Call) -> None:
+        """Writes the replies of a stream as fast as they are taken. Raises as `_reply`."""
+        self._check_open()
+        call = replace(call, identity=await self._authenticator.authorized(call.method, context))
+        self._under_way += 1
+        try:
+            current_call.set(call)
+            current_stream.set(
+                EntryStream(
+                    call=call,
+                    limits=self._limits.streams,
+                    authorize=lambda: self._authenticator.authorized(call.method, context),
+                    admit=lambda entry, size: self._admitted(entry, size, context),
+                    status_of=lambda error: self._status(error, call.method),
+                    check_size=self._check_size,
+                    stopping=self.stopping,
+                )
+            )
+            requests = messages_of(handler.request_deserializer, context)
+            async with aclosing(handler.stream_stream(requests, context)) as replies:
+                async for reply in replies:
+                    await self._write(reply, context)
+        finally:
+            self._under_way -= 1
+
+    async def _write(self, reply: Message, context: grpc.aio.ServicerContext) -> None:
+        try:
+            async with asyncio.timeout(self._limits.streams.idle_s):
+                await context.write(reply)
+        except TimeoutError as error:
+            raise DeadlineExceeded("no reply was taken for too long; read while you write") from error
+
+    def _check_open(self) -> None:
+        if self._draining:
+            raise StoppingError
+        if self._open > self._max_calls:
+            raise Overloaded(f"the gateway has {self._max_calls:,} calls at once already; try again later")
+
+    def _admitted(
+        self, call: Call, size: int, context: grpc.aio.ServicerContext
+    ) -> AbstractContextManager[ServiceLevel]:
+        if self._admission is None:
+            return nullcontext(ServiceLevel.FULL)
+        return self._admission.admitted(arrival_of(call, size, context))
 
     def _check_size(self, reply: Message) -> None:
         size = reply.ByteSize()
@@ -178,13 +272,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 "fewer items, entries or details at a time"
             )
 
-    def _deadline(self, context: grpc.aio.ServicerContext) -> Deadline:
+    def _deadline(self, context: grpc.aio.ServicerContext, *, streams: bool = False) -> Deadline:
         left_s = context.time_remaining()
+        if left_s is None and streams:
+            return Deadline.after(math.inf)
         if left_s is None:
             return Deadline.after(self._limits.default_s)
         if left_s <= 0:
             raise DeadlineExceeded("the deadline had passed when the call arrived; give the call more time")
-        return Deadline.after(min(left_s, self._limits.longest_s))
+        return Deadline.after(left_s if streams else min(left_s, self._limits.longest_s))
 
     def _status(self, error: Exception, method: str) -> CallStatus:
         status = status_of(error)
@@ -201,6 +297,17 @@ async def _answer(handler: grpc.RpcMethodHandler, raw: bytes, context: grpc.aio.
             return await handler.unary_unary(request, context)
     except TimeoutError as error:
         raise DeadlineExceeded("the call did not finish within its deadline; give it more time") from error
+
+
+async def _messages(
+    handler: grpc.RpcMethodHandler, first: bytes, context: grpc.aio.ServicerContext, longest_s: float
+) -> AsyncIterator[Message]:
+    """Yields the messages of a stream; each must come within the call's deadline, and within the longest one."""
+    raw: bytes | None = first
+    while raw is not None:
+        yield parsed(handler.request_deserializer, raw)
+        left_s = context.time_remaining()
+        raw = await read_following(context, longest_s if left_s is None else min(left_s, longest_s))
 
 
 async def _abort(context: grpc.aio.ServicerContext, status: CallStatus, request_id: str) -> None:

@@ -2,7 +2,8 @@
 
 from domain.recommendation import DEFAULT_PERSONALIZATION
 from domain.text_ranking import RankQuery
-from server.rpc.parse import Check, RequestLimits, parse_events
+from server.rpc.check import Check, RequestLimits
+from server.rpc.parse_event import parse_events
 from shortlist.v1 import ranker_pb2 as pb
 
 

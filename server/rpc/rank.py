@@ -7,7 +7,7 @@ import grpc
 from domain.text_ranking import TextRanking
 from server.rpc import off_loop
 from server.rpc.call import Call, current_call
-from server.rpc.parse import RequestLimits
+from server.rpc.check import RequestLimits
 from server.rpc.parse_rank import parse_rank
 from server.rpc.reply import degradation_messages, stage_times
 from server.text_ranking import TextRanker

@@ -63,13 +63,15 @@ class ItemSizes:
 
     def expected_bytes(self, request: pb.RecommendRequest, k: int) -> float:
         """Returns the expected size of the reply to a request for k items."""
-        paths = set(request.item_mask.paths)
+        paths, names = set(request.item_mask.paths), set(request.item_attributes)
         each = _ITEM_BYTES + self.id_bytes + _EXPLANATION_BYTES * request.explain
-        if paths:
+        if paths or names:
             each += self.id_bytes
+        if "*" in names:
+            paths.add("attributes")
         each += sum(size for name, size in self.field_bytes.items() if name in paths or "*" in paths)
         if not paths & {"*", "attributes"}:
-            each += sum(self.attribute_bytes.get(path.removeprefix("attributes."), 0.0) for path in paths)
+            each += sum(self.attribute_bytes.get(name, 0.0) for name in names)
         return each * min(k, self.item_count)
 
 

@@ -2,32 +2,52 @@
 
 import ssl
 import stat
+import threading
 from pathlib import Path
 
 import grpc
 import structlog
 
 from domain.errors import ConfigurationError
+from server.security.watched_file import WatchedFiles
 
 
-def read_credentials(
+def server_credentials(
     certificate: Path | None, key: Path | None, client_ca: Path | None
 ) -> grpc.ServerCredentials | None:
-    """Reads the files of a TLS server.
+    """Returns credentials that follow their files: a handshake gets the certificate that is there then.
 
-    Args:
-        certificate: PEM chain; None for plaintext.
-        key: PEM of its private key.
-        client_ca: PEM; callers must show a certificate that it signed.
+    Connections that stand go on. Files that changed into something unusable are logged, and the former ones stay.
+
+    Args, Raises: as `read_configuration`.
 
     Returns:
         The credentials; None without a certificate.
+    """
+    if certificate is None or key is None:
+        return None
+    paths = tuple(path for path in (certificate, key, client_ca) if path is not None)
+    files = WatchedFiles(paths, lambda: read_configuration(certificate, key, client_ca))
+    lock = threading.Lock()  # handshakes ask from threads of gRPC's own
+
+    def current() -> grpc.ServerCertificateConfiguration:
+        with lock:
+            return files.get()
+
+    return grpc.dynamic_ssl_server_credentials(current(), current, require_client_authentication=client_ca is not None)
+
+
+def read_configuration(certificate: Path, key: Path, client_ca: Path | None) -> grpc.ServerCertificateConfiguration:
+    """Reads the files of a TLS server.
+
+    Args:
+        certificate: PEM chain.
+        key: PEM of its private key.
+        client_ca: PEM; callers must show a certificate that it signed.
 
     Raises:
         ConfigurationError: a file cannot be read, holds something else, or the key is not the certificate's.
     """
-    if certificate is None or key is None:
-        return None
     pair = (_read("tls_key", key), _read("tls_certificate", certificate))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
@@ -53,7 +73,7 @@ def read_credentials(
         structlog.get_logger("gateway").warning(
             "every user of this machine can read the TLS key; take the right away with chmod o-r", file=str(key)
         )
-    return grpc.ssl_server_credentials([pair], ca, require_client_auth=ca is not None)
+    return grpc.ssl_server_certificate_configuration([pair], ca)
 
 
 def _read(setting: str, path: Path) -> bytes:

@@ -7,11 +7,7 @@ import numpy as np
 
 from core.aspects.profile import aspect_affinity
 from core.ranking.fusion import RANK_OFFSET, Candidate
-from domain.event import Event
 from server.catalogue.aspects import ItemAspects
-
-# Comments are read from the newest on, up to this many characters: reading takes some 10 ms at most.
-_READ_CHARACTERS = 2_000
 
 
 def by_aspects(candidates: Sequence[Candidate], user: np.ndarray, items: ItemAspects, count: int) -> list[Candidate]:
@@ -32,21 +28,3 @@ def by_aspects(candidates: Sequence[Candidate], user: np.ndarray, items: ItemAsp
     scores = 1.0 / (RANK_OFFSET + 1 + np.arange(len(candidates))) + affinity / (RANK_OFFSET + 1)
     best = np.argsort(-scores, kind="stable")[:count]
     return [replace(candidates[place], score=float(scores[place])) for place in best]
-
-
-def comments_of(events: Sequence[Event]) -> tuple[str, ...]:
-    """Returns what was said about items, newest first, as much as is read.
-
-    Args:
-        events: oldest first.
-    """
-    comments: list[str] = []
-    left = _READ_CHARACTERS
-    for event in reversed(events):
-        comment = event.comment.strip()[:left]
-        if comment:
-            comments.append(comment)
-            left -= len(comment)
-        if left <= 0:
-            break
-    return tuple(comments)

@@ -9,7 +9,7 @@ from core.aspects.profile import strongest_shared_aspect
 from core.ranking.fusion import Candidate
 from core.retrieval.collaborative import CollaborativeSource
 from core.retrieval.field_matches import FieldMatcher, SharedWords
-from domain.condition import AnyOf, Condition, meets, values_of
+from domain.condition import AnyOf, Condition, meets, names, values_of
 from domain.interpretation import NumberOrder
 from domain.item import AttributeValue, Item
 from domain.recommendation import FieldMatch, Source
@@ -53,9 +53,8 @@ def similarities(represented: Represented, rows: Sequence[int], release: Serving
     if represented.similarity_vector is None or not rows:
         return [None] * len(rows)
     vectors = release.catalogue.vectors_of(rows)
-    cosines = vectors @ represented.similarity_vector
-    readable = np.linalg.norm(vectors, axis=1) > 0
-    return [cosine if says else None for cosine, says in zip(cosines.tolist(), readable.tolist(), strict=True)]
+    cosines = (vectors @ represented.similarity_vector).tolist()
+    return [cosine if cosine or vectors[place].any() else None for place, cosine in enumerate(cosines)]
 
 
 def closeness_of(
@@ -163,7 +162,7 @@ def _met_wishes(item: Item | None, request: ExplainedRequest) -> MetWishes:
             unmet.append(wish)
         elif isinstance(wish.test, AnyOf) and not wish.negate:
             held = values_of(item.attributes[wish.attribute])
-            values |= {FieldMatch(wish.attribute, value, True): None for value in held if value in wish.test.values}
+            values |= {FieldMatch(wish.attribute, value, True): None for value in held if names(wish.test, value)}
         else:
             met.append(wish)
     numbers = [(order.attribute, _number(item.attributes.get(order.attribute))) for order in request.orders]

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.ranking.fusion import Candidate
 from core.retrieval.lexical_document import TITLE_NAME
 from core.text.analysis import singular
+from domain.arrangement import ArrangementRule
 from domain.condition import AnyOf, Condition
 from domain.recommendation import Explanation, FieldMatch, Source
 from server.stages.wording import Wording
@@ -21,7 +22,8 @@ _WORD = re.compile(r"\w+")
 # An attribute of such a name is another description.
 _TEXT_NAME = re.compile(r"(^|_)(text|description|summary|overview|plot|abstract|content)(_|$)")
 # Their own clauses say little: that a list has come to its end, or nothing of the caller.
-_WEAK_SOURCES = frozenset({Source.POPULAR, Source.FRESH, Source.SEMANTIC_TEXT, Source.SEMANTIC_HISTORY, Source.FILL})
+_EVERYBODYS = frozenset({Source.POPULAR, Source.FRESH, Source.TRENDING})
+_WEAK_SOURCES = _EVERYBODYS | {Source.SEMANTIC_TEXT, Source.SEMANTIC_HISTORY, Source.FILL}
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,14 @@ def explain(
 ) -> list[Explanation]:
     """Returns one explanation for each candidate, in the same order."""
     return [_explanation(candidate, close, rules) for candidate, close in zip(candidates, closeness, strict=True)]
+
+
+def with_placement(why: Explanation, rules: Sequence[ArrangementRule], wording: Wording) -> Explanation:
+    """Returns an explanation with a sentence that says which rules placed the item; as it is without any."""
+    if not rules:
+        return why
+    placed = wording.sentence([wording.rules[rule.value] for rule in rules])
+    return replace(why, text=f"{why.text}{wording.next_sentence}{placed}")
 
 
 def _explanation(candidate: Candidate, close: Closeness, rules: ExplanationRules) -> Explanation:
@@ -246,6 +256,6 @@ def _key(wish: Condition) -> object:
 def _last_resorts(sources: Sequence[str], wording: Wording) -> list[str]:
     """Returns the clauses of the sources of a candidate that nothing speaks for: of the strongest kind alone."""
     strong = [name for name in sources if name not in _WEAK_SOURCES]
-    everybody = [name for name in sources if name in (Source.POPULAR, Source.FRESH)]
+    everybody = [name for name in sources if name in _EVERYBODYS]
     names = strong or everybody or sources
     return list(dict.fromkeys(wording.source(name) for name in names)) or [wording.clause("nothing")]

@@ -2,18 +2,17 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from core.aspects.profile import user_aspects
-from core.events import EventSequence
+from core.aspects.profile import own_aspects
+from core.events import EventSequence, history_weights
 from domain.event import Event, EventKind, disliked_items, in_order
 from domain.recommendation import RecommendQuery
 from domain.text import history_text
 from server.catalogue.catalogue import Catalogue
-from server.stages.aspects import comments_of
 from server.stages.release import ServingRelease
 
 _KIND_PLACES = {kind: place for place, kind in enumerate(EventKind)}
@@ -33,7 +32,9 @@ class History:
         events: every event on an item of the catalogue that is not disliked, readable or not: what trained models go
             by. Empty where the history is read as text, as the caller asked.
         read_as_text: whether the caller asked for similarity to what the history says.
-        comments: the caller's comments on items, newest first; none where the release does not know what reviews say.
+        comments: the caller's comments on items, oldest first; none where the release does not know what reviews say.
+        ignored: how often items were shown and never touched, by row.
+        weights: float64[len(rows)], how much each of `rows` counts in the history's vector, summing to 1.
     """
 
     rows: tuple[int, ...]
@@ -45,6 +46,8 @@ class History:
     events: EventSequence = field(default_factory=EventSequence)
     read_as_text: bool = False
     comments: tuple[str, ...] = ()
+    ignored: Mapping[int, int] = field(default_factory=dict)
+    weights: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     @property
     def speaks(self) -> bool:
@@ -54,8 +57,7 @@ class History:
     @cached_property
     def aspects(self) -> np.ndarray | None:
         """float32[A], the comments by aspect; None where they say nothing of any."""
-        scores = user_aspects(self.comments) if self.comments else None
-        return scores if scores is not None and scores.any() else None
+        return own_aspects(self.comments) if self.comments else None
 
 
 def read_history(query: RecommendQuery, release: ServingRelease) -> History:
@@ -64,8 +66,11 @@ def read_history(query: RecommendQuery, release: ServingRelease) -> History:
     Known items count by their own vectors. Put into words are items that the catalogue lacks (by the title the caller
     gave) and items whose vectors say nothing, since the encoder cannot read them; with `tell_history`, all. A disliked
     item does not speak at all, whatever else was done with it: see `domain.event.disliked_items`. Liked items without
-    an event come last, but do not take a dislike back: they have no time, the dislike has.
+    an event come last, but do not take a dislike back: they have no time, the dislike has. Statements of the caller
+    are read as they are.
     """
+    if not (query.events or query.item_ids or query.statements or query.ignored):
+        return _NO_HISTORY if query.tell_history is False else replace(_NO_HISTORY, read_as_text=True)
     events = in_order(query.events)
     disliked = disliked_items(events)
     events += tuple(Event(item_id, EventKind.LIKE) for item_id in query.item_ids)
@@ -76,17 +81,31 @@ def read_history(query: RecommendQuery, release: ServingRelease) -> History:
     worded = [event for event in speaking if query.tell_history or event.item_id not in readable]
     counted = [] if query.tell_history else [event for event in speaking if event.item_id in readable]
     titles = _titles(worded, known, release.catalogue)
+    said = " ".join(query.statements)
     return History(
         rows=tuple(dict.fromkeys(known[event.item_id] for event in counted)),
-        seen_rows=tuple(known.values()),
+        seen_rows=tuple(
+            row for item_id, row in known.items() if item_id in disliked or item_id not in query.returnable_item_ids
+        ),
         disliked_rows=tuple(row for item_id, row in known.items() if item_id in disliked),
-        text=history_text(worded, titles, release.template),
-        titles="\n".join(dict.fromkeys(title for title in titles.values() if title)),
+        text=" ".join(part for part in (history_text(worded, titles, release.template), said) if part),
+        titles="\n".join(dict.fromkeys(title for title in (*titles.values(), *query.statements) if title)),
         unknown_item_ids=unknown,
-        comments=() if release.aspects is None else comments_of(events),
+        comments=() if release.aspects is None else tuple(event.comment for event in events if event.comment),
         events=EventSequence() if query.tell_history else _sequence(speaking, known),
         read_as_text=query.tell_history,
+        weights=_weights(counted, known),
+        ignored={row: query.ignored[item_id] for item_id, row in release.catalogue.rows_of(query.ignored).items()},
     )
+
+
+_NO_HISTORY = History((), (), (), "", "", ())
+
+
+def _weights(events: Sequence[Event], known: Mapping[str, int]) -> np.ndarray:
+    rows = np.asarray([known[event.item_id] for event in events], np.int64)
+    kinds = np.asarray([_KIND_PLACES[event.kind] for event in events], np.int64)
+    return history_weights(rows, kinds, np.asarray([event.weight for event in events]))
 
 
 def _readable(known: Mapping[str, int], catalogue: Catalogue) -> set[str]:

@@ -4,27 +4,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from core.ranking.fusion import Candidate
-from domain.item import Item
-from domain.recommendation import ItemMask, RankedItem, SourceRank
+from domain.recommendation import ItemDetails, ItemMask, RankedItem, SourceRank
+from server.stages.arrange import Arranged
 from server.stages.closeness import ExplainedRequest, closeness_of, similarities
-from server.stages.explain import ExplanationRules, explain
+from server.stages.explain import ExplanationRules, explain, with_placement
 from server.stages.rank import Ranked
 from server.stages.recall import Recalled
 from server.stages.release import ServingRelease
 from server.stages.request import StagedRequest
-from server.stages.shortlist import Shortlist
 from server.stages.wording.language import language_for
 
 
 def ranked_items(
-    candidates: Sequence[Candidate], request: StagedRequest, found: Shortlist, ranked: Ranked | None
+    candidates: Sequence[Candidate], request: StagedRequest, arranged: Arranged, ranked: Ranked | None
 ) -> list[RankedItem]:
     """Returns candidates as a reply lists them, without explanation and details.
 
     Args:
         candidates: of one page, in their order.
         request: what they answer.
-        found: the whole list.
+        arranged: the whole list.
         ranked: the ranker's answer; None where there is none.
     """
     rows = [candidate.row for candidate in candidates]
@@ -41,8 +40,10 @@ def ranked_items(
             similarity=cosine,
             provenance=tuple(SourceRank(view.source, view.rank, view.score) for view in candidate.views),
             match_probability=probabilities.get(candidate.row),
-            relevance=found.relevance.get(candidate.row),
+            relevance=arranged.found.relevance.get(candidate.row),
             choice_probability=choices.get(candidate.row),
+            arranged_by=move.rules if (move := arranged.moves.get(candidate.row)) else (),
+            ranked_place=move.ranked_place if move else None,
         )
         for place, (candidate, item_id, cosine) in enumerate(zip(candidates, ids, cosines, strict=True), start=first)
     ]
@@ -77,7 +78,10 @@ def explained(
         request.wordings.of(language_for(query, request.history, release)),
     )
     explanations = explain(candidates, closeness_of(candidates, cosines, compared), rules)
-    return [replace(item, explanation=why) for item, why in zip(items, explanations, strict=True)]
+    return [
+        replace(item, explanation=with_placement(why, item.arranged_by, rules.wording))
+        for item, why in zip(items, explanations, strict=True)
+    ]
 
 
 def detailed(
@@ -85,16 +89,4 @@ def detailed(
 ) -> list[RankedItem]:
     """Returns the items with the details that a mask names."""
     details = release.catalogue.items_of([candidate.row for candidate in candidates])
-    return [replace(item, item=_masked(detail, mask)) for item, detail in zip(items, details, strict=True)]
-
-
-def _masked(item: Item, mask: ItemMask) -> Item:
-    """Leaves only the details asked for."""
-    everything = "attributes" in mask.fields
-    return Item(
-        id=item.id,
-        title=item.title if "title" in mask.fields else "",
-        text=item.text if "text" in mask.fields else "",
-        available=item.available and "available" in mask.fields,
-        attributes={name: value for name, value in item.attributes.items() if everything or name in mask.attributes},
-    )
+    return [replace(item, item=ItemDetails.of(detail, mask)) for item, detail in zip(items, details, strict=True)]

@@ -1,12 +1,12 @@
 """Orders a pass's candidates: by the ranker's logits where there are some, else by the blend."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core.ranking.blend import blended_list
-from core.ranking.dislikes import STRENGTH, dislike_share, sunk
+from core.ranking.dislikes import STRENGTH, dislike_share, ignored_shares, sunk
 from core.ranking.fusion import Candidate, candidates_of, fuse
 from core.retrieval.source import RecalledList
 from core.vectors import top_rows
@@ -25,11 +25,13 @@ class Ordered:
         relevance: float64[m], of each, 0 to 1; None without a text.
         best_relevance: of any candidate of the pass, also of those that do not come back; None without a text, or
             without candidates.
+        lifted: rows that novelty moved up.
     """
 
     candidates: list[Candidate]
     relevance: np.ndarray | None = None
     best_relevance: float | None = None
+    lifted: frozenset[int] = frozenset()
 
 
 def by_history(recalled: Recalled, release: ServingRelease) -> Ordered:
@@ -37,7 +39,7 @@ def by_history(recalled: Recalled, release: ServingRelease) -> Ordered:
     lists = tuple(found for found in recalled.lists if len(found.rows))
     ordered = blended_list(release.sources, recalled.query, release.blend, lists)
     if ordered is None:
-        return Ordered(fuse(lists, sum(len(found.rows) for found in lists)))
+        return Ordered(fuse(lists, sum(len(found.rows) for found in lists), release.sources.order))
     return Ordered(candidates_of(lists, ordered.rows, ordered.scores))
 
 
@@ -81,14 +83,29 @@ def without_disliked(
     rows = np.asarray([candidate.row for candidate in ordered.candidates], np.int64)
     before = np.asarray([candidate.score for candidate in ordered.candidates])
     scores = lowered(before, rows, disliked, release, strength)
+    return _by_scores(ordered, scores)
+
+
+def _by_scores(ordered: Ordered, scores: np.ndarray) -> Ordered:
+    """Orders candidates by new scores, float64[C]."""
     order = np.argsort(-scores, kind="stable").tolist()
     candidates = [replace(ordered.candidates[place], score=float(scores[place])) for place in order]
     relevance = None if ordered.relevance is None else ordered.relevance[order]
     return replace(ordered, candidates=candidates, relevance=relevance)
 
 
-def by_ranker(ranked: Ranked) -> Ordered:
+def without_ignored(ordered: Ordered, ignored: Mapping[int, int], strength: float) -> Ordered:
+    """Lets candidates sink that were shown again and again, counts by row, and never touched."""
+    counts = np.asarray([ignored.get(candidate.row, 0) for candidate in ordered.candidates], np.int64)
+    shares = ignored_shares(counts)
+    if not shares.any():
+        return ordered
+    before = np.asarray([candidate.score for candidate in ordered.candidates])
+    return _by_scores(ordered, sunk(before, shares, strength))
+
+
+def by_ranker(ranked: Ranked, release: ServingRelease) -> Ordered:
     """Orders candidates by the ranker's logits."""
     rows = ranked.candidates.rows
-    ordered = RecalledList("ranker", *top_rows(ranked.ranking.logits, rows, len(rows)))
+    ordered = RecalledList("ranker", *top_rows(ranked.ranking.logits, rows, len(rows), release.sources.order))
     return Ordered(candidates_of(ranked.candidates.lists, ordered.rows, ordered.scores))

@@ -15,6 +15,7 @@ from server.models.ranker import Ranker
 from server.stages.history import History
 from server.stages.recall import Recalled
 from server.stages.release import ServingRelease
+from server.users.feature_log import ServedItems
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,13 @@ class RankInput:
         lists: what each source recalled, what is popular among them.
         rows: int64[C], the candidates.
         features: float32[B, W, F], scaled: the candidates in parts of W, a bucket; the places beyond C are zero.
+        unscaled: float32[C, F], the features before scaling.
     """
 
     lists: tuple[RecalledList, ...]
     rows: np.ndarray
     features: np.ndarray
+    unscaled: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,36 @@ def rank_input(
     if not len(history.events) or not (len(listed) if listed is not None else lists):
         return None
     if listed is None:
-        # The sources that training took candidates from; what the others found too still stands in the provenance.
-        lengths = release.blend.list_lengths
-        pooled = [found for found in lists if found.source in lengths or found.source in TEXT_SOURCES]
-        rows, _ = best_rows(pooled or lists, ranker.most_candidates)
+        # The sources that training took candidates from, and those that the request names; what the others found too
+        # still stands in the provenance.
+        pools = {*release.blend.list_lengths, *TEXT_SOURCES, *recalled.query.named}
+        pooled = [found for found in lists if found.source in pools]
+        rows, _ = best_rows(pooled or lists, ranker.most_candidates, release.sources.order)
     else:
         rows = listed
     user = UserSignals(recalled.query.user_embedding, None if ranker.facts.aspects is None else history.aspects)
-    features = ranker.scaling.scaler.apply(rank_features(history.events, rows, ranker.facts, lists, user))
-    return RankInput(lists, rows, in_parts(features, ranker.most_candidates))
+    unscaled = rank_features(history.events, rows, ranker.facts, lists, user)
+    features = ranker.scaling.scaler.apply(unscaled)
+    return RankInput(lists, rows, in_parts(features, ranker.most_candidates), unscaled)
+
+
+def served_items(ranked: Ranked, item_ids: Mapping[int, str], shown: Mapping[str, int]) -> ServedItems:
+    """Returns what the ranker saw of the items that a reply shows.
+
+    Args:
+        ranked: its candidates and answer.
+        item_ids: by row.
+        shown: rank in the reply by item id, in their order.
+    """
+    rows = {item_ids[row]: place for place, row in enumerate(ranked.candidates.rows.tolist()) if row in item_ids}
+    ids = tuple(item_id for item_id in shown if item_id in rows)
+    places = [rows[item_id] for item_id in ids]
+    return ServedItems(
+        ids,
+        tuple(shown[item_id] for item_id in ids),
+        ranked.ranking.logits[places],
+        ranked.candidates.unscaled[places],
+    )
 
 
 async def ask_ranker(ranker: Ranker, candidates: RankInput, deadline: Deadline) -> Ranking:

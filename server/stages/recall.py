@@ -50,11 +50,13 @@ class RecallRequest:
         query: vectors, words and events; with the proxy history of a history that is only text.
         by_text: whether the text decides who may appear.
         judged: whether a ranker judges each candidate.
+        sources: that a history is looked up in; None for all.
     """
 
     query: SourceQuery
     by_text: bool
     judged: bool
+    sources: frozenset[str] | None = None
 
     @property
     def corrected_text(self) -> str:
@@ -72,7 +74,10 @@ class RecallRequest:
         if represented.words and isinstance(lexical, LexicalSource):
             parsed = lexical.index.parse(represented.words, correct=not query.exact_spelling)
             source_query = replace(source_query, lexical=parsed)
-        return cls(source_query, by_text, release.ranker is not None and bool(len(history.events)) and not by_text)
+        judged = release.ranker is not None and bool(len(history.events)) and not by_text
+        if by_text or query.sources is None:
+            return cls(source_query, by_text, judged)
+        return cls(replace(source_query, named=query.sources), by_text, judged, query.sources)
 
 
 def recall(request: RecallRequest, release: ServingRelease, blocked: np.ndarray, deeper: int = 0) -> Recalled:
@@ -106,6 +111,9 @@ def _recalls(source: RecallSource, request: RecallRequest, release: ServingRelea
     """Returns whether a source finds candidates: the text's where there is a text, else the history's."""
     if request.by_text:
         return source.name in TEXT_SOURCES
+    if request.sources is not None:
+        # A history that is only text is matched by its words too.
+        return source.name in request.sources or source.name == Source.LEXICAL
     if source.name == PRIOR:
         return request.judged or release.blend.weights_for(request.query).get(PRIOR, 0.0) > 0
     return True

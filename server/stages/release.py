@@ -8,6 +8,7 @@ from core.ranking.relevance import RelevanceScale
 from core.retrieval.source import RecallSource, RecallSources
 from core.text.language import EncoderLanguages
 from core.text.static_encoder import StaticEncoder
+from domain.scene import Scenes
 from domain.text import TextTemplate
 from server.catalogue.aspects import ItemAspects
 from server.catalogue.catalogue import Catalogue
@@ -79,6 +80,10 @@ class ServingRelease(Protocol):
     @property
     def relevance(self) -> RelevanceScale:
         """Weights of words and meaning, and the calibration of the scores that they give."""
+
+    @property
+    def scenes(self) -> Scenes:
+        """Scenes that the release brings."""
 
     @property
     def thresholds(self) -> Mapping[str, float]:

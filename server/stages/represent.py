@@ -6,6 +6,7 @@ of its own items.
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -102,6 +103,7 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
     trace: Trace,
     *,
     unreadable_limit: float,
+    words_only: bool = False,
 ) -> Represented:
     """Encodes the request's text and the history's.
 
@@ -112,6 +114,7 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
         deadline: of the call.
         trace: gets the stages' times.
         unreadable_limit: above this share of text that the encoder cannot read, words alone are matched.
+        words_only: asks neither encoder nor user tower: only the student, words and items' own vectors are left.
 
     Raises:
         Overloaded: too many texts wait for the encoder.
@@ -127,19 +130,25 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
         await _with_language(_Utterance(*e, tokens), release) for e, tokens in zip(texts, tokenized, strict=True)
     ]
     readable = [utterance for utterance in utterances if utterance.readable(unreadable_limit)]
-    if release.user_tower is None or not len(history.events):
+    if words_only:
+        encoded, embedded = _by_student(readable, release, _SHED) if readable else _Encoded({}, None), _Embedded()
+    elif release.user_tower is None or not len(history.events):
         encoded, embedded = await _encode(readable, release, deadline, trace), _Embedded()
     else:
         encoded, embedded = await asyncio.gather(
             _encode(readable, release, deadline, trace), _embed(history, release, deadline, trace)
         )
     unread = [one.words for one in utterances if one.source not in encoded.vectors]
+    combine = partial(_history_vector, encoded.vectors.get(Source.SEMANTIC_HISTORY), history, release)
+    asks = release.catalogue.is_remote and history.rows
+    history_vector = await asyncio.to_thread(combine) if asks else combine()
     return Represented(
         query=SourceQuery(
             text_vector=encoded.vectors.get(Source.SEMANTIC_TEXT),
-            history_vector=_history_vector(encoded.vectors.get(Source.SEMANTIC_HISTORY), history, release),
+            history_vector=history_vector,
             events=history.events,
             user_embedding=embedded.vector,
+            half_lives=release.blend.half_lives,
         ),
         unknown_token_share=_unknown_share(utterances),
         degradations=_unread_degradations(utterances, readable, release.languages.tags)
@@ -161,6 +170,9 @@ async def _with_language(utterance: _Utterance, release: ServingRelease) -> _Utt
         return replace(utterance, language=language, matched=False)
     parsed = await asyncio.to_thread(lexical.index.parse, utterance.words)
     return replace(utterance, language=language, matched=bool(parsed.terms))
+
+
+_SHED = EncoderUnavailable("the gateway has too many calls to ask it")
 
 
 async def _embed(history: History, release: ServingRelease, deadline: Deadline, trace: Trace) -> _Embedded:
@@ -210,10 +222,16 @@ def _history_vector(text_vector: np.ndarray | None, history: History, release: S
     """Returns the history's items and its text as one centred mean; the text's vector as it is without items."""
     if not history.rows:
         return text_vector
-    vectors = release.catalogue.vectors_of(history.rows)
+    vectors, weights = release.catalogue.vectors_of(history.rows), history.weights
+    half_life = release.blend.half_lives.get(Source.SEMANTIC_HISTORY.value, 0.0)
+    if half_life > 0:
+        weights = weights * history.events.recency(np.asarray(history.rows, np.int64), half_life)
+        weights = weights / weights.sum()
     if text_vector is not None:
+        # What is told in words counts as one more item does.
         vectors = np.concatenate([vectors, text_vector[np.newaxis]])
-    return history_query(vectors, release.catalogue.mean)
+        weights = np.append(weights, 1 / len(weights))
+    return history_query(vectors, release.catalogue.mean, weights)
 
 
 def _unknown_share(utterances: list[_Utterance]) -> float:

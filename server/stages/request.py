@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from domain.condition import Condition
 from domain.recommendation import RecommendQuery
 from server.models.ranker import Ranker
+from server.stages.arrange_scores import score_adjustment
 from server.stages.history import History
 from server.stages.recall import RecallRequest
 from server.stages.release import ServingRelease
@@ -55,12 +56,17 @@ class StagedRequest:
             InvalidRequest: a condition does not fit the catalogue's attributes.
         """
         recall_request = RecallRequest.of(self.query, self.history, self.represented, self.release)
+        scope = scope_of(self.query, self.understood, self.history, self.release)
+        arrangement = self.query.arrangement
         return ListRequest(
             recall_request,
             TextRequest(recall_request.query, self.query.personalization, self.history.aspects),
             self.history,
-            scope_of(self.query, self.understood, self.history, self.release),
+            scope,
             self.release,
             self.query.min_relevance if recall_request.by_text else None,
             self.understood.interpretation.orders,
+            score_adjustment(arrangement, len(scope.blocked), self.release),
+            whole_passes=bool(arrangement.new_share),
+            fallback=self.query.fallback,
         )

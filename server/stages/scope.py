@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from core.kept_masks import own
 from domain.condition import Condition
 from domain.errors import FieldViolation, InvalidRequest
 from domain.recommendation import RecommendQuery
@@ -42,22 +43,29 @@ def scope_of(query: RecommendQuery, understood: Understood, history: History, re
     """
     catalogue = release.catalogue
     blocked = catalogue.blocked_by(understood.conditions)
-    excluded = list(catalogue.rows_of(query.exclude_item_ids).values())
+    barred = list(catalogue.rows_of(query.exclude_item_ids).values())
     unknown: tuple[str, ...] = ()
     if query.candidate_item_ids:
         known = catalogue.rows_of(query.candidate_item_ids)
         unknown = tuple(item_id for item_id in query.candidate_item_ids if item_id not in known)
         others = np.ones(len(blocked), bool)
         others[list(known.values())] = False
-        blocked |= others
+        blocked = blocked | others
     else:
-        blocked[list(history.disliked_rows if query.include_seen else history.seen_rows)] = True
-    blocked[excluded] = True
+        barred += history.disliked_rows if query.include_seen else history.seen_rows
+    if query.any_of_groups:
+        blocked = blocked | _failing_groups(query.any_of_groups, release)
     for alternatives in understood.enforced:
-        blocked |= _failing(alternatives, release)
+        blocked = blocked | _failing(alternatives, release)
+    if barred or understood.banned_terms:
+        # The mask of a request that asks for nothing is every request's.
+        blocked = own(blocked)
+        blocked[barred] = True
     for term in understood.banned_terms:
         blocked[mentions(term, release)] = True
-    passes = _passes(blocked, _unmet_counts(understood, len(blocked), release))
+    passes: tuple[np.ndarray, ...] = (blocked,)
+    if understood.wishes or understood.unwanted_terms:
+        passes = _passes(blocked, _unmet_counts(understood, len(blocked), release))
     return Scope(passes, bool(query.candidate_item_ids), unknown)
 
 
@@ -95,6 +103,16 @@ def meets_named(row: int, understood: Understood, release: ServingRelease) -> bo
     """Returns whether an item meets every wish that the text names for something, of which there is one at least."""
     named = [wish for wish in understood.interpretation.wishes if not wish.condition.negate]
     return bool(named) and not any(_failing((wish.condition, *wish.alternatives), release)[row] for wish in named)
+
+
+def _failing_groups(groups: Sequence[Sequence[Condition]], release: ServingRelease) -> np.ndarray:
+    """Returns bool[n], rows that meet no group whole, and what is not available.
+
+    Raises:
+        InvalidRequest: a condition does not fit the catalogue's attributes.
+    """
+    failing: np.ndarray = np.logical_and.reduce([release.catalogue.blocked_by(tuple(group)) for group in groups])
+    return failing
 
 
 def _failing(alternatives: Sequence[Condition], release: ServingRelease) -> np.ndarray:

@@ -11,15 +11,17 @@ from functools import cached_property
 import numpy as np
 
 from core.ranking.blend import PRIOR
-from core.ranking.dislikes import STRENGTH, STRENGTH_BESIDE_TEXT
+from core.ranking.dislikes import STRENGTH, STRENGTH_BESIDE_TEXT, STRENGTH_IGNORED, STRENGTH_IGNORED_BESIDE_TEXT
 from core.ranking.fusion import Candidate, SourceView, candidates_of, fuse
 from core.retrieval.source import RecalledList
 from domain.interpretation import NumberOrder
 from domain.recommendation import DEFAULT_PERSONALIZATION
+from domain.scene import FallbackList
+from server.stages.arrange_scores import ADJUSTED_PLACES, ScoreAdjustment, adjusted
 from server.stages.aspects import by_aspects
-from server.stages.cold_start import cold_start
+from server.stages.cold_start import cold_start, fallback_rows
 from server.stages.history import History
-from server.stages.order import Ordered, by_history, by_numbers, by_ranker, without_disliked
+from server.stages.order import Ordered, by_history, by_numbers, by_ranker, without_disliked, without_ignored
 from server.stages.rank import Ranked
 from server.stages.recall import DEEPER, Recalled, RecallRequest, recall
 from server.stages.release import ServingRelease
@@ -41,6 +43,9 @@ class ListRequest:
         release: the release.
         min_relevance: least relevance of an item, 0 to 1; None leaves nothing out.
         orders: numbers by which what is relevant is ordered, the first counting most.
+        adjustment: boosts and novelty; None where scores stay as they are.
+        whole_passes: whether every candidate of a pass is made, however few are needed.
+        fallback: list for a caller of whom nothing is known, and for the end of a list; None for none.
     """
 
     recall: RecallRequest
@@ -50,6 +55,9 @@ class ListRequest:
     release: ServingRelease
     min_relevance: float | None = None
     orders: tuple[NumberOrder, ...] = ()
+    adjustment: ScoreAdjustment | None = None
+    whole_passes: bool = False
+    fallback: FallbackList | None = None
 
     @cached_property
     def says_nothing(self) -> bool:
@@ -65,6 +73,15 @@ class ListRequest:
             return STRENGTH
         return STRENGTH_BESIDE_TEXT * self.text.personalization / DEFAULT_PERSONALIZATION
 
+    @property
+    def ignored_strength(self) -> float:
+        """By how many spreads of scores an item sinks that was shown often and never touched; 0 lets none sink."""
+        if not self.history.ignored:
+            return 0.0
+        if not self.recall.by_text:
+            return STRENGTH_IGNORED
+        return STRENGTH_IGNORED_BESIDE_TEXT * self.text.personalization / DEFAULT_PERSONALIZATION
+
 
 @dataclass
 class Shortlist:
@@ -75,18 +92,25 @@ class Shortlist:
         relevance: by row; empty without a text.
         recalled: what the sources found, of every pass made.
         best_relevance: of any candidate, also of those left out; None without a text.
+        tiers: of each candidate, the pass or filler that brought it, ascending.
+        lifted: rows that novelty moved up.
     """
 
     candidates: list[Candidate] = field(default_factory=list)
     relevance: dict[int, float] = field(default_factory=dict)
     recalled: list[Recalled] = field(default_factory=list)
     best_relevance: float | None = None
+    tiers: list[int] = field(default_factory=list)
+    lifted: set[int] = field(default_factory=set)
     _rows: set[int] = field(default_factory=set)
+    _tier: int = 0
 
     def add(self, ordered: Ordered, least: float) -> None:
         """Appends the candidates that it does not hold, and whose relevance is not below `least`."""
         if ordered.best_relevance is not None:
             self.best_relevance = max(ordered.best_relevance, self.best_relevance or 0.0)
+        self._tier += 1
+        self.lifted |= ordered.lifted
         relevance = [None] * len(ordered.candidates) if ordered.relevance is None else ordered.relevance.tolist()
         for candidate, share in zip(ordered.candidates, relevance, strict=True):
             if candidate.row in self._rows:
@@ -109,7 +133,11 @@ class Shortlist:
         for recalled in self.recalled:
             for part in recalled.lists:
                 rows.setdefault(part.source, []).append(part.rows)
-        return {name: len(np.unique(np.concatenate(parts))) for name, parts in rows.items()}
+        # No list has a row twice; those of several passes may share some.
+        return {
+            name: len(parts[0]) if len(parts) == 1 else len(np.unique(np.concatenate(parts)))
+            for name, parts in rows.items()
+        }
 
     def _append(self, candidate: Candidate) -> None:
         """Appends a candidate; scores fall along the list."""
@@ -117,6 +145,7 @@ class Shortlist:
         if last is not None and candidate.score > last:
             candidate = replace(candidate, score=last - _STEP)
         self.candidates.append(candidate)
+        self.tiers.append(self._tier)
 
 
 @dataclass(frozen=True)
@@ -178,14 +207,27 @@ def _passes(request: ListRequest, first: Pass, needed: Callable[[], int]) -> Ite
 def _ordered(request: ListRequest, made: Pass, blocked: np.ndarray, needed: int) -> Ordered:
     if request.orders and request.says_nothing:
         return by_numbers(request.orders, Ordered(_rows(np.flatnonzero(~blocked))), request.release)
+    adjustment = request.adjustment
     if request.says_nothing:
-        return cold_start(request.release, blocked, needed, request.history.disliked_rows)
+        tired = request.ignored_strength
+        most = max(needed, ADJUSTED_PLACES) if tired or adjustment is not None else needed
+        named = request.recall.query.named
+        disliked = request.history.disliked_rows
+        listed = cold_start(request.release, blocked, most, disliked, request.fallback, named=named)
+        listed = without_ignored(listed, request.history.ignored, tired) if tired else listed
+        return listed if adjustment is None else adjusted(listed, adjustment)
     # Candidates are dear to make, and only those that come back are needed, unless something orders them again.
-    strength = request.dislike_strength
-    again = request.orders or strength or request.min_relevance is not None
+    strength, tired = request.dislike_strength, request.ignored_strength
+    again = (
+        request.orders or strength or tired or request.min_relevance is not None or adjustment or request.whole_passes
+    )
     ordered = _by_fit(request, made, blocked, len(blocked) if again else needed)
     if strength:
         ordered = without_disliked(ordered, request.history.disliked_rows, request.release, strength)
+    if tired:
+        ordered = without_ignored(ordered, request.history.ignored, tired)
+    if adjustment is not None:
+        ordered = adjusted(ordered, adjustment)
     return by_numbers(request.orders, ordered, request.release) if request.orders else ordered
 
 
@@ -202,7 +244,7 @@ def _by_fit(request: ListRequest, made: Pass, blocked: np.ndarray, count: int) -
         if scored is None or not np.array_equal(scored.match.rows, rows):
             scored = text_candidates(request.text, rows, release)
         return order_candidates(request.text, recalled.lists, scored, release, count)
-    ordered = by_history(recalled, release) if made.ranked is None else by_ranker(made.ranked)
+    ordered = by_history(recalled, release) if made.ranked is None else by_ranker(made.ranked, release)
     comments, aspects = request.history.aspects, release.aspects
     if comments is None or aspects is None:
         return ordered
@@ -220,18 +262,21 @@ def _fillers(request: ListRequest, found: Shortlist, count: int) -> Iterator[Ord
         if request.recall.by_text and request.text.has_history:
             lists = recall(replace(request.recall, by_text=False), release, blocked)
             yield _fill(by_history(lists, release).candidates, found)
+        if request.fallback is not None:
+            rows = fallback_rows(request.fallback, release, blocked)
+            yield _fill(candidates_of((), rows, np.zeros(len(rows))), found)
         popular = release.sources.get(PRIOR)
         if popular is not None:
             listed = RecalledList(PRIOR, *popular.search(query, count + len(found.candidates), blocked))
             yield _fill(candidates_of((listed,), listed.rows, listed.scores), found)
     below = [part for recalled in found.recalled[-1:] for part in recalled.below_threshold]
-    yield _fill(fuse(below, sum(len(part.rows) for part in below)), found)
+    yield _fill(fuse(below, sum(len(part.rows) for part in below), release.sources.order), found)
     for blocked in request.scope.passes:
         if release.fill.can_answer(query):
             rows, _ = release.fill.search(query, count + len(found.candidates), blocked)
             yield _last(rows, release.fill.name, found)
         if request.scope.listed:
-            yield _last(np.flatnonzero(~blocked), release.fill.name, found)
+            yield _last(release.sources.by_id(np.flatnonzero(~blocked)), release.fill.name, found)
 
 
 def _fill(candidates: Sequence[Candidate], found: Shortlist) -> Ordered:
@@ -241,7 +286,7 @@ def _fill(candidates: Sequence[Candidate], found: Shortlist) -> Ordered:
 
 
 def _last(rows: np.ndarray, name: str, found: Shortlist) -> Ordered:
-    """Returns rows in catalogue order, which share one score."""
+    """Returns rows in the order of their ids, which share one score."""
     score = _filler_bound(found)
     return Ordered(
         [Candidate(row, score, (SourceView(name, place, 0.0),)) for place, row in enumerate(rows.tolist(), start=1)]

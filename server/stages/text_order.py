@@ -16,7 +16,7 @@ from core.ranking.text_blend import text_scores
 from core.ranking.text_features import TextMatch
 from core.retrieval.lexical import LexicalSource
 from core.retrieval.source import RecalledList, SourceQuery, SourceScores
-from core.vectors import top_rows
+from core.vectors import products, top_rows
 from domain.recommendation import DEFAULT_PERSONALIZATION, Source
 from server.stages.order import Ordered
 from server.stages.recall import Recalled
@@ -53,7 +53,9 @@ class TextRequest:
 
 def recalled_rows(recalled: Recalled) -> np.ndarray:
     """Returns int64[C], the rows of a pass, distinct, ascending."""
-    return np.unique(np.concatenate([np.empty(0, np.int64), *(found.rows for found in recalled.lists)]))
+    if not recalled.lists:
+        return np.empty(0, np.int64)
+    return np.unique(np.concatenate([found.rows for found in recalled.lists]))
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def text_candidates(request: TextRequest, rows: np.ndarray, release: ServingRele
         rows: int64[C], distinct, ascending.
         release: the release.
     """
-    vectors = release.catalogue.vectors_of(rows.tolist())
+    vectors = release.catalogue.vectors_of(rows)
     match = _match(request.query, rows, vectors, release)
     by_history = _history_scores(request.query, rows, release) if request.history_counts(release) else {}
     return TextCandidates(vectors, match, by_history)
@@ -110,8 +112,8 @@ def order_candidates(
         scores = scores + min(strength, np.float32(_MOST_OF_ASPECTS)) * _aspect_effect(request, rows, release)
     if request.history_counts(release):
         scores = scores + strength * _history_effect(request.query, candidates, release)
-        lists = (*lists, *_history_lists(candidates.by_history, rows))
-    best, ordered = top_rows(scores, rows, count)
+        lists = (*lists, *_history_lists(candidates.by_history, rows, release))
+    best, ordered = top_rows(scores, rows, count, release.sources.order)
     return Ordered(
         candidates_of(lists, best, ordered),
         relevance[np.searchsorted(rows, best)],
@@ -128,10 +130,13 @@ def _match(query: SourceQuery, rows: np.ndarray, vectors: np.ndarray, release: S
         vectors: float32[C, d], the rows', zeros where the encoder cannot read an item.
         release: gives words and weights.
     """
-    cosines = np.full(len(rows), np.nan, np.float32)
-    if query.text_vector is not None:
-        readable = vectors.any(axis=1)
-        cosines[readable] = vectors[readable] @ query.text_vector
+    if query.text_vector is None:
+        cosines = np.full(len(rows), np.nan, np.float32)
+    else:
+        cosines = products(vectors, query.text_vector)
+        zero = np.flatnonzero(cosines == 0)
+        if len(zero):
+            cosines[zero[~vectors[zero].any(axis=1)]] = np.nan
     lexical = release.sources.get(Source.LEXICAL.value)
     features = None
     if isinstance(lexical, LexicalSource) and query.lexical is not None:
@@ -172,11 +177,14 @@ def _aspect_effect(request: TextRequest, rows: np.ndarray, release: ServingRelea
     return aspect_affinity(request.aspects, release.aspects.of(rows.tolist()))
 
 
-def _history_lists(scored: Mapping[str, SourceScores], rows: np.ndarray) -> tuple[RecalledList, ...]:
+def _history_lists(
+    scored: Mapping[str, SourceScores], rows: np.ndarray, release: ServingRelease
+) -> tuple[RecalledList, ...]:
     """Returns the view that each source of the history has of the text's candidates: those well above its mean."""
     lists = []
     for name, view in scored.items():
         known = np.isfinite(view.scores) & (view.z_scores > LEAST_Z)
         if name not in TEXT_SOURCES | {PRIOR} and known.any():
-            lists.append(RecalledList(name, *top_rows(view.scores[known], rows[known], int(known.sum()))))
+            best = top_rows(view.scores[known], rows[known], int(known.sum()), release.sources.order)
+            lists.append(RecalledList(name, *best))
     return tuple(lists)

@@ -28,7 +28,7 @@ def text_rank_input(
         return None
     features = text_features(candidates.match, _heard(ranker, request, candidates, release), ranker.facts)
     lists = tuple(found for found in recalled.lists if len(found.rows))
-    return RankInput(lists, rows, in_parts(ranker.scaling.scaler.apply(features), ranker.most_candidates))
+    return RankInput(lists, rows, in_parts(ranker.scaling.scaler.apply(features), ranker.most_candidates), features)
 
 
 def _heard(ranker: Ranker, request: TextRequest, candidates: TextCandidates, release: ServingRelease) -> TextHistory:

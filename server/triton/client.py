@@ -6,6 +6,7 @@ and 1.03 ms a call, so speed does not decide; the stubs give the status code as 
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from domain.errors import DeadlineExceeded, ReleaseRejected
+from server.trace import with_trace
 from server.triton import failures, messages
 from server.triton.access_key import AccessKey
 
@@ -47,7 +49,7 @@ class TritonClient:
         self._channel: grpc.aio.Channel | None = None
         self._stub: Any = None
         # Two loads of one model at once answer each other's versions.
-        self._load_lock = asyncio.Lock()
+        self._load_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._under_way: set[Any] = set()
         self.answered_at_s = 0.0
         self.is_silent = False
@@ -138,7 +140,7 @@ class TritonClient:
         request = service_pb2.RepositoryModelLoadRequest(model_name=model)
         request.parameters["config"].string_param = messages.load_config(model, config_text, versions)
         deadline = time.monotonic() + timeout_s
-        async with self._load_lock:
+        async with self._load_locks[model]:
             # A channel that lost its server fails calls for a moment after the server is back.
             await self.wait_until_live(min(timeout_s, _PROBE_TIMEOUT_S))
             try:
@@ -162,7 +164,7 @@ class TritonClient:
             DeadlineExceeded: no answer in time.
         """
         request = service_pb2.RepositoryModelUnloadRequest(model_name=model)
-        async with self._load_lock:
+        async with self._load_locks[model]:
             try:
                 await self._call("RepositoryModelUnload", request, timeout_s)
             except grpc.aio.AioRpcError as error:
@@ -235,7 +237,7 @@ class TritonClient:
         request.parameters["timeout"].int64_param = max(1, int(timeout_s * 1e6))
         if self.is_silent:
             raise failures.silent(self._address, what)
-        call = self._stub.ModelInfer(request, timeout=timeout_s, metadata=self._headers)
+        call = self._stub.ModelInfer(request, timeout=timeout_s, metadata=with_trace(self._headers))
         self._under_way.add(call)
         try:
             answer = await call

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from domain.errors import TritonNotUsable
 from server.triton import launcher
+from server.triton.backend_directory import BACKENDS
 from server.triton.child import TritonChild, start_child
 from server.triton.client import TritonClient
-from server.triton.installation import BACKENDS, TritonInstallation, prepare_installation
+from server.triton.installation import TritonInstallation, prepare_installation
 from server.triton.log_file import keep_small
 from server.triton.plain_paths import PlainPaths
 from server.triton.private_socket import PrivateSocket
@@ -43,6 +44,7 @@ class EmbeddedTritonSettings:
         log_check_s: how often its length is looked at, in seconds.
         start_timeout_s: until the first answer, in seconds.
         exit_timeout_s: for calls under way at a graceful stop, in whole seconds; 0 kills at once.
+        native_backends: whether compiled backends are used where there are some; else all are Python-based.
     """
 
     triton_env: Path
@@ -53,6 +55,7 @@ class EmbeddedTritonSettings:
     exit_timeout_s: int = 5
     log_limit_bytes: int = 16 << 20
     log_check_s: float = 30.0
+    native_backends: bool = True
 
 
 class EmbeddedTriton:
@@ -123,7 +126,9 @@ class EmbeddedTriton:
         settings = self._settings
         if not settings.model_repository.is_dir():
             raise TritonNotUsable(f"the model repository {settings.model_repository} is not a folder; create it first")
-        self._installation = await asyncio.to_thread(prepare_installation, settings.triton_env, settings.state_folder)
+        self._installation = await asyncio.to_thread(
+            prepare_installation, settings.triton_env, settings.state_folder, native=settings.native_backends
+        )
         self._socket.open()
         try:
             self._child = await self._start(self._installation)
@@ -193,9 +198,10 @@ class EmbeddedTriton:
                     reload.cancel()
             await child.end()
             self._child = None
-            if time.monotonic() - live_since >= _HEALTHY_AFTER_S:
+            lived = time.monotonic() - live_since >= _HEALTHY_AFTER_S
+            if lived:
                 pause_s = _RESTART_FIRST_S
-            self._child = await self._restart(self._installation, code, pause_s)
+            self._child = await self._restart(self._installation, code, 0.0 if lived else pause_s)
             self._restart_count += 1
             pause_s = min(2 * pause_s, _RESTART_LONGEST_S)
 
@@ -206,7 +212,7 @@ class EmbeddedTriton:
             try:
                 return await self._start(installation)
             except Exception:  # whatever it was, an operator may repair it while we keep trying
-                pause_s = min(2 * pause_s, _RESTART_LONGEST_S)
+                pause_s = min(max(2 * pause_s, _RESTART_FIRST_S), _RESTART_LONGEST_S)
                 self._log.exception("triton: cannot start it again, next attempt in %.1f s", pause_s)
 
     async def _reload(self) -> None:

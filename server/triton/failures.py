@@ -5,6 +5,7 @@ import grpc.aio
 
 from domain.errors import (
     DeadlineExceeded,
+    ModelProcessLost,
     ModelUnavailable,
     ReleaseRejected,
     ShortlistError,
@@ -58,7 +59,7 @@ def of_load(error: grpc.aio.AioRpcError, address: str, what: str, timeout_s: flo
         return DeadlineExceeded(f"Triton did not {what} within {timeout_s:g} s")
     if code == grpc.StatusCode.UNAVAILABLE:
         return nobody_there(address)
-    kind = TritonUnresponsive if _process_lost(details) else ReleaseRejected
+    kind = ModelProcessLost if _process_lost(details) else ReleaseRejected
     return kind(f"Triton cannot {what}: {details}")
 
 
@@ -76,7 +77,7 @@ def of_call(error: grpc.aio.AioRpcError, address: str, what: str) -> ShortlistEr
         return DeadlineExceeded(f"Triton did not answer in time: {what}")
     # So does a full queue; that Triton goes on.
     gone = code == grpc.StatusCode.UNAVAILABLE and "maximum queue size" not in details
-    kind = TritonUnresponsive if gone or _process_lost(details) else ModelUnavailable
+    kind = ModelProcessLost if _process_lost(details) else TritonUnresponsive if gone else ModelUnavailable
     return kind(f"Triton at {address} cannot answer for {what} ({code.name}): {details}")
 
 

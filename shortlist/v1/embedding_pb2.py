@@ -25,21 +25,28 @@ _sym_db = _symbol_database.Default()
 from shortlist.v1 import recommender_pb2 as shortlist_dot_v1_dot_recommender__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cshortlist/v1/embedding.proto\x12\x0cshortlist.v1\x1a\x1eshortlist/v1/recommender.proto\"C\n\x0c\x45mbedRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12$\n\x04role\x18\x02 \x01(\x0e\x32\x16.shortlist.v1.TextRole\"\x7f\n\rEmbedResponse\x12+\n\nembeddings\x18\x01 \x03(\x0b\x32\x17.shortlist.v1.Embedding\x12\x12\n\nrelease_id\x18\x02 \x01(\t\x12-\n\x0bstage_times\x18\x03 \x01(\x0b\x32\x18.shortlist.v1.StageTimes\"`\n\tEmbedding\x12\x0e\n\x06vector\x18\x01 \x03(\x02\x12\x13\n\x0btoken_count\x18\x02 \x01(\x05\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x12\x1b\n\x13unknown_token_share\x18\x04 \x01(\x01*Q\n\x08TextRole\x12\x19\n\x15TEXT_ROLE_UNSPECIFIED\x10\x00\x12\x13\n\x0fTEXT_ROLE_QUERY\x10\x01\x12\x15\n\x11TEXT_ROLE_PASSAGE\x10\x02\x32T\n\x10\x45mbeddingService\x12@\n\x05\x45mbed\x12\x1a.shortlist.v1.EmbedRequest\x1a\x1b.shortlist.v1.EmbedResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cshortlist/v1/embedding.proto\x12\x0cshortlist.v1\x1a\x1eshortlist/v1/recommender.proto\"v\n\x0c\x45mbedRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12$\n\x04role\x18\x02 \x01(\x0e\x32\x16.shortlist.v1.TextRole\x12\x31\n\rvector_format\x18\x03 \x01(\x0e\x32\x1a.shortlist.v1.VectorFormat\"\xb2\x01\n\rEmbedResponse\x12+\n\nembeddings\x18\x01 \x03(\x0b\x32\x17.shortlist.v1.Embedding\x12\x12\n\nrelease_id\x18\x02 \x01(\t\x12-\n\x0bstage_times\x18\x03 \x01(\x0b\x32\x18.shortlist.v1.StageTimes\x12\x31\n\rvector_format\x18\x04 \x01(\x0e\x32\x1a.shortlist.v1.VectorFormat\"{\n\x12\x45mbedStreamRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12$\n\x04role\x18\x02 \x01(\x0e\x32\x16.shortlist.v1.TextRole\x12\x31\n\rvector_format\x18\x03 \x01(\x0e\x32\x1a.shortlist.v1.VectorFormat\"\xcf\x01\n\x13\x45mbedStreamResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12,\n\tembedding\x18\x02 \x01(\x0b\x32\x17.shortlist.v1.EmbeddingH\x00\x12)\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x18.shortlist.v1.EntryErrorH\x00\x12\x12\n\nrelease_id\x18\x04 \x01(\t\x12\x31\n\rvector_format\x18\x05 \x01(\x0e\x32\x1a.shortlist.v1.VectorFormatB\t\n\x07outcome\"\x86\x01\n\tEmbedding\x12\x0e\n\x06vector\x18\x01 \x03(\x02\x12\x13\n\x0btoken_count\x18\x02 \x01(\x05\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x12\x1b\n\x13unknown_token_share\x18\x04 \x01(\x01\x12\x15\n\rpacked_vector\x18\x05 \x01(\x0c\x12\r\n\x05scale\x18\x06 \x01(\x02*Q\n\x08TextRole\x12\x19\n\x15TEXT_ROLE_UNSPECIFIED\x10\x00\x12\x13\n\x0fTEXT_ROLE_QUERY\x10\x01\x12\x15\n\x11TEXT_ROLE_PASSAGE\x10\x02*{\n\x0cVectorFormat\x12\x1d\n\x19VECTOR_FORMAT_UNSPECIFIED\x10\x00\x12\x19\n\x15VECTOR_FORMAT_FLOAT32\x10\x01\x12\x19\n\x15VECTOR_FORMAT_FLOAT16\x10\x02\x12\x16\n\x12VECTOR_FORMAT_INT8\x10\x03\x32\xac\x01\n\x10\x45mbeddingService\x12@\n\x05\x45mbed\x12\x1a.shortlist.v1.EmbedRequest\x1a\x1b.shortlist.v1.EmbedResponse\x12V\n\x0b\x45mbedStream\x12 .shortlist.v1.EmbedStreamRequest\x1a!.shortlist.v1.EmbedStreamResponse(\x01\x30\x01\x42n\n\x0cshortlist.v1B\x0e\x45mbeddingProtoP\x01Z\x18shortlist/v1;shortlistv1\xa2\x02\x03SHO\xaa\x02\x0cShortlist.V1\xca\x02\x0cShortlist\\V1\xea\x02\rShortlist::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shortlist.v1.embedding_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_TEXTROLE']._serialized_start=374
-  _globals['_TEXTROLE']._serialized_end=455
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\014shortlist.v1B\016EmbeddingProtoP\001Z\030shortlist/v1;shortlistv1\242\002\003SHO\252\002\014Shortlist.V1\312\002\014Shortlist\\V1\352\002\rShortlist::V1'
+  _globals['_TEXTROLE']._serialized_start=851
+  _globals['_TEXTROLE']._serialized_end=932
+  _globals['_VECTORFORMAT']._serialized_start=934
+  _globals['_VECTORFORMAT']._serialized_end=1057
   _globals['_EMBEDREQUEST']._serialized_start=78
-  _globals['_EMBEDREQUEST']._serialized_end=145
-  _globals['_EMBEDRESPONSE']._serialized_start=147
-  _globals['_EMBEDRESPONSE']._serialized_end=274
-  _globals['_EMBEDDING']._serialized_start=276
-  _globals['_EMBEDDING']._serialized_end=372
-  _globals['_EMBEDDINGSERVICE']._serialized_start=457
-  _globals['_EMBEDDINGSERVICE']._serialized_end=541
+  _globals['_EMBEDREQUEST']._serialized_end=196
+  _globals['_EMBEDRESPONSE']._serialized_start=199
+  _globals['_EMBEDRESPONSE']._serialized_end=377
+  _globals['_EMBEDSTREAMREQUEST']._serialized_start=379
+  _globals['_EMBEDSTREAMREQUEST']._serialized_end=502
+  _globals['_EMBEDSTREAMRESPONSE']._serialized_start=505
+  _globals['_EMBEDSTREAMRESPONSE']._serialized_end=712
+  _globals['_EMBEDDING']._serialized_start=715
+  _globals['_EMBEDDING']._serialized_end=849
+  _globals['_EMBEDDINGSERVICE']._serialized_start=1060
+  _globals['_EMBEDDINGSERVICE']._serialized_end=1232
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,11 @@ class EmbeddingServiceStub:
                 request_serializer=shortlist_dot_v1_dot_embedding__pb2.EmbedRequest.SerializeToString,
                 response_deserializer=shortlist_dot_v1_dot_embedding__pb2.EmbedResponse.FromString,
                 _registered_method=True)
+        self.EmbedStream = channel.stream_stream(
+                '/shortlist.v1.EmbeddingService/EmbedStream',
+                request_serializer=shortlist_dot_v1_dot_embedding__pb2.EmbedStreamRequest.SerializeToString,
+                response_deserializer=shortlist_dot_v1_dot_embedding__pb2.EmbedStreamResponse.FromString,
+                _registered_method=True)
 
 
 class EmbeddingServiceServicer:
@@ -56,6 +61,15 @@ class EmbeddingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EmbedStream(self, request_iterator, context):
+        """Encodes any number of texts: one reply a text, in the order of the texts. One entry's error never fails the others.
+
+        Flow control, deadlines and errors of the call as a whole: as RecommenderService.RecommendStream.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EmbeddingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -63,6 +77,11 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
                     servicer.Embed,
                     request_deserializer=shortlist_dot_v1_dot_embedding__pb2.EmbedRequest.FromString,
                     response_serializer=shortlist_dot_v1_dot_embedding__pb2.EmbedResponse.SerializeToString,
+            ),
+            'EmbedStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.EmbedStream,
+                    request_deserializer=shortlist_dot_v1_dot_embedding__pb2.EmbedStreamRequest.FromString,
+                    response_serializer=shortlist_dot_v1_dot_embedding__pb2.EmbedStreamResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -93,6 +112,33 @@ class EmbeddingService:
             '/shortlist.v1.EmbeddingService/Embed',
             shortlist_dot_v1_dot_embedding__pb2.EmbedRequest.SerializeToString,
             shortlist_dot_v1_dot_embedding__pb2.EmbedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EmbedStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/shortlist.v1.EmbeddingService/EmbedStream',
+            shortlist_dot_v1_dot_embedding__pb2.EmbedStreamRequest.SerializeToString,
+            shortlist_dot_v1_dot_embedding__pb2.EmbedStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,11 @@ class EmbeddingServiceStub:
     Errors: INVALID_ARGUMENT (no text, more than 256, a text blank, over 8 KiB or holding NUL, or an unknown role),
     DEADLINE_EXCEEDED, UNAVAILABLE (encoder away), RESOURCE_EXHAUSTED.
     """
+    EmbedStream: _grpc.StreamStreamMultiCallable[_embedding_pb2.EmbedStreamRequest, _embedding_pb2.EmbedStreamResponse]
+    """Encodes any number of texts: one reply a text, in the order of the texts. One entry's error never fails the others.
+
+    Flow control, deadlines and errors of the call as a whole: as RecommenderService.RecommendStream.
+    """
 
 @_typing.type_check_only
 class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
@@ -50,6 +55,11 @@ class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
 
     Errors: INVALID_ARGUMENT (no text, more than 256, a text blank, over 8 KiB or holding NUL, or an unknown role),
     DEADLINE_EXCEEDED, UNAVAILABLE (encoder away), RESOURCE_EXHAUSTED.
+    """
+    EmbedStream: _aio.StreamStreamMultiCallable[_embedding_pb2.EmbedStreamRequest, _embedding_pb2.EmbedStreamResponse]  # type: ignore[assignment]
+    """Encodes any number of texts: one reply a text, in the order of the texts. One entry's error never fails the others.
+
+    Flow control, deadlines and errors of the call as a whole: as RecommenderService.RecommendStream.
     """
 
 class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -65,6 +75,17 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT (no text, more than 256, a text blank, over 8 KiB or holding NUL, or an unknown role),
         DEADLINE_EXCEEDED, UNAVAILABLE (encoder away), RESOURCE_EXHAUSTED.
+        """
+
+    @_abc_1.abstractmethod
+    def EmbedStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_embedding_pb2.EmbedStreamRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_embedding_pb2.EmbedStreamResponse], _abc.AsyncIterator[_embedding_pb2.EmbedStreamResponse]]:
+        """Encodes any number of texts: one reply a text, in the order of the texts. One entry's error never fails the others.
+
+        Flow control, deadlines and errors of the call as a whole: as RecommenderService.RecommendStream.
         """
 
 def add_EmbeddingServiceServicer_to_server(servicer: EmbeddingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,24 +22,46 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18shortlist/v1/event.proto\x12\x0cshortlist.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"m\n\x13RecordEventsRequest\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\x14\n\nsession_id\x18\x02 \x01(\tH\x00\x12#\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x13.shortlist.v1.EventB\x08\n\x06\x63\x61ller\"C\n\x14RecordEventsResponse\x12\x16\n\x0erecorded_count\x18\x01 \x01(\x05\x12\x13\n\x0b\x65vent_token\x18\x02 \x01(\t\"\x8e\x01\n\x05\x45vent\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.shortlist.v1.EventKind\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63omment\x18\x04 \x01(\t\x12\x12\n\nitem_title\x18\x05 \x01(\t*\x9c\x02\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x45VENT_KIND_VIEW\x10\x01\x12\x14\n\x10\x45VENT_KIND_CLICK\x10\x02\x12\x13\n\x0f\x45VENT_KIND_LIKE\x10\x03\x12\x18\n\x14\x45VENT_KIND_FAVOURITE\x10\x04\x12\x13\n\x0f\x45VENT_KIND_CART\x10\x05\x12\x12\n\x0e\x45VENT_KIND_BUY\x10\x06\x12\x13\n\x0f\x45VENT_KIND_PLAY\x10\x07\x12\x15\n\x11\x45VENT_KIND_FINISH\x10\x08\x12\x14\n\x10\x45VENT_KIND_SHARE\x10\t\x12\x16\n\x12\x45VENT_KIND_COMMENT\x10\n\x12\x16\n\x12\x45VENT_KIND_DISLIKE\x10\x0b\x32\x65\n\x0c\x45ventService\x12U\n\x0cRecordEvents\x12!.shortlist.v1.RecordEventsRequest\x1a\".shortlist.v1.RecordEventsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18shortlist/v1/event.proto\x12\x0cshortlist.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"m\n\x13RecordEventsRequest\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\x14\n\nsession_id\x18\x02 \x01(\tH\x00\x12#\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x13.shortlist.v1.EventB\x08\n\x06\x63\x61ller\"\x9e\x01\n\x14RecordEventsResponse\x12\x16\n\x0erecorded_count\x18\x01 \x01(\x05\x12\x13\n\x0b\x65vent_token\x18\x02 \x01(\t\x12\x17\n\x0f\x64uplicate_count\x18\x03 \x01(\x05\x12\x0f\n\x07\x64urable\x18\x04 \x01(\x08\x12\x18\n\x10unknown_item_ids\x18\x05 \x03(\t\x12\x15\n\rexpired_count\x18\x06 \x01(\x05\"\xa1\x01\n\x1aRecordEventsStreamResponse\x12\x16\n\x0erecorded_count\x18\x01 \x01(\x03\x12\x17\n\x0f\x64uplicate_count\x18\x02 \x01(\x03\x12\x15\n\rrequest_count\x18\x03 \x01(\x03\x12\x13\n\x0b\x65vent_token\x18\x04 \x01(\t\x12\x0f\n\x07\x64urable\x18\x05 \x01(\x08\x12\x15\n\rexpired_count\x18\x06 \x01(\x03\"C\n\x0eGetUserRequest\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\x14\n\nsession_id\x18\x02 \x01(\tH\x00\x42\x08\n\x06\x63\x61ller\"\x8b\x01\n\x0fGetUserResponse\x12#\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.shortlist.v1.Event\x12\r\n\x05\x66ound\x18\x02 \x01(\x08\x12\x13\n\x0bshown_count\x18\x03 \x01(\x05\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"F\n\x11\x44\x65leteUserRequest\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\x14\n\nsession_id\x18\x02 \x01(\tH\x00\x42\x08\n\x06\x63\x61ller\"#\n\x12\x44\x65leteUserResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\":\n\x13MergeSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"A\n\x14MergeSessionResponse\x12\x14\n\x0cmerged_count\x18\x01 \x01(\x05\x12\x13\n\x0b\x65vent_token\x18\x02 \x01(\t\"\x97\x01\n\rElicitRequest\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\x14\n\nsession_id\x18\x02 \x01(\tH\x00\x12#\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x13.shortlist.v1.Event\x12\x18\n\x10\x65xclude_item_ids\x18\x04 \x03(\t\x12\x0e\n\x01k\x18\x05 \x01(\x05H\x01\x88\x01\x01\x42\x08\n\x06\x63\x61llerB\x04\n\x02_k\"O\n\x0e\x45licitResponse\x12)\n\x05items\x18\x01 \x03(\x0b\x32\x1a.shortlist.v1.ElicitedItem\x12\x12\n\nrelease_id\x18\x02 \x01(\t\"@\n\x0c\x45licitedItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x15\n\rexpected_gain\x18\x03 \x01(\x01\"\xda\x02\n\x05\x45vent\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.shortlist.v1.EventKind\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63omment\x18\x04 \x01(\t\x12\x12\n\nitem_title\x18\x05 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x06 \x01(\t\x12\x13\n\x06weight\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x0c\n\x04text\x18\x08 \x01(\t\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x0c\n\x04rank\x18\n \x01(\x05\x12-\n\ndwell_time\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x06rating\x18\x0c \x01(\x01H\x01\x88\x01\x01\x12\x19\n\x11\x61ttribution_token\x18\r \x01(\tB\t\n\x07_weightB\t\n\x07_rating*\xea\x02\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x45VENT_KIND_VIEW\x10\x01\x12\x14\n\x10\x45VENT_KIND_CLICK\x10\x02\x12\x13\n\x0f\x45VENT_KIND_LIKE\x10\x03\x12\x18\n\x14\x45VENT_KIND_FAVOURITE\x10\x04\x12\x13\n\x0f\x45VENT_KIND_CART\x10\x05\x12\x12\n\x0e\x45VENT_KIND_BUY\x10\x06\x12\x13\n\x0f\x45VENT_KIND_PLAY\x10\x07\x12\x15\n\x11\x45VENT_KIND_FINISH\x10\x08\x12\x14\n\x10\x45VENT_KIND_SHARE\x10\t\x12\x16\n\x12\x45VENT_KIND_COMMENT\x10\n\x12\x16\n\x12\x45VENT_KIND_DISLIKE\x10\x0b\x12\x19\n\x15\x45VENT_KIND_IMPRESSION\x10\x0c\x12\x1a\n\x16\x45VENT_KIND_NOT_HELPFUL\x10\r\x12\x15\n\x11\x45VENT_KIND_SEARCH\x10\x0e\x32\xff\x03\n\x0c\x45ventService\x12U\n\x0cRecordEvents\x12!.shortlist.v1.RecordEventsRequest\x1a\".shortlist.v1.RecordEventsResponse\x12\x63\n\x12RecordEventsStream\x12!.shortlist.v1.RecordEventsRequest\x1a(.shortlist.v1.RecordEventsStreamResponse(\x01\x12\x46\n\x07GetUser\x12\x1c.shortlist.v1.GetUserRequest\x1a\x1d.shortlist.v1.GetUserResponse\x12O\n\nDeleteUser\x12\x1f.shortlist.v1.DeleteUserRequest\x1a .shortlist.v1.DeleteUserResponse\x12U\n\x0cMergeSession\x12!.shortlist.v1.MergeSessionRequest\x1a\".shortlist.v1.MergeSessionResponse\x12\x43\n\x06\x45licit\x12\x1b.shortlist.v1.ElicitRequest\x1a\x1c.shortlist.v1.ElicitResponseBj\n\x0cshortlist.v1B\nEventProtoP\x01Z\x18shortlist/v1;shortlistv1\xa2\x02\x03SHO\xaa\x02\x0cShortlist.V1\xca\x02\x0cShortlist\\V1\xea\x02\rShortlist::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shortlist.v1.event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_EVENTKIND']._serialized_start=401
-  _globals['_EVENTKIND']._serialized_end=685
-  _globals['_RECORDEVENTSREQUEST']._serialized_start=75
-  _globals['_RECORDEVENTSREQUEST']._serialized_end=184
-  _globals['_RECORDEVENTSRESPONSE']._serialized_start=186
-  _globals['_RECORDEVENTSRESPONSE']._serialized_end=253
-  _globals['_EVENT']._serialized_start=256
-  _globals['_EVENT']._serialized_end=398
-  _globals['_EVENTSERVICE']._serialized_start=687
-  _globals['_EVENTSERVICE']._serialized_end=788
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\014shortlist.v1B\nEventProtoP\001Z\030shortlist/v1;shortlistv1\242\002\003SHO\252\002\014Shortlist.V1\312\002\014Shortlist\\V1\352\002\rShortlist::V1'
+  _globals['_EVENTKIND']._serialized_start=1641
+  _globals['_EVENTKIND']._serialized_end=2003
+  _globals['_RECORDEVENTSREQUEST']._serialized_start=107
+  _globals['_RECORDEVENTSREQUEST']._serialized_end=216
+  _globals['_RECORDEVENTSRESPONSE']._serialized_start=219
+  _globals['_RECORDEVENTSRESPONSE']._serialized_end=377
+  _globals['_RECORDEVENTSSTREAMRESPONSE']._serialized_start=380
+  _globals['_RECORDEVENTSSTREAMRESPONSE']._serialized_end=541
+  _globals['_GETUSERREQUEST']._serialized_start=543
+  _globals['_GETUSERREQUEST']._serialized_end=610
+  _globals['_GETUSERRESPONSE']._serialized_start=613
+  _globals['_GETUSERRESPONSE']._serialized_end=752
+  _globals['_DELETEUSERREQUEST']._serialized_start=754
+  _globals['_DELETEUSERREQUEST']._serialized_end=824
+  _globals['_DELETEUSERRESPONSE']._serialized_start=826
+  _globals['_DELETEUSERRESPONSE']._serialized_end=861
+  _globals['_MERGESESSIONREQUEST']._serialized_start=863
+  _globals['_MERGESESSIONREQUEST']._serialized_end=921
+  _globals['_MERGESESSIONRESPONSE']._serialized_start=923
+  _globals['_MERGESESSIONRESPONSE']._serialized_end=988
+  _globals['_ELICITREQUEST']._serialized_start=991
+  _globals['_ELICITREQUEST']._serialized_end=1142
+  _globals['_ELICITRESPONSE']._serialized_start=1144
+  _globals['_ELICITRESPONSE']._serialized_end=1223
+  _globals['_ELICITEDITEM']._serialized_start=1225
+  _globals['_ELICITEDITEM']._serialized_end=1289
+  _globals['_EVENT']._serialized_start=1292
+  _globals['_EVENT']._serialized_end=1638
+  _globals['_EVENTSERVICE']._serialized_start=2006
+  _globals['_EVENTSERVICE']._serialized_end=2517
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,13 @@ if _version_not_supported:
 
 
 class EventServiceStub:
-    """Records events of users. Not served yet: every call is answered UNIMPLEMENTED; pass events along in RecommendRequest.
+    """Keeps what users do, and answers what is kept of them. What was recorded counts in the next Recommend with the same `user_id`
+    or `session_id`.
+
+    Ids of users and sessions are stored as keyed hashes, free text with phone numbers, mail addresses, card and identity numbers
+    masked. Errors of every call: INVALID_ARGUMENT (a field is out of its range), UNAVAILABLE (ERROR_REASON_STORE_UNAVAILABLE: the store is
+    locked, gone or corrupt), RESOURCE_EXHAUSTED (ERROR_REASON_STORE_FULL), UNIMPLEMENTED (the gateway was started with `event_store` off),
+    DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel):
@@ -40,15 +46,85 @@ class EventServiceStub:
                 request_serializer=shortlist_dot_v1_dot_event__pb2.RecordEventsRequest.SerializeToString,
                 response_deserializer=shortlist_dot_v1_dot_event__pb2.RecordEventsResponse.FromString,
                 _registered_method=True)
+        self.RecordEventsStream = channel.stream_unary(
+                '/shortlist.v1.EventService/RecordEventsStream',
+                request_serializer=shortlist_dot_v1_dot_event__pb2.RecordEventsRequest.SerializeToString,
+                response_deserializer=shortlist_dot_v1_dot_event__pb2.RecordEventsStreamResponse.FromString,
+                _registered_method=True)
+        self.GetUser = channel.unary_unary(
+                '/shortlist.v1.EventService/GetUser',
+                request_serializer=shortlist_dot_v1_dot_event__pb2.GetUserRequest.SerializeToString,
+                response_deserializer=shortlist_dot_v1_dot_event__pb2.GetUserResponse.FromString,
+                _registered_method=True)
+        self.DeleteUser = channel.unary_unary(
+                '/shortlist.v1.EventService/DeleteUser',
+                request_serializer=shortlist_dot_v1_dot_event__pb2.DeleteUserRequest.SerializeToString,
+                response_deserializer=shortlist_dot_v1_dot_event__pb2.DeleteUserResponse.FromString,
+                _registered_method=True)
+        self.MergeSession = channel.unary_unary(
+                '/shortlist.v1.EventService/MergeSession',
+                request_serializer=shortlist_dot_v1_dot_event__pb2.MergeSessionRequest.SerializeToString,
+                response_deserializer=shortlist_dot_v1_dot_event__pb2.MergeSessionResponse.FromString,
+                _registered_method=True)
+        self.Elicit = channel.unary_unary(
+                '/shortlist.v1.EventService/Elicit',
+                request_serializer=shortlist_dot_v1_dot_event__pb2.ElicitRequest.SerializeToString,
+                response_deserializer=shortlist_dot_v1_dot_event__pb2.ElicitResponse.FromString,
+                _registered_method=True)
 
 
 class EventServiceServicer:
-    """Records events of users. Not served yet: every call is answered UNIMPLEMENTED; pass events along in RecommendRequest.
+    """Keeps what users do, and answers what is kept of them. What was recorded counts in the next Recommend with the same `user_id`
+    or `session_id`.
+
+    Ids of users and sessions are stored as keyed hashes, free text with phone numbers, mail addresses, card and identity numbers
+    masked. Errors of every call: INVALID_ARGUMENT (a field is out of its range), UNAVAILABLE (ERROR_REASON_STORE_UNAVAILABLE: the store is
+    locked, gone or corrupt), RESOURCE_EXHAUSTED (ERROR_REASON_STORE_FULL), UNIMPLEMENTED (the gateway was started with `event_store` off),
+    DEADLINE_EXCEEDED.
     """
 
     def RecordEvents(self, request, context):
-        """Stores events durably; they count in the next recommendation.
-        Errors: UNIMPLEMENTED until the gateway keeps user histories.
+        """Stores the events of one user or session: all of them or, with an error, none. When it answers they are durable.
+
+        A repeated call is harmless for events with an `event_id`: what is kept already is counted, not stored again.
+        Further errors: ALREADY_EXISTS (ERROR_REASON_EVENT_CONFLICT: an `event_id` is kept with other content).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordEventsStream(self, request_iterator, context):
+        """Stores events of many users and sessions. Each message is stored as a whole, in the order of the stream; when the call
+        answers all are durable. With an error some may be stored: give events ids, and send the stream again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetUser(self, request, context):
+        """Returns what is kept of a user or session.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteUser(self, request, context):
+        """Forgets a user or session: when it answers, nothing of them is left in the store's files.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergeSession(self, request, context):
+        """Gives a session's events to a user, as after a login, and forgets the session. Harmless to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Elicit(self, request, context):
+        """Returns the item that it tells most to ask a new caller about. The answer is recorded as an event: a like or a dislike, or
+        a view where they have no opinion. Further errors: UNAVAILABLE (ERROR_REASON_NO_RELEASE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -62,6 +138,31 @@ def add_EventServiceServicer_to_server(servicer, server):
                     request_deserializer=shortlist_dot_v1_dot_event__pb2.RecordEventsRequest.FromString,
                     response_serializer=shortlist_dot_v1_dot_event__pb2.RecordEventsResponse.SerializeToString,
             ),
+            'RecordEventsStream': grpc.stream_unary_rpc_method_handler(
+                    servicer.RecordEventsStream,
+                    request_deserializer=shortlist_dot_v1_dot_event__pb2.RecordEventsRequest.FromString,
+                    response_serializer=shortlist_dot_v1_dot_event__pb2.RecordEventsStreamResponse.SerializeToString,
+            ),
+            'GetUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUser,
+                    request_deserializer=shortlist_dot_v1_dot_event__pb2.GetUserRequest.FromString,
+                    response_serializer=shortlist_dot_v1_dot_event__pb2.GetUserResponse.SerializeToString,
+            ),
+            'DeleteUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteUser,
+                    request_deserializer=shortlist_dot_v1_dot_event__pb2.DeleteUserRequest.FromString,
+                    response_serializer=shortlist_dot_v1_dot_event__pb2.DeleteUserResponse.SerializeToString,
+            ),
+            'MergeSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeSession,
+                    request_deserializer=shortlist_dot_v1_dot_event__pb2.MergeSessionRequest.FromString,
+                    response_serializer=shortlist_dot_v1_dot_event__pb2.MergeSessionResponse.SerializeToString,
+            ),
+            'Elicit': grpc.unary_unary_rpc_method_handler(
+                    servicer.Elicit,
+                    request_deserializer=shortlist_dot_v1_dot_event__pb2.ElicitRequest.FromString,
+                    response_serializer=shortlist_dot_v1_dot_event__pb2.ElicitResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'shortlist.v1.EventService', rpc_method_handlers)
@@ -71,7 +172,13 @@ def add_EventServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EventService:
-    """Records events of users. Not served yet: every call is answered UNIMPLEMENTED; pass events along in RecommendRequest.
+    """Keeps what users do, and answers what is kept of them. What was recorded counts in the next Recommend with the same `user_id`
+    or `session_id`.
+
+    Ids of users and sessions are stored as keyed hashes, free text with phone numbers, mail addresses, card and identity numbers
+    masked. Errors of every call: INVALID_ARGUMENT (a field is out of its range), UNAVAILABLE (ERROR_REASON_STORE_UNAVAILABLE: the store is
+    locked, gone or corrupt), RESOURCE_EXHAUSTED (ERROR_REASON_STORE_FULL), UNIMPLEMENTED (the gateway was started with `event_store` off),
+    DEADLINE_EXCEEDED.
     """
 
     @staticmethod
@@ -91,6 +198,141 @@ class EventService:
             '/shortlist.v1.EventService/RecordEvents',
             shortlist_dot_v1_dot_event__pb2.RecordEventsRequest.SerializeToString,
             shortlist_dot_v1_dot_event__pb2.RecordEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordEventsStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/shortlist.v1.EventService/RecordEventsStream',
+            shortlist_dot_v1_dot_event__pb2.RecordEventsRequest.SerializeToString,
+            shortlist_dot_v1_dot_event__pb2.RecordEventsStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shortlist.v1.EventService/GetUser',
+            shortlist_dot_v1_dot_event__pb2.GetUserRequest.SerializeToString,
+            shortlist_dot_v1_dot_event__pb2.GetUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shortlist.v1.EventService/DeleteUser',
+            shortlist_dot_v1_dot_event__pb2.DeleteUserRequest.SerializeToString,
+            shortlist_dot_v1_dot_event__pb2.DeleteUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shortlist.v1.EventService/MergeSession',
+            shortlist_dot_v1_dot_event__pb2.MergeSessionRequest.SerializeToString,
+            shortlist_dot_v1_dot_event__pb2.MergeSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Elicit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shortlist.v1.EventService/Elicit',
+            shortlist_dot_v1_dot_event__pb2.ElicitRequest.SerializeToString,
+            shortlist_dot_v1_dot_event__pb2.ElicitResponse.FromString,
             options,
             channel_credentials,
             insecure,

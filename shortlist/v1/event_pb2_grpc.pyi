@@ -27,29 +27,82 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EventServiceStub:
-    """Records events of users. Not served yet: every call is answered UNIMPLEMENTED; pass events along in RecommendRequest."""
+    """Keeps what users do, and answers what is kept of them. What was recorded counts in the next Recommend with the same `user_id`
+    or `session_id`.
+
+    Ids of users and sessions are stored as keyed hashes, free text with phone numbers, mail addresses, card and identity numbers
+    masked. Errors of every call: INVALID_ARGUMENT (a field is out of its range), UNAVAILABLE (ERROR_REASON_STORE_UNAVAILABLE: the store is
+    locked, gone or corrupt), RESOURCE_EXHAUSTED (ERROR_REASON_STORE_FULL), UNIMPLEMENTED (the gateway was started with `event_store` off),
+    DEADLINE_EXCEEDED.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EventServiceAsyncStub: ...
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_event_pb2.RecordEventsRequest, _event_pb2.RecordEventsResponse]
-    """Stores events durably; they count in the next recommendation.
-    Errors: UNIMPLEMENTED until the gateway keeps user histories.
+    """Stores the events of one user or session: all of them or, with an error, none. When it answers they are durable.
+
+    A repeated call is harmless for events with an `event_id`: what is kept already is counted, not stored again.
+    Further errors: ALREADY_EXISTS (ERROR_REASON_EVENT_CONFLICT: an `event_id` is kept with other content).
+    """
+    RecordEventsStream: _grpc.StreamUnaryMultiCallable[_event_pb2.RecordEventsRequest, _event_pb2.RecordEventsStreamResponse]
+    """Stores events of many users and sessions. Each message is stored as a whole, in the order of the stream; when the call
+    answers all are durable. With an error some may be stored: give events ids, and send the stream again.
+    """
+    GetUser: _grpc.UnaryUnaryMultiCallable[_event_pb2.GetUserRequest, _event_pb2.GetUserResponse]
+    """Returns what is kept of a user or session."""
+    DeleteUser: _grpc.UnaryUnaryMultiCallable[_event_pb2.DeleteUserRequest, _event_pb2.DeleteUserResponse]
+    """Forgets a user or session: when it answers, nothing of them is left in the store's files."""
+    MergeSession: _grpc.UnaryUnaryMultiCallable[_event_pb2.MergeSessionRequest, _event_pb2.MergeSessionResponse]
+    """Gives a session's events to a user, as after a login, and forgets the session. Harmless to repeat."""
+    Elicit: _grpc.UnaryUnaryMultiCallable[_event_pb2.ElicitRequest, _event_pb2.ElicitResponse]
+    """Returns the item that it tells most to ask a new caller about. The answer is recorded as an event: a like or a dislike, or
+    a view where they have no opinion. Further errors: UNAVAILABLE (ERROR_REASON_NO_RELEASE).
     """
 
 @_typing.type_check_only
 class EventServiceAsyncStub(EventServiceStub):
-    """Records events of users. Not served yet: every call is answered UNIMPLEMENTED; pass events along in RecommendRequest."""
+    """Keeps what users do, and answers what is kept of them. What was recorded counts in the next Recommend with the same `user_id`
+    or `session_id`.
+
+    Ids of users and sessions are stored as keyed hashes, free text with phone numbers, mail addresses, card and identity numbers
+    masked. Errors of every call: INVALID_ARGUMENT (a field is out of its range), UNAVAILABLE (ERROR_REASON_STORE_UNAVAILABLE: the store is
+    locked, gone or corrupt), RESOURCE_EXHAUSTED (ERROR_REASON_STORE_FULL), UNIMPLEMENTED (the gateway was started with `event_store` off),
+    DEADLINE_EXCEEDED.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordEvents: _aio.UnaryUnaryMultiCallable[_event_pb2.RecordEventsRequest, _event_pb2.RecordEventsResponse]  # type: ignore[assignment]
-    """Stores events durably; they count in the next recommendation.
-    Errors: UNIMPLEMENTED until the gateway keeps user histories.
+    """Stores the events of one user or session: all of them or, with an error, none. When it answers they are durable.
+
+    A repeated call is harmless for events with an `event_id`: what is kept already is counted, not stored again.
+    Further errors: ALREADY_EXISTS (ERROR_REASON_EVENT_CONFLICT: an `event_id` is kept with other content).
+    """
+    RecordEventsStream: _aio.StreamUnaryMultiCallable[_event_pb2.RecordEventsRequest, _event_pb2.RecordEventsStreamResponse]  # type: ignore[assignment]
+    """Stores events of many users and sessions. Each message is stored as a whole, in the order of the stream; when the call
+    answers all are durable. With an error some may be stored: give events ids, and send the stream again.
+    """
+    GetUser: _aio.UnaryUnaryMultiCallable[_event_pb2.GetUserRequest, _event_pb2.GetUserResponse]  # type: ignore[assignment]
+    """Returns what is kept of a user or session."""
+    DeleteUser: _aio.UnaryUnaryMultiCallable[_event_pb2.DeleteUserRequest, _event_pb2.DeleteUserResponse]  # type: ignore[assignment]
+    """Forgets a user or session: when it answers, nothing of them is left in the store's files."""
+    MergeSession: _aio.UnaryUnaryMultiCallable[_event_pb2.MergeSessionRequest, _event_pb2.MergeSessionResponse]  # type: ignore[assignment]
+    """Gives a session's events to a user, as after a login, and forgets the session. Harmless to repeat."""
+    Elicit: _aio.UnaryUnaryMultiCallable[_event_pb2.ElicitRequest, _event_pb2.ElicitResponse]  # type: ignore[assignment]
+    """Returns the item that it tells most to ask a new caller about. The answer is recorded as an event: a like or a dislike, or
+    a view where they have no opinion. Further errors: UNAVAILABLE (ERROR_REASON_NO_RELEASE).
     """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Records events of users. Not served yet: every call is answered UNIMPLEMENTED; pass events along in RecommendRequest."""
+    """Keeps what users do, and answers what is kept of them. What was recorded counts in the next Recommend with the same `user_id`
+    or `session_id`.
+
+    Ids of users and sessions are stored as keyed hashes, free text with phone numbers, mail addresses, card and identity numbers
+    masked. Errors of every call: INVALID_ARGUMENT (a field is out of its range), UNAVAILABLE (ERROR_REASON_STORE_UNAVAILABLE: the store is
+    locked, gone or corrupt), RESOURCE_EXHAUSTED (ERROR_REASON_STORE_FULL), UNIMPLEMENTED (the gateway was started with `event_store` off),
+    DEADLINE_EXCEEDED.
+    """
 
     @_abc_1.abstractmethod
     def RecordEvents(
@@ -57,8 +110,54 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_pb2.RecordEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_event_pb2.RecordEventsResponse, _abc.Awaitable[_event_pb2.RecordEventsResponse]]:
-        """Stores events durably; they count in the next recommendation.
-        Errors: UNIMPLEMENTED until the gateway keeps user histories.
+        """Stores the events of one user or session: all of them or, with an error, none. When it answers they are durable.
+
+        A repeated call is harmless for events with an `event_id`: what is kept already is counted, not stored again.
+        Further errors: ALREADY_EXISTS (ERROR_REASON_EVENT_CONFLICT: an `event_id` is kept with other content).
+        """
+
+    @_abc_1.abstractmethod
+    def RecordEventsStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_event_pb2.RecordEventsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_pb2.RecordEventsStreamResponse, _abc.Awaitable[_event_pb2.RecordEventsStreamResponse]]:
+        """Stores events of many users and sessions. Each message is stored as a whole, in the order of the stream; when the call
+        answers all are durable. With an error some may be stored: give events ids, and send the stream again.
+        """
+
+    @_abc_1.abstractmethod
+    def GetUser(
+        self,
+        request: _event_pb2.GetUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_pb2.GetUserResponse, _abc.Awaitable[_event_pb2.GetUserResponse]]:
+        """Returns what is kept of a user or session."""
+
+    @_abc_1.abstractmethod
+    def DeleteUser(
+        self,
+        request: _event_pb2.DeleteUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_pb2.DeleteUserResponse, _abc.Awaitable[_event_pb2.DeleteUserResponse]]:
+        """Forgets a user or session: when it answers, nothing of them is left in the store's files."""
+
+    @_abc_1.abstractmethod
+    def MergeSession(
+        self,
+        request: _event_pb2.MergeSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_pb2.MergeSessionResponse, _abc.Awaitable[_event_pb2.MergeSessionResponse]]:
+        """Gives a session's events to a user, as after a login, and forgets the session. Harmless to repeat."""
+
+    @_abc_1.abstractmethod
+    def Elicit(
+        self,
+        request: _event_pb2.ElicitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_pb2.ElicitResponse, _abc.Awaitable[_event_pb2.ElicitResponse]]:
+        """Returns the item that it tells most to ask a new caller about. The answer is recorded as an event: a like or a dislike, or
+        a view where they have no opinion. Further errors: UNAVAILABLE (ERROR_REASON_NO_RELEASE).
         """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

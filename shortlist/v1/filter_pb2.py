@@ -25,19 +25,26 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19shortlist/v1/filter.proto\x12\x0cshortlist.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd7\x01\n\x12\x41ttributeCondition\x12\x11\n\tattribute\x18\x01 \x01(\t\x12)\n\x06\x61ny_of\x18\x02 \x01(\x0b\x32\x17.shortlist.v1.StringSetH\x00\x12*\n\x05range\x18\x03 \x01(\x0b\x32\x19.shortlist.v1.NumberRangeH\x00\x12\x10\n\x06\x65quals\x18\x04 \x01(\x08H\x00\x12-\n\ntime_range\x18\x06 \x01(\x0b\x32\x17.shortlist.v1.TimeRangeH\x00\x12\x0e\n\x06negate\x18\x05 \x01(\x08\x42\x06\n\x04test\"\x1b\n\tStringSet\x12\x0e\n\x06values\x18\x01 \x03(\t\"A\n\x0bNumberRange\x12\x10\n\x03min\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03max\x18\x02 \x01(\x01H\x01\x88\x01\x01\x42\x06\n\x04_minB\x06\n\x04_max\"]\n\tTimeRange\x12\'\n\x03min\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03max\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19shortlist/v1/filter.proto\x12\x0cshortlist.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x02\n\x12\x41ttributeCondition\x12\x11\n\tattribute\x18\x01 \x01(\t\x12)\n\x06\x61ny_of\x18\x02 \x01(\x0b\x32\x17.shortlist.v1.StringSetH\x00\x12*\n\x05range\x18\x03 \x01(\x0b\x32\x19.shortlist.v1.NumberRangeH\x00\x12\x15\n\x0b\x62ool_equals\x18\x04 \x01(\x08H\x00\x12-\n\ntime_range\x18\x06 \x01(\x0b\x32\x17.shortlist.v1.TimeRangeH\x00\x12\x17\n\rnumber_equals\x18\x07 \x01(\x01H\x00\x12-\n\nany_number\x18\x08 \x01(\x0b\x32\x17.shortlist.v1.NumberSetH\x00\x12\x10\n\x06\x65xists\x18\t \x01(\x08H\x00\x12-\n\ngeo_radius\x18\n \x01(\x0b\x32\x17.shortlist.v1.GeoRadiusH\x00\x12\x0e\n\x06negate\x18\x05 \x01(\x08\x42\x06\n\x04test\"F\n\x0e\x43onditionGroup\x12\x34\n\nconditions\x18\x01 \x03(\x0b\x32 .shortlist.v1.AttributeCondition\"0\n\tStringSet\x12\x0e\n\x06values\x18\x01 \x03(\t\x12\x13\n\x0bignore_case\x18\x02 \x01(\x08\"\x1b\n\tNumberSet\x12\x0e\n\x06values\x18\x01 \x03(\x01\"\x85\x01\n\tGeoRadius\x12\x1b\n\x13longitude_attribute\x18\x01 \x01(\t\x12\x15\n\x08latitude\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tlongitude\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\tradius_km\x18\x04 \x01(\x01\x42\x0b\n\t_latitudeB\x0c\n\n_longitude\"A\n\x0bNumberRange\x12\x10\n\x03min\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03max\x18\x02 \x01(\x01H\x01\x88\x01\x01\x42\x06\n\x04_minB\x06\n\x04_max\"]\n\tTimeRange\x12\'\n\x03min\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03max\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampBk\n\x0cshortlist.v1B\x0b\x46ilterProtoP\x01Z\x18shortlist/v1;shortlistv1\xa2\x02\x03SHO\xaa\x02\x0cShortlist.V1\xca\x02\x0cShortlist\\V1\xea\x02\rShortlist::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shortlist.v1.filter_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\014shortlist.v1B\013FilterProtoP\001Z\030shortlist/v1;shortlistv1\242\002\003SHO\252\002\014Shortlist.V1\312\002\014Shortlist\\V1\352\002\rShortlist::V1'
   _globals['_ATTRIBUTECONDITION']._serialized_start=77
-  _globals['_ATTRIBUTECONDITION']._serialized_end=292
-  _globals['_STRINGSET']._serialized_start=294
-  _globals['_STRINGSET']._serialized_end=321
-  _globals['_NUMBERRANGE']._serialized_start=323
-  _globals['_NUMBERRANGE']._serialized_end=388
-  _globals['_TIMERANGE']._serialized_start=390
-  _globals['_TIMERANGE']._serialized_end=483
+  _globals['_ATTRIBUTECONDITION']._serialized_end=434
+  _globals['_CONDITIONGROUP']._serialized_start=436
+  _globals['_CONDITIONGROUP']._serialized_end=506
+  _globals['_STRINGSET']._serialized_start=508
+  _globals['_STRINGSET']._serialized_end=556
+  _globals['_NUMBERSET']._serialized_start=558
+  _globals['_NUMBERSET']._serialized_end=585
+  _globals['_GEORADIUS']._serialized_start=588
+  _globals['_GEORADIUS']._serialized_end=721
+  _globals['_NUMBERRANGE']._serialized_start=723
+  _globals['_NUMBERRANGE']._serialized_end=788
+  _globals['_TIMERANGE']._serialized_start=790
+  _globals['_TIMERANGE']._serialized_end=883
 # @@protoc_insertion_point(module_scope)

@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from shortlist.v1 import filter_pb2 as shortlist_dot_v1_dot_filter__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!shortlist/v1/interpretation.proto\x12\x0cshortlist.v1\x1a\x19shortlist/v1/filter.proto\"\xa5\x01\n\x0eInterpretation\x12\x36\n\nconditions\x18\x01 \x03(\x0b\x32\".shortlist.v1.InterpretedCondition\x12.\n\x06orders\x18\x02 \x03(\x0b\x32\x1e.shortlist.v1.InterpretedOrder\x12\x16\n\x0e\x65xcluded_terms\x18\x03 \x03(\t\x12\x13\n\x0bsearch_text\x18\x04 \x01(\t\"[\n\x14InterpretedCondition\x12\x33\n\tcondition\x18\x01 \x01(\x0b\x32 .shortlist.v1.AttributeCondition\x12\x0e\n\x06phrase\x18\x02 \x01(\t\"I\n\x10InterpretedOrder\x12\x11\n\tattribute\x18\x01 \x01(\t\x12\x12\n\ndescending\x18\x02 \x01(\x08\x12\x0e\n\x06phrase\x18\x03 \x01(\t*\x97\x01\n\x12TextInterpretation\x12#\n\x1fTEXT_INTERPRETATION_UNSPECIFIED\x10\x00\x12\x1e\n\x1aTEXT_INTERPRETATION_PREFER\x10\x01\x12\x1f\n\x1bTEXT_INTERPRETATION_ENFORCE\x10\x02\x12\x1b\n\x17TEXT_INTERPRETATION_OFF\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!shortlist/v1/interpretation.proto\x12\x0cshortlist.v1\x1a\x19shortlist/v1/filter.proto\"\xa5\x01\n\x0eInterpretation\x12\x36\n\nconditions\x18\x01 \x03(\x0b\x32\".shortlist.v1.InterpretedCondition\x12.\n\x06orders\x18\x02 \x03(\x0b\x32\x1e.shortlist.v1.InterpretedOrder\x12\x16\n\x0e\x65xcluded_terms\x18\x03 \x03(\t\x12\x13\n\x0bsearch_text\x18\x04 \x01(\t\"[\n\x14InterpretedCondition\x12\x33\n\tcondition\x18\x01 \x01(\x0b\x32 .shortlist.v1.AttributeCondition\x12\x0e\n\x06phrase\x18\x02 \x01(\t\"I\n\x10InterpretedOrder\x12\x11\n\tattribute\x18\x01 \x01(\t\x12\x12\n\ndescending\x18\x02 \x01(\x08\x12\x0e\n\x06phrase\x18\x03 \x01(\t*\x97\x01\n\x12TextInterpretation\x12#\n\x1fTEXT_INTERPRETATION_UNSPECIFIED\x10\x00\x12\x1e\n\x1aTEXT_INTERPRETATION_PREFER\x10\x01\x12\x1f\n\x1bTEXT_INTERPRETATION_ENFORCE\x10\x02\x12\x1b\n\x17TEXT_INTERPRETATION_OFF\x10\x03\x42s\n\x0cshortlist.v1B\x13InterpretationProtoP\x01Z\x18shortlist/v1;shortlistv1\xa2\x02\x03SHO\xaa\x02\x0cShortlist.V1\xca\x02\x0cShortlist\\V1\xea\x02\rShortlist::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shortlist.v1.interpretation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\014shortlist.v1B\023InterpretationProtoP\001Z\030shortlist/v1;shortlistv1\242\002\003SHO\252\002\014Shortlist.V1\312\002\014Shortlist\\V1\352\002\rShortlist::V1'
   _globals['_TEXTINTERPRETATION']._serialized_start=415
   _globals['_TEXTINTERPRETATION']._serialized_end=566
   _globals['_INTERPRETATION']._serialized_start=79

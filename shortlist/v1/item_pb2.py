@@ -25,21 +25,22 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17shortlist/v1/item.proto\x12\x0cshortlist.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\x01\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x11\n\tavailable\x18\x04 \x01(\x08\x12\x36\n\nattributes\x18\x05 \x03(\x0b\x32\".shortlist.v1.Item.AttributesEntry\x1aO\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.shortlist.v1.AttributeValue:\x02\x38\x01\"\xcd\x01\n\x0e\x41ttributeValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\tH\x00\x12\x16\n\x0cnumber_value\x18\x02 \x01(\x01H\x00\x12\x14\n\nbool_value\x18\x03 \x01(\x08H\x00\x12\x35\n\x11string_list_value\x18\x04 \x01(\x0b\x32\x18.shortlist.v1.StringListH\x00\x12\x35\n\x0ftimestamp_value\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\x07\n\x05value\"\x1c\n\nStringList\x12\x0e\n\x06values\x18\x01 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17shortlist/v1/item.proto\x12\x0cshortlist.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x01\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\x05title\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04text\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x16\n\tavailable\x18\x04 \x01(\x08H\x02\x88\x01\x01\x12\x36\n\nattributes\x18\x05 \x03(\x0b\x32\".shortlist.v1.Item.AttributesEntry\x1aO\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.shortlist.v1.AttributeValue:\x02\x38\x01\x42\x08\n\x06_titleB\x07\n\x05_textB\x0c\n\n_available\"\xcd\x01\n\x0e\x41ttributeValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\tH\x00\x12\x16\n\x0cnumber_value\x18\x02 \x01(\x01H\x00\x12\x14\n\nbool_value\x18\x03 \x01(\x08H\x00\x12\x35\n\x11string_list_value\x18\x04 \x01(\x0b\x32\x18.shortlist.v1.StringListH\x00\x12\x35\n\x0ftimestamp_value\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\x07\n\x05value\"\x1c\n\nStringList\x12\x0e\n\x06values\x18\x01 \x03(\tBi\n\x0cshortlist.v1B\tItemProtoP\x01Z\x18shortlist/v1;shortlistv1\xa2\x02\x03SHO\xaa\x02\x0cShortlist.V1\xca\x02\x0cShortlist\\V1\xea\x02\rShortlist::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shortlist.v1.item_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\014shortlist.v1B\tItemProtoP\001Z\030shortlist/v1;shortlistv1\242\002\003SHO\252\002\014Shortlist.V1\312\002\014Shortlist\\V1\352\002\rShortlist::V1'
   _globals['_ITEM_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_ITEM_ATTRIBUTESENTRY']._serialized_options = b'8\001'
   _globals['_ITEM']._serialized_start=75
-  _globals['_ITEM']._serialized_end=278
-  _globals['_ITEM_ATTRIBUTESENTRY']._serialized_start=199
-  _globals['_ITEM_ATTRIBUTESENTRY']._serialized_end=278
-  _globals['_ATTRIBUTEVALUE']._serialized_start=281
-  _globals['_ATTRIBUTEVALUE']._serialized_end=486
-  _globals['_STRINGLIST']._serialized_start=488
-  _globals['_STRINGLIST']._serialized_end=516
+  _globals['_ITEM']._serialized_end=326
+  _globals['_ITEM_ATTRIBUTESENTRY']._serialized_start=214
+  _globals['_ITEM_ATTRIBUTESENTRY']._serialized_end=293
+  _globals['_ATTRIBUTEVALUE']._serialized_start=329
+  _globals['_ATTRIBUTEVALUE']._serialized_end=534
+  _globals['_STRINGLIST']._serialized_start=536
+  _globals['_STRINGLIST']._serialized_end=564
 # @@protoc_insertion_point(module_scope)

@@ -1,4 +1,5 @@
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
+from shortlist.v1 import arrangement_pb2 as _arrangement_pb2
 from shortlist.v1 import event_pb2 as _event_pb2
 from shortlist.v1 import filter_pb2 as _filter_pb2
 from shortlist.v1 import interpretation_pb2 as _interpretation_pb2
@@ -30,6 +31,9 @@ class RecallSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RECALL_SOURCE_FILL: _ClassVar[RecallSource]
     RECALL_SOURCE_USER_TOWER: _ClassVar[RecallSource]
     RECALL_SOURCE_NEXT_ITEM: _ClassVar[RecallSource]
+    RECALL_SOURCE_TRENDING: _ClassVar[RecallSource]
+    RECALL_SOURCE_CATEGORY_POPULAR: _ClassVar[RecallSource]
+    RECALL_SOURCE_SIMILAR_USERS: _ClassVar[RecallSource]
 
 class DegradationReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -42,6 +46,9 @@ class DegradationReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DEGRADATION_REASON_USER_TOWER_UNAVAILABLE: _ClassVar[DegradationReason]
     DEGRADATION_REASON_NOTHING_RELEVANT: _ClassVar[DegradationReason]
     DEGRADATION_REASON_COLD_START: _ClassVar[DegradationReason]
+    DEGRADATION_REASON_OVERLOADED: _ClassVar[DegradationReason]
+    DEGRADATION_REASON_ARRANGEMENT_LIMITED: _ClassVar[DegradationReason]
+    DEGRADATION_REASON_USER_HISTORY_UNAVAILABLE: _ClassVar[DegradationReason]
 
 class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -56,6 +63,17 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_NO_RELEASE: _ClassVar[ErrorReason]
     ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
     ERROR_REASON_REPLY_TOO_LARGE: _ClassVar[ErrorReason]
+    ERROR_REASON_QUOTA_EXCEEDED: _ClassVar[ErrorReason]
+    ERROR_REASON_UNAUTHENTICATED: _ClassVar[ErrorReason]
+    ERROR_REASON_PERMISSION_DENIED: _ClassVar[ErrorReason]
+    ERROR_REASON_UNKNOWN_SCENE: _ClassVar[ErrorReason]
+    ERROR_REASON_ITEM_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_STORAGE: _ClassVar[ErrorReason]
+    ERROR_REASON_RELEASE_REJECTED: _ClassVar[ErrorReason]
+    ERROR_REASON_FOLLOWER: _ClassVar[ErrorReason]
+    ERROR_REASON_STORE_UNAVAILABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_STORE_FULL: _ClassVar[ErrorReason]
+    ERROR_REASON_EVENT_CONFLICT: _ClassVar[ErrorReason]
 HISTORY_ENCODING_UNSPECIFIED: HistoryEncoding
 HISTORY_ENCODING_VECTORS: HistoryEncoding
 HISTORY_ENCODING_TEXT: HistoryEncoding
@@ -69,6 +87,9 @@ RECALL_SOURCE_POPULAR: RecallSource
 RECALL_SOURCE_FILL: RecallSource
 RECALL_SOURCE_USER_TOWER: RecallSource
 RECALL_SOURCE_NEXT_ITEM: RecallSource
+RECALL_SOURCE_TRENDING: RecallSource
+RECALL_SOURCE_CATEGORY_POPULAR: RecallSource
+RECALL_SOURCE_SIMILAR_USERS: RecallSource
 DEGRADATION_REASON_UNSPECIFIED: DegradationReason
 DEGRADATION_REASON_ENCODER_LANGUAGE_UNSUPPORTED: DegradationReason
 DEGRADATION_REASON_ENCODER_UNAVAILABLE: DegradationReason
@@ -78,6 +99,9 @@ DEGRADATION_REASON_RANKER_UNAVAILABLE: DegradationReason
 DEGRADATION_REASON_USER_TOWER_UNAVAILABLE: DegradationReason
 DEGRADATION_REASON_NOTHING_RELEVANT: DegradationReason
 DEGRADATION_REASON_COLD_START: DegradationReason
+DEGRADATION_REASON_OVERLOADED: DegradationReason
+DEGRADATION_REASON_ARRANGEMENT_LIMITED: DegradationReason
+DEGRADATION_REASON_USER_HISTORY_UNAVAILABLE: DegradationReason
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_INVALID_FIELD: ErrorReason
 ERROR_REASON_NOTHING_TO_GO_ON: ErrorReason
@@ -89,9 +113,20 @@ ERROR_REASON_ENCODER_UNAVAILABLE: ErrorReason
 ERROR_REASON_NO_RELEASE: ErrorReason
 ERROR_REASON_INTERNAL: ErrorReason
 ERROR_REASON_REPLY_TOO_LARGE: ErrorReason
+ERROR_REASON_QUOTA_EXCEEDED: ErrorReason
+ERROR_REASON_UNAUTHENTICATED: ErrorReason
+ERROR_REASON_PERMISSION_DENIED: ErrorReason
+ERROR_REASON_UNKNOWN_SCENE: ErrorReason
+ERROR_REASON_ITEM_NOT_FOUND: ErrorReason
+ERROR_REASON_STORAGE: ErrorReason
+ERROR_REASON_RELEASE_REJECTED: ErrorReason
+ERROR_REASON_FOLLOWER: ErrorReason
+ERROR_REASON_STORE_UNAVAILABLE: ErrorReason
+ERROR_REASON_STORE_FULL: ErrorReason
+ERROR_REASON_EVENT_CONFLICT: ErrorReason
 
 class RecommendRequest(_message.Message):
-    __slots__ = ("user_id", "session_id", "text", "events", "item_ids", "history_encoding", "exclude_item_ids", "conditions", "k", "explain", "item_mask", "include_seen", "event_token", "personalization", "interpretation", "preferences", "min_relevance", "candidate_item_ids", "page_token", "language", "exact_spelling")
+    __slots__ = ("user_id", "session_id", "text", "events", "item_ids", "history_encoding", "exclude_item_ids", "conditions", "k", "explain", "item_mask", "include_seen", "event_token", "personalization", "interpretation", "preferences", "min_relevance", "candidate_item_ids", "page_token", "language", "exact_spelling", "item_attributes", "any_of_groups", "arrangement", "scene", "profile", "seen_rules", "without_repeats")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -113,6 +148,13 @@ class RecommendRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     EXACT_SPELLING_FIELD_NUMBER: _ClassVar[int]
+    ITEM_ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    ANY_OF_GROUPS_FIELD_NUMBER: _ClassVar[int]
+    ARRANGEMENT_FIELD_NUMBER: _ClassVar[int]
+    SCENE_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    SEEN_RULES_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_REPEATS_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     session_id: str
     text: str
@@ -134,10 +176,25 @@ class RecommendRequest(_message.Message):
     page_token: str
     language: str
     exact_spelling: bool
-    def __init__(self, user_id: _Optional[str] = ..., session_id: _Optional[str] = ..., text: _Optional[str] = ..., events: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ..., item_ids: _Optional[_Iterable[str]] = ..., history_encoding: _Optional[_Union[HistoryEncoding, str]] = ..., exclude_item_ids: _Optional[_Iterable[str]] = ..., conditions: _Optional[_Iterable[_Union[_filter_pb2.AttributeCondition, _Mapping]]] = ..., k: _Optional[int] = ..., explain: _Optional[bool] = ..., item_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., include_seen: _Optional[bool] = ..., event_token: _Optional[str] = ..., personalization: _Optional[float] = ..., interpretation: _Optional[_Union[_interpretation_pb2.TextInterpretation, str]] = ..., preferences: _Optional[_Iterable[_Union[_filter_pb2.AttributeCondition, _Mapping]]] = ..., min_relevance: _Optional[float] = ..., candidate_item_ids: _Optional[_Iterable[str]] = ..., page_token: _Optional[str] = ..., language: _Optional[str] = ..., exact_spelling: _Optional[bool] = ...) -> None: ...
+    item_attributes: _containers.RepeatedScalarFieldContainer[str]
+    any_of_groups: _containers.RepeatedCompositeFieldContainer[_filter_pb2.ConditionGroup]
+    arrangement: _arrangement_pb2.Arrangement
+    scene: str
+    profile: str
+    seen_rules: _containers.RepeatedCompositeFieldContainer[SeenRule]
+    without_repeats: bool
+    def __init__(self, user_id: _Optional[str] = ..., session_id: _Optional[str] = ..., text: _Optional[str] = ..., events: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ..., item_ids: _Optional[_Iterable[str]] = ..., history_encoding: _Optional[_Union[HistoryEncoding, str]] = ..., exclude_item_ids: _Optional[_Iterable[str]] = ..., conditions: _Optional[_Iterable[_Union[_filter_pb2.AttributeCondition, _Mapping]]] = ..., k: _Optional[int] = ..., explain: _Optional[bool] = ..., item_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., include_seen: _Optional[bool] = ..., event_token: _Optional[str] = ..., personalization: _Optional[float] = ..., interpretation: _Optional[_Union[_interpretation_pb2.TextInterpretation, str]] = ..., preferences: _Optional[_Iterable[_Union[_filter_pb2.AttributeCondition, _Mapping]]] = ..., min_relevance: _Optional[float] = ..., candidate_item_ids: _Optional[_Iterable[str]] = ..., page_token: _Optional[str] = ..., language: _Optional[str] = ..., exact_spelling: _Optional[bool] = ..., item_attributes: _Optional[_Iterable[str]] = ..., any_of_groups: _Optional[_Iterable[_Union[_filter_pb2.ConditionGroup, _Mapping]]] = ..., arrangement: _Optional[_Union[_arrangement_pb2.Arrangement, _Mapping]] = ..., scene: _Optional[str] = ..., profile: _Optional[str] = ..., seen_rules: _Optional[_Iterable[_Union[SeenRule, _Mapping]]] = ..., without_repeats: _Optional[bool] = ...) -> None: ...
+
+class SeenRule(_message.Message):
+    __slots__ = ("kind", "max_age_seconds")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MAX_AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    kind: _event_pb2.EventKind
+    max_age_seconds: float
+    def __init__(self, kind: _Optional[_Union[_event_pb2.EventKind, str]] = ..., max_age_seconds: _Optional[float] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
-    __slots__ = ("items", "release_id", "stage_times", "degradations", "shortfall_count", "unknown_token_share", "unknown_item_ids", "request_id", "interpretation", "corrected_text", "next_page_token")
+    __slots__ = ("items", "release_id", "stage_times", "degradations", "shortfall_count", "unknown_token_share", "unknown_item_ids", "request_id", "interpretation", "corrected_text", "next_page_token", "unplaced_item_ids", "seed", "scene", "bucket")
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     RELEASE_ID_FIELD_NUMBER: _ClassVar[int]
     STAGE_TIMES_FIELD_NUMBER: _ClassVar[int]
@@ -149,6 +206,10 @@ class RecommendResponse(_message.Message):
     INTERPRETATION_FIELD_NUMBER: _ClassVar[int]
     CORRECTED_TEXT_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    UNPLACED_ITEM_IDS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    SCENE_FIELD_NUMBER: _ClassVar[int]
+    BUCKET_FIELD_NUMBER: _ClassVar[int]
     items: _containers.RepeatedCompositeFieldContainer[RecommendedItem]
     release_id: str
     stage_times: StageTimes
@@ -160,10 +221,14 @@ class RecommendResponse(_message.Message):
     interpretation: _interpretation_pb2.Interpretation
     corrected_text: str
     next_page_token: str
-    def __init__(self, items: _Optional[_Iterable[_Union[RecommendedItem, _Mapping]]] = ..., release_id: _Optional[str] = ..., stage_times: _Optional[_Union[StageTimes, _Mapping]] = ..., degradations: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ..., shortfall_count: _Optional[int] = ..., unknown_token_share: _Optional[float] = ..., unknown_item_ids: _Optional[_Iterable[str]] = ..., request_id: _Optional[str] = ..., interpretation: _Optional[_Union[_interpretation_pb2.Interpretation, _Mapping]] = ..., corrected_text: _Optional[str] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    unplaced_item_ids: _containers.RepeatedScalarFieldContainer[str]
+    seed: int
+    scene: str
+    bucket: str
+    def __init__(self, items: _Optional[_Iterable[_Union[RecommendedItem, _Mapping]]] = ..., release_id: _Optional[str] = ..., stage_times: _Optional[_Union[StageTimes, _Mapping]] = ..., degradations: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ..., shortfall_count: _Optional[int] = ..., unknown_token_share: _Optional[float] = ..., unknown_item_ids: _Optional[_Iterable[str]] = ..., request_id: _Optional[str] = ..., interpretation: _Optional[_Union[_interpretation_pb2.Interpretation, _Mapping]] = ..., corrected_text: _Optional[str] = ..., next_page_token: _Optional[str] = ..., unplaced_item_ids: _Optional[_Iterable[str]] = ..., seed: _Optional[int] = ..., scene: _Optional[str] = ..., bucket: _Optional[str] = ...) -> None: ...
 
 class RecommendedItem(_message.Message):
-    __slots__ = ("id", "rank", "score", "similarity", "provenance", "explanation", "item", "match_probability", "relevance", "choice_probability")
+    __slots__ = ("id", "rank", "score", "similarity", "provenance", "explanation", "item", "match_probability", "relevance", "choice_probability", "arranged_by", "ranked_place", "attribution_token")
     ID_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
@@ -174,6 +239,9 @@ class RecommendedItem(_message.Message):
     MATCH_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     RELEVANCE_FIELD_NUMBER: _ClassVar[int]
     CHOICE_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    ARRANGED_BY_FIELD_NUMBER: _ClassVar[int]
+    RANKED_PLACE_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTION_TOKEN_FIELD_NUMBER: _ClassVar[int]
     id: str
     rank: int
     score: float
@@ -184,7 +252,10 @@ class RecommendedItem(_message.Message):
     match_probability: float
     relevance: float
     choice_probability: float
-    def __init__(self, id: _Optional[str] = ..., rank: _Optional[int] = ..., score: _Optional[float] = ..., similarity: _Optional[float] = ..., provenance: _Optional[_Iterable[_Union[Provenance, _Mapping]]] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ..., item: _Optional[_Union[_item_pb2.Item, _Mapping]] = ..., match_probability: _Optional[float] = ..., relevance: _Optional[float] = ..., choice_probability: _Optional[float] = ...) -> None: ...
+    arranged_by: _containers.RepeatedScalarFieldContainer[_arrangement_pb2.ArrangementRule]
+    ranked_place: int
+    attribution_token: str
+    def __init__(self, id: _Optional[str] = ..., rank: _Optional[int] = ..., score: _Optional[float] = ..., similarity: _Optional[float] = ..., provenance: _Optional[_Iterable[_Union[Provenance, _Mapping]]] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ..., item: _Optional[_Union[_item_pb2.Item, _Mapping]] = ..., match_probability: _Optional[float] = ..., relevance: _Optional[float] = ..., choice_probability: _Optional[float] = ..., arranged_by: _Optional[_Iterable[_Union[_arrangement_pb2.ArrangementRule, str]]] = ..., ranked_place: _Optional[int] = ..., attribution_token: _Optional[str] = ...) -> None: ...
 
 class Provenance(_message.Message):
     __slots__ = ("source", "rank", "score")
@@ -231,7 +302,7 @@ class Degradation(_message.Message):
     def __init__(self, reason: _Optional[_Union[DegradationReason, str]] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class StageTimes(_message.Message):
-    __slots__ = ("total_ms", "parse_ms", "represent_ms", "tokenize_ms", "queue_ms", "triton_ms", "recall_ms", "rank_ms", "explain_ms", "rank_triton_ms")
+    __slots__ = ("total_ms", "parse_ms", "represent_ms", "tokenize_ms", "queue_ms", "triton_ms", "recall_ms", "rank_ms", "explain_ms", "rank_triton_ms", "arrange_ms", "user_ms")
     TOTAL_MS_FIELD_NUMBER: _ClassVar[int]
     PARSE_MS_FIELD_NUMBER: _ClassVar[int]
     REPRESENT_MS_FIELD_NUMBER: _ClassVar[int]
@@ -242,6 +313,8 @@ class StageTimes(_message.Message):
     RANK_MS_FIELD_NUMBER: _ClassVar[int]
     EXPLAIN_MS_FIELD_NUMBER: _ClassVar[int]
     RANK_TRITON_MS_FIELD_NUMBER: _ClassVar[int]
+    ARRANGE_MS_FIELD_NUMBER: _ClassVar[int]
+    USER_MS_FIELD_NUMBER: _ClassVar[int]
     total_ms: float
     parse_ms: float
     represent_ms: float
@@ -252,7 +325,9 @@ class StageTimes(_message.Message):
     rank_ms: float
     explain_ms: float
     rank_triton_ms: float
-    def __init__(self, total_ms: _Optional[float] = ..., parse_ms: _Optional[float] = ..., represent_ms: _Optional[float] = ..., tokenize_ms: _Optional[float] = ..., queue_ms: _Optional[float] = ..., triton_ms: _Optional[float] = ..., recall_ms: _Optional[float] = ..., rank_ms: _Optional[float] = ..., explain_ms: _Optional[float] = ..., rank_triton_ms: _Optional[float] = ...) -> None: ...
+    arrange_ms: float
+    user_ms: float
+    def __init__(self, total_ms: _Optional[float] = ..., parse_ms: _Optional[float] = ..., represent_ms: _Optional[float] = ..., tokenize_ms: _Optional[float] = ..., queue_ms: _Optional[float] = ..., triton_ms: _Optional[float] = ..., recall_ms: _Optional[float] = ..., rank_ms: _Optional[float] = ..., explain_ms: _Optional[float] = ..., rank_triton_ms: _Optional[float] = ..., arrange_ms: _Optional[float] = ..., user_ms: _Optional[float] = ...) -> None: ...
 
 class BatchRecommendRequest(_message.Message):
     __slots__ = ("requests",)
@@ -273,6 +348,22 @@ class BatchRecommendEntry(_message.Message):
     response: RecommendResponse
     error: EntryError
     def __init__(self, response: _Optional[_Union[RecommendResponse, _Mapping]] = ..., error: _Optional[_Union[EntryError, _Mapping]] = ...) -> None: ...
+
+class RecommendStreamRequest(_message.Message):
+    __slots__ = ("request",)
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    request: RecommendRequest
+    def __init__(self, request: _Optional[_Union[RecommendRequest, _Mapping]] = ...) -> None: ...
+
+class RecommendStreamResponse(_message.Message):
+    __slots__ = ("index", "response", "error")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    response: RecommendResponse
+    error: EntryError
+    def __init__(self, index: _Optional[int] = ..., response: _Optional[_Union[RecommendResponse, _Mapping]] = ..., error: _Optional[_Union[EntryError, _Mapping]] = ...) -> None: ...
 
 class EntryError(_message.Message):
     __slots__ = ("code", "message", "reason", "field_violations")

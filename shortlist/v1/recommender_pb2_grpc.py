@@ -49,6 +49,11 @@ class RecommenderServiceStub:
                 request_serializer=shortlist_dot_v1_dot_recommender__pb2.BatchRecommendRequest.SerializeToString,
                 response_deserializer=shortlist_dot_v1_dot_recommender__pb2.BatchRecommendResponse.FromString,
                 _registered_method=True)
+        self.RecommendStream = channel.stream_stream(
+                '/shortlist.v1.RecommenderService/RecommendStream',
+                request_serializer=shortlist_dot_v1_dot_recommender__pb2.RecommendStreamRequest.SerializeToString,
+                response_deserializer=shortlist_dot_v1_dot_recommender__pb2.RecommendStreamResponse.FromString,
+                _registered_method=True)
 
 
 class RecommenderServiceServicer:
@@ -63,7 +68,7 @@ class RecommenderServiceServicer:
         """Returns the best items for one caller.
 
         A call without `text`, `events` and `item_ids`, and one whose history says nothing, is answered by what is popular in the
-        release (COLD_START). A call without a deadline gets the gateway's default (1 s).
+        release (DEGRADATION_REASON_COLD_START). A call without a deadline gets the gateway's default (1 s).
         Errors: INVALID_ARGUMENT (a field is out of its range, or the reply would be larger than the gateway sends),
         UNIMPLEMENTED (a field this gateway does not serve yet),
         DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is unavailable),
@@ -83,6 +88,21 @@ class RecommenderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecommendStream(self, request_iterator, context):
+        """Returns the best items for any number of callers: one reply a request, in the order of the requests. One entry's error never
+        fails the others.
+
+        The gateway takes 32 entries at a time and reads no further until replies are taken, so that either side may be slow and
+        neither holds more than that. Under overload entries wait instead of being refused; without `x-criticality` they give way to
+        single calls. An entry has 60 s. A call without a deadline lasts as long as entries come: one that brings nothing for 60 s
+        while nothing is left to answer, or that takes no replies for 60 s, is ended.
+        Errors of the call as a whole: INVALID_ARGUMENT (bytes that are no message), DEADLINE_EXCEEDED, UNAVAILABLE (the gateway is
+        stopping: entries that were taken are answered before; go on with the first that was not).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecommenderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +115,11 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     servicer.BatchRecommend,
                     request_deserializer=shortlist_dot_v1_dot_recommender__pb2.BatchRecommendRequest.FromString,
                     response_serializer=shortlist_dot_v1_dot_recommender__pb2.BatchRecommendResponse.SerializeToString,
+            ),
+            'RecommendStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.RecommendStream,
+                    request_deserializer=shortlist_dot_v1_dot_recommender__pb2.RecommendStreamRequest.FromString,
+                    response_serializer=shortlist_dot_v1_dot_recommender__pb2.RecommendStreamResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -156,6 +181,33 @@ class RecommenderService:
             '/shortlist.v1.RecommenderService/BatchRecommend',
             shortlist_dot_v1_dot_recommender__pb2.BatchRecommendRequest.SerializeToString,
             shortlist_dot_v1_dot_recommender__pb2.BatchRecommendResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecommendStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/shortlist.v1.RecommenderService/RecommendStream',
+            shortlist_dot_v1_dot_recommender__pb2.RecommendStreamRequest.SerializeToString,
+            shortlist_dot_v1_dot_recommender__pb2.RecommendStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,7 +42,7 @@ class RecommenderServiceStub:
     """Returns the best items for one caller.
 
     A call without `text`, `events` and `item_ids`, and one whose history says nothing, is answered by what is popular in the
-    release (COLD_START). A call without a deadline gets the gateway's default (1 s).
+    release (DEGRADATION_REASON_COLD_START). A call without a deadline gets the gateway's default (1 s).
     Errors: INVALID_ARGUMENT (a field is out of its range, or the reply would be larger than the gateway sends),
     UNIMPLEMENTED (a field this gateway does not serve yet),
     DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is unavailable),
@@ -53,6 +53,17 @@ class RecommenderServiceStub:
 
     Errors of the call as a whole: INVALID_ARGUMENT (no request, or more than 256, or a reply larger than the gateway
     sends), DEADLINE_EXCEEDED.
+    """
+    RecommendStream: _grpc.StreamStreamMultiCallable[_recommender_pb2.RecommendStreamRequest, _recommender_pb2.RecommendStreamResponse]
+    """Returns the best items for any number of callers: one reply a request, in the order of the requests. One entry's error never
+    fails the others.
+
+    The gateway takes 32 entries at a time and reads no further until replies are taken, so that either side may be slow and
+    neither holds more than that. Under overload entries wait instead of being refused; without `x-criticality` they give way to
+    single calls. An entry has 60 s. A call without a deadline lasts as long as entries come: one that brings nothing for 60 s
+    while nothing is left to answer, or that takes no replies for 60 s, is ended.
+    Errors of the call as a whole: INVALID_ARGUMENT (bytes that are no message), DEADLINE_EXCEEDED, UNAVAILABLE (the gateway is
+    stopping: entries that were taken are answered before; go on with the first that was not).
     """
 
 @_typing.type_check_only
@@ -69,7 +80,7 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """Returns the best items for one caller.
 
     A call without `text`, `events` and `item_ids`, and one whose history says nothing, is answered by what is popular in the
-    release (COLD_START). A call without a deadline gets the gateway's default (1 s).
+    release (DEGRADATION_REASON_COLD_START). A call without a deadline gets the gateway's default (1 s).
     Errors: INVALID_ARGUMENT (a field is out of its range, or the reply would be larger than the gateway sends),
     UNIMPLEMENTED (a field this gateway does not serve yet),
     DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is unavailable),
@@ -80,6 +91,17 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
 
     Errors of the call as a whole: INVALID_ARGUMENT (no request, or more than 256, or a reply larger than the gateway
     sends), DEADLINE_EXCEEDED.
+    """
+    RecommendStream: _aio.StreamStreamMultiCallable[_recommender_pb2.RecommendStreamRequest, _recommender_pb2.RecommendStreamResponse]  # type: ignore[assignment]
+    """Returns the best items for any number of callers: one reply a request, in the order of the requests. One entry's error never
+    fails the others.
+
+    The gateway takes 32 entries at a time and reads no further until replies are taken, so that either side may be slow and
+    neither holds more than that. Under overload entries wait instead of being refused; without `x-criticality` they give way to
+    single calls. An entry has 60 s. A call without a deadline lasts as long as entries come: one that brings nothing for 60 s
+    while nothing is left to answer, or that takes no replies for 60 s, is ended.
+    Errors of the call as a whole: INVALID_ARGUMENT (bytes that are no message), DEADLINE_EXCEEDED, UNAVAILABLE (the gateway is
+    stopping: entries that were taken are answered before; go on with the first that was not).
     """
 
 class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -99,7 +121,7 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the best items for one caller.
 
         A call without `text`, `events` and `item_ids`, and one whose history says nothing, is answered by what is popular in the
-        release (COLD_START). A call without a deadline gets the gateway's default (1 s).
+        release (DEGRADATION_REASON_COLD_START). A call without a deadline gets the gateway's default (1 s).
         Errors: INVALID_ARGUMENT (a field is out of its range, or the reply would be larger than the gateway sends),
         UNIMPLEMENTED (a field this gateway does not serve yet),
         DEADLINE_EXCEEDED, UNAVAILABLE (no release is live, or nothing could be recalled because the encoder is unavailable),
@@ -116,6 +138,23 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors of the call as a whole: INVALID_ARGUMENT (no request, or more than 256, or a reply larger than the gateway
         sends), DEADLINE_EXCEEDED.
+        """
+
+    @_abc_1.abstractmethod
+    def RecommendStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_recommender_pb2.RecommendStreamRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_recommender_pb2.RecommendStreamResponse], _abc.AsyncIterator[_recommender_pb2.RecommendStreamResponse]]:
+        """Returns the best items for any number of callers: one reply a request, in the order of the requests. One entry's error never
+        fails the others.
+
+        The gateway takes 32 entries at a time and reads no further until replies are taken, so that either side may be slow and
+        neither holds more than that. Under overload entries wait instead of being refused; without `x-criticality` they give way to
+        single calls. An entry has 60 s. A call without a deadline lasts as long as entries come: one that brings nothing for 60 s
+        while nothing is left to answer, or that takes no replies for 60 s, is ended.
+        Errors of the call as a whole: INVALID_ARGUMENT (bytes that are no message), DEADLINE_EXCEEDED, UNAVAILABLE (the gateway is
+        stopping: entries that were taken are answered before; go on with the first that was not).
         """
 
 def add_RecommenderServiceServicer_to_server(servicer: RecommenderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -31,7 +31,7 @@ from shortlist.v1 import recommender_pb2 as pb
 from tests.support.torch_triton import TorchTriton
 from tests.support.trained import COUNT, item_ids, make_workshop
 from training.evaluation.trained import HYBRID, ModelInputs, trained_methods
-from training.ranking.sources import RecallSettings
+from training.ranking.recall_settings import RecallSettings
 from training.run.folder import RunFolder
 from training.run.load import DataRequest, load_data
 from training.run.runner import run_steps

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.retrieval.hnsw_index import VectorIndex, build_graph
+from core.retrieval.hnsw_graph import build_graph
+from core.retrieval.vector_index import VectorIndex
 from core.text.tokenize import UNREADABLE_LIMIT
 from core.vectors import exact_search
 from domain.release_folder import find_release
@@ -24,6 +25,8 @@ WANTED = {"goods-linen-shirt", "goods-canvas-sneakers"}
 class TestWish:
     """T1: a wish in plain words, against goods that meet it and many that don't."""
 
+    by_meaning = RecallSource.SEMANTIC_TEXT
+
     def test_english_wish_ranks_both_above_every_distractor(self, client: Client) -> None:
         reply = client.recommend(WISH, k=100)
         assert {item.id for item in reply.items[:2]} == WANTED
@@ -31,7 +34,7 @@ class TestWish:
         best_other = max(value for item_id, value in similarity.items() if item_id not in WANTED and value is not None)
         assert min(similarity[item_id] for item_id in WANTED) > best_other
         assert reply.degradations == ()
-        assert RecallSource.SEMANTIC_TEXT in {one.source for one in reply.items[0].provenance}
+        assert self.by_meaning in {one.source for one in reply.items[0].provenance}
 
     def test_chinese_wish_is_matched_by_characters_and_says_so(self, client: Client) -> None:
         reply = client.recommend(WISH_ZH, explain=True)
@@ -135,10 +138,15 @@ class TestUnreadableGoods:
         assert DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED in {one.reason for one in like.degradations}
         assert like.items[0].id == "goods-zh-only-a"
         assert {one.source for item in like.items for one in item.provenance} == {RecallSource.LEXICAL}
+
+    def test_beside_a_wish_they_have_no_similarity_and_others_do(self, client: Client) -> None:
         both = client.recommend("a warm scarf", item_ids=["goods-zh-only-a"], include_seen=True, k=300)
-        found = next(item for item in both.items if item.id == "goods-zh-only-a")
-        assert found.similarity is None
-        assert both.items[0].similarity is not None
+        unread = [item for item in both.items if item.id.startswith("goods-zh-only")]
+        assert unread
+        assert {item.similarity for item in unread} == {None}
+        others = [item for item in both.items if item not in unread]
+        assert others[0].similarity is not None
+        assert others[0].id == "goods-luxury-silk-scarf"
 
 
 class TestExactness:
@@ -151,7 +159,9 @@ class TestExactness:
         unreadable = np.load(release.path / "unreadable_share.npy") > UNREADABLE_LIMIT
         queries = (ROOT / "bench" / "queries.txt").read_text().splitlines()
         assert len(queries) == 20
-        for text, embedding in zip(queries, client.embed(queries).embeddings, strict=True):
+        for text in queries:
+            # By itself, as Recommend computes it: in bfloat16 a text's vector depends on the shape of its batch.
+            (embedding,) = client.embed([text]).embeddings
             query = np.array(embedding.vector, dtype=np.float32)
             rows, scores = exact_search(vectors, query, 10, items.unavailable | unreadable)
             reply = client.recommend(text, k=128, interpretation=TextInterpretation.OFF)

@@ -141,7 +141,8 @@ async def served(
     )
     release = build_release(build, SilentProgress())
     live = await loader.load(release)
-    texts = tuple(f"{item.title}. {item.text}".removesuffix(". ") for item in build.catalogue.items())
+    in_rows = sorted(build.catalogue.items(), key=lambda item: item.id)
+    texts = tuple(f"{item.title}. {item.text}".removesuffix(". ") for item in in_rows)
     with ThreadPoolExecutor(1) as searchers:
         yield Served(layout, oracle, release, live, Recommender(lambda: live, searchers, 0.3), texts, build)
     await live.encoder.batcher.aclose()

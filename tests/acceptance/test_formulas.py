@@ -5,19 +5,22 @@ Of T7, what needs a ranker and a user tower lies in `tests/server/test_trained_g
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from core.events import EventSequence
+from core.events import RECENT_HALF_LIFE, RECENT_SHARE, EventSequence
+from core.retrieval.collaborative import CollaborativeSource
 from domain.progress import SilentProgress
 from shortlist import Client, Event, EventKind, RecallSource, Shortlist
-from tests.conftest import TRITON_ENV
+from tests.conftest import skip_without_triton
 from tests.support.formulas import (
     BETA,
+    DIMENSION,
     EQUAL,
     ITEMS,
     LIKELIHOOD,
@@ -30,6 +33,7 @@ from tests.support.formulas import (
     word_vectors,
     write_formula_model,
 )
+from tests.support.recording import RecordingClient
 from tests.support.running import shortlist, start_gateway
 from tests.support.vector_encoder import write_vector_encoder
 from training.encoder.item_vectors import item_vectors
@@ -45,7 +49,7 @@ from training.splits.split import EvalCase, EvalSet
 
 pytestmark = pytest.mark.triton
 
-SOURCE = "semantic_history"
+SOURCE, NEIGHBOURS = "semantic_history", "collaborative"
 RELEVANT = np.array([[1, 1, 0], [1, 0, 0], [1, 0, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]], bool)
 RECALLED = ({"y1", "y2"}, {"y1", "y2"}, {"y1", "y3"}, {"y1"}, {"y1"}, set())
 EXACT = 1e-6
@@ -60,11 +64,20 @@ class Formulas:
     alpha: float
 
 
+@dataclass(frozen=True)
+class NeighbourScorer:
+    """Items by the weights of a history's neighbours."""
+
+    source: CollaborativeSource
+
+    def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
+        return np.stack([self.source.table.scores(history.distinct_rows) for history in histories])
+
+
 @pytest.fixture(scope="module")
 def formulas(tmp_path_factory: pytest.TempPathFactory, exports: Path) -> Iterator[Formulas]:
     """Trained, built, shown and served by the product; only the encoder and the tables are made up."""
-    if not (TRITON_ENV / "bin" / "python").exists():
-        pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
+    skip_without_triton()
     folder = tmp_path_factory.mktemp("formulas")
     words = list(word_vectors())
     items = folder / "items.jsonl"
@@ -72,7 +85,9 @@ def formulas(tmp_path_factory: pytest.TempPathFactory, exports: Path) -> Iterato
     encoder = write_vector_encoder(folder / "encoder", word_vectors())
     model = write_formula_model(folder / "model")
     vectors = item_vectors(words, encoder, 16, folder / "vectors", SilentProgress())
-    chosen = validation_thresholds({SOURCE: SemanticScorer.of(vectors)}, validation(words), ThresholdSettings(0.75))
+    neighbours = NeighbourScorer(CollaborativeSource.load(model / "collaborative" / CollaborativeSource.file))
+    scorers = {SOURCE: SemanticScorer.of(vectors), NEIGHBOURS: neighbours}
+    chosen = validation_thresholds(scorers, validation(words), ThresholdSettings(0.75))
     save_thresholds(chosen, model / "thresholds.json")
     built = shortlist(
         "release", "build", "--items", str(items), "--encoder", str(encoder), "--model", str(model),
@@ -80,8 +95,9 @@ def formulas(tmp_path_factory: pytest.TempPathFactory, exports: Path) -> Iterato
     )  # fmt: skip
     assert built.returncode == 0, built.stdout + built.stderr
     running = start_gateway(
-        folder, "--releases", str(folder / "releases"), "--model-repository", str(folder / "models")
-    )
+        folder, "--releases", str(folder / "releases"), "--model-repository", str(folder / "models"),
+        "--precision", "float32",
+    )  # fmt: skip
     with Client(running.address, deadline_s=5.0) as client:
         alpha = chosen[SOURCE].alpha
         assert alpha is not None
@@ -117,22 +133,27 @@ def scores(reply: Shortlist, source: RecallSource) -> dict[str, float]:
 
 
 class TestThreshold:
-    """T2: alpha chosen on validation, packed, shown, and held by the service."""
+    """T2: alpha of each source chosen on validation, packed, shown, and held by the service."""
+
+    sources = (RecallSource.SEMANTIC_HISTORY, RecallSource.COLLABORATIVE)
 
     def test_alpha_is_packed_and_shown(self, formulas: Formulas) -> None:
         assert formulas.alpha == pytest.approx(0.6, abs=2 * EXACT)
         shown = shortlist("release", "show", "--out", str(formulas.folder / "releases"))
         assert f"{SOURCE} 0.6" in shown.stdout, shown.stdout + shown.stderr
         release = (formulas.folder / "releases" / "current").resolve()
-        assert json.loads((release / "manifest.json").read_text())["thresholds"] == {SOURCE: formulas.alpha}
+        packed = json.loads((release / "manifest.json").read_text())["thresholds"]
+        assert packed == {SOURCE: formulas.alpha, NEIGHBOURS: pytest.approx(formulas.alpha, abs=EXACT)}
         assert "0.6" in (release / "card.md").read_text()
 
     def test_the_service_recalls_the_stated_sets(self, formulas: Formulas) -> None:
-        served = [scores(ask(formulas.client, user), RecallSource.SEMANTIC_HISTORY) for user in USERS]
-        assert tuple(set(found) for found in served) == RECALLED
-        for found, similarities in zip(served, SIMILARITIES, strict=True):
-            stated = dict(zip(ITEMS, similarities.tolist(), strict=True))
-            assert found == pytest.approx({item: stated[item] for item in found}, abs=EXACT)
+        replies = [ask(formulas.client, user) for user in USERS]
+        for source in self.sources:
+            served = [scores(reply, source) for reply in replies]
+            assert tuple(set(found) for found in served) == RECALLED, source
+            for found, similarities in zip(served, SIMILARITIES, strict=True):
+                stated = dict(zip(ITEMS, similarities.tolist(), strict=True))
+                assert found == pytest.approx({item: stated[item] for item in found}, abs=EXACT)
 
     def test_what_is_below_comes_last_and_does_not_say_that_it_is_similar(self, formulas: Formulas) -> None:
         for user, wanted in zip(USERS, RECALLED, strict=True):
@@ -150,6 +171,31 @@ class TestThreshold:
         stated = json.loads((formulas.folder / "model" / "thresholds.json").read_text())[SOURCE]
         assert served == (stated["precision"], stated["recall"]) == (0.75, 0.75)
         assert served == precision_recall(SIMILARITIES, RELEVANT, formulas.alpha)
+
+
+class TestThresholdOfStoredUsers(TestThreshold):
+    """T2, where what the users liked is recorded instead of passed along."""
+
+    @pytest.fixture
+    def formulas(self, formulas: Formulas) -> Formulas:
+        return replace(formulas, client=RecordingClient(formulas.client))
+
+
+class SearchingClient(RecordingClient):
+    """Records what would be liked as a search for it."""
+
+    def recommend(self, text: str | None = None, *, events: Sequence[Event] = (), **fields: Any) -> Shortlist:
+        return super().recommend(" ".join(event.item_id for event in events), **fields)
+
+
+class TestThresholdOfStoredSearches(TestThreshold):
+    """T2, where the users searched: the same vectors, by words of theirs that were stored."""
+
+    sources = (RecallSource.SEMANTIC_HISTORY,)
+
+    @pytest.fixture
+    def formulas(self, formulas: Formulas) -> Formulas:
+        return replace(formulas, client=SearchingClient(formulas.client, records_texts=True))
 
 
 class TestPriorAndLikelihood:
@@ -204,9 +250,12 @@ class TestStateOfAHistory:
     def test_event_by_event_and_at_once(self, formulas: Formulas) -> None:
         events, items = OTHERS[:6], (*OTHERS[6:], *ITEMS)
         vectors = {name: np.array(vector) for name, vector in embedded(formulas.client, (*events, *items)).items()}
-        state = np.zeros(len(vectors[events[0]]))
+        mean, recent, shares = np.zeros(DIMENSION), np.zeros(DIMENSION), 0.0
+        kept = 2 ** (-1 / RECENT_HALF_LIFE)
         for count, event in enumerate(events, start=1):
-            state += (vectors[event] - state) / count
+            mean += (vectors[event] - mean) / count
+            recent, shares = kept * recent + vectors[event], kept * shares + 1
+            state = (1 - RECENT_SHARE) * mean + RECENT_SHARE * recent / shares
             reply = formulas.client.recommend(
                 events=[Event(name, EventKind.VIEW) for name in events[:count]], candidate_item_ids=items
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shortlist import Client, DegradationReason, RecallSource
-from tests.conftest import TRITON_ENV
+from tests.conftest import skip_without_triton
 from tests.support.running import RunningGateway, shortlist, start_gateway
 
 pytestmark = pytest.mark.triton
@@ -24,8 +24,7 @@ ITEMS = {
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory, exports: Path) -> Iterator[Client]:
-    if not (TRITON_ENV / "bin" / "python").exists():
-        pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
+    skip_without_triton()
     folder = tmp_path_factory.mktemp("languages")
     lines = [json.dumps({"id": name, "title": title, "text": text}) for name, (title, text) in ITEMS.items()]
     (folder / "items.jsonl").write_text("\n".join(lines) + "\n")

@@ -11,15 +11,16 @@ import pytest
 from core.ranking.blend import Blend
 from core.ranking.item_facts import ItemFacts
 from shortlist import Client, Event, EventKind
-from tests.conftest import TRITON_ENV
+from tests.conftest import skip_without_triton
 from tests.support.histories import history
 from tests.support.running import start_gateway
 from tests.support.trained import COUNT, item_ids, make_workshop
 from training.collaborative.ease import EaseSettings
 from training.ranking.blend import BlendScorer
-from training.ranking.examples import CandidateRules, candidates_of
+from training.ranking.candidates import CandidateRules, candidates_of
 from training.ranking.folder import save_sources
-from training.ranking.sources import FittedSources, RecallRecipe, RecallSettings, fit_sources
+from training.ranking.recall_settings import RecallSettings
+from training.ranking.sources import FittedSources, RecallRecipe, fit_sources
 
 pytestmark = [pytest.mark.triton, pytest.mark.slow]
 
@@ -36,8 +37,7 @@ def some_histories(chosen: np.ndarray):
 
 @pytest.mark.parametrize("never_chosen", [0.0, 0.2, 0.4])
 def test_the_top_ten_is_one_list(never_chosen, tmp_path, exports) -> None:
-    if not (TRITON_ENV / "bin" / "python").exists():
-        pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
+    skip_without_triton()
     workshop = make_workshop(tmp_path / "workshop", exports, parts=("collaborative",))
     plain = workshop.build(None)
     vectors = np.load(plain.path / "vectors.npy")

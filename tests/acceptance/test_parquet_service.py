@@ -11,7 +11,7 @@ import pytest
 
 from domain.release_folder import find_release
 from shortlist import Client, ShortlistCallError, TimeRange
-from tests.conftest import TRITON_ENV
+from tests.conftest import skip_without_triton
 from tests.support.running import RunningGateway, shortlist, start_gateway
 from tests.support.small_encoder import write_encoder
 
@@ -23,8 +23,7 @@ COUNT = 40
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, exports: Path) -> Iterator[RunningGateway]:
-    if not (TRITON_ENV / "bin" / "python").exists():
-        pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
+    skip_without_triton()
     folder = tmp_path_factory.mktemp("parquet")
     write_encoder(folder / "encoder")
     seen = [FIRST + timedelta(days=day, microseconds=day) if day % 10 else None for day in range(COUNT)]
@@ -67,7 +66,7 @@ def test_a_range_of_time_finds_what_lies_in_it_to_the_microsecond(gateway: Runni
 
 def test_an_instant_comes_back_as_one(gateway: RunningGateway, releases: Path) -> None:
     with Client(gateway.address, deadline_s=10.0) as client:
-        reply = client.recommend("word7 word8", item_mask=["attributes.seen", "attributes.day"], k=1)
+        reply = client.recommend("word7 word8", item_attributes=["seen", "day"], k=1)
     (item,) = reply.items
     assert item.item is not None
     assert item.item.attributes == {"seen": FIRST + timedelta(days=7, microseconds=7), "day": "2026-01-08"}
@@ -83,7 +82,7 @@ def test_the_command_line_asks_by_time(gateway: RunningGateway) -> None:
     done = shortlist("recommend", *words, "--where", "seen>=2026-01-05", "--where", "seen<=2026-01-08T08:00:00+08:00")
     assert done.returncode == 0, done.stderr
     assert sorted(item["id"] for item in json.loads(done.stdout)["items"]) == ["item-04", "item-05", "item-06"]
-    fields = json.loads(shortlist("recommend", *words, "--fields", "attributes.seen").stdout)
+    fields = json.loads(shortlist("recommend", *words, "--fields", "seen").stdout)
     told = {item["id"]: item["item"]["attributes"].get("seen") for item in fields["items"]}
     assert (told["item-03"], told["item-10"]) == ("2026-01-04T00:00:00.000003+00:00", None)
 

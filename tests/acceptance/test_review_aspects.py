@@ -31,7 +31,7 @@ CASES = [
 @pytest.fixture(scope="module")
 def profiles():
     reviews = [Review("", one.item_id, one.text) for one in read_reviews(SAMPLE / "reviews.jsonl")]
-    return train_review_profiles(reviews, ReviewProfileSettings(), SilentProgress()).items
+    return train_review_profiles(reviews, ReviewProfileSettings(), SilentProgress())
 
 
 @pytest.fixture(scope="module")

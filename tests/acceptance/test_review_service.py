@@ -12,9 +12,9 @@ from datafiles.reviews import read_reviews
 from domain.model_folder import FORMAT
 from domain.progress import SilentProgress
 from shortlist import Client, Event, EventKind
-from tests.conftest import TRITON_ENV
+from tests.conftest import skip_without_triton
 from tests.support.running import ROOT, shortlist, start_gateway
-from training.reviews.profiles import ITEM_FILE, Review, ReviewProfiles, ReviewProfileSettings, train_review_profiles
+from training.reviews.profiles import ITEM_FILE, Review, ReviewProfileSettings, save_profiles, train_review_profiles
 
 pytestmark = pytest.mark.triton
 
@@ -25,14 +25,13 @@ COMMENTS = ["good value, friendly service, poor quality", "价格实惠，服务
 @pytest.fixture(scope="module")
 def profiles() -> AspectTable:
     reviews = [Review("", one.item_id, one.text) for one in read_reviews(ROOT / "sample" / "reviews.jsonl")]
-    return train_review_profiles(reviews, ReviewProfileSettings(), SilentProgress()).items
+    return train_review_profiles(reviews, ReviewProfileSettings(), SilentProgress())
 
 
 @pytest.fixture(scope="module")
 def reviewed(profiles: AspectTable, tmp_path_factory: pytest.TempPathFactory, releases: Path) -> Iterator[Client]:
     """A gateway over a release of the sample catalogue that knows its reviews; `releases` had its encoder exported."""
-    if not (TRITON_ENV / "bin" / "python").exists():
-        pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
+    skip_without_triton()
     folder = tmp_path_factory.mktemp("reviewed")
     model = _model_folder(folder / "model", profiles)
     words = ("--items", "sample/items.jsonl", "--model", str(model), "--out", str(folder / "releases"))
@@ -46,7 +45,7 @@ def reviewed(profiles: AspectTable, tmp_path_factory: pytest.TempPathFactory, re
 
 
 def _model_folder(folder: Path, profiles: AspectTable) -> Path:
-    ReviewProfiles(profiles, AspectTable({}, {})).save(folder)
+    save_profiles(folder, profiles)
     (folder / "run.json").write_text(json.dumps({"format": FORMAT, "seed": 0, "settings": {}, "steps": {}}))
     assert (folder / ITEM_FILE).is_file()
     return folder
@@ -77,3 +76,12 @@ def test_goods_that_suit_the_price_move_up_and_the_explanation_names_it(
 def test_without_a_comment_nothing_is_said_of_reviews(reviewed: Client) -> None:
     reply = reviewed.recommend(events=(Event("goods-phone-a", EventKind.BUY),), k=20, explain=True)
     assert not any("reviews" in item.explanation.text for item in reply.items)
+
+
+def test_a_stored_comment_counts_as_one_that_is_passed_along(reviewed: Client) -> None:
+    event = Event("goods-phone-a", EventKind.BUY, comment=COMMENTS[0])
+    reviewed.record_events([event], user_id="ann")
+    stored, passed = reviewed.recommend(user_id="ann", k=50), reviewed.recommend(events=[event], k=50)
+    assert [item.id for item in stored.items] == [item.id for item in passed.items]
+    silent = reviewed.recommend(events=[Event("goods-phone-a", EventKind.BUY)], k=50)
+    assert [item.id for item in stored.items] != [item.id for item in silent.items]

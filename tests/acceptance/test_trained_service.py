@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shortlist import Client, DegradationReason, Event, EventKind, RecallSource
-from tests.conftest import TRITON_ENV
+from tests.conftest import skip_without_triton
 from tests.support.running import ROOT, shortlist, start_gateway
 from tests.support.small_encoder import write_encoder
 
@@ -37,8 +37,7 @@ TINY = (
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder and a release made of it, of the sample catalogue and its users."""
-    if not (TRITON_ENV / "bin" / "python").exists():
-        pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
+    skip_without_triton()
     folder = tmp_path_factory.mktemp("trained")
     with (folder / "interactions.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)

@@ -12,7 +12,7 @@ import pytest
 from bench.relevance.__main__ import popular_items
 from bench.relevance.names import _doubled, _missing, _swapped, misspell
 from bench.relevance.row import Row, markdown, share_row, skipped, table, to_json
-from tests.conftest import TRITON_ENV
+from tests.conftest import skip_without_triton
 from tests.support.running import ROOT
 
 DATA = ROOT.parent / "shared" / "data"
@@ -107,8 +107,7 @@ def test_six_hundred_films_and_goods_through_the_real_service(tmp_path: Path) ->
     """Every row has a value or a reason, and none lies below its floor; times are those of busy cores."""
     if not (DATA / "movielens-small" / "items.jsonl").is_file():
         pytest.skip(f"no real data in {DATA}")
-    if not (TRITON_ENV / "bin" / "python").exists():
-        pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
+    skip_without_triton()
     out = tmp_path / "rows.json"
     command = [sys.executable, "-m", "bench.relevance", "--small", "--json", str(out)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=880)

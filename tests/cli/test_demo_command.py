@@ -1,7 +1,6 @@
 """`shortlist demo` from nothing to ranked items."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli import demo
-from tests.conftest import TRITON_ENV
+from tests.conftest import skip_without_triton
 from tests.support.running import ROOT
 
 
@@ -63,10 +62,7 @@ def ranked(output: str) -> list[str]:
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("releases")
 def test_the_demo_runs_from_nothing_and_again(tmp_path: Path) -> None:
-    if not (TRITON_ENV / "bin" / "python").exists():
-        pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
-    # With the encoder that `releases` had exported: that takes a minute.
-    shutil.copytree(ROOT / ".cache" / "export", tmp_path / ".cache" / "export", ignore=shutil.ignore_patterns(".*"))
+    skip_without_triton()
     first = run_demo(tmp_path)
     for text in ("a release of the sample catalogue", "semantic_text #", "lexical #", "semantic_history #"):
         assert text in first

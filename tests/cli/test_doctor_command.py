@@ -67,7 +67,7 @@ def test_a_machine_without_any_package() -> None:
         [sys.executable, "-I", "-S", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1, done.stderr
-    assert "fail  extra server: missing: ahocorasick-rs, googleapis-common-protos, " in done.stdout
+    assert "fail  extra server: missing: ahocorasick-rs, cryptography, googleapis-common-protos, " in done.stdout
     assert "remedy: `make setup`" in done.stdout
     assert "fail  settings: cannot be read" in done.stdout
     assert "Traceback" not in done.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
-from tests.conftest import TRITON_ENV
+from tests.conftest import skip_without_triton
 from tests.support.running import ROOT, RunningGateway, shortlist
 
 SHOES, COFFEE = "goods-running-shoes", "goods-coffee-ethiopian-floral"
@@ -110,8 +110,7 @@ class TestThroughTheService:
 @pytest.mark.triton
 @pytest.mark.slow
 def test_a_release_is_served_for_the_run(releases: Path, judged) -> None:
-    if not (TRITON_ENV / "bin" / "python").exists():
-        pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
+    skip_without_triton()
     current = (releases / "current").resolve()
     for folder in (releases, current):
         done = shortlist("evaluate", "--protocol", "search", *judged, "--release", str(folder))

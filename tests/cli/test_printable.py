@@ -1,9 +1,13 @@
-from types import SimpleNamespace
+import io
 
 import pytest
+from rich.console import Console
 
-from cli.printable import printable
-from cli.shortlist_table import _row
+from cli.terminal.printable import printable
+from cli.terminal.shortlist_table import print_shortlist
+from shortlist import Client
+from shortlist.v1 import recommender_pb2
+from tests.support.fakes import FakeGateway
 
 
 @pytest.mark.parametrize(
@@ -22,15 +26,12 @@ def test_characters_that_steer_a_terminal_are_written_out(text, shown):
 
 
 def test_titles_and_ids_of_a_shortlist_are_shown_so():
-    item = SimpleNamespace(
-        rank=1,
-        id="a\x1b[31m",
-        item=SimpleNamespace(title="\x1b]0;owned\x07Tea"),
-        similarity=0.5,
-        provenance=(),
-        match_probability=None,
-        relevance=None,
-    )
-    row = _row(item, relevant=False, ranked=False)
-    assert "\x1b" not in "".join(row)
-    assert any("Tea" in cell for cell in row)
+    item = {"id": "a\x1b[31m", "rank": 1, "score": 0.5, "similarity": 0.5, "item": {"title": "\x1b]0;owned\x07Tea"}}
+    with FakeGateway() as fake, Client(fake.address, deadline_s=10) as client:
+        fake.reply = recommender_pb2.RecommendResponse(items=[item])
+        reply = client.recommend("tea")
+    console = Console(file=io.StringIO(), width=100)
+    print_shortlist(reply, console)
+    text = console.file.getvalue()
+    assert "\x1b" not in text and "\x07" not in text
+    assert "\\x1b]0;owned\\x07Tea" in text and "a\\x1b[31m" in text

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from cli.progress import ConsoleProgress
+from cli.terminal.progress import ConsoleProgress
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -12,7 +12,7 @@ import pytest
 from shortlist.v1 import event_pb2, ranker_pb2
 from shortlist.v1 import recommender_pb2 as pb
 from tests.support.fakes import FakeGateway, Refusal
-from tests.support.running import ROOT, shortlist
+from tests.support.running import ROOT, on_terminal, shortlist
 
 
 @pytest.fixture
@@ -37,15 +37,16 @@ def test_every_flag_reaches_the_gateway(fake: FakeGateway, tmp_path: Path) -> No
         personalization=0.25,
     )
     assert fake.requests == [expected]
-    lines = [line.split() for line in done.stdout.splitlines()]
-    assert lines[0] == ["rank", "score", "relevance", "choice", "text"]
-    assert [line[4:] for line in lines[1:3]] == [["black", "tea"], ["green", "tea"]]
-    assert lines[1][:4] == ["1", "1.000", "80%", "33.3%"]
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [line[4] for line in lines] == ["black tea", "green tea"]
+    assert lines[0][:4] == ["1", "1.0000", "0.8000", "0.3333"]
+    shown, _ = on_terminal("rank", "coffee", "green tea", "black tea", "--query", "tea", "--address", fake.address)
+    assert shown.split()[:5] == ["rank", "score", "relevance", "choice", "text"]
 
 
 def test_a_history_alone_has_no_relevance(fake: FakeGateway) -> None:
     done = shortlist("rank", "a", "--item", "i", "--address", fake.address)
-    assert done.stdout.split()[:4] == ["rank", "score", "choice", "text"]
+    assert done.stdout.split("\t")[2] == "-"
 
 
 def test_json(fake: FakeGateway) -> None:
@@ -64,8 +65,9 @@ def test_other_peoples_brackets_are_no_markup_and_notes_follow(fake: FakeGateway
     )
     done = shortlist("rank", "[/b] [red]A", "--query", "tea", "--address", fake.address)
     assert done.returncode == 0, done.stderr
-    for text in ("[/b] [red]A", "ENCODER_UNAVAILABLE: [/i] only [words]", "not in the catalogue: [/b]"):
-        assert text in done.stdout
+    degraded = "[/i] only [words] [DEGRADATION_REASON_ENCODER_UNAVAILABLE]"
+    for text in ("[/b] [red]A", degraded, "not in the catalogue: [/b]"):
+        assert text in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,13 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.support.running import shortlist
+from domain.release_folder import open_release, promote, write_manifest
+from tests.support.running import on_terminal, shortlist
 
 LINES = [json.dumps({"id": f"item-{number}", "title": f"A thing called {number}"}) for number in range(10)]
 
@@ -161,6 +163,10 @@ class TestListAndShow:
         assert manifest["item_count"] == 279
 
     def test_verify_compares_every_file(self, releases: Path, tmp_path: Path) -> None:
+        done = shortlist("release", "verify", "--json", "--out", str(releases))
+        facts = json.loads(done.stdout)
+        assert facts["id"] == open_release(releases / "current").manifest.release_id
+        assert facts["file_count"] > 5 and facts["signed"] is False and facts["unlisted"] == []
         done = shortlist("release", "verify", "--out", str(releases))
         assert (done.returncode, done.stderr) == (0, "")
         assert "files, all as built" in done.stdout
@@ -174,7 +180,7 @@ class TestListAndShow:
 
     def test_brackets_in_a_folders_name_are_no_markup(self, releases: Path, tmp_path: Path) -> None:
         folder = tmp_path / "[x" / "b]"
-        assert f"no releases in {folder};" in shortlist("release", "list", "--out", str(folder)).stdout
+        assert f"no releases in {folder};" in shortlist("release", "list", "--out", str(folder)).stderr
         (folder / "[/r]").mkdir(parents=True)
         for name in ("manifest.json", "manifest.sha256"):
             shutil.copy(releases / "current" / name, folder / "[/r]")
@@ -183,7 +189,7 @@ class TestListAndShow:
         assert str(folder / "[/r]") in done.stdout
 
     def test_nothing_there(self, tmp_path: Path) -> None:
-        assert "release build" in shortlist("release", "list", "--out", str(tmp_path)).stdout
+        assert "release build" in shortlist("release", "list", "--out", str(tmp_path)).stderr
         assert "release build" in refused("release", "show", "--out", str(tmp_path))
         assert "release list" in refused("release", "promote", "nonsense", "--out", str(tmp_path))
 
@@ -194,7 +200,7 @@ class TestListAndShow:
         (tmp_path / "r0").mkdir()
         (tmp_path / "r0" / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 3}))
         for text in (
-            shortlist("release", "list", "--out", str(tmp_path), COLUMNS="400").stdout,
+            shortlist("release", "list", "--out", str(tmp_path), COLUMNS="400").stderr,
             refused("release", "promote", "r0", "--out", str(tmp_path)),
             refused("release", "show", "r0", "--out", str(tmp_path)),
         ):
@@ -229,3 +235,68 @@ def test_recommend_without_a_gateway_says_what_to_do() -> None:
 def test_recommend_flags_that_cannot_be_read() -> None:
     assert "KIND:ID" in refused("recommend", "--event", "bought:x")
     assert "NAME=VALUE" in refused("recommend", "--text", "tea", "--where", "price")
+
+
+@pytest.fixture
+def several(releases: Path, tmp_path: Path) -> Path:
+    """A folder of four releases whose manifests are there, the second of them the current one."""
+    for number in range(4):
+        folder = tmp_path / f"2026010{number + 1}-000000-00000{number}"
+        folder.mkdir()
+        write_manifest(folder, replace(open_release(releases / "current").manifest, release_id=folder.name))
+        (folder / "vectors.npy").write_bytes(b"0" * 1_000_000)
+    promote(tmp_path, "20260102-000000-000001")
+    return tmp_path
+
+
+class TestRemoval:
+    def test_a_list_is_lines_that_nothing_is_cut_from_and_json(self, several: Path) -> None:
+        lines = shortlist("release", "list", "--out", str(several)).stdout.splitlines()
+        assert [line.split("\t")[1] for line in lines] == [f"2026010{n + 1}-000000-00000{n}" for n in range(4)]
+        assert [line.split("\t")[0] for line in lines] == ["", "*", "", ""]
+        entries = [
+            json.loads(line)
+            for line in shortlist("release", "list", "--json", "--out", str(several)).stdout.splitlines()
+        ]
+        assert [entry["current"] for entry in entries] == [False, True, False, False]
+        shown, status = on_terminal("release", "list", "--out", str(several))
+        assert status == 0 and all(f"2026010{n + 1}-000000-00000{n}" in shown for n in range(4))
+
+    def test_what_is_deleted_is_lines_of_json_too(self, several: Path) -> None:
+        def records(*words: str) -> list[dict[str, object]]:
+            return [
+                json.loads(line)
+                for line in shortlist("release", *words, "--json", "--out", str(several)).stdout.splitlines()
+            ]
+
+        old = ["20260101-000000-000000", "20260103-000000-000002"]
+        planned = records("prune", "--keep", "1", "--dry-run")
+        assert [(entry["id"], entry["deleted"]) for entry in planned] == [(name, False) for name in old]
+        assert all((several / name).exists() for name in old)
+        first, second = records("delete", old[0])[0], records("prune", "--keep", "1")[0]
+        assert [first["id"], second["id"]] == old and first["deleted"] is second["deleted"] is True
+        assert 1_000_000 < int(str(first["size_bytes"])) < 2_000_000
+        assert records("prune", "--keep", "1") == []
+
+    def test_delete_and_prune_keep_the_current_one(self, several: Path) -> None:
+        assert "is the current release" in refused("release", "delete", "20260102-000000-000001", "--out", str(several))
+        wrong = refused("release", "delete", "20260103-000000-00000", "--out", str(several))
+        assert "did you mean 20260103-000000-000002?" in wrong
+        done = shortlist("release", "prune", "--keep", "1", "--dry-run", "--out", str(several))
+        assert done.stdout.count("would be deleted") == 2
+        done = shortlist("release", "prune", "--keep", "1", "--out", str(several))
+        assert done.stdout.count("deleted, 1.0 MB") == 2
+        assert sorted(path.name for path in several.iterdir()) == [
+            "20260102-000000-000001",
+            "20260104-000000-000003",
+            "current",
+        ]
+        assert shortlist("release", "delete", "20260104-000000-000003", "--out", str(several)).returncode == 0
+        assert sorted(path.name for path in several.iterdir()) == ["20260102-000000-000001", "current"]
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_exported(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "items.csv").write_text("id,title\n1,a\n")
+    words = ("release", "build", "--items", str(tmp_path / "items.csv"), "--out", str(tmp_path / "file" / "releases"))
+    assert "cannot be written: Not a directory; give another folder" in refused(*words)

@@ -13,8 +13,9 @@ from tests.support.small_encoder import write_encoder
 USERS, CLUSTERS, CLUSTER, EVENTS = 480, 6, 16, 9
 POOR = ("collaborative.neighbour_count=1", "collaborative.transitions.count=1")
 GOOD = ("collaborative.neighbour_count=40", "collaborative.transitions.count=40")
-# No content and no popularity, so that the neighbours alone decide.
+# No content, no popularity and no similar users, so that the neighbours alone decide.
 SETTINGS = (
+    "collaborative.similar_users.user_limit=0",
     "collaborative.ease.tried=[10.0]",
     "collaborative.side_tried=[0.0]",
     "collaborative.low_rank_tried=[0.0]",

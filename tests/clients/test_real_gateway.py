@@ -45,15 +45,3 @@ def test_a_client_made_from_the_contract_with_plain_grpc_tools(
     done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert [json.loads(line) for line in done.stdout.splitlines()] == expected(client)
-
-
-@pytest.mark.skipif(shutil.which("npm") is None, reason="Node.js is not installed (make setup-system)")
-def test_the_node_client(gateway: RunningGateway, client: Client, node_client) -> None:
-    for text, ids in zip(QUERIES, expected(client), strict=True):
-        done = node_client.run("--address", gateway.address, "--text", text, "--k", "5", "--json")
-        assert done.returncode == 0, done.stderr
-        assert [item["id"] for item in json.loads(done.stdout)["items"]] == ids
-    refused = node_client.run("--address", gateway.address, "--text", "tea", "--k", "0")
-    assert refused.returncode != 0
-    assert "k" in refused.stderr
-    assert "INVALID_ARGUMENT" in refused.stderr

@@ -37,7 +37,22 @@ MOMENT = datetime(2026, 1, 31, 9, 30, 0, 123_456)
         (pa.array(["u", None, "w"]), AttributeType.STRING, ["u", None, "w"]),
         (pa.array(["u", "u", "w"], pa.large_string()), AttributeType.STRING, ["u", "u", "w"]),
         (pa.array(["u", None, "u"]).dictionary_encode(), AttributeType.STRING, ["u", None, "u"]),
-        (pa.array([1, None, 2**53 + 1]), AttributeType.NUMBER, [1, None, 2**53 + 1]),
+        (pa.array([1, None, 10**15 - 1]), AttributeType.NUMBER, [1, None, 10**15 - 1]),
+        (pa.array([1, None, 2**53 + 1]), AttributeType.STRING, ["1", None, str(2**53 + 1)]),
+        (pa.array([2**63, 1, None], pa.uint64()), AttributeType.STRING, [str(2**63), "1", None]),
+        (pa.array([1.0, float("nan"), 2.0]), AttributeType.NUMBER, [1.0, None, 2.0]),
+        (pa.array([b"x", None, "é".encode()]), AttributeType.STRING, ["x", None, "é"]),
+        (pa.array([b"x", b"y", b"z"], pa.large_binary()).dictionary_encode(), AttributeType.STRING, ["x", "y", "z"]),
+        (pa.array([b"x", b"y", b"z"], pa.binary(1)), AttributeType.STRING, ["x", "y", "z"]),
+        (pa.array([["p", None], [], None]), AttributeType.STRING_LIST, [["p"], [], None]),
+        (pa.array([[], None, []], pa.list_(pa.null())), None, [None] * 3),
+        (pa.array([[], None, []], pa.list_(pa.list_(pa.null()))), None, [None] * 3),
+        (pa.array([[b"p"], [], None], pa.list_(pa.binary())), AttributeType.STRING_LIST, [["p"], [], None]),
+        (
+            pa.ListArray.from_arrays([0, 1, 1, 3], pa.array(["p", "q", "p"]).dictionary_encode()),
+            AttributeType.STRING_LIST,
+            [["p"], [], ["q", "p"]],
+        ),
         (pa.array([0, 255, 7], pa.uint8()), AttributeType.NUMBER, [0, 255, 7]),
         (pa.array([0.1, None, -2.5]), AttributeType.NUMBER, [0.1, None, -2.5]),
         (pa.array([0.5, 1.0, 2.0], pa.float32()), AttributeType.NUMBER, [0.5, 1.0, 2.0]),
@@ -82,11 +97,11 @@ def test_every_type_comes_through(tmp_path, array, kind, values):
         ),
         (pa.array([[1], [2], [3]]), "is a list<.*int64>, expected"),
         (pa.array([[["x"]]] * 3), "is a list<.*list<.*, expected"),
-        (pa.array([b"x"] * 3), "is a binary, expected"),
+        (pa.array([b"x", b"\xff", b"z"]), 'rows 1 to 3: column "one": .*UTF'),
+        (pa.array([[b"x"], [b"\xff"], [b"z"]]), 'rows 1 to 3: column "one": .*utf-8'),
         (pa.array([1, 2, 3], pa.duration("s")), "is a duration.s., expected"),
         (pa.array([[("k", 1)]] * 3, pa.map_(pa.string(), pa.int64())), "is a map<"),
-        (pa.array([1.0, float("nan"), 2.0]), 'row 2: attribute "one": a number must be finite'),
-        (pa.array([["x"], ["y", None], ["z"]]), 'row 2: attribute "one": a list must hold strings only'),
+        (pa.array([1.0, float("inf"), 2.0]), 'row 2: attribute "one": a number must be finite'),
         (pa.array(["u", "v\0", "w"]), 'row 2: attribute "one": text must not hold NUL'),
         (pa.array([0, 0, 2**52], pa.timestamp("ms")), 'rows 1 to 3: column "one": a timestamp must lie in the years 1'),
     ],
@@ -100,11 +115,15 @@ def test_a_value_that_is_no_attribute_is_refused(tmp_path, array, words):
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({"name": IDS, "title": TITLES}, r'expected the columns "id" .*; columns found: name .string., title .string.'),
-        ({"id": IDS, "name": TITLES}, r'one of "title" and "text" .*; columns found: id .string., name .string.'),
-        ({"id": pa.array([1.0, 2.0, 3.0]), "title": TITLES}, '"id" is a double, expected a string or integer'),
+        ({"nr": IDS, "title": TITLES}, r'expected the columns "id" .*; columns found: nr .string., title .string.'),
+        ({"id": IDS, "label": TITLES}, r'one of "title" and "text" .*; columns found: id .string., label .string.'),
+        ({"id": pa.array([1.0, 2.5, 3.0]), "title": TITLES}, 'row 2: "id" is the number 2.5; expected a whole number'),
+        ({"id": pa.array([1.0, 2.0**60, 3.0]), "title": TITLES}, 'row 2: "id" is .* has lost its last digits'),
         ({"id": IDS, "title": pa.array([1, 2, 3])}, '"title" is a int64, expected a string'),
-        ({"id": IDS, "title": TITLES, "available": pa.array([1, 0, 1])}, '"available" is a int64, expected a boolean'),
+        (
+            {"id": IDS, "title": TITLES, "available": pa.array([1, 0, 2])},
+            'row 3: "available" must be true or false, found a number',
+        ),
         ({"id": pa.array(["a", None, "c"]), "title": TITLES}, 'row 2: "id" is missing'),
         ({"id": pa.array(["a", "b", "a"]), "title": TITLES}, 'row 3: id "a" stands on row 1 already'),
         ({"id": IDS, "title": pa.array(["x", None, "z"])}, 'row 2: item "b" has neither title nor text'),
@@ -165,7 +184,12 @@ def test_the_three_kinds_of_file_give_the_same_items(tmp_path):
     pa_parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "items.parquet", row_group_size=1_234)
     from_jsonl, *others = [read_items(tmp_path / f"items.{kind}") for kind in ("jsonl", "csv", "parquet")]
     assert from_jsonl.attribute_types["seen"] is AttributeType.TIMESTAMP
-    assert [other == from_jsonl for other in others] == [True, True]
+    assert [
+        (other.items, other.attribute_types) == (from_jsonl.items, from_jsonl.attribute_types) for other in others
+    ] == [
+        True,
+        True,
+    ]
 
 
 def test_an_id_that_stands_twice_is_found_across_batches(tmp_path):
@@ -180,7 +204,6 @@ def test_a_file_that_was_changed_after_the_check_is_refused(tmp_path):
     path = written(tmp_path, {"id": IDS, "title": TITLES})
     checked = check_items(path)
     assert [item.id for item in checked.items()] == ["a", "b", "c"]
-    assert [len(batch) for batch in checked.batches(2)] == [2, 1]
     written(tmp_path, {"id": IDS[:2], "title": TITLES[:2]})
     with pytest.raises(ItemFileError, match="was changed after it was checked"):
         list(checked.items())

@@ -31,14 +31,14 @@ def test_csv(tmp_path):
         ("a.txt", b"", "unknown kind"),
         ("a.jsonl", b"", "no reviews"),
         ("a.jsonl", b'{"text": "x"}\n{"text"', "line 2: broken JSON"),
-        ("a.jsonl", b"[]", "line 1: expected one JSON object"),
+        ("a.jsonl", b"[1]", "line 1: expected one JSON object"),
         ("a.jsonl", b'{"id": "x"}', 'line 1: "text" is missing'),
         ("a.jsonl", b'{"text": "x", "id": []}', 'line 1: "id" must be a string'),
         ("a.jsonl", b'{"text": "x", "aspects": [{"aspect": "price", "polarity": "good"}]}', "line 1.*polarity"),
         ("a.jsonl", b'{"text": "\xff"}', "not valid UTF-8"),
         ("a.jsonl.gz", b"no gzip", "the gzip file is damaged"),
         ("a.csv", b"id\n1\n", 'line 2: "text" is missing'),
-        ("a.csv", b'text\n"unclosed', "unexpected end"),
+        ("a.csv", b'text\n"unclosed', "never closed"),
     ],
 )
 def test_bad_files_are_refused_by_line(tmp_path, name, content, message):

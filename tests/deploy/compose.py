@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from server.triton.installation import BACKENDS, prepare_installation
+from server.triton.backend_directory import BACKENDS
+from server.triton.installation import prepare_installation
 from tests.deploy.dockerfile import ROOT
 
 COMPOSE = ROOT / "deploy" / "compose.yaml"

@@ -106,8 +106,10 @@ def _mount(root: Path, folder: Path, releases: Path) -> Path:
     """Makes the image read-only with what compose.yaml mounts into it; returns the models as Triton gets them."""
     user = int(read_dockerfile()[-1].last("USER").rest.split(":")[0])
     models, seen, key = folder / "models", folder / "models-of-triton", folder / "triton.key"
-    models.mkdir()
-    os.chown(models, user, user)  # as the image has /models
+    state = folder / "gateway-state"
+    for made in (models, state):
+        made.mkdir()
+        os.chown(made, user, user)  # as the image has /models and /state
     seen.mkdir()
     key.write_text(f"shortlist={secrets.token_hex(16)}\n")
     key.chmod(0o644)
@@ -119,6 +121,7 @@ def _mount(root: Path, folder: Path, releases: Path) -> Path:
     steps = [
         f"mount --bind {root} {root} && mount -o remount,bind,ro {root}",
         f"mount --bind {models} {root}/models",
+        f"mount --bind {state} {root}/state",
         f"mount --bind {models} {seen} && mount -o remount,bind,ro {seen}",
         f"mount --bind {releases} {root}/releases && mount -o remount,bind,ro {root}/releases",
         f"mount --bind {key} {root}{SECRET} && mount -o remount,bind,ro {root}{SECRET}",

@@ -1,5 +1,6 @@
 """compose.yaml: its promises, and its Triton and gateway really started with its commands and variables."""
 
+import lzma
 import re
 import secrets
 import subprocess
@@ -11,12 +12,13 @@ from pathlib import Path
 
 import grpc
 import pytest
+from py3langid import langid
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from server.settings import load_configuration
 from server.triton.installation import prepare_installation
 from shortlist import Client
-from tests.conftest import TRITON_ENV
+from tests.conftest import TRITON_ENV, skip_without_triton
 from tests.deploy.compose import COMPOSE, SECRET, end_triton, read_compose, script, service, start_triton
 from tests.deploy.dockerfile import ROOT, read_dockerfile
 from tests.deploy.image_environment import make_image_environment
@@ -54,6 +56,16 @@ def test_triton_has_shared_memory_and_limits_as_nvidia_advises():
     assert service("triton")["ulimits"] == {"memlock": -1, "stack": 67_108_864}
 
 
+def test_there_is_room_to_unpack_the_model_that_tells_languages():
+    path = Path(langid.__file__).parent / langid.MODEL_FILE
+    with lzma.open(path) as model:
+        unpacked = sum(map(len, iter(lambda: model.read(1 << 20), b"")))
+    sizes = re.findall(r"/tmp:size=(\d+)m", " ".join(service("gateway")["tmpfs"]))
+    pod = (ROOT / "deploy" / "kubernetes" / "base" / "deployment.yaml").read_text()
+    sizes += re.findall(r"name: gateway-tmp\n\s+emptyDir: \{sizeLimit: (\d+)Mi\}", pod)
+    assert [int(size) << 20 >= 1.2 * unpacked for size in sizes] == [True, True]
+
+
 def test_only_the_gateway_is_reached_and_only_from_this_machine():
     assert "ports" not in service("triton")
     assert all(port.startswith("127.0.0.1:") for port in service("gateway")["ports"])
@@ -69,6 +81,14 @@ def test_the_gateway_writes_models_and_triton_reads_them():
     assert mount("triton", "/models")["volume"] == {"nocopy": True}, "the gateway's image sets the volume's owner"
     assert mount("triton", "/models")["source"] == mount("gateway", "/models")["source"]
     assert mount("gateway", variables["SHORTLIST_RELEASES"])["read_only"] is True
+
+
+def test_what_the_gateway_keeps_outlives_its_container():
+    state = service("gateway")["environment"]["SHORTLIST_STATE"]
+    assert mount("gateway", state)["type"] == "volume"
+    assert mount("gateway", state)["source"] in read_compose()["volumes"]
+    made = next(one.rest for one in IMAGE.instructions if "install --directory" in one.rest)
+    assert state in made.split(), "the volume takes its owner from the image"
 
 
 def test_the_gateways_variables_are_settings_that_fit_the_rest():
@@ -144,8 +164,7 @@ class Composed:
 
 @pytest.fixture(scope="module")
 def triton_help(tmp_path_factory: pytest.TempPathFactory) -> str:
-    if not (TRITON_ENV / "bin" / "python").exists():
-        pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
+    skip_without_triton()
     installation = prepare_installation(TRITON_ENV, tmp_path_factory.mktemp("state"))
     environment = dict(entry.split("=", 1) for entry in installation.environment)
     told = subprocess.run([installation.binary, "--help"], env=environment, capture_output=True, text=True, check=False)
@@ -163,8 +182,7 @@ def test_tritonserver_knows_every_flag(triton_help: str):
 @pytest.fixture(scope="module")
 def composed(releases: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     """Triton by compose.yaml's command and the gateway by its variables, with the image's files and packages."""
-    if not (TRITON_ENV / "bin" / "python").exists():
-        pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
+    skip_without_triton()
     folder = tmp_path_factory.mktemp("composed")
     (folder / "models").mkdir()
     (folder / "triton.key").write_text(f"shortlist={secrets.token_hex(8)}\n")
@@ -183,6 +201,7 @@ def composed(releases: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "SHORTLIST_METRICS_LISTEN": f"127.0.0.1:{picked['page']}",
         "SHORTLIST_RELEASES": str(releases),
         "SHORTLIST_MODEL_REPOSITORY": str(folder / "models"),
+        "SHORTLIST_STATE": str(folder / "gateway-state"),
         "SHORTLIST_DRAIN_S": "0",
     }
     try:

@@ -64,7 +64,7 @@ def test_every_package_of_the_server_is_pinned():
     names = {re.sub(r"[-_.]+", "-", name).lower() for name in pinned}
     wanted = re.search(r"^server = \[(.*?)\]", (ROOT / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL)[1]
     for name in re.findall(r'"([\w-]+)', wanted):
-        assert name in names, name
+        assert name.lower() in names, name
 
 
 def test_hnswlib_is_compiled_for_avx2_and_for_no_machine_in_particular():
@@ -91,7 +91,7 @@ def test_its_command_runs_with_nothing_but_the_image(image: ImageEnvironment):
     command = IMAGE.last("CMD").words()
     done = run(image, *command, "--print-config", SHORTLIST_INSECURE="true")
     assert done.returncode == 0, done.stderr
-    assert re.search(r"model_repository +/models +SHORTLIST_MODEL_REPOSITORY", done.stdout)
+    assert re.search(r"model_repository\s+/models\s+SHORTLIST_MODEL_REPOSITORY", done.stdout)
     overview = run(image, "--help")
     assert overview.returncode == 0, overview.stderr
     missing = run(image, "export")
@@ -115,4 +115,4 @@ def test_the_health_check_fails_while_nothing_listens(image: ImageEnvironment):
     assert told == ["health", "--address", "127.0.0.1:1"]
     done = run(image, *told)
     assert done.returncode == 1
-    assert "no health from 127.0.0.1:1" in done.stderr
+    assert "is a gateway running at 127.0.0.1:1?" in done.stderr

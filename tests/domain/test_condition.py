@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from domain.condition import AnyOf, Condition, Equals, Range, TimeRange, meets
+from domain.condition import AnyNumber, AnyOf, Condition, Equals, Exists, Range, TimeRange, meets
 from domain.item import AttributeType, Item, item_to_json
 from domain.timestamp import parse_timestamp
 from server.catalogue.item_table import ItemTable
@@ -30,6 +30,11 @@ ITEMS = [
     [
         ("brand", AnyOf(frozenset({"Pell", "Z"}))),
         ("tags", AnyOf(frozenset({"y"}))),
+        ("brand", AnyOf(frozenset({"pelL"}), ignore_case=True)),
+        ("tags", AnyOf(frozenset({"Y"}), ignore_case=True)),
+        ("price", AnyNumber(frozenset({10.0, 11.0}))),
+        ("tags", Exists()),
+        ("made", Exists(False)),
         ("price", Range(10, 10)),
         ("price", Range(None, 20.5)),
         ("price", Range(10.1, None)),

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from domain.durable import replaced, sha256_of, sync_tree, write_atomic
+from domain.durable import make_private, replaced, sha256_of, sync_tree, write_atomic
 
 
 def test_a_file_is_written_whole_and_synced_before_it_gets_its_name(tmp_path, monkeypatch):
@@ -48,3 +48,11 @@ def test_a_tree_is_synced_file_by_file(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda descriptor: seen.append(os.readlink(f"/proc/self/fd/{descriptor}")))
     sync_tree(tmp_path)
     assert set(seen) == {str(tmp_path / name) for name in ("a", "inner", "inner/b")} | {str(tmp_path)}
+
+
+def test_a_private_folder_is_its_owners_alone_and_one_that_is_there_keeps_its_mode(tmp_path):
+    make_private(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "open").mkdir(mode=0o755)
+    make_private(tmp_path / "open")
+    assert (tmp_path / "open").stat().st_mode & 0o777 == 0o755

@@ -29,10 +29,27 @@ def test_a_folder_without_the_file_has_none(tmp_path):
         ({"prompts": {"sts": "s "}, "default_prompt_name": "sts"}, ("s ", "s ")),
         ({"prompts": {"query": "q "}, "default_prompt_name": "query"}, ("q ", "")),
         ({"prompts": {"query": "q "}, "default_prompt_name": "gone"}, ("q ", "")),
+        ({"prompts": {"retrieval_query": "q ", "retrieval_passage": "p ", "separation": "s "}}, ("q ", "p ")),
+        ({"prompts": {"retrieval.query": "q ", "retrieval.passage": "p ", "separation": "s "}}, ("", "")),
+        ({"prompts": {"search_query": "q ", "search_document": "p ", "clustering": "c "}}, ("q ", "p ")),
+        ({"prompts": {"Retrieval-query": "r ", "query": "q ", "Retrieval-document": "d "}}, ("q ", "d ")),
+        ({"prompts": {"web_search_query": "w ", "sts_query": "s "}}, ("w ", "")),
+        ({"prompts": {"s2p_query": "w ", "s2s_query": "s "}}, ("w ", "")),
     ],
 )
 def test_prompts_by_the_names_they_go_by(tmp_path, content, expected):
     assert read_prompts(written(tmp_path, content)) == Prompts(*expected)
+
+
+def test_what_was_taken_and_what_was_left_is_noted(tmp_path):
+    prompts = {"search_query": "q: ", "search_document": "p: ", "separation": "s: "}
+    assert read_prompts(written(tmp_path, {"prompts": prompts})).notes == (
+        'query prompt "search_query": "q: "',
+        'passage prompt "search_document": "p: "',
+        'prompts not used: separation ("s: ")',
+    )
+    (note,) = read_prompts(written(tmp_path, {"prompts": {"sts_query": "s: "}})).notes
+    assert note == 'prompts not used: sts_query ("s: "); --query-prompt TEXT and --passage-prompt TEXT use one'
 
 
 @pytest.mark.parametrize("content", [[], {"prompts": ["query: "]}, {"prompts": {"query": 3}}])

@@ -17,6 +17,7 @@ from domain.release_folder import (
     open_release,
     promote,
     refused_releases,
+    unlisted_files,
     verify,
 )
 from tests.support.fakes_server import MANIFEST
@@ -77,6 +78,15 @@ def test_a_missing_file_is_found_and_named(tmp_path):
         verify(open_release(folder))
 
 
+def test_a_file_that_the_manifest_does_not_list_is_named(tmp_path):
+    folder = make(tmp_path)
+    assert unlisted_files(open_release(folder)) == []
+    (folder / "student").mkdir()
+    (folder / "student/weights.npy").write_bytes(b"x")
+    verify(open_release(folder))
+    assert unlisted_files(open_release(folder)) == ["student/weights.npy"]
+
+
 def test_a_manifest_that_leaves_out_a_required_file_is_refused(tmp_path):
     folder = make(tmp_path)
     manifest = open_release(folder).manifest
@@ -124,6 +134,12 @@ def test_releases_are_listed_oldest_first_without_links_unfinished_and_broken_on
     assert [one.manifest.release_id for one in list_releases(tmp_path)] == sorted(ids)
     assert list(refused_releases(tmp_path)) == ["20260105-000000-e"]
     assert list_releases(tmp_path / "none") == ()
+
+
+def test_releases_of_one_second_are_listed_as_they_were_made(tmp_path):
+    for name, moment in (("b", "00.250"), ("a", "00.900"), ("c", "00")):
+        make(tmp_path, f"20260101-000000-{name}", created=f"2026-01-01T00:00:{moment}+00:00")
+    assert [one.manifest.release_id[-1] for one in list_releases(tmp_path)] == ["c", "b", "a"]
 
 
 def test_promote_moves_current_and_leaves_nothing_else(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from cli import export
 from domain.errors import CalibrationNotUsable, EncoderNotUsable
+from domain.user_cache import user_cache
 
 
 def parse(*words):
@@ -17,7 +18,7 @@ def parse(*words):
 
 def test_defaults():
     args = parse()
-    assert (args.encoder, args.model_repository, args.cache) == (None, Path("model_repository"), Path(".cache/export"))
+    assert (args.encoder, args.model_repository, args.cache) == (None, Path("model_repository"), user_cache("export"))
 
 
 def test_prints_what_came_out(shared_encoder, tmp_path, capsys):

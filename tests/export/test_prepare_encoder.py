@@ -12,9 +12,9 @@ import pytest
 from core.triton.model_config import encoder_config
 from domain.errors import ParityFailed, StorageError
 from domain.progress import LineProgress
+from domain.user_cache import user_cache
 from export.encoder.source import resolve_encoder
 from export.prepare_encoder import export_encoder, prepare_encoder
-from tests.support.running import ROOT
 
 
 class Steps(list):
@@ -220,7 +220,7 @@ def test_a_cache_that_is_a_file(small_encoder, tmp_path):
 def test_the_default_encoder_passes_its_gate(tmp_path):
     """Exported anew unless the sample's release had that done in this run, as on a clean checkout."""
     source, began = resolve_encoder(None), psutil.Process().create_time()
-    usual = ROOT / ".cache" / "export"
+    usual = user_cache("export")
     of_this_run = [path for path in usual.glob("*/record.json") if path.stat().st_mtime > began]
     done = any(json.loads(path.read_text())["encoder_sha256"] == source.sha256 for path in of_this_run)
     cache = usual if done else tmp_path / "cache"

@@ -1,6 +1,7 @@
 """What tests of the stages and of the served models share."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,3 +21,11 @@ async def served(workshop, trained_release, tmp_path):
         release = await loader.load(trained_release)
         yield Served(release, triton, workers)
         await release.encoder.batcher.aclose()
+
+
+@pytest.fixture
+def other(served):
+    """The same release by another encoder."""
+    data = served.release.data
+    encoder = replace(data.manifest.encoder, source_sha256="0" * 64)
+    return replace(served.release, data=replace(data, manifest=replace(data.manifest, encoder=encoder)))

@@ -57,19 +57,24 @@ async def busiest_ms(work):
 @pytest.mark.parametrize("text", LONG.values(), ids=LONG)
 async def test_long_texts_are_interpreted_and_parsed_by_workers(served, text):
     languages = EncoderLanguages(("en",), LanguageDetector())
+    tokenizer = ByThread(served.release.encoder.tokenizer, "tokenize")
+    encoder = replace(served.release.encoder, tokenizer=tokenizer)
     interpreter = ByThread(served.release.interpreter, "interpret")
     index = ByThread(served.release.sources.get(Source.LEXICAL.value).index, "parse")
     kept = tuple(source for source in served.release.sources if source.name != Source.LEXICAL)
     sources = replace(served.release.sources, sources=(LexicalSource(index), *kept))
-    served.release = replace(served.release, interpreter=interpreter, sources=sources, languages=languages)
+    served.release = replace(
+        served.release, interpreter=interpreter, sources=sources, languages=languages, encoder=encoder
+    )
     await served.ask(text=text)
     assert interpreter.threads
+    assert tokenizer.threads
     assert index.threads
-    assert threading.get_ident() not in interpreter.threads | index.threads
+    assert threading.get_ident() not in interpreter.threads | index.threads | tokenizer.threads
 
 
 @pytest.mark.parametrize("text", LONG.values(), ids=LONG)
 async def test_two_kibibytes_hold_the_loop_for_less_than_two_milliseconds(served, text):
     served.triton.away = {"encoder"}  # this Triton computes on the loop
     await served.ask(text=text)
-    assert min([await busiest_ms(served.ask(text=text)) for _ in range(3)]) < 2
+    assert min([await busiest_ms(served.ask(text=text)) for _ in range(8)]) < 2

@@ -40,9 +40,12 @@ def child(gateway: RunningGateway, name: str) -> psutil.Process:
 
 
 @pytest.fixture
-def own_gateway(releases: Path, model_repository: Path, tmp_path: Path) -> Iterator[RunningGateway]:
-    """A gateway that a test may harm."""
-    running = start_gateway(tmp_path, "--releases", str(releases), "--model-repository", str(model_repository))
+def own_gateway(
+    request: pytest.FixtureRequest, releases: Path, model_repository: Path, tmp_path: Path
+) -> Iterator[RunningGateway]:
+    """A gateway that a test may harm, with the flags that the test names."""
+    folders = ("--releases", str(releases), "--model-repository", str(model_repository))
+    running = start_gateway(tmp_path, *folders, *getattr(request, "param", ()))
     yield running
     if running.process.poll() is None:
         running.stop()
@@ -54,7 +57,12 @@ def damaged_copy(releases: Path, folder: Path) -> Path:
 
 
 class TestTritonDies:
-    @pytest.mark.parametrize("victim", ["tritonserver", "triton_python_backend_stub"])
+    # The stub is the process of a model whose backend is written in Python.
+    @pytest.mark.parametrize(
+        ("victim", "own_gateway"),
+        [("tritonserver", ()), ("triton_python_backend_stub", ("--precision", "float32"))],
+        indirect=["own_gateway"],
+    )
     def test_killing_it_is_survived(self, own_gateway: RunningGateway, victim: str) -> None:
         def full(client: Client) -> bool:
             with contextlib.suppress(ShortlistCallError):

@@ -11,7 +11,7 @@ from core.text.tokenize import TextTokenizer
 from export.onnx_session import embed, open_session
 from export.precision.calibration import Precision, read_calibration
 from shortlist import Client
-from tests.conftest import TRITON_ENV
+from tests.conftest import skip_without_triton
 from tests.support.running import RunningGateway, start_gateway
 from tests.support.trained import make_workshop
 
@@ -25,8 +25,7 @@ def workshop(tmp_path_factory, exports):
 
 @pytest.fixture(scope="module", params=["int8", "float16"])
 def served(request, workshop, tmp_path_factory) -> Iterator[tuple[RunningGateway, object]]:
-    if not (TRITON_ENV / "bin" / "python").exists():
-        pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
+    skip_without_triton()
     texts = read_calibration(workshop.folder / "items.jsonl")
     release = workshop.build(None, precision=Precision(request.param, texts))
     folder = tmp_path_factory.mktemp(request.param)

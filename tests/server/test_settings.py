@@ -184,6 +184,23 @@ def test_settings_that_do_not_go_together_are_refused(flags, message):
         load(**flags)
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"max_k": "abc"}, "max_k (--max-k): expected a whole number, found 'abc' (largest k)"),
+        ({"max_k": "0"}, "expected 1 or more, found '0'"),
+        ({"max_k": "10000001"}, "expected at most 10,000,000, found"),
+        ({"default_deadline_s": "soon"}, "expected a number, found 'soon'"),
+        ({"default_deadline_s": "0"}, "expected more than 0, found '0'"),
+        ({"tls_certificate": 5}, "expected a path, found 5"),
+        ({"insecure": "perhaps"}, "expected true or false, found 'perhaps'"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_in_plain_words(flags, message):
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        load(**flags)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "localhost", "[::1]", "[0:0:0:0:0:0:0:1]"])
 def test_loopback_needs_nothing(host):
     assert load(listen=f"{host}:0", metrics_listen=f"{host}:1").settings.listen == f"{host}:0"
@@ -197,7 +214,7 @@ def test_another_address_needs_tls_or_a_word(host):
     with pytest.raises(ConfigurationError, match=f"listen is {re.escape(address)}, which others can reach"):
         load(listen=address)
     assert load(listen=address, insecure=True).settings.listen == address
-    assert load(listen=address, **CERTIFICATE).settings.listen == address
+    assert load(listen=address, api_keys="keys.toml", **CERTIFICATE).settings.listen == address
 
 
 def test_tls_of_the_gateway_does_not_cover_the_metrics_page():
@@ -222,3 +239,34 @@ def test_only_somebody_elses_triton_has_a_gpu():
     assert load(encoder_config="openvino").settings.encoder_config == "openvino"
     with pytest.raises(ConfigurationError, match="openvino-bfloat16"):
         load(triton="127.0.0.1:8001", encoder_config="tensorrt2")
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({"playground": True}, "playground_listen: port 8472 is that of a worker's metrics, which are at 8472 to 8473"),
+        ({"listen": "127.0.0.1:8473"}, "listen: port 8473"),
+        ({"metrics_listen": "127.0.0.1:65534"}, "worker 2 would show its metrics at port 65536"),
+    ],
+)
+def test_the_workers_pages_of_metrics_meet_no_other_port(more, problem):
+    workers = {"workers": 3, "fixed_catalogue": True, "event_store": "off"}
+    assert load(**workers).settings.workers == 3
+    with pytest.raises(ConfigurationError, match=re.escape(problem)):
+        load(**workers, **more)
+    if "metrics_listen" not in more:
+        assert load(**workers, **more, metrics_listen="127.0.0.1:0").settings.workers == 3
+
+
+def test_several_workers_need_state_that_they_share():
+    shared = {"workers": 2, "fixed_catalogue": True, "event_store": "off"}
+    assert load(**shared).settings.connection_limits().shared_port
+    assert not load().settings.connection_limits().shared_port
+    assert load(**shared | {"event_store": "redis://127.0.0.1:6379"}).settings.workers == 2
+    with pytest.raises(ConfigurationError, match="needs fixed_catalogue"):
+        load(**shared | {"fixed_catalogue": False})
+    with pytest.raises(ConfigurationError, match="needs a port"):
+        load(**shared, listen="unix:/tmp/gateway")
+    for store in (None, "users.sqlite"):
+        with pytest.raises(ConfigurationError, match="event_store redis"):
+            load(**{**shared, "event_store": store} if store else {"workers": 2, "fixed_catalogue": True})

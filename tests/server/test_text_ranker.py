@@ -10,7 +10,7 @@ from core.ranking.blend import Blend
 from server.observability.metrics import Metrics
 from server.release.loader import ModelLoader, ReleaseLoader
 from shortlist import Client, Event, EventKind
-from tests.conftest import TRITON_ENV
+from tests.conftest import skip_without_triton
 from tests.support.counted_source import Counted, with_sources
 from tests.support.running import RunningGateway, start_gateway
 from tests.support.served import HISTORY, REASONS, Served, reasons
@@ -109,10 +109,10 @@ async def test_a_history_alone_is_ranked_by_the_ranker(served):
 
 @pytest.fixture(scope="module")
 def gateway(release, tmp_path_factory) -> Iterator[RunningGateway]:
-    if not (TRITON_ENV / "bin" / "python").exists():
-        pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
+    skip_without_triton()
     folder = tmp_path_factory.mktemp("text-gateway")
-    running = start_gateway(folder, "--release", str(release.path), "--model-repository", str(folder / "models"))
+    flags = ("--release", str(release.path), "--model-repository", str(folder / "models"), "--precision", "float32")
+    running = start_gateway(folder, *flags)
     yield running
     assert running.stop() == 0, running.text()
 

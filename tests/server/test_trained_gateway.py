@@ -35,7 +35,7 @@ from shortlist import (
     ShortlistCallError,
 )
 from shortlist.requests import RecommendFields
-from tests.conftest import TRITON_ENV
+from tests.conftest import skip_without_triton
 from tests.support.running import RunningGateway, start_gateway, until
 from tests.support.torch_triton import TorchTriton
 from tests.support.trained import COUNT, item_ids
@@ -49,8 +49,7 @@ BOUGHT = ("item-03", "item-20", "item-31")
 
 @pytest.fixture(scope="module")
 def learned_gateway(workshop, trained_release, tmp_path_factory) -> Iterator[RunningGateway]:
-    if not (TRITON_ENV / "bin" / "python").exists():
-        pytest.skip("no Triton environment (.venv-triton); `make setup` makes it")
+    skip_without_triton()
     folder = tmp_path_factory.mktemp("learned")
     running = start_gateway(
         folder, "--release", str(trained_release.path), "--model-repository", str(folder / "models")
@@ -77,8 +76,8 @@ async def by_torch(workshop, release, folder: Path, query: RecommendQuery):
 
 def test_triton_ranks_as_torch_does(client, workshop, trained_release, tmp_path):
     events = tuple(PastEvent(item_id, PastKind.BUY) for item_id in BOUGHT)
-    expected = asyncio.run(by_torch(workshop, trained_release, tmp_path, RecommendQuery(events=events, k=30)))
-    reply = client.recommend(events=[Event(item_id, EventKind.BUY) for item_id in BOUGHT], k=30)
+    expected = asyncio.run(by_torch(workshop, trained_release, tmp_path, RecommendQuery(events=events, k=COUNT)))
+    reply = client.recommend(events=[Event(item_id, EventKind.BUY) for item_id in BOUGHT], k=COUNT)
     assert reply.degradations == ()
     assert [item.id for item in reply.items] == [item.id for item in expected.items]
     found = [item.match_probability for item in reply.items]

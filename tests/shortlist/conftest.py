@@ -36,7 +36,12 @@ class BlockingAsyncClient:
         self._thread.join(5)
 
     def __getattr__(self, name):
+        if name.endswith("_stream"):
+            return lambda *args, **keywords: iter(self._wait(self._all(name, *args, **keywords)))
         return lambda *args, **keywords: self._wait(getattr(self._client, name)(*args, **keywords))
+
+    async def _all(self, name, *args, **keywords):
+        return [one async for one in getattr(self._client, name)(*args, **keywords)]
 
     @staticmethod
     async def _make(*args, **settings):

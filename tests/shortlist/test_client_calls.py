@@ -9,12 +9,15 @@ import pytest
 
 import shortlist
 from shortlist import (
+    AnyNumber,
     AnyOf,
     Client,
     EntryError,
     Equals,
     Event,
     EventKind,
+    Exists,
+    GeoRadius,
     HealthStatus,
     HistoryEncoding,
     Provenance,
@@ -45,10 +48,18 @@ def test_every_argument_reaches_the_gateway(client, gateway):
             Range("year", min=0.0, negate=True),
             Equals("in_stock", value=False),
             TimeRange("seen", min=when, max=when.astimezone(datetime.timezone(datetime.timedelta(hours=2)))),
+            AnyOf("genre", ("Noir",), ignore_case=True),
+            AnyNumber("size", [14.5]),
+            AnyNumber("size", [1, 2]),
+            Exists("size"),
+            Exists("size", value=False),
+            GeoRadius("lat", "lon", latitude=0.0, longitude=13.4, radius_km=2.5, negate=True),
         ],
+        any_of_groups=[[Equals("in_stock", value=True), Range("year", max=3)], [Exists("year")]],
         k=3,
         explain=True,
-        item_mask=["title", "attributes.price"],
+        item_mask=["title"],
+        item_attributes=["Price (EUR)"],
         include_seen=True,
     )
     expected = recommender_pb2.RecommendRequest(
@@ -69,15 +80,35 @@ def test_every_argument_reaches_the_gateway(client, gateway):
         conditions=[
             {"attribute": "genre", "any_of": {"values": ["crime"]}},
             {"attribute": "year", "range": {"min": 0.0}, "negate": True},
-            {"attribute": "in_stock", "equals": False},
+            {"attribute": "in_stock", "bool_equals": False},
             {
                 "attribute": "seen",
                 "time_range": {"min": {"seconds": int(when.timestamp())}, "max": {"seconds": int(when.timestamp())}},
             },
+            {"attribute": "genre", "any_of": {"values": ["Noir"], "ignore_case": True}},
+            {"attribute": "size", "number_equals": 14.5},
+            {"attribute": "size", "any_number": {"values": [1, 2]}},
+            {"attribute": "size", "exists": True},
+            {"attribute": "size", "exists": False},
+            {
+                "attribute": "lat",
+                "geo_radius": {"longitude_attribute": "lon", "latitude": 0.0, "longitude": 13.4, "radius_km": 2.5},
+                "negate": True,
+            },
+        ],
+        any_of_groups=[
+            {
+                "conditions": [
+                    {"attribute": "in_stock", "bool_equals": True},
+                    {"attribute": "year", "range": {"max": 3}},
+                ]
+            },
+            {"conditions": [{"attribute": "year", "exists": True}]},
         ],
         k=3,
         explain=True,
-        item_mask={"paths": ["title", "attributes.price"]},
+        item_mask={"paths": ["title"]},
+        item_attributes=["Price (EUR)"],
         include_seen=True,
     )
     assert gateway.requests == [expected]
@@ -153,7 +184,7 @@ def test_batch_keeps_order_and_errors_apart(client):
     )
     assert [type(answer) for answer in answers] == [Shortlist, EntryError, Shortlist]
     assert [len(answers[0].items), len(answers[2].items)] == [1, 2]
-    assert (answers[1].code, answers[1].reason) == ("INVALID_ARGUMENT", "INVALID_FIELD")
+    assert (answers[1].code, answers[1].reason) == ("INVALID_ARGUMENT", "ERROR_REASON_INVALID_FIELD")
     assert answers[1].violations == (shortlist.FieldViolation("k", "must be 1 to 1,000"),)
 
 
@@ -351,3 +382,13 @@ def test_a_refused_call_leaves_the_client_usable(client, gateway):
     with pytest.raises(shortlist.InvalidRequest):
         client.recommend("x")
     assert client.recommend("x", k=1).items[0].id == "item-1"
+
+
+def test_criticality_goes_along_with_each_call(make_client, gateway):
+    client = make_client(gateway.address, deadline_s=5.0, criticality="sheddable")
+    client.recommend("x")
+    assert dict(gateway.metadata[-1])["x-criticality"] == "sheddable"
+    make_client(gateway.address, deadline_s=5.0).recommend("x")
+    assert "x-criticality" not in dict(gateway.metadata[-1])
+    with pytest.raises(ValueError, match="critical, default or sheddable"):
+        make_client(gateway.address, criticality="vip")

@@ -23,7 +23,9 @@ CODES = grpc.StatusCode
         (CODES.UNAVAILABLE, shortlist.Unavailable),
         (CODES.INTERNAL, shortlist.GatewayFault),
         (CODES.UNKNOWN, shortlist.GatewayFault),
-        (CODES.PERMISSION_DENIED, shortlist.ShortlistCallError),
+        (CODES.PERMISSION_DENIED, shortlist.AccessDenied),
+        (CODES.UNAUTHENTICATED, shortlist.AccessDenied),
+        (CODES.ABORTED, shortlist.ShortlistCallError),
     ],
 )
 def test_each_code_has_its_error(make_client, gateway, code, error):
@@ -90,7 +92,7 @@ def test_a_reason_of_a_newer_gateway_is_kept(client, gateway):
     gateway.plan = [Refusal(CODES.INVALID_ARGUMENT, "no", reason="ERROR_REASON_QUOTA_USED_UP")]
     with pytest.raises(shortlist.InvalidRequest) as caught:
         client.recommend("x")
-    assert caught.value.reason == "QUOTA_USED_UP"
+    assert caught.value.reason == "ERROR_REASON_QUOTA_USED_UP"
 
 
 @pytest.mark.parametrize("deadline", [{"deadline_s": 0.2}, {}])

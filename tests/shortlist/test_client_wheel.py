@@ -1,5 +1,6 @@
 """The wheel: the client and nothing else, small and quick to import."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from tests.support.fakes import FakeGateway
 ROOT = Path(__file__).resolve().parents[2]
 # What `import shortlist` may take as a multiple of what it stands on: seconds alone would tell how busy the machine is.
 STANDS_ON = "import grpc.aio, google.protobuf.field_mask_pb2, google.rpc.error_details_pb2, google.rpc.status_pb2"
-IMPORT_LIMIT = 2.0
+IMPORT_LIMIT = 2.5
 PACKAGES = {"shortlist", "grpc", "google", "typing_extensions"}
 SIZE_LIMIT_BYTES = 40_000_000
 
@@ -77,13 +78,15 @@ def test_an_install_is_small(install):
 
 
 def test_importing_it_is_quick(install):
-    def best_s(program):
-        """Processor time from the interpreter's start; other programs on the machine only ever add to it."""
+    def processor_s(program):
+        """From the interpreter's start; other programs on the machine only ever add to it."""
         program = f"import time; {program}; print(time.process_time())"
-        return min(float(in_the_install(install, program)) for _ in range(5))
+        return float(in_the_install(install, program))
 
-    ours_s, least_s = best_s("import shortlist"), best_s(STANDS_ON)
-    sys.stdout.write(f"\nimport shortlist: {ours_s:.3f} s, gRPC and protobuf alone {least_s:.3f} s (best of 5)\n")
+    # In turns: a machine that slows down between the two would pass for a slow import.
+    pairs = [(processor_s("import shortlist"), processor_s(STANDS_ON)) for _ in range(8)]
+    ours_s, least_s = map(min, zip(*pairs, strict=True))
+    sys.stdout.write(f"\nimport shortlist: {ours_s:.3f} s, gRPC and protobuf alone {least_s:.3f} s (best of 8)\n")
     assert ours_s < IMPORT_LIMIT * least_s
 
 
@@ -91,6 +94,14 @@ def test_importing_it_brings_nothing_else(install):
     program = "import sys, shortlist; print(*{name.partition('.')[0] for name in sys.modules})"
     found = set(in_the_install(install, program).split()) - sys.stdlib_module_names
     assert {name for name in found if not name.startswith(("_", "cython_"))} == PACKAGES
+
+
+def test_it_knows_its_version_and_nothing_of_the_gateway(install, wheel):
+    program = (
+        "import importlib.util as u, shortlist; print(shortlist.__version__, "
+        "*(name for name in ('cli', 'core', 'datafiles', 'domain', 'server', 'training') if u.find_spec(name)))"
+    )
+    assert in_the_install(install, program).split() == [wheel.name.split("-")[1]]
 
 
 def test_it_calls_a_gateway(install):
@@ -101,10 +112,30 @@ def test_it_calls_a_gateway(install):
         assert in_the_install(install, program, gateway.address) == "item-3\n"
 
 
-def test_its_command_says_where_the_rest_is(install):
-    words = [install[0] / "shortlist"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=install[0], env=ENVIRONMENT)
-    assert (done.returncode, "client library alone" in done.stderr) == (2, True)
+def test_its_command_recommends_and_asks_for_health(install):
+    def run(*words):
+        done = subprocess.run(
+            [install[0] / "shortlist", *words], capture_output=True, text=True, check=False, cwd=install[0],
+            env=ENVIRONMENT,
+        )  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+    with FakeGateway() as gateway:
+        address = ("--address", gateway.address, "--deadline", "20")
+        status, shown, _ = run("recommend", "a", "quiet", "film", "--k", "2", *address)
+        assert (status, [line.split("\t")[:2] for line in shown.splitlines()]) == (
+            0,
+            [["1", "item-1"], ["2", "item-2"]],
+        )
+        assert (gateway.requests[-1].text, list(gateway.requests[-1].item_mask.paths)) == ("a quiet film", ["title"])
+        status, shown, _ = run("recommend", "x", "--k", "1", "--json", *address)
+        assert json.loads(shown)["id"] == "item-1"
+        assert run("health", *address)[:2] == (0, "SERVING\n")
+    status, _, said = run("health", *address)
+    assert status == 1 and said.startswith("shortlist: ") and "Traceback" not in said
+    status, _, said = run("up")
+    assert status == 2 and "invalid choice" in said
+    assert "client library alone" in run("--help")[1]
 
 
 def size_bytes(folder):

@@ -177,6 +177,6 @@ def test_every_kind_of_call_is_answered_and_a_refused_entry_fails_its_batch():
         replies = asyncio.run(ask(address))
         gone = address
     assert [reply.code for reply in replies] == [OK, OK, OK, OK, "INVALID_ARGUMENT"]
-    assert replies[0] == Reply(OK, ("ENCODER_UNAVAILABLE",), ("i1", "i2", "i3"))
-    assert replies[3].degradations == ("ENCODER_UNAVAILABLE",)
+    assert replies[0] == Reply(OK, ("DEGRADATION_REASON_ENCODER_UNAVAILABLE",), ("i1", "i2", "i3"))
+    assert replies[3].degradations == ("DEGRADATION_REASON_ENCODER_UNAVAILABLE",)
     assert {reply.code for reply in asyncio.run(ask(gone))} == {"UNAVAILABLE"}

@@ -85,14 +85,14 @@ def test_good_answers_are_those_in_time():
 
 def test_what_the_request_brings_about_is_not_degraded():
     samples = [
-        sample(degradations=("COLD_START",)),
-        sample(degradations=("ENCODER_UNAVAILABLE", "TEXT_TRUNCATED")),
+        sample(degradations=("DEGRADATION_REASON_COLD_START",)),
+        sample(degradations=("DEGRADATION_REASON_ENCODER_UNAVAILABLE", "DEGRADATION_REASON_TEXT_TRUNCATED")),
         sample(degradations=("SOMETHING_NEW",)),
         sample(),
     ]
     assert recorded(samples).degraded_share == 0.5
-    assert recorded(samples, degradation_reasons=frozenset({"COLD_START"})).degraded_share == 0.25
-    assert recorded(samples).degradations["TEXT_TRUNCATED"] == 1
+    assert recorded(samples, degradation_reasons=frozenset({"DEGRADATION_REASON_COLD_START"})).degraded_share == 0.25
+    assert recorded(samples).degradations["DEGRADATION_REASON_TEXT_TRUNCATED"] == 1
 
 
 def test_relevance_is_over_judged_replies():

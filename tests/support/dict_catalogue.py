@@ -1,13 +1,16 @@
 """A second implementation of the catalogue seam: a dictionary of items and brute force."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from core.retrieval.source import SourceScores
 from core.scaling import Population, ScoreScaler
-from domain.condition import AnyOf, Condition, Equals, Range
+from domain.condition import Condition, meets
 from domain.item import AttributeType, Item
+from domain.timestamp import Timestamp
+from server.catalogue.conditions import check_conditions
 
 
 class DictCatalogue:
@@ -19,6 +22,12 @@ class DictCatalogue:
         self.attribute_types = attributes
         known = [vector for _, vector in entries.values() if vector is not None]
         self.mean = np.mean([np.zeros(len(known[0])) if v is None else v for _, v in entries.values()], axis=0)
+
+    is_remote = False
+
+    @property
+    def item_count(self) -> int:
+        return len(self._ids)
 
     def rows_of(self, item_ids: Iterable[str]) -> dict[str, int]:
         return {item_id: self._ids.index(item_id) for item_id in item_ids if item_id in self._entries}
@@ -47,15 +56,20 @@ class DictCatalogue:
     @property
     def numbers(self) -> Mapping[str, np.ndarray]:
         return {
-            name: np.array([float(item.attributes.get(name, np.nan)) for item, _ in self._entries.values()])
+            name: np.array([_number(item.attributes.get(name)) for item, _ in self._entries.values()])
             for name, kind in self.attribute_types.items()
-            if kind is AttributeType.NUMBER
+            if kind in (AttributeType.NUMBER, AttributeType.TIMESTAMP)
         }
 
     def blocked_by(self, conditions: Sequence[Condition]) -> np.ndarray:
+        check_conditions(conditions, self.attribute_types)
+        now_s = time.time()
         return np.array(
             [
-                not item.available or not all(_met(item, condition) != condition.negate for condition in conditions)
+                not item.available
+                or not all(meets(condition, item.attributes) for condition in conditions)
+                or _number(item.attributes.get("available_from")) > now_s
+                or _number(item.attributes.get("available_until")) <= now_s
                 for item, _ in self._entries.values()
             ]
         )
@@ -70,14 +84,8 @@ class DictCatalogue:
         )
 
 
-def _met(item: Item, condition: Condition) -> bool:
-    value, test = item.attributes.get(condition.attribute), condition.test
+def _number(value):
+    """A number, or an instant in seconds; NaN, which passes no comparison, for none."""
     if value is None:
-        return False
-    if isinstance(test, AnyOf):
-        return bool({value} & test.values if isinstance(value, str) else set(value) & test.values)
-    if isinstance(test, Equals):
-        return value is test.value
-    assert isinstance(test, Range)
-    low = -np.inf if test.minimum is None else test.minimum
-    return low <= float(value) <= (np.inf if test.maximum is None else test.maximum)
+        return np.nan
+    return float(value.seconds if isinstance(value, Timestamp) else value)

@@ -69,6 +69,7 @@ class FakeGateway(
     def __init__(self):
         self.requests = []
         self.metadata = []
+        self.time_left_s = []
         self.plan = []
         self.reply = None
         self.slow = False
@@ -116,6 +117,18 @@ class FakeGateway(
             embeddings=[{"vector": [1.0, 0.0], "token_count": len(text)} for text in request.texts], release_id="r1"
         )
 
+    def RecommendStream(self, requests, context):
+        for index, entry in enumerate(requests):
+            self._receive(entry, context)
+            outcome = _entry(entry.request)
+            yield recommender_pb2.RecommendStreamResponse(index=index, **outcome)
+
+    def EmbedStream(self, requests, context):
+        for index, entry in enumerate(requests):
+            self._receive(entry, context)
+            vector = {"vector": [1.0, 0.0], "token_count": len(entry.text)}
+            yield embedding_pb2.EmbedStreamResponse(index=index, embedding=vector, release_id="r1")
+
     def Rank(self, request, context):
         self._receive(request, context)
         return self.reply or ranked(request, dict(self.metadata[-1]).get("x-request-id", ""))
@@ -123,6 +136,7 @@ class FakeGateway(
     def _receive(self, request, context):
         self.requests.append(request)
         self.metadata.append(tuple(context.invocation_metadata()))
+        self.time_left_s.append(context.time_remaining())
         if self.slow:
             self._stopped.wait(30)
         step = self.plan.pop(0) if self.plan else None
@@ -143,13 +157,24 @@ def recommended(request, request_id):
             "score": 1.0 / rank,
             "similarity": 0.9 / rank,
             "provenance": [{"source": recommender_pb2.RECALL_SOURCE_LEXICAL, "rank": rank, "score": 2.5}],
-            "item": {"id": f"item-{rank}", "title": f"Title {rank}"} if request.item_mask.paths else None,
+            "item": _details(request, rank),
         }
         for rank in range(1, k + 1)
     ]
     return recommender_pb2.RecommendResponse(
         items=items, release_id="r1", stage_times={"total_ms": 1.5}, request_id=request_id
     )
+
+
+def _details(request, rank):
+    """The details of a made-up item that a request asks for."""
+    paths, names = set(request.item_mask.paths), request.item_attributes
+    if not paths and not names:
+        return None
+    every = {"title": f"Title {rank}", "text": "", "available": True}
+    attributes = {name: {"number_value": float(rank)} for name in names or ("price",)}
+    details = {name: value for name, value in every.items() if name in paths}
+    return {"id": f"item-{rank}", **details, **({"attributes": attributes} if names or "attributes" in paths else {})}
 
 
 def ranked(request, request_id):

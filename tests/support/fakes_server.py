@@ -131,9 +131,15 @@ class NotedBatches:
 
     def __init__(self):
         self.sent = []
+        self.waits_s = []
+        self.shared = 0
 
-    def batch_sent(self, text_count, real_token_count, padded_token_count):
+    def batch_sent(self, text_count, real_token_count, padded_token_count, oldest_wait_s):
         self.sent.append((text_count, real_token_count, padded_token_count))
+        self.waits_s.append(oldest_wait_s)
+
+    def text_shared(self):
+        self.shared += 1
 
 
 class NotedCalls:

@@ -17,7 +17,7 @@ ITEMS, USERS = ("y1", "y2", "y3"), ("x1", "x2", "x3", "x4", "x5", "x6")
 # An item that speaks for the three unequally, one that speaks for them equally, and one that speaks for none.
 UNEQUAL, EQUAL, SILENT = "q1", "q2", "q3"
 OTHERS = tuple(f"z{number}" for number in range(12))
-# Cosines of users and items.
+# Cosines of users and items; the users' weights of neighbours are the same numbers.
 SIMILARITIES = np.array(
     [[0.8, 0.6, 0.5], [0.9, 0.7, 0.5], [0.7, 0.5, 0.6], [0.6, 0.5, 0.4], [0.6, 0.5, 0.4], [0.5, 0.4, 0.4]]
 )
@@ -47,6 +47,8 @@ def word_vectors() -> dict[str, np.ndarray]:
 def write_formula_model(folder: Path) -> Path:
     """Writes the model folder: log P(x | i) as neighbours of an item, log P(i) as the prior, beta as its weight.
 
+    The users of T2 have their similarities as neighbours' weights, so that its threshold holds for these too.
+
     The blend adds z-scores, so beta counts in them: weights are put so that their sum is the one of the logarithms.
     A history of one event is answered with beta 0.
     """
@@ -54,7 +56,8 @@ def write_formula_model(folder: Path) -> Path:
     write_model(folder, ids, dimension=DIMENSION, parts=())
     rows = np.full((len(ids), 3), -1, np.int32)
     weights = np.zeros((len(ids), 3), np.float32)
-    for name, values in likelihoods().items():
+    neighbours = dict(zip(USERS, SIMILARITIES, strict=True)) | likelihoods()
+    for name, values in neighbours.items():
         rows[ids.index(name)], weights[ids.index(name)] = [ids.index(item) for item in ITEMS], values
     log_prior = np.full(len(ids), np.log(1e-4))
     log_prior[[ids.index(item) for item in ITEMS]] = np.log(PRIOR)

@@ -14,7 +14,9 @@ def history(*rows: int, age_s: Sequence[float] | None = None) -> EventSequence:
 
 
 def part(item_count: int, *cases: tuple[tuple[int, ...], tuple[int, ...]]) -> EvalSet:
-    made = tuple(EvalCase(str(n), history(*known), np.asarray(targets)) for n, (known, targets) in enumerate(cases))
+    made = tuple(
+        EvalCase(str(n), history(*known), np.asarray(targets, np.int64)) for n, (known, targets) in enumerate(cases)
+    )
     return EvalSet(made, np.ones(item_count, bool))
 
 

@@ -10,6 +10,7 @@ import torch
 
 from core.ranking.features import FEATURE_NAMES
 from core.ranking.text_features import TEXT_FEATURE_NAMES
+from core.retrieval.similar_users import Neighbourhood, SimilarUsersSource
 from core.text.static_encoder import StaticTable, write_static_student
 from domain.event import EventKind
 from domain.model_folder import FORMAT
@@ -52,6 +53,13 @@ def write_model(
         np.savez(tables / "item_transitions.npz", rows=rows[:, :2].astype(np.int32), weights=weights[:, :2])
         chosen = np.maximum(1.0, 50.0 - np.arange(count))
         np.save(tables / "popularity.npy", np.log(chosen / chosen.sum()).astype(np.float32))
+    if "similar_users" in parts:
+        # One user an item, who chose it and the next ones.
+        width = min(5, count - 1)
+        rows = (np.arange(count)[:, None] + np.arange(1, width + 1)) % count
+        people = np.concatenate([np.arange(count)[:, None], rows], axis=1)
+        ends = people.shape[1] * np.arange(count + 1)
+        SimilarUsersSource(ends, people.ravel(), count, Neighbourhood(3, 1.0)).save(tables / SimilarUsersSource.file)
     if "student" in parts and encoder is not None:
         _student(folder / "student", dimension, encoder)
     if "user_tower" in parts:

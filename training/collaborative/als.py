@@ -9,9 +9,8 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from core.events import EventSequence
-from domain.progress import Progress
-from training.splits.split import EvalSet, interaction_matrix
-from training.splits.validation import best_setting
+from training.splits.selection import Selection, best_on_grid
+from training.splits.split import interaction_matrix
 
 _TRIED = (
     *((32, regularisation, alpha) for regularisation, alpha in ((10.0, 3.0), (10.0, 10.0), (50.0, 10.0))),
@@ -87,11 +86,14 @@ def fit_als(histories: Sequence[EventSequence], item_count: int, settings: AlsSe
 def choose_als(
     histories: Sequence[EventSequence],
     item_count: int,
-    validation: EvalSet,
+    selection: Selection,
     settings: AlsSettings | None = None,
-    progress: Progress | None = None,
 ) -> AlsSettings:
-    """Returns the settings with the best validation NDCG@100 among `settings.tried`."""
-    settings = settings or AlsSettings()
-    tried = [replace(settings, factors=f, regularisation=r, alpha=a) for f, r, a in settings.tried]
-    return best_setting(tried, lambda setting: fit_als(histories, item_count, setting), validation, progress)
+    """Returns the settings with the best validation metric among `settings.tried`, or beyond their edge."""
+    chosen = settings or AlsSettings()
+    return best_on_grid(
+        chosen.tried,
+        lambda point: replace(chosen, factors=int(point[0]), regularisation=point[1], alpha=point[2]),
+        lambda setting: fit_als(histories, item_count, setting),
+        selection,
+    )

@@ -9,9 +9,8 @@ from scipy.sparse import csr_array, vstack
 
 from core.events import EventSequence
 from core.retrieval.item_neighbours import NeighbourTable
-from domain.progress import Progress
-from training.splits.split import EvalSet, interaction_matrix, met_matrix
-from training.splits.validation import best_on_scale
+from training.splits.selection import Selection, best_on_scale
+from training.splits.split import interaction_matrix, met_matrix
 
 
 @dataclass(frozen=True)
@@ -155,16 +154,14 @@ def _taking_part(matrix: csr_array, cap: int) -> np.ndarray:
 def choose_ease(
     histories: Sequence[EventSequence],
     item_count: int,
-    validation: EvalSet,
+    selection: Selection,
     settings: EaseSettings | None = None,
-    progress: Progress | None = None,
 ) -> EaseSettings:
-    """Returns the settings with the best validation NDCG@100 by lambdas of `settings.tried`, or beyond their ends."""
+    """Returns the settings with the best validation metric by lambdas of `settings.tried`, or beyond their ends."""
     settings = settings or EaseSettings()
     return best_on_scale(
         settings.tried,
         lambda value: replace(settings, regularisation=value),
         lambda setting: fit_ease(histories, item_count, setting),
-        validation,
-        progress,
+        selection,
     )

@@ -55,9 +55,8 @@ def low_rank_weights(
     return LowRankWeights(np.ascontiguousarray(left, np.float32), factors.astype(np.float32))
 
 
-def add_low_rank(model: Ease, histories: Sequence[EventSequence], settings: AlsSettings, weight: float) -> None:
+def add_low_rank(model: Ease, histories: Sequence[EventSequence], low_rank: LowRankWeights, weight: float) -> None:
     """Adds low-rank weights to EASE's in their place, `weight` times as strong by the scores that they give."""
-    low_rank = low_rank_weights(histories, model.rows, model.item_count, settings)
     step = max(1, len(histories) // _SCALE_HISTORIES)
     sample = interaction_matrix(histories[::step], model.item_count)[:, model.rows]
     spreads = [_spread(sample @ model.weights), _spread((sample @ low_rank.left) @ low_rank.right.T)]

@@ -1,4 +1,4 @@
-"""Neighbourhood models: item-kNN and user-kNN, and the neighbour table that serving reads."""
+"""Neighbourhood models: item-kNN and user-kNN, and what serving reads of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -8,9 +8,12 @@ from scipy.sparse import csr_array
 
 from core.events import EventSequence
 from core.retrieval.item_neighbours import NeighbourTable
-from domain.progress import Progress
-from training.splits.split import EvalSet, interaction_matrix
-from training.splits.validation import best_setting
+from core.retrieval.similar_users import Neighbourhood, SimilarUsersSource
+from training.splits.selection import Selection, best_on_grid
+from training.splits.split import interaction_matrix
+
+# Of the users that are drawn where there are too many.
+_USER_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,13 @@ class UserNeighboursSettings:
     Attributes:
         count: neighbours that vote.
         shrinkage: added to the norms' product.
+        user_limit: most users that may vote in a release, drawn; 0 keeps nobody's choices there.
         tried: (count, shrinkage) pairs that `choose_user_neighbours` compares.
     """
 
     count: int = 100
     shrinkage: float = 5.0
+    user_limit: int = 20_000
     tried: tuple[tuple[int, float], ...] = field(
         default=tuple((count, shrinkage) for count in (50, 100, 200) for shrinkage in (0.0, 10.0)), repr=False
     )
@@ -107,6 +112,20 @@ def fit_user_neighbours(
     return UserNeighbours(interaction_matrix(histories, item_count), settings or UserNeighboursSettings())
 
 
+def fit_similar_users(
+    histories: Sequence[EventSequence], item_count: int, settings: UserNeighboursSettings | None = None
+) -> SimilarUsersSource:
+    """Returns user-kNN as a recall source, over at most `user_limit` users, drawn by a fixed seed."""
+    settings = settings or UserNeighboursSettings()
+    places = np.arange(len(histories))
+    if len(histories) > settings.user_limit:
+        drawn = np.random.default_rng(_USER_SEED).choice(len(histories), settings.user_limit, replace=False)
+        places = np.sort(drawn)
+    matrix = interaction_matrix([histories[place] for place in places.tolist()], item_count)
+    neighbourhood = Neighbourhood(settings.count, settings.shrinkage)
+    return SimilarUsersSource(matrix.indptr, matrix.indices, item_count, neighbourhood)
+
+
 def strongest_neighbours(weights: csr_array, count: int) -> NeighbourTable:
     """Keeps the `count` largest weights of each row of float32[n, n] that are above 0, equal weights by column."""
     item_count = weights.shape[0]
@@ -128,30 +147,30 @@ def strongest_neighbours(weights: csr_array, count: int) -> NeighbourTable:
 def choose_item_neighbours(
     histories: Sequence[EventSequence],
     item_count: int,
-    validation: EvalSet,
+    selection: Selection,
     settings: ItemNeighboursSettings | None = None,
-    progress: Progress | None = None,
 ) -> ItemNeighboursSettings:
-    """Returns the settings with the best validation NDCG@100 among `settings.tried`."""
-    settings = settings or ItemNeighboursSettings()
-    tried = [replace(settings, count=count, shrinkage=shrinkage) for count, shrinkage in settings.tried]
-
-    def build(candidate: ItemNeighboursSettings) -> NeighbourScorer:
-        return NeighbourScorer(fit_item_neighbours(histories, item_count, candidate))
-
-    return best_setting(tried, build, validation, progress)
+    """Returns the settings with the best validation metric among `settings.tried`, or beyond their edge."""
+    chosen = settings or ItemNeighboursSettings()
+    return best_on_grid(
+        chosen.tried,
+        lambda point: replace(chosen, count=int(point[0]), shrinkage=point[1]),
+        lambda candidate: NeighbourScorer(fit_item_neighbours(histories, item_count, candidate)),
+        selection,
+    )
 
 
 def choose_user_neighbours(
     histories: Sequence[EventSequence],
     item_count: int,
-    validation: EvalSet,
+    selection: Selection,
     settings: UserNeighboursSettings | None = None,
-    progress: Progress | None = None,
 ) -> UserNeighboursSettings:
-    """Returns the settings with the best validation NDCG@100 among `settings.tried`."""
-    settings = settings or UserNeighboursSettings()
-    tried = [replace(settings, count=count, shrinkage=shrinkage) for count, shrinkage in settings.tried]
-    return best_setting(
-        tried, lambda setting: fit_user_neighbours(histories, item_count, setting), validation, progress
+    """Returns the settings with the best validation metric among `settings.tried`, or beyond their edge."""
+    chosen = settings or UserNeighboursSettings()
+    return best_on_grid(
+        chosen.tried,
+        lambda point: replace(chosen, count=int(point[0]), shrinkage=point[1]),
+        lambda setting: fit_user_neighbours(histories, item_count, setting),
+        selection,
     )

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from core.text.tokenize import TextTokenizer
+from core.text.tokenize import TextTokenizer, copy_tokenizer
 from domain.errors import EncoderNotUsable, StorageError
 from domain.progress import Progress
 from training.distillation.fragments import sample_texts
@@ -195,7 +195,7 @@ def _save(student: SentenceTransformer, tokenizer_path: Path, folder: Path) -> N
         student.float().save(str(unfinished), create_model_card=False)
         # The teacher's own file, byte for byte: a file that a library writes may cut or pad otherwise.
         written = sorted(unfinished.glob("tokenizer.json")) or sorted(unfinished.glob("*/tokenizer.json"))
-        shutil.copyfile(tokenizer_path, written[0])
+        copy_tokenizer(tokenizer_path, written[0])
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
     except OSError as error:

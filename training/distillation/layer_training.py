@@ -39,8 +39,9 @@ class LayerStudentSettings:
         tokens_per_step: padded tokens in a batch of texts of like lengths.
         most_rows: texts in a batch.
         epochs: most passes over the texts.
-        time_budget_s: the longest that gradient steps go on, over all runs of a resumed training.
-        rate: of AdamW, at its highest; warmed up over 5 % and brought down to 0 by steps or time.
+        steps: most gradient steps.
+        max_seconds: wall-clock cap on gradient steps, over all runs of a resumed training; said where it ends them.
+        rate: of AdamW, at its highest; warmed up over 5 % of the steps and brought down to 0.
         weight_decay: of AdamW.
         held_out: share of the texts that metrics are measured on, with their fragments.
         validations: how often they are measured while training.
@@ -58,7 +59,8 @@ class LayerStudentSettings:
     tokens_per_step: int = 2_048
     most_rows: int = 64
     epochs: int = 3
-    time_budget_s: float = 600.0
+    steps: int = 900
+    max_seconds: float = 1800.0
     rate: float = 3e-4
     weight_decay: float = 0.01
     held_out: float = 0.04
@@ -142,7 +144,7 @@ class LayerRun:
         self._best: dict[str, torch.Tensor] = {}
 
     def train(self) -> tuple[TeacherSimilarity, TeacherSimilarity]:
-        """Trains until epochs or time are over and leaves the best validated state in the student.
+        """Trains until the steps or the time are over and leaves the best validated state in the student.
 
         Returns:
             Similarity on held-out texts before the first step and at the best.
@@ -154,20 +156,24 @@ class LayerRun:
         self._progress.step(f"layer student: held-out cosine {start.cosine:.4f} before training")
         self._best = self._weights()
         best = self._resume() or best
-        step_total = self._settings.epochs * len(list(self._batches(0)))
+        step_total = min(self._settings.steps, self._settings.epochs * len(list(self._batches(0))))
         batches = (batch for epoch in range(self._settings.epochs) for batch in self._batches(epoch))
         saved, validated, validated_at = time.monotonic(), self._stage(step_total), 0
-        for batch in itertools.islice(batches, self.step_count, None):
-            if self.seconds >= self._settings.time_budget_s:
-                break
-            self._step(batch, self._share_done(step_total))
-            due = self._stage(step_total) > validated
-            if due:
-                best, validated = self._validate(best), self._stage(step_total)
-                validated_at = self.step_count
-            if due or time.monotonic() - saved > _CHECKPOINT_EVERY_S:
-                self._keep(best)
-                saved = time.monotonic()
+        with self._progress.track("layer student", step_total, "steps") as advance:
+            advance(self.step_count)
+            for batch in itertools.islice(batches, self.step_count, step_total):
+                if self.seconds >= self._settings.max_seconds:
+                    self._say_capped(step_total)
+                    break
+                self._step(batch, self._share_done(step_total))
+                advance(1)
+                due = self._stage(step_total) > validated
+                if due:
+                    best, validated = self._validate(best), self._stage(step_total)
+                    validated_at = self.step_count
+                if due or time.monotonic() - saved > _CHECKPOINT_EVERY_S:
+                    self._keep(best)
+                    saved = time.monotonic()
         if self.step_count != validated_at:
             best = self._validate(best)
         self._student.load_state_dict(self._best, strict=False)
@@ -212,8 +218,14 @@ class LayerRun:
         return measure_similarity(vectors, self._data.targets[held_out])
 
     def _share_done(self, step_total: int) -> float:
-        """Returns the share of the training that is done, by steps or by time; may exceed 1 a little."""
-        return max((self.step_count + 1) / max(step_total, 1), self.seconds / self._settings.time_budget_s)
+        """Returns the share of the training that is done; may exceed 1 a little."""
+        return (self.step_count + 1) / max(step_total, 1)
+
+    def _say_capped(self, step_total: int) -> None:
+        self._progress.step(
+            f"layer student: the wall-clock cap of {self._settings.max_seconds:g} s ended it after {self.step_count} "
+            f"of {step_total} steps: on another machine the result differs"
+        )
 
     def _stage(self, step_total: int) -> int:
         return int(self._share_done(step_total) * self._settings.validations)

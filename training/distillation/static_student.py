@@ -7,7 +7,6 @@ held-out texts improve.
 
 import dataclasses
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from core.text.static_encoder import TOKENIZER_FILE, StaticEncoder, StaticTable, write_static_student
-from core.text.tokenize import TextTokenizer
+from core.text.tokenize import TextTokenizer, copy_tokenizer
 from domain.errors import EncoderNotUsable, StorageError
 from domain.progress import Progress
 from training.distillation.fragments import sample_texts
@@ -48,7 +47,7 @@ class StaticStudent:
         settings = {"max_tokens": self._max_tokens, "metrics": dataclasses.asdict(self.result)}
         try:
             write_static_student(folder, self.table, json.loads(json.dumps(settings).replace("NaN", "null")))
-            shutil.copyfile(self._tokenizer_path, folder / TOKENIZER_FILE)
+            copy_tokenizer(self._tokenizer_path, folder / TOKENIZER_FILE)
         except OSError as error:
             raise StorageError(f"{folder} can't be written: {error.strerror}; free some space") from error
 

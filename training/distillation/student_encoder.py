@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.text.tokenize import TextTokenizer
+from core.text.tokenize import TextTokenizer, copy_tokenizer
 from domain.errors import StorageError
 from domain.progress import Progress
 from domain.prompts import TextRole
@@ -138,7 +138,7 @@ def _without_projection(teacher: Path, folder: Path) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         rebuilt(model, base_modules(model)).save(str(folder), create_model_card=False)
         # Byte for byte: a file that a library writes may cut or pad otherwise.
-        shutil.copyfile(tokenizer_file(teacher), tokenizer_file(folder))
+        copy_tokenizer(tokenizer_file(teacher), tokenizer_file(folder))
     except OSError as error:
         raise StorageError(f"{folder} can't be written: {error.strerror}; free some space") from error
     return folder

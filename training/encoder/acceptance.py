@@ -83,6 +83,7 @@ class EncoderComparison:
         zero_shot: of the encoder to beat.
         before: of the projection on the base encoder.
         after: of the projection on the fine-tuned one.
+        effort: steps and time in words, and why it ended early where it did.
     """
 
     model: SentenceTransformer
@@ -90,6 +91,7 @@ class EncoderComparison:
     zero_shot: ColdMetrics
     before: ColdMetrics
     after: ColdMetrics
+    effort: str = ""
 
 
 def compare_fine_tuned(
@@ -119,19 +121,21 @@ def compare_fine_tuned(
         vectors = encode_texts(candidate, fine_tuning.words, only=_evaluated_items(fold))
         return _metrics(inputs.with_vectors(vectors), fold, fine_tuning.choice).ndcg_at_100
 
+    before = _metrics(inputs, fold, fine_tuning.choice)
     with tempfile.TemporaryDirectory() as temporary:
-        run = TuningRun(fine_tuning.work or Path(temporary), inputs.seed, progress)
+        run = TuningRun(fine_tuning.work or Path(temporary), inputs.seed, progress, before.ndcg_at_100)
         result = fine_tune(model, source, evaluate, fine_tuning.settings, run)
     vectors = encode_texts(result.model, fine_tuning.words)
+    together = f" with {process_count()} processes" if process_count() > 1 else ""
+    effort = f"{result.steps} steps in {result.seconds:.0f} s{together}"
     comparison = EncoderComparison(
         result.model,
         inputs.with_vectors(vectors),
         fold.metrics(fine_tuning.zero_shot),
-        _metrics(inputs, fold, fine_tuning.choice),
+        before,
         _metrics(inputs.with_vectors(vectors), fold, fine_tuning.choice),
+        "; ".join(filter(None, (effort, result.ending))),
     )
-    together = f" with {process_count()} processes" if process_count() > 1 else ""
-    effort = f"{result.steps} steps in {result.seconds:.0f} s{together}"
     progress.step(f"fine-tuned {effort}: {comparison.after}; before: {comparison.before}")
     return comparison
 

@@ -35,7 +35,7 @@ class AdaptationSettings:
 
     Attributes:
         method: "simcse" or "tsdae".
-        max_seconds: it stops then, whatever the step.
+        max_seconds: wall-clock cap; the run says so where it ends the training.
         steps: at most.
         batch_size: texts; for "simcse" they are negatives of one another.
         mini_batch_size: texts that pass the transformer at once, for "simcse".

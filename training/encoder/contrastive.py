@@ -37,14 +37,15 @@ class ContrastiveSettings:
     Attributes:
         mode: "off"; "full" weights; "lora", low-rank updates merged afterwards; "auto": "full" on a GPU, "lora" where
             the processor multiplies bfloat16 itself, elsewhere "off": there too few steps fit into the time.
-        max_seconds: training stops then, whatever the step.
-        steps: at most.
+        max_seconds: wall-clock cap; the run says so where it ends the training.
+        steps: at most, on a GPU.
+        cpu_steps: at most, on a processor: about five minutes of two idle cores.
         passes: over all interactions, at most: fewer steps where there are few.
         batch_size: pairs whose items are negatives of one another, on each device.
         mini_batch_size: texts that pass the transformer at once.
         accumulation: batches to a step.
         max_tokens: where texts are cut while training.
-        learning_rate: of full weights, at its highest: after a tenth of the steps or of the time.
+        learning_rate: of full weights, at its highest: after a tenth of the steps.
         lora_learning_rate: of low-rank updates, which begin at zero.
         weight_decay: of AdamW.
         temperature: of the softmax over negatives.
@@ -58,8 +59,9 @@ class ContrastiveSettings:
     """
 
     mode: Literal["auto", "off", "full", "lora"] = "auto"
-    max_seconds: float = 600.0
+    max_seconds: float = 1200.0
     steps: int = 600
+    cpu_steps: int = 40
     passes: int = 3
     batch_size: int = 128
     mini_batch_size: int = 32
@@ -80,6 +82,7 @@ class ContrastiveSettings:
         """Checks the ranges."""
         sizes = (
             self.steps,
+            self.cpu_steps,
             self.passes,
             self.batch_size,
             self.mini_batch_size,
@@ -105,6 +108,10 @@ class ContrastiveSettings:
             return "full"
         return "lora" if native_bfloat16() else "off"
 
+    def step_limit(self) -> int:
+        """Returns the most steps on this machine."""
+        return self.steps if torch.cuda.is_available() else min(self.steps, self.cpu_steps)
+
     def with_dropout(self) -> bool:
         """Says whether dropout is on, on this machine."""
         return self.dropout == "on" or (self.dropout == "auto" and torch.cuda.is_available())
@@ -119,12 +126,14 @@ class FineTuned:
         score: the highest validation score.
         steps: number of steps.
         seconds: duration, validation included.
+        ending: why it ended before all of its steps; empty where it did not.
     """
 
     model: SentenceTransformer
     score: float
     steps: int
     seconds: float
+    ending: str = ""
 
 
 def fine_tune(
@@ -149,7 +158,7 @@ def fine_tune(
     started = time.monotonic()
     batch = settings.batch_size * settings.accumulation * process_count()
     settings = dataclasses.replace(
-        settings, steps=min(settings.steps, -(-settings.passes * source.consumed.nnz // batch))
+        settings, steps=min(settings.step_limit(), -(-settings.passes * source.consumed.nnz // batch))
     )
     base = base_modules(copy.deepcopy(model))
     tuned = rebuilt(model, base)
@@ -170,7 +179,7 @@ def fine_tune(
     if use_lora:
         tuned[0].model = tuned[0].model.merge_and_unload()
     tuned.max_seq_length = model.max_seq_length
-    return FineTuned(tuned.eval(), result.score, result.steps, time.monotonic() - started)
+    return FineTuned(tuned.eval(), result.score, result.steps, time.monotonic() - started, result.ending)
 
 
 class CoConsumptionLoss(CachedLossMixin, torch.nn.Module):

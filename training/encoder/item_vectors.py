@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from domain.prompts import TextRole, read_prompts
 
 _BATCH_SIZE = 32
 # Texts encoded between two lines of progress.
-_CHUNK = 2_048
+_CHUNK = 256
 _FORMAT = "1"
 
 
@@ -70,13 +71,13 @@ def _encoded(texts: Sequence[str], encoder: Path, max_tokens: int, prompt: str, 
     filled = [place for place, text in enumerate(texts) if text.strip()]
     # Longest first: batches of like lengths, and running out of memory shows at once.
     filled.sort(key=lambda place: (-len(texts[place]), place))
+    options: dict[str, Any] = {"batch_size": _BATCH_SIZE, "convert_to_numpy": True, "show_progress_bar": False}
     parts = []
-    for start in range(0, len(filled), _CHUNK):
-        chunk = [texts[place] for place in filled[start : start + _CHUNK]]
-        parts.append(
-            model.encode(chunk, prompt=prompt, batch_size=_BATCH_SIZE, convert_to_numpy=True, show_progress_bar=False)
-        )
-        progress.step(f"encoded {min(start + _CHUNK, len(filled)):,} of {len(filled):,} item texts")
+    with progress.track("encoded item texts", len(filled), "texts") as advance:
+        for start in range(0, len(filled), _CHUNK):
+            chunk = [texts[place] for place in filled[start : start + _CHUNK]]
+            parts.append(model.encode(chunk, prompt=prompt, **options))
+            advance(len(chunk))
     width = model.get_embedding_dimension() or 0
     vectors = np.zeros((len(texts), width), np.float32)
     if parts:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from core.events import EventSequence
-from core.vectors import unit
+from core.events import EventSequence, history_weights
+from core.vectors import history_query, unit
 from training.splits.split import interaction_matrix
 
 
@@ -34,6 +34,24 @@ class SemanticScorer:
     def queries(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, d], unit; zero where a history holds no item with a vector."""
         return centred_queries(interaction_matrix(histories, len(self.vectors)), self.vectors, self.mean)
+
+    def weighted_queries(self, histories: Sequence[EventSequence], half_life: float = 0.0) -> np.ndarray:
+        """Returns float32[B, d], the queries of a gateway: weighted by kind and recency; zero where nothing speaks.
+
+        Args:
+            histories: B of them.
+            half_life: events after which an event counts half besides; 0 leaves the usual weights.
+        """
+        queries = np.zeros((len(histories), self.vectors.shape[1]), np.float32)
+        for place, history in enumerate(histories):
+            readable = (history.rows >= 0) & self.vectors[history.rows].any(axis=1)
+            rows, kind = history.rows[readable], history.kind[readable]
+            distinct = np.asarray(list(dict.fromkeys(rows.tolist())), np.int64)
+            weights = history_weights(rows, kind) * history.recency(distinct, half_life)
+            query = history_query(self.vectors[distinct], self.mean, weights)
+            if query is not None:
+                queries[place] = query
+        return queries
 
     def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n], the cosine of history and item; -inf for an item without a vector."""

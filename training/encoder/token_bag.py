@@ -16,6 +16,7 @@ from sklearn.utils.extmath import randomized_svd
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from core.text.tokenize import truncation_side
 from core.vectors import unit
 
 # A token of a single text relates it to no other.
@@ -45,7 +46,7 @@ def token_counts(texts: Sequence[str], tokenizer_file: Path, max_tokens: int) ->
     """Returns float32[n, vocabulary], how often each token occurs in a text cut at `max_tokens`, special ones too."""
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     tokenizer.no_padding()
-    tokenizer.enable_truncation(max_tokens)
+    tokenizer.enable_truncation(max_tokens, direction=truncation_side(tokenizer_file))
     lengths, columns = [0], []
     for start in range(0, len(texts), _CHUNK):
         for encoding in tokenizer.encode_batch(list(texts[start : start + _CHUNK])):

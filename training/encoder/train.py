@@ -115,6 +115,7 @@ class EncoderResult:
         choice: of the projection that was kept; `str` of it is its name in `metrics`.
         shape: fixed hyperparameters of the projection.
         fine_tuned: whether its transformer is fine-tuned.
+        effort: of the fine-tuning that was tried, in words; empty where none was.
         validation_ndcg: NDCG@100 on the split's own validation part: base encoder, then this one.
         accepted: whether it beats the base encoder on cold items (a fine-tuned one on the items held out from it) and
             is at least as good on validation.
@@ -126,6 +127,7 @@ class EncoderResult:
     choice: ProjectionChoice
     shape: ProjectionShape
     fine_tuned: bool
+    effort: str
     validation_ndcg: tuple[float, float]
     accepted: bool
 
@@ -167,19 +169,20 @@ def train_encoder(inputs: EncoderInputs, settings: EncoderSettings, seed: int, p
     folds = _checked_folds(projections.texts, consumed, settings, seed)
     metrics = {ZERO_SHOT: mean_metrics([fold.metrics(inputs.vectors) for fold in folds])}
     progress.step(f"{ZERO_SHOT}: {metrics[ZERO_SHOT]}")
-    by_choice = _try_choices(projections, folds, settings)
+    by_choice = _try_choices(projections, folds, settings, progress)
     for choice, result in by_choice.items():
         metrics[str(choice)] = result
         progress.step(f"{choice}: {result}")
     chosen = max(by_choice, key=lambda choice: by_choice[choice].ndcg_at_100)
     better = by_choice[chosen].ndcg_at_100 > metrics[ZERO_SHOT].ndcg_at_100
-    fine_tuned = False
+    fine_tuned, effort = False, ""
     if settings.contrastive.resolved_mode() != "off":
         fine_tuning = ComparisonInputs(
             inputs.texts, inputs.titles, inputs.vectors, chosen, settings.contrastive, inputs.work
         )
         comparison = compare_fine_tuned(base, projections, consumed, fine_tuning, progress)
         if comparison is not None:
+            effort = comparison.effort
             metrics |= {
                 ZERO_SHOT_HELD_OUT: comparison.zero_shot,
                 PROJECTION_HELD_OUT: comparison.before,
@@ -196,7 +199,9 @@ def train_encoder(inputs: EncoderInputs, settings: EncoderSettings, seed: int, p
     )
     trained = with_head(base, text_projection, inputs.max_tokens)
     accepted = better and after >= before
-    return EncoderResult(trained, mapped, metrics, chosen, projections.shape, fine_tuned, (before, after), accepted)
+    return EncoderResult(
+        trained, mapped, metrics, chosen, projections.shape, fine_tuned, effort, (before, after), accepted
+    )
 
 
 def read_texts(
@@ -267,17 +272,19 @@ def _checked_folds(texts: ItemTexts, consumed: csr_array, settings: EncoderSetti
 
 
 def _try_choices(
-    projections: ProjectionInputs, folds: list[ColdFold], settings: EncoderSettings
+    projections: ProjectionInputs, folds: list[ColdFold], settings: EncoderSettings, progress: Progress
 ) -> dict[ProjectionChoice, ColdMetrics]:
     choices = [
         ProjectionChoice(*values)
         for values in itertools.product(settings.whitening, settings.bag_gain, settings.latent_gain)
     ]
     by_choice: dict[ProjectionChoice, list[ColdMetrics]] = {choice: [] for choice in choices}
-    for fold in folds:
-        fit = projections.fit(fold.consumed, fold.held_out)
-        for choice in choices:
-            by_choice[choice].append(fold.metrics(fit.vectors(choice)))
+    with progress.track("projections", len(folds) * len(choices), "candidates") as advance:
+        for fold in folds:
+            fit = projections.fit(fold.consumed, fold.held_out)
+            for choice in choices:
+                by_choice[choice].append(fold.metrics(fit.vectors(choice)))
+                advance(1)
     return {choice: mean_metrics(metrics) for choice, metrics in by_choice.items()}
 
 

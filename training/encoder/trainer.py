@@ -1,5 +1,6 @@
-"""Trainer of every fine-tuning of an encoder: the library's, with early stopping and a time budget."""
+"""Trainer of every fine-tuning of an encoder: the library's, with early stopping and a budget of steps."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,9 @@ from training.encoder.early_stopping import EarlyStopping, ValidationPace
 from training.processes import process_count, share
 from training.processor import attention_for_learning, native_bfloat16
 
+# Steps between validations below which no trial comes before the first.
+_FEWEST_FOR_TRIAL = 8
+
 
 @dataclass(frozen=True, match_args=False)  # read-only members, in any order
 class TuningSettings(Protocol):
@@ -36,10 +40,10 @@ class TuningSettings(Protocol):
 
 
 def pace_of(settings: TuningSettings) -> ValidationPace:
-    """Returns validations spread evenly over steps and time, and the end of training."""
+    """Returns validations spread evenly over the steps, a trial half-way to the first, and the end of training."""
     between = max(1, settings.steps // settings.validations)
-    between_s = settings.max_seconds / settings.validations
-    return ValidationPace(settings.steps, between, between_s, settings.max_seconds, settings.patience)
+    trial = between // 2 if between >= _FEWEST_FOR_TRIAL else 0
+    return ValidationPace(settings.steps, between, settings.max_seconds, settings.patience, trial)
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,13 @@ class TuningRun:
         checkpoint: folder of its checkpoints; an interrupted run goes on from the last one there.
         seed: of pairs, their order and dropout.
         progress: hears of losses and validations.
+        reference: score on validation of what there is without the fine-tuning; a trial far below it is left.
     """
 
     checkpoint: Path
     seed: int
     progress: Progress
+    reference: float = -math.inf
 
 
 @dataclass(frozen=True)
@@ -79,10 +85,12 @@ class TuningResult:
     Attributes:
         score: the highest score on validation.
         steps: that were made.
+        ending: why it ended before all of its steps; empty where it did not.
     """
 
     score: float
     steps: int
+    ending: str = ""
 
 
 def run_trainer(
@@ -127,7 +135,7 @@ def _train(
     settings: TuningSettings,
     run: TuningRun,
 ) -> TuningResult:
-    stopping = EarlyStopping(model, evaluate, pace_of(settings), run.progress)
+    stopping = EarlyStopping(model, evaluate, pace_of(settings), run.progress, run.reference)
     arguments = trainer_arguments(settings, run, data.options)
     trainer = _PacedTrainer(
         model=model, args=arguments, train_dataset=data.examples, loss=data.loss, callbacks=[stopping]
@@ -135,15 +143,17 @@ def _train(
     trainer.stopping = stopping
     trainer.remove_callback(PrinterCallback)  # `progress` prints what people want to read
     last = last_checkpoint(run.checkpoint)
-    with attention_for_learning():
+    with attention_for_learning(), run.progress.track("fine-tuning", settings.steps, "steps") as stopping.advance:
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     stopping.finish(trainer.state)
     trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)  # it would go on in bfloat16
-    return TuningResult(stopping.best, trainer.state.global_step)
+    if stopping.ending:
+        run.progress.step(f"fine-tuning: {stopping.ending}")
+    return TuningResult(stopping.best, trainer.state.global_step, stopping.ending)
 
 
 class _PacedTrainer(SentenceTransformerTrainer):
-    """The library's trainer with a learning rate that follows steps and time."""
+    """The library's trainer with a learning rate that follows the steps."""
 
     stopping: EarlyStopping
     lr_scheduler: LambdaLR | None

@@ -10,7 +10,9 @@ from domain.errors import ConfigurationError
 from domain.progress import Progress
 from training.encoder.semantic import SemanticScorer
 from training.run.dataset import hold_last_events
-from training.splits.split import EvalSet, Scorer, Split
+from training.splits.selection import Selection
+from training.splits.split import Scorer, Split
+from training.splits.validation import headline_metric
 
 RANDOM = "random"
 POPULARITY = "popularity"
@@ -31,6 +33,9 @@ COMPARED = (POPULARITY, ITEM_KNN, EASE, ALS)
 
 # Enough to tell settings apart.
 _MOST_CASES = 2_000
+
+# Training histories, and what chooses settings; None where the defaults hold.
+_Chosen = tuple[Sequence[EventSequence], Selection] | None
 
 
 @dataclass(frozen=True)
@@ -68,9 +73,22 @@ class Random:
         return self._rng.random((len(histories), self._item_count), dtype=np.float32)
 
 
-def baseline_methods(
+@dataclass(frozen=True)
+class Baselines:
+    """Fitted baselines.
+
+    Attributes:
+        methods: by name; None for one that cannot score any candidate.
+        settings: by name, in words, of those that have any.
+    """
+
+    methods: dict[str, Scorer | None]
+    settings: dict[str, str]
+
+
+def fit_baselines(
     split: Split, wanted: Sequence[str], progress: Progress, seed: int = 42, *, tuned: bool = True
-) -> dict[str, Scorer | None]:
+) -> Baselines:
     """Fits the baselines that need no texts, in the order of `BASELINES`.
 
     Where all candidates are new, a baseline that knows items by their ids alone is None.
@@ -78,23 +96,35 @@ def baseline_methods(
     Args:
         split: they are fitted on its training histories; settings are chosen on its validation part.
         wanted: names of methods; others are not fitted.
-        progress: hears of each.
+        progress: hears of each, and of the settings that were chosen.
         seed: of the random method.
         tuned: whether settings are chosen on validation; else the defaults hold.
     """
     count = len(split.item_ids)
     all_new = not any((part.candidates & split.known).any() for part in split.tests)
-    methods: dict[str, Scorer | None] = {}
-    warm = _warm(split, seed) if tuned else None
+    fitted = Baselines({}, {})
+    warm = _warm(split, seed, progress) if tuned else None
     for name in (name for name in BASELINES if name in wanted and name != ZERO_SHOT):
         if name == RANDOM:
-            methods[name] = Random(count, seed)
+            fitted.methods[name] = Random(count, seed)
         elif all_new:
-            methods[name] = None
+            fitted.methods[name] = None
+        elif name in _FITTED:
+            progress.step(f"fitting {name}")
+            fitted.methods[name], words = _FITTED[name](split, warm)
+            if words:
+                fitted.settings[name] = words
+                progress.step(f"{name}: {words}, {_chosen_by(warm)}")
         else:
             progress.step(f"fitting {name}")
-            methods[name] = _FITTED[name](split, warm) if name in _FITTED else _LEARNED[name](split, seed, progress)
-    return methods
+            fitted.methods[name] = _LEARNED[name](split, seed, progress)
+    return fitted
+
+
+def _chosen_by(warm: _Chosen) -> str:
+    if warm is None:
+        return "the default"
+    return f"chosen by {warm[1].metric.name} of {len(warm[1].part.cases):,} validation cases"
 
 
 def wanted_methods(words: str | None, known: Sequence[str], usual: Sequence[str]) -> tuple[str, ...]:
@@ -119,57 +149,65 @@ def _letters(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-def _warm(split: Split, seed: int) -> tuple[Sequence[EventSequence], EvalSet]:
-    """Returns histories and cases to choose settings by, made from training where validation targets are new."""
+def _warm(split: Split, seed: int, progress: Progress) -> _Chosen:
+    """Returns histories, cases and metric to choose settings by; made from training where validation is of new items.
+
+    The metric is the headline of the protocol: a baseline is tuned by what it is compared by.
+    """
     targets = np.concatenate([case.targets for case in split.validation.cases])
     if split.known[targets].mean() <= 0.5:
         split = hold_last_events(split, seed)
-    cases = split.validation.cases
-    if len(cases) > _MOST_CASES:
-        drawn = np.random.default_rng(seed).choice(len(cases), _MOST_CASES, replace=False)
-        cases = tuple(cases[place] for place in np.sort(drawn))
-    return split.train, EvalSet(cases, split.validation.candidates)
+    part = split.validation.sample(_MOST_CASES, seed)
+    return split.train, Selection(part, headline_metric(split.protocol), progress)
 
 
-_Chosen = tuple[Sequence[EventSequence], EvalSet] | None
-
-
-def _popularity(split: Split, _: _Chosen) -> Scorer:
+def _popularity(split: Split, _: _Chosen) -> tuple[Scorer, str]:
     from training.collaborative.popularity import fit_popularity
 
-    return fit_popularity(split.train, len(split.item_ids))
+    return fit_popularity(split.train, len(split.item_ids)), ""
 
 
-def _item_knn(split: Split, warm: _Chosen) -> Scorer:
-    from training.collaborative.neighbours import NeighbourScorer, choose_item_neighbours, fit_item_neighbours
-
-    count = len(split.item_ids)
-    settings = warm and choose_item_neighbours(warm[0], count, warm[1])
-    return NeighbourScorer(fit_item_neighbours(split.train, count, settings))
-
-
-def _user_knn(split: Split, warm: _Chosen) -> Scorer:
-    from training.collaborative.neighbours import choose_user_neighbours, fit_user_neighbours
+def _item_knn(split: Split, warm: _Chosen) -> tuple[Scorer, str]:
+    from training.collaborative.neighbours import (
+        ItemNeighboursSettings,
+        NeighbourScorer,
+        choose_item_neighbours,
+        fit_item_neighbours,
+    )
 
     count = len(split.item_ids)
-    return fit_user_neighbours(split.train, count, warm and choose_user_neighbours(warm[0], count, warm[1]))
+    chosen = choose_item_neighbours(warm[0], count, warm[1]) if warm else ItemNeighboursSettings()
+    words = f"{chosen.count} neighbours, shrinkage {chosen.shrinkage:g}"
+    return NeighbourScorer(fit_item_neighbours(split.train, count, chosen)), words
 
 
-def _ease(split: Split, warm: _Chosen) -> Scorer:
-    from training.collaborative.ease import choose_ease, fit_ease
-
-    count = len(split.item_ids)
-    return fit_ease(split.train, count, warm and choose_ease(warm[0], count, warm[1]))
-
-
-def _als(split: Split, warm: _Chosen) -> Scorer:
-    from training.collaborative.als import choose_als, fit_als
+def _user_knn(split: Split, warm: _Chosen) -> tuple[Scorer, str]:
+    from training.collaborative.neighbours import UserNeighboursSettings, choose_user_neighbours, fit_user_neighbours
 
     count = len(split.item_ids)
-    return fit_als(split.train, count, warm and choose_als(warm[0], count, warm[1]))
+    chosen = choose_user_neighbours(warm[0], count, warm[1]) if warm else UserNeighboursSettings()
+    words = f"{chosen.count} neighbours, shrinkage {chosen.shrinkage:g}"
+    return fit_user_neighbours(split.train, count, chosen), words
 
 
-_FITTED: Mapping[str, Callable[[Split, _Chosen], Scorer]] = {
+def _ease(split: Split, warm: _Chosen) -> tuple[Scorer, str]:
+    from training.collaborative.ease import EaseSettings, choose_ease, fit_ease
+
+    count = len(split.item_ids)
+    chosen = choose_ease(warm[0], count, warm[1]) if warm else EaseSettings()
+    return fit_ease(split.train, count, chosen), f"lambda {chosen.regularisation:g}"
+
+
+def _als(split: Split, warm: _Chosen) -> tuple[Scorer, str]:
+    from training.collaborative.als import AlsSettings, choose_als, fit_als
+
+    count = len(split.item_ids)
+    chosen = choose_als(warm[0], count, warm[1]) if warm else AlsSettings()
+    words = f"{chosen.factors} factors, lambda {chosen.regularisation:g}, alpha {chosen.alpha:g}"
+    return fit_als(split.train, count, chosen), words
+
+
+_FITTED: Mapping[str, Callable[[Split, _Chosen], tuple[Scorer, str]]] = {
     POPULARITY: _popularity,
     ITEM_KNN: _item_knn,
     USER_KNN: _user_knn,

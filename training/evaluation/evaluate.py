@@ -93,6 +93,17 @@ class Evaluation:
         """Returns a method's mean as a multiple of another's, with the paired interval."""
         return self.resampled.ratio(self._column(method, metric), self._column(other, metric))
 
+    def difference(self, method: str, other: str, metric: str) -> Interval:
+        """Returns a method's mean less another's, with the paired interval."""
+        return self.resampled.difference(self._column(method, metric), self._column(other, metric))
+
+    def best(self, metric: str) -> tuple[str, tuple[str, ...]]:
+        """Returns the method with the highest mean, and those that cannot be told from it by a paired interval."""
+        names = [method.name for method in self.answered()]
+        first = max(names, key=lambda name: self.mean(name, metric).point)
+        tied = [name for name in names if name != first and self.difference(first, name, metric).low <= 0]
+        return first, tuple(tied)
+
     def values_by_user(self, method: str, metric: str) -> np.ndarray:
         """Returns float64[users] of one method and metric."""
         values: np.ndarray = self.by_user[:, self._column(method, metric)]
@@ -133,6 +144,7 @@ def evaluate(
     methods: list[MethodResult] = []
     columns: list[np.ndarray] = []
     for method_name, scorer in scorers.items():
+        progress.step(f"{name}: evaluating {method_name}")
         method, by_user = _evaluated(method_name, scorer, draws, context, users)
         methods.append(method)
         columns.extend(by_user.values())

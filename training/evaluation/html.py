@@ -56,6 +56,10 @@ def page(report: EvaluationReport) -> str:
             _threshold_picture(report),
         ]
         body.append(_section("Match probability", _RELIABILITY, reliability_plot(report)))
+    if report.segments:
+        body += [f"<h2>Segments of users</h2>\n<p>{escape(_segment_words(report))}</p>", _segment_table(report)]
+    if report.settings:
+        body += ["<h2>Settings</h2>", facts(report.settings)]
     if report.cold:
         body += [_section("Cold users", _COLD, cold_plot(report)), _cold_table(report)]
     return html_page(title, body)
@@ -88,8 +92,11 @@ def _summary(report: EvaluationReport) -> str:
     answered = table.answered()
     if not answered:
         return "No method could score the candidates."
-    best = max(answered, key=lambda method: table.mean(method.name, metric).point).name
-    words = f"{best} leads with {metric_label(metric)} {with_interval(table.mean(best, metric))}"
+    best, tied = table.best(metric)
+    figure = f"{metric_label(metric)} {with_interval(table.mean(best, metric))}"
+    words = f"{best} leads with {figure}"
+    if tied:
+        words = f"{best} has the highest mean, {figure}, but cannot be told from {', '.join(tied)}"
     reference = report.reference
     if reference is not None and best != reference:
         words += f", {with_interval(table.ratio(best, reference, metric), 2)} times {reference}"
@@ -154,6 +161,32 @@ def _cold_table(report: EvaluationReport) -> str:
             cells.append(with_interval(table.mean(method.name, metric)))
             paired = least is not None and least != method.name and table.method(method.name).answered
             cells.append(with_interval(table.ratio(method.name, least, metric), 2) if paired and least else "-")
+        lines.append(("trained" if method.name not in BASELINES else "", method.name, cells))
+    return _html_table(heads, lines)
+
+
+def _segment_words(report: EvaluationReport) -> str:
+    words = (
+        "Means over thirds of the users, by the length of their history and the popularity of its items in training."
+    )
+    worst = report.worst_segment()
+    if worst is None:
+        return words
+    best, metric = report.table.best(report.headlines[0])[0], report.headlines[0]
+    figure, whole = worst.mean(report.table, best, metric), report.table.mean(best, metric).point
+    return (
+        f"{words} {best} is worst for {worst.name} ({worst.count:,} users): {metric_label(metric)} "
+        f"{format_number(figure)}, over all {format_number(whole)}."
+    )
+
+
+def _segment_table(report: EvaluationReport) -> str:
+    table, metric = report.table, report.headlines[0]
+    heads = [metric_label(metric), *(segment.name for segment in report.segments), "all"]
+    lines = [("", "users", [*(f"{segment.count:,}" for segment in report.segments), f"{table.user_count:,}"])]
+    for method in table.answered():
+        cells = [format_number(segment.mean(table, method.name, metric)) for segment in report.segments]
+        cells.append(format_number(table.mean(method.name, metric).point))
         lines.append(("trained" if method.name not in BASELINES else "", method.name, cells))
     return _html_table(heads, lines)
 

@@ -150,7 +150,8 @@ def reliability_plot(report: EvaluationReport) -> bytes | None:
         axes[0].set_xlabel("predicted probability")
         axes[0].set_ylabel("observed frequency")
         axes[0].set_title("Predicted and observed")
-        axes[0].legend(loc="upper left", fontsize=8)
+        # Above the panel: inside it the legend would lie over one curve or another.
+        axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1.12), fontsize=8, borderaxespad=0)
         axes[1].set_yscale("symlog", linthresh=1)
         axes[1].set_xlabel("predicted probability")
         axes[1].set_title("Number of predictions")

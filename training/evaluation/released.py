@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +56,7 @@ class ReleasedModel:
 
     def _translated(self, history: EventSequence) -> EventSequence:
         kept = history.take(self.rows[history.rows] >= 0)
-        return EventSequence(self.rows[kept.rows], kept.kind, kept.age_s)
+        return replace(kept, rows=self.rows[kept.rows])
 
 
 def open_released(release: ReleaseFolder, item_ids: Sequence[str], candidates: np.ndarray) -> ReleasedModel:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from rich.console import Group, RenderableType
@@ -13,6 +13,7 @@ from rich.text import Text
 from training.evaluation.baselines import BASELINES, COMPARED, POPULARITY, RANDOM, ZERO_SHOT
 from training.evaluation.bootstrap import Interval
 from training.evaluation.evaluate import Evaluation, MethodResult
+from training.evaluation.segments import Segment, worst_segment
 
 HEADLINES: Mapping[str, tuple[str, ...]] = {
     "cold-items": ("recall@20", "recall@50", "ndcg@100"),
@@ -35,12 +36,16 @@ class EvaluationReport:
         table: of the protocol.
         cold: the table again with one event, three, a line of text; empty where the protocol has none.
         notes: sentences for people.
+        settings: chosen or default settings of methods, by their names, in words.
+        segments: of the table's users.
     """
 
     facts: Mapping[str, str]
     table: Evaluation
     cold: tuple[Evaluation, ...] = ()
     notes: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    segments: tuple[Segment, ...] = ()
 
     @property
     def headlines(self) -> tuple[str, ...]:
@@ -59,6 +64,13 @@ class EvaluationReport:
         answered = [method.name for method in self.table.answered()]
         compared = [name for name in COMPARED if name in answered] or [name for name in answered if name == ZERO_SHOT]
         return max(compared, key=lambda name: self.table.mean(name, self.headlines[0]).point, default=None)
+
+    def worst_segment(self) -> Segment | None:
+        """Returns the segment for which the best method is worst by the first headline; None without segments."""
+        if not self.segments or not self.table.answered():
+            return None
+        metric = self.headlines[0]
+        return worst_segment(self.table, self.segments, self.table.best(metric)[0], metric)
 
     def ratios(self) -> dict[str, dict[str, Interval]]:
         """Returns the multiple of the reference by method and headline metric, for all methods but the reference."""
@@ -79,6 +91,7 @@ def terminal_report(report: EvaluationReport, width: int = _WIDE) -> Group:
     for tables in (tables for tables in cold if tables):
         parts += [Text(), _cold_table(report, tables)]
     parts += [Text(), Text(_legend(report), style="dim")]
+    parts += [Text(f"{name}: {words}", style="dim") for name, words in report.settings.items()]
     parts += [Text(note, style="yellow") for note in report.notes]
     return Group(*parts)
 
@@ -128,8 +141,24 @@ def evaluation_to_json(report: EvaluationReport) -> dict[str, object]:
         },
         "cold_users": [_table_to_json(table) for table in report.cold],
         "notes": list(report.notes),
+        "settings": dict(report.settings),
+        "segments": _segments_to_json(report),
     }
     return {name: _plain(value) for name, value in plain.items()}
+
+
+def _segments_to_json(report: EvaluationReport) -> dict[str, object]:
+    metric, worst = report.headlines[0], report.worst_segment()
+    methods = [method.name for method in report.table.answered()]
+    entries = [
+        {
+            "name": segment.name,
+            "user_count": segment.count,
+            "means": {method: segment.mean(report.table, method, metric) for method in methods},
+        }
+        for segment in report.segments
+    ]
+    return {"metric": metric, "worst": worst and worst.name, "segments": entries}
 
 
 def _table_to_json(table: Evaluation) -> dict[str, object]:

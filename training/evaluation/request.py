@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datafiles.items import read_items
+from datafiles.options import DEFAULT_OPTIONS, FileOptions
 from domain.errors import ConfigurationError
 from domain.item import Item
 from training.interactions.positives import Positives, read_positives
@@ -28,6 +29,7 @@ class EvaluationRequest:
         candidates: of a given split: the whole catalogue or the test's items.
         seed: of every draw.
         positive_rating: the least rating that counts as a choice; None for 80 % of the scale.
+        options: how the files are read.
     """
 
     items: Path | None
@@ -38,6 +40,7 @@ class EvaluationRequest:
     candidates: Candidates = "catalogue"
     seed: int = 42
     positive_rating: float | None = None
+    options: FileOptions = DEFAULT_OPTIONS
 
     def check(self) -> None:
         """Raises ConfigurationError unless exactly one of the two ways is complete."""
@@ -83,10 +86,10 @@ def load_evaluation(request: EvaluationRequest) -> EvaluationData:
     """
     request.check()
     protocol, interactions_file = request.protocol, request.interactions
-    items = None if request.items is None else read_items(request.items).items
+    items = None if request.items is None else read_items(request.items, request.options).items
     ids = None if items is None else tuple(item.id for item in items)
     if request.train is not None and request.test is not None:
-        train, test = read_interactions(request.train), read_interactions(request.test)
+        train, test = (read_interactions(path, request.options) for path in (request.train, request.test))
         positives, held_out = read_own_split(train, test, ids, request.positive_rating)
         split = own_split(positives, held_out, request.candidates, request.seed)
         reviews = read_reviews(train, split.item_ids)
@@ -94,7 +97,7 @@ def load_evaluation(request: EvaluationRequest) -> EvaluationData:
         left_out = positives.unknown_count + held_out.unknown_count
     else:
         assert interactions_file is not None and protocol is not None  # as checked
-        interactions = read_interactions(interactions_file)
+        interactions = read_interactions(interactions_file, request.options)
         positives = read_positives(interactions, ids, request.positive_rating)
         split = split_by(protocol, positives, items, request.seed)
         reviews = read_reviews(interactions, split.item_ids)

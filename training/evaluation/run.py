@@ -10,19 +10,32 @@ import numpy as np
 from domain.progress import Progress
 from domain.prompts import TextRole
 from domain.text import TextTemplate
+from shortlist import AsyncClient
 from training.encoder.item_vectors import item_vectors
 from training.encoder.line_encoder import LineEncoder
 from training.encoder.semantic import SemanticScorer
 from training.evaluation.accumulator import EvaluationContext
-from training.evaluation.baselines import BASELINES, USUAL, ZERO_SHOT, ZeroShot, baseline_methods, wanted_methods
-from training.evaluation.evaluate import evaluate
+from training.evaluation.baselines import BASELINES, USUAL, ZERO_SHOT, ZeroShot, fit_baselines, wanted_methods
+from training.evaluation.evaluate import Evaluation, evaluate
 from training.evaluation.report import EvaluationReport
 from training.evaluation.request import EvaluationData
-from training.evaluation.trained import TRAINED, ModelInputs, check_same_split, trained_methods
+from training.evaluation.segments import user_segments
+from training.evaluation.through_service import THROUGH_SERVICE, service_scorer
+from training.evaluation.trained import (
+    SEMANTIC,
+    TRAINED,
+    ModelInputs,
+    check_same_split,
+    model_settings,
+    trained_methods,
+    trained_text,
+)
 from training.run.dataset import BaseEncoder, item_texts
 from training.splits.short_histories import ShortHistorySet, cut_histories, text_only
 
 _COLD_EVENTS = (1, 3)
+# Below this a table is said to be of few users.
+_FEW_USERS = 100
 _COLD_PROTOCOLS = ("cold-items", "warm-users")
 
 
@@ -37,6 +50,7 @@ class EvaluationPlan:
         cache: folder of item vectors.
         seed: of the random method and the bootstrap.
         tuned: whether baselines get their settings on validation.
+        service: opens a client of a gateway that stands beside the methods; None for none.
     """
 
     model: Path | None
@@ -45,6 +59,7 @@ class EvaluationPlan:
     cache: Path
     seed: int
     tuned: bool
+    service: Callable[[], AsyncClient] | None = None
 
 
 def run_evaluation(data: EvaluationData, plan: EvaluationPlan, progress: Progress) -> EvaluationReport:
@@ -58,8 +73,13 @@ def run_evaluation(data: EvaluationData, plan: EvaluationPlan, progress: Progres
         check_same_split(plan.model, data.identity)
     trained_names = TRAINED if plan.model is not None else ()
     wanted = wanted_methods(plan.methods, (*BASELINES, *trained_names), (*USUAL, *trained_names))
+    if set(wanted) & set(SEMANTIC):  # the model has one of them, named for how it was trained
+        wanted = tuple(dict.fromkeys((*wanted, *SEMANTIC)))
+    if not set(wanted) & set(trained_names):  # baselines alone are named: they stand beside the model's own methods
+        wanted = (*wanted, *trained_names)
     split = data.split
-    texts = None if data.items is None else item_texts(data.items)
+    attributes = None if plan.model is None else trained_text(plan.model)
+    texts = None if data.items is None else item_texts(data.items, attributes)
     has_text = texts is not None and any(text.strip() for text in texts)
     base = plan.encoder() if has_text and set(wanted) & {ZERO_SHOT, *TRAINED} else None
     cold = _cold_parts(data, texts) if split.protocol in _COLD_PROTOCOLS else []
@@ -70,7 +90,8 @@ def run_evaluation(data: EvaluationData, plan: EvaluationPlan, progress: Progres
         return item_vectors(words, folder, most, plan.cache, progress, role=role)
 
     read = LineEncoder(partial(encode, role=TextRole.QUERY), lines).encode
-    methods = baseline_methods(split, wanted, progress, plan.seed, tuned=plan.tuned)
+    baselines = fit_baselines(split, wanted, progress, plan.seed, tuned=plan.tuned)
+    methods = baselines.methods
     vectors = None
     if base is not None and texts is not None:
         progress.step(f"item vectors by {base.name}")
@@ -82,10 +103,24 @@ def run_evaluation(data: EvaluationData, plan: EvaluationPlan, progress: Progres
         inputs = ModelInputs(split, items, vectors, texts if base else None, encode, read, folder)
         trained = trained_methods(plan.model, inputs)
         methods |= {name: method for name, method in trained.items() if name in wanted}
+    if plan.service is not None:
+        methods[THROUGH_SERVICE] = service_scorer(plan.service, split)
     context = EvaluationContext.of(split, vectors, plan.seed)
     table = evaluate(methods, split.protocol, split.tests, context, progress)
     tables = tuple(evaluate(methods, parts[0].name, parts, context, progress) for parts in cold)
-    return EvaluationReport(_facts(data, plan, base), table, tables)
+    settings = dict(baselines.settings)
+    if plan.model is not None:
+        settings |= {name: words for name, words in model_settings(plan.model).items() if name in methods}
+    segments = user_segments(table, split.tests, context.counts)
+    return EvaluationReport(_facts(data, plan, base), table, tables, _cautions(table), settings, segments)
+
+
+def _cautions(table: Evaluation) -> tuple[str, ...]:
+    if table.user_count >= _FEW_USERS:
+        return ()
+    return (
+        f"Caution: {table.user_count:,} users are few. Differences between methods may be chance; go by the intervals.",
+    )
 
 
 def _cold_parts(data: EvaluationData, texts: Sequence[str] | None) -> list[list[ShortHistorySet]]:

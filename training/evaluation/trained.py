@@ -27,11 +27,14 @@ from training.run.steps.user_tower import saved_tower
 from training.splits.split import Scorer, Split
 
 FINE_TUNED = "semantic, fine-tuned"
+PROJECTED = "semantic, projection only"
 COLLABORATIVE = "neighbour table"
 USER_TOWER = "user tower"
 HYBRID = "hybrid recall"
 RANKED = "hybrid + ranker"
-TRAINED = (FINE_TUNED, COLLABORATIVE, USER_TOWER, HYBRID, RANKED)
+# The trained encoder goes by one of these names.
+SEMANTIC = (FINE_TUNED, PROJECTED)
+TRAINED = (FINE_TUNED, PROJECTED, COLLABORATIVE, USER_TOWER, HYBRID, RANKED)
 
 
 _Encode = Callable[[Sequence[str]], np.ndarray]
@@ -115,6 +118,12 @@ class ModelInputs:
     base: Path | None = None
 
 
+def trained_text(model: Path) -> tuple[str, ...] | None:
+    """Returns the attributes of the item texts that a model was trained on; None where it does not say."""
+    record = read_run(model).get("text")
+    return tuple(record["attributes"]) if isinstance(record, dict) else None
+
+
 def check_same_split(model: Path, wanted: Mapping[str, object]) -> None:
     """Compares the split a model was trained on with the one that it is to be judged by.
 
@@ -158,7 +167,8 @@ def trained_methods(model: Path, inputs: ModelInputs) -> dict[str, Scorer]:
         content = ZeroShot(SemanticScorer.of(inputs.vectors), partial(inputs.read, inputs.base))
     if (model / "encoder").is_dir() and inputs.texts is not None:
         vectors = inputs.encode(model / "encoder", inputs.texts)
-        content = rows[FINE_TUNED] = ZeroShot(SemanticScorer.of(vectors), partial(inputs.read, model / "encoder"))
+        name = FINE_TUNED if _encoder_is_fine_tuned(model) else PROJECTED
+        content = rows[name] = ZeroShot(SemanticScorer.of(vectors), partial(inputs.read, model / "encoder"))
     collaborative = model / "collaborative"
     if (collaborative / "neighbours.npz").is_file():
         _check_items(collaborative / "items.json", inputs.split)
@@ -169,6 +179,26 @@ def trained_methods(model: Path, inputs: ModelInputs) -> dict[str, Scorer]:
     if (model / BLEND).is_file():
         rows |= _pipeline_rows(model, inputs, content, tower)
     return rows
+
+
+def model_settings(model: Path) -> dict[str, str]:
+    """Returns what a model's steps chose on validation, in words, by the name of the method that it makes."""
+    semantic = FINE_TUNED if _encoder_is_fine_tuned(model) else PROJECTED
+    methods = {"encoder": semantic, "collaborative": COLLABORATIVE, "user_tower": USER_TOWER, "blend": HYBRID}
+    steps = read_run(model).get("steps")
+    chosen = {name: record.get("chosen") or {} for name, record in (steps if isinstance(steps, dict) else {}).items()}
+    return {
+        methods[name]: ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in values.items())
+        for name, values in chosen.items()
+        if name in methods and values
+    }
+
+
+def _encoder_is_fine_tuned(model: Path) -> bool:
+    """Returns False where only the projection above the transformer was trained; True where the run does not say."""
+    steps = read_run(model).get("steps")
+    record = steps.get("encoder", {}) if isinstance(steps, dict) else {}
+    return bool((record.get("chosen") or {}).get("fine_tuned", True))
 
 
 def _pipeline_rows(

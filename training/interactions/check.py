@@ -57,6 +57,7 @@ class CheckReport:
         density: distinct pairs / (users x items).
         per_user, per_item: distinct pairs each.
         first, last: ISO 8601; None without times.
+        time_words: how times were read, for example "seconds since 1970"; empty without times.
         same_time: every record has one and the same timestamp.
         rating: None without ratings.
         kinds: records by kind, those that occur.
@@ -81,6 +82,7 @@ class CheckReport:
     per_item: Spread
     first: str | None
     last: str | None
+    time_words: str
     same_time: bool
     rating: RatingRange | None
     kinds: dict[str, int]
@@ -137,6 +139,7 @@ def check_interactions(
         per_item=_spread(np.bincount(pairs % len(interactions.item_ids))),
         first=None if times is None else _iso(times.min()),
         last=None if times is None else _iso(times.max()),
+        time_words=interactions.time_words,
         same_time=bool(times is not None and np.ptp(times) == 0),
         rating=rating,
         kinds=_kinds(interactions),
@@ -167,7 +170,8 @@ def report_lines(report: CheckReport) -> list[tuple[str, str]]:
         lines.append(("unknown items", f"{report.unknown_item_count:,} are not in the item file, {records}"))
         lines.append(("untouched items", f"{report.untouched_item_count:,} of the item file have no interaction"))
     if report.first is not None:
-        lines.append(("time", f"{report.first} to {report.last}"))
+        how = f", read as {report.time_words}" if report.time_words else ""
+        lines.append(("time", f"{report.first} to {report.last}{how}"))
     if report.rating is not None:
         rating = report.rating
         outside = f"; {rating.out_of_range_count:,} out of range" if rating.out_of_range_count else ""

@@ -17,6 +17,7 @@ _MOST_UNKNOWN = 0.5
 _SCALE_TOPS = (1.0, 5.0, 10.0, 20.0, 100.0)
 _RARE = 0.01
 _NO_ROWS = np.empty(0, np.int64)
+_NO_COMMENTS = np.empty(0, object)
 _LIKE = KINDS.index(EventKind.LIKE)
 _DISLIKE = KINDS.index(EventKind.DISLIKE)
 
@@ -50,6 +51,7 @@ class Positives:
         unknown_count: interactions left out since the catalogue lacks their item.
         impressions: int64[W] by user id, rows that the user met but did not choose: rated low or
             disliked. Users without any are absent.
+        text: object[m] of str, what the user said of the item, "" for nothing; None where the file has no texts.
     """
 
     item_ids: tuple[str, ...]
@@ -62,6 +64,7 @@ class Positives:
     rule: PositiveRule
     unknown_count: int
     impressions: Mapping[str, np.ndarray] = field(default_factory=dict)
+    text: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -77,17 +80,27 @@ class Positives:
             part = slice(self.starts[place], self.starts[place + 1])
             times = None if self.time_s is None else self.time_s[part]
             impressions = self.impressions.get(self.user_ids[place], _NO_ROWS)
-            yield self.user_ids[place], Chosen(self.rows[part], self.kind[part], times, impressions)
+            comments = _NO_COMMENTS if self.text is None else self.text[part]
+            yield self.user_ids[place], Chosen(self.rows[part], self.kind[part], times, impressions, comments)
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """One user's choices, oldest first: int64[N] rows and kinds, float64[N] times or None; int64[W] impressions."""
+    """One user's choices, oldest first.
+
+    Attributes:
+        rows: int64[N].
+        kind: int64[N], places in `list(EventKind)`.
+        time_s: float64[N], seconds since 1970; None where unknown.
+        impressions: int64[W], as of `Positives`.
+        comments: object[N] of str, as of `EventSequence`.
+    """
 
     rows: np.ndarray
     kind: np.ndarray
     time_s: np.ndarray | None
     impressions: np.ndarray = field(default_factory=lambda: _NO_ROWS)
+    comments: np.ndarray = field(default_factory=lambda: _NO_COMMENTS)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -99,11 +112,12 @@ class Chosen:
     def history(self, kept: np.ndarray | slice, now_s: float | None = None) -> EventSequence:
         """Returns the events kept, with ages measured from a moment, or from the last event kept."""
         rows, kind = self.rows[kept], self.kind[kept]
+        comments = self.comments[kept] if len(self.comments) else self.comments
         if self.time_s is None or not len(rows):
-            return EventSequence(rows, kind, np.zeros(len(rows), np.float32))
+            return EventSequence(rows, kind, np.zeros(len(rows), np.float32), comments=comments)
         times = self.time_s[kept]
         age_s = (times[-1] if now_s is None else now_s) - times
-        return EventSequence(rows, kind, np.maximum(age_s, 0).astype(np.float32))
+        return EventSequence(rows, kind, np.maximum(age_s, 0).astype(np.float32), comments=comments)
 
 
 def read_positives(
@@ -151,6 +165,7 @@ def read_positives(
         rule,
         int((chosen & (row < 0)).sum()),
         _impressions_by_user(interactions, row, ~chosen & (row >= 0)),
+        None if interactions.text is None else interactions.text[kept],
     )
 
 

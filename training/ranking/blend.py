@@ -9,30 +9,13 @@ from core.events import EventSequence
 from core.ranking.blend import PRIOR, Blend, ShortBlend, blend_scores, history_order, history_sources, list_length
 from core.retrieval.source import RecalledList, SourceQuery, recall_lists
 from domain.progress import Progress, SilentProgress
+from training.ranking.blend_cases import BlendCases, BlendSettings
+from training.ranking.pools import CandidatePools
 from training.ranking.sources import FittedSources
-from training.splits.short_histories import SHORT_HISTORIES, little_known
-from training.splits.split import EvalSet
-from training.splits.validation import ndcg_by_case, validation_ndcg
+from training.splits.short_histories import SHORT_HISTORIES
 
 # A source may be the first of a blend from this share of the best one's metric on.
 _NEARLY_AS_GOOD = 0.8
-
-
-@dataclass(frozen=True)
-class BlendSettings:
-    """Settings of the search for weights.
-
-    Attributes:
-        tried: weights that a source may have beside the strongest source's 1.
-        betas: weights of the prior log P(i); negative ones turn towards the unknown.
-        least_gain: relative gain in validation NDCG@100 that another weight must bring, so that noise brings none.
-        rounds: passes over the sources.
-    """
-
-    tried: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0)
-    betas: tuple[float, ...] = (-0.4, -0.2, -0.1, 0.0, 0.1, 0.2, 0.4)
-    least_gain: float = 0.005
-    rounds: int = 2
 
 
 @dataclass(frozen=True)
@@ -48,6 +31,11 @@ class BlendScorer:
     fitted: FittedSources
     blend: Blend
     allowed: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Sets the half-lives of the sources to the blend's."""
+        if self.fitted.half_lives != self.blend.half_lives:
+            object.__setattr__(self, "fitted", replace(self.fitted, half_lives=self.blend.half_lives))
 
     def among(self, allowed: np.ndarray) -> "BlendScorer":
         """Returns the same recalling only among these rows, bool[n], as a request with a condition does."""
@@ -101,39 +89,25 @@ def below(scores: np.ndarray, order: RecalledList) -> np.ndarray:
     return lowered
 
 
-def fit_blend(
-    fitted: FittedSources,
-    validation: EvalSet,
-    settings: BlendSettings | None = None,
-    progress: Progress | None = None,
-) -> Blend:
+def choose_blend(cases: BlendCases, settings: BlendSettings | None = None, progress: Progress | None = None) -> Blend:
     """Starts from the best single source and adds others where validation NDCG@100 gains by them.
 
     Without validation cases every source counts alike.
     """
     settings, progress = settings or BlendSettings(), progress or SilentProgress()
-    others = [source.name for source in fitted.sources if source.name != PRIOR]
-    if not validation.cases:
-        return Blend(dict.fromkeys(others, 1.0), fitted.list_lengths)
-    blend = Blend(_weights(fitted, validation, settings, progress), fitted.list_lengths)
-    short = little_known(validation)
-    if not short.cases:
+    if not len(cases.whole):
+        return Blend(dict.fromkeys((name for name in cases.names if name != PRIOR), 1.0), cases.list_lengths)
+    blend = Blend(_weights(cases.whole, settings, progress, "hybrid recall"), cases.list_lengths)
+    if not len(cases.short):
         return blend
-    return replace(blend, short=ShortBlend(_weights(fitted, short, settings, progress), max(SHORT_HISTORIES)))
+    few = _weights(cases.short, settings, progress, "hybrid recall, short histories")
+    return replace(blend, short=ShortBlend(few, max(SHORT_HISTORIES)))
 
 
-def z_scores(fitted: FittedSources, histories: Sequence[EventSequence]) -> dict[str, np.ndarray]:
-    """Returns float32[B, n] by source name, standardised over the population as `blend_scores` does."""
-    return {
-        name: np.stack([scores.z_scores for scores in by_history])
-        for name, by_history in fitted.source_scores(histories).items()
-    }
-
-
-def _weights(fitted: FittedSources, part: EvalSet, settings: BlendSettings, progress: Progress) -> Mapping[str, float]:
-    chosen = choose_weights(z_scores(fitted, [case.history for case in part.cases]), part, settings)
+def _weights(pools: CandidatePools, settings: BlendSettings, progress: Progress, name: str) -> Mapping[str, float]:
+    chosen = choose_weights(pools, settings)
     progress.step(
-        f"hybrid recall {chosen.weights}: validation NDCG@100 {chosen.metric:.4f} over {len(part.cases)} questions "
+        f"{name} {chosen.weights}: validation NDCG@100 {chosen.metric:.4f} over {len(pools):,} questions "
         f"({chosen.first} alone {chosen.first_metric:.4f})"
     )
     return chosen.weights
@@ -156,26 +130,24 @@ class ChosenWeights:
     first_metric: float
 
 
-def choose_weights(standard: Mapping[str, np.ndarray], validation: EvalSet, settings: BlendSettings) -> ChosenWeights:
+def choose_weights(pools: CandidatePools, settings: BlendSettings) -> ChosenWeights:
     """Starts from a single source and adds others where NDCG@100 gains by them; returns the best result.
 
     Each source that is nearly as good as the best is tried as the first: what it has weight 1 in may be out of reach
     of another, such as a little similarity beside much popularity.
 
     Args:
-        standard: z-scores, float32[cases, n], by source name.
-        validation: the cases.
+        pools: the cases, with the z-scores of every source that may count.
         settings: the weights that are tried.
     """
 
     def metric(weights: Mapping[str, float]) -> float:
-        blend = sum(np.float32(weight) * standard[source] for source, weight in weights.items() if weight)
-        return ordering_ndcg(np.asarray(blend), validation)
+        return float(pools.ndcg(pools.blended(weights)).mean())
 
     def grown(first: str) -> ChosenWeights:
         weights, best = {first: 1.0}, singles[first]
         for _ in range(settings.rounds):
-            for source in (source for source in standard if source != first):
+            for source in (source for source in pools.z_scores if source != first):
                 tried = settings.betas if source == PRIOR else settings.tried
                 metrics = {weight: metric(weights | {source: weight}) for weight in tried}
                 chosen = max(metrics, key=lambda weight: (metrics[weight], -abs(weight)))
@@ -183,7 +155,7 @@ def choose_weights(standard: Mapping[str, np.ndarray], validation: EvalSet, sett
                     weights, best = weights | {source: chosen}, metrics[chosen]
         return ChosenWeights(weights, best, first, singles[first])
 
-    singles = {source: metric({source: 1.0}) for source in standard}
+    singles = {source: metric({source: 1.0}) for source in pools.z_scores}
     strongest = max(singles.values())
     best_first = sorted(singles, key=lambda source: -singles[source])
     return max(
@@ -192,28 +164,24 @@ def choose_weights(standard: Mapping[str, np.ndarray], validation: EvalSet, sett
     )
 
 
-def ordering_ndcg(scores: np.ndarray, part: EvalSet) -> float:
-    """Returns the mean NDCG@100 of float32[cases, n], 0 for a case whose candidates all have one score.
+def blend_ndcg(blend: Blend, pools: CandidatePools) -> np.ndarray:
+    """Returns float64[B], NDCG@100 of the pools in the order of a blend."""
+    scores = pools.blended(blend.weights)
+    if blend.short is not None:
+        few = pools.event_count <= blend.short.most_events
+        scores[few] = pools.blended(blend.short.weights)[few]
+    return pools.ndcg(scores)
 
-    Equal scores are ordered by row, and rows are often in an order of age or fame: no merit of the scores.
-    """
-    among = scores[:, part.candidates]
-    ordered = among.max(axis=1, initial=-np.inf) > among.min(axis=1, initial=np.inf)
-    return float(np.where(ordered, ndcg_by_case(scores, part), 0.0).mean())
 
-
-def crossed_ndcg(fitted: FittedSources, validation: EvalSet, settings: BlendSettings | None = None) -> float:
+def crossed_ndcg(cases: BlendCases, settings: BlendSettings | None = None) -> float:
     """Returns the blend's NDCG@100 over the validation cases, each evaluated by weights that the other half chose.
 
     The metric of weights on the cases that chose them is too high. With a single case there is no other half.
     """
-
-    def ndcg(chosen_by: EvalSet, part: EvalSet) -> float:
-        blend = fit_blend(fitted, chosen_by, settings)
-        return validation_ndcg(BlendScorer(fitted, blend, validation.candidates), part)
-
-    halves = [EvalSet(validation.cases[start::2], validation.candidates) for start in (0, 1)]
-    if not all(half.cases for half in halves):
-        return ndcg(validation, validation)
-    total = sum(len(half.cases) * ndcg(other, half) for half, other in (halves, halves[::-1]))
-    return total / len(validation.cases)
+    if not len(cases.whole):
+        return 0.0
+    halves = [cases.half(start) for start in (0, 1)]
+    if not all(len(half.whole) for half in halves):
+        return float(blend_ndcg(choose_blend(cases, settings), cases.whole).mean())
+    total = sum(blend_ndcg(choose_blend(other, settings), half.whole).sum() for half, other in (halves, halves[::-1]))
+    return float(total / len(cases.whole))

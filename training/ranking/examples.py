@@ -9,19 +9,14 @@ import numpy as np
 from core.events import EventSequence
 from core.metrics import binary_ndcg
 from core.ranking.blend import Blend
-from core.ranking.features import FEATURE_NAMES, UserSignals, rank_features
-from core.ranking.fusion import best_rows
-from core.retrieval.source import recall_lists
-from training.ranking.blend import BlendScorer
-from training.ranking.sources import FittedSources, RecallRecipe, fit_sources
+from core.ranking.features import FEATURE_NAMES
+from training.ranking.candidates import CandidateRules, Described, candidates_of
+from training.ranking.sources import RecallRecipe, fit_sources
 from training.splits.split import EvalCase
 from training.splits.validation import DEPTH
 
 HoldOut = Literal["random", "last", "items"]
 _HOLD_OUT_OF: Mapping[str, HoldOut] = {"warm-users": "random", "cold-items": "items"}
-
-# Histories scored at once: a compromise between speed and the memory of [batch, n] scores.
-_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,8 @@ class Examples:
         chosen: bool[B, C], what the user chose.
         rows: int64[B, C], the candidates' rows, -1 where there is none.
         target_count: int64[B], targets, recalled or not.
-        group: int64[B], which user (or fold of items) a question is about, for honest divisions.
+        group: int64[B], which user (or fold of items) a question is about, for honest divisions; below 0 for a question
+            that a gateway served, see `training.ranking.served`.
         whole: bool[B], where the whole history was given, not its last few events alone.
         blend_ndcg: float64[B], NDCG@100 of what the blend would serve.
     """
@@ -81,76 +77,12 @@ def hold_out_of(protocol: str) -> HoldOut:
     return _HOLD_OUT_OF.get(protocol, "last")
 
 
-@dataclass(frozen=True)
-class Described:
-    """The candidates of one question.
-
-    Attributes:
-        rows: int64[C], ascending.
-        features: float32[C, F].
-        order: int64[m], what the blend would serve, best first; empty without a blend or candidates.
-    """
-
-    rows: np.ndarray
-    features: np.ndarray
-    order: np.ndarray
-
-
-@dataclass(frozen=True)
-class CandidateRules:
-    """Limits on the candidates of a question.
-
-    Attributes:
-        allowed: bool[n], rows that may be recommended; a history's own rows are left out besides.
-        limit: most candidates; those that several sources rank high stay.
-    """
-
-    allowed: np.ndarray
-    limit: int
-
-
-def candidates_of(
-    fitted: FittedSources,
-    histories: Sequence[EventSequence],
-    rules: CandidateRules,
-    hidden: Sequence[np.ndarray] | None = None,
-    blend: Blend | None = None,
-) -> list[Described]:
-    """Recalls and describes the candidates of each history, as a gateway does.
-
-    Args:
-        fitted: the sources.
-        histories: the questions.
-        rules: what may be a candidate.
-        hidden: further rows that each history may not be recommended; None for none.
-        blend: also ordered by this; None for no order.
-    """
-    described = []
-    scorer = None if blend is None else BlendScorer(fitted, blend, rules.allowed)
-    for start in range(0, len(histories), _BATCH):
-        batch = histories[start : start + _BATCH]
-        for place, query in enumerate(fitted.queries(batch)):
-            unseen = np.empty(0, np.int64) if hidden is None else hidden[start + place]
-            blocked = ~rules.allowed
-            blocked[query.events.rows] = True
-            blocked[unseen] = True
-            answering = [source for source in fitted.sources.answering(query) if source.name in fitted.list_lengths]
-            lists = recall_lists(answering, query, fitted.list_lengths, blocked)
-            rows = np.sort(best_rows(lists, rules.limit)[0]) if lists else np.empty(0, np.int64)
-            user = UserSignals(query.user_embedding)
-            order = None if scorer is None else scorer.order(query, unseen)
-            described.append(
-                Described(
-                    rows,
-                    rank_features(query.events, rows, fitted.facts, lists, user),
-                    np.empty(0, np.int64) if order is None else order.rows,
-                )
-            )
-    return described
-
-
 def cross_fitted_examples(
-    histories: Sequence[EventSequence], recipe: RecallRecipe, settings: ExampleSettings, seed: int, blend: Blend
+    histories: Sequence[EventSequence],
+    recipe: RecallRecipe,
+    settings: ExampleSettings,
+    seed: int,
+    blend: Blend,
 ) -> Examples:
     """Asks each question of sources that were fitted without its answer.
 
@@ -182,10 +114,10 @@ def cross_fitted_examples(
     for fold in folds:
         own = list(fold.questions(histories, asked_users, settings, rng))
         if own and fold.fitted:
-            fitted = fit_sources(fold.fitted, recipe)
+            fitted = replace(fit_sources(fold.fitted, recipe), half_lives=blend.half_lives)
             shown = [_shortened(case.history, settings, rng) for _, case in own]
             known, hidden = [history for history, _ in shown], [rows for _, rows in shown]
-            rules = CandidateRules(fold.allowed, settings.candidate_limit)
+            rules = CandidateRules(fold.allowed, settings.candidate_limit, recipe.progress)
             described += candidates_of(fitted, known, rules, hidden, blend)
             cases += own
             whole += [not len(rows) for rows in hidden]

@@ -10,7 +10,8 @@ from core.ranking.item_facts import ItemFacts
 from core.retrieval.registry import TABLE_SOURCES
 from training.ranking.blend import BlendScorer
 from training.ranking.ranker import Ranker, RankModel
-from training.ranking.sources import FittedSources, RecallSettings, Tower
+from training.ranking.recall_settings import RecallSettings
+from training.ranking.sources import FittedSources, Tower
 
 COLLABORATIVE = "collaborative"
 RANKER = "ranker"
@@ -33,6 +34,8 @@ def save_chosen(settings: RecallSettings, folder: Path) -> None:
         "impression_weight": settings.ease.impression_weight,
         "side_weight": settings.side_weight,
         "low_rank": settings.low_rank,
+        "solver": settings.solver,
+        "similar_users": [settings.similar_users.count, settings.similar_users.shrinkage],
     }
     (folder / _CHOSEN).write_text(json.dumps(chosen, indent=1), encoding="utf-8")
 
@@ -43,7 +46,15 @@ def with_chosen(settings: RecallSettings, folder: Path) -> RecallSettings:
         return settings
     raw = json.loads((folder / _CHOSEN).read_text(encoding="utf-8"))
     ease = replace(settings.ease, regularisation=raw["regularisation"], impression_weight=raw["impression_weight"])
-    return replace(settings, ease=ease, side_weight=raw["side_weight"], low_rank=raw["low_rank"])
+    count, shrinkage = raw["similar_users"]
+    return replace(
+        settings,
+        ease=ease,
+        side_weight=raw["side_weight"],
+        low_rank=raw["low_rank"],
+        solver=raw["solver"],
+        similar_users=replace(settings.similar_users, count=count, shrinkage=shrinkage),
+    )
 
 
 def load_sources(model: Path, facts: ItemFacts, tower: Tower | None = None) -> FittedSources:
@@ -60,8 +71,8 @@ def load_sources(model: Path, facts: ItemFacts, tower: Tower | None = None) -> F
         for name, source in TABLE_SOURCES.items()
         if (folder / source.file).exists()
     }
-    lengths = Blend.load(model / BLEND).list_lengths if (model / BLEND).exists() else RecallSettings().list_lengths
-    return FittedSources.of(facts, tables, tower, lengths)
+    blend = Blend.load(model / BLEND) if (model / BLEND).exists() else Blend(list_lengths=RecallSettings().list_lengths)
+    return replace(FittedSources.of(facts, tables, tower, blend.list_lengths), half_lives=blend.half_lives)
 
 
 def load_ranker(model: Path, facts: ItemFacts, tower: Tower | None = None) -> Ranker:

@@ -1,25 +1,24 @@
 """Fits the answer to a history that is only text: validation histories are put into words, one line each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 
-from core.ranking.blend import ProxyBlend, blend_scores
+from core.ranking.blend import ProxyBlend
 from core.retrieval.collaborative import unusable_as_proxy
 from core.retrieval.proxy_history import ProxyHistory, find_proxy_history
-from core.retrieval.source import SourceQuery
+from core.retrieval.source import RecallSources, SourceQuery
 from core.retrieval.vector_store import VectorStore
 from domain.progress import Progress, SilentProgress
 from domain.recommendation import Source
-from training.ranking.blend import BlendSettings, choose_weights, ordering_ndcg
+from training.ranking.blend import choose_weights
+from training.ranking.blend_cases import BlendSettings
+from training.ranking.pools import recall_pools, source_ndcg
 from training.ranking.sources import FittedSources
 from training.splits.short_histories import ShortHistorySet
 from training.splits.split import EvalCase, EvalSet
-
-# Scores held at once by source, so that many lines over a large catalogue don't fill the memory.
-_MOST_SCORES = 40_000_000
-_FEWEST_LINES = 50
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def draw_lines(
         seed: of the draws.
     """
     rng = np.random.default_rng(seed)
-    most = min(settings.line_limit, max(_FEWEST_LINES, _MOST_SCORES // (2 * len(validation.candidates))))
+    most = settings.line_limit
     cases = [case for case in validation.cases if len(case.history)]
     if len(cases) > most:
         cases = [cases[place] for place in np.sort(rng.choice(len(cases), most, replace=False))]
@@ -136,12 +135,9 @@ def fit_proxy_blend(
     questions = EvalSet(lines.part.cases * 2, lines.part.candidates)
     nearest = _nearest(ProxyReader(fitted), lines, max(settings.nearest))
     blends = [ProxyBlend({}, count, heat) for count in settings.nearest for heat in settings.temperatures]
-    blend, collaborative, metric = _best_proxies(blends, nearest, fitted, questions)
-    standard = {Source.COLLABORATIVE.value: collaborative}
-    queries = _queries(nearest, blend)
-    for source in (Source.SEMANTIC_HISTORY.value, Source.POPULAR.value):
-        standard[source] = _scores(fitted, queries, {source: 1.0})
-    chosen = choose_weights(standard, questions, settings.weights)
+    blend, metric = _best_proxies(blends, nearest, fitted, questions)
+    pools = recall_pools(_proxy_sources(fitted), questions, _query_maker(nearest, blend), fitted.list_lengths, progress)
+    chosen = choose_weights(pools, settings.weights)
     weights = {name: weight for name, weight in chosen.weights.items() if weight}
     if weights.keys() == {Source.POPULAR}:
         weights[Source.SEMANTIC_HISTORY.value] = min(weight for weight in settings.weights.tried if weight > 0)
@@ -173,15 +169,19 @@ def _queries(nearest: Sequence[tuple[np.ndarray, _Nearest]], blend: ProxyBlend) 
     ]
 
 
-def _scores(fitted: FittedSources, queries: Sequence[SourceQuery], weights: Mapping[str, float]) -> np.ndarray:
-    """Returns float32[B, n], the blend's scores of every item; zeros where no source with a weight can answer."""
-    rows = np.arange(fitted.facts.count)
-    scores = np.zeros((len(queries), len(rows)), np.float32)
-    for row, query in zip(scores, queries, strict=True):
-        if any(weights.get(source.name) for source in fitted.sources.answering(query)):
-            blended = blend_scores(fitted.sources, query, weights, rows)
-            row[:] = 0 if blended is None else blended
-    return scores
+def _query_maker(
+    nearest: Sequence[tuple[np.ndarray, _Nearest]], blend: ProxyBlend
+) -> Callable[[Sequence[EvalCase]], Iterable[SourceQuery]]:
+    """Returns a function that makes the queries of the next cases, a few at a time."""
+    made = iter(_queries(nearest, blend))
+    return lambda cases: islice(made, len(cases))
+
+
+def _proxy_sources(fitted: FittedSources) -> RecallSources:
+    """Returns the sources that may answer a history of text."""
+    names = (Source.COLLABORATIVE, Source.SEMANTIC_HISTORY, Source.POPULAR)
+    found = (fitted.sources.get(name.value) for name in names)
+    return RecallSources(tuple(source for source in found if source is not None), fitted.sources.population)
 
 
 def _best_proxies(
@@ -189,13 +189,11 @@ def _best_proxies(
     nearest: Sequence[tuple[np.ndarray, _Nearest]],
     fitted: FittedSources,
     questions: EvalSet,
-) -> tuple[ProxyBlend, np.ndarray, float]:
-    """Returns the best number and temperature, collaborative z-scores by them, float32[m, n], and their NDCG@100."""
-    best: tuple[ProxyBlend, np.ndarray, float] | None = None
-    for blend in blends:
-        scores = _scores(fitted, _queries(nearest, blend), {Source.COLLABORATIVE.value: 1.0})
-        metric = ordering_ndcg(scores, questions)
-        if best is None or metric > best[2]:
-            best = blend, scores, metric
-    assert best is not None
-    return best
+) -> tuple[ProxyBlend, float]:
+    """Returns the best number and temperature, and the NDCG@100 of collaborative recall by them."""
+    source = fitted.sources.get(Source.COLLABORATIVE.value)
+    if source is None:
+        return blends[0], 0.0
+    metrics = [source_ndcg(source, _queries(nearest, blend), questions) for blend in blends]
+    best = int(np.argmax(metrics))
+    return blends[best], metrics[best]

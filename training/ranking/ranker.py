@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,11 +13,13 @@ from torch import Tensor
 
 from core.events import EventSequence
 from core.ranking.features import FEATURE_NAMES, FeatureScaler
+from core.ranking.match_calibration import MatchCalibration
 from domain.progress import Progress, SilentProgress
 from networks.ranker import RankerNetwork, RankerShape
 from training.ranking.blend import BlendScorer
-from training.ranking.calibration import Calibration, fit_calibration
-from training.ranking.examples import CandidateRules, Described, Examples, candidates_of
+from training.ranking.calibration import fit_calibration
+from training.ranking.candidates import CandidateRules, Described, candidates_of
+from training.ranking.examples import Examples
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class RankModel:
 
     network: RankerNetwork
     scaler: FeatureScaler
-    calibration: Calibration
+    calibration: MatchCalibration
     feature_names: tuple[str, ...] = FEATURE_NAMES
 
     def logits(self, features: np.ndarray) -> np.ndarray:
@@ -81,8 +83,7 @@ class RankModel:
         scaler = {
             "mean": self.scaler.mean.tolist(),
             "scale": self.scaler.scale.tolist(),
-            "slope": self.calibration.slope,
-            "intercept": self.calibration.intercept,
+            **self.calibration.to_json(),
         }
         for name, content in (("settings.json", settings), ("scaler.json", scaler)):
             (folder / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
@@ -106,9 +107,7 @@ class RankModel:
         network.load_state_dict(load_file(folder / "model.safetensors"))
         raw = json.loads((folder / "scaler.json").read_text(encoding="utf-8"))
         mean, scale = (np.asarray(raw[name], np.float32) for name in ("mean", "scale"))
-        return cls(
-            network.eval(), FeatureScaler(mean, scale), Calibration(raw["slope"], raw["intercept"]), feature_names
-        )
+        return cls(network.eval(), FeatureScaler(mean, scale), MatchCalibration.from_json(raw), feature_names)
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ class Ranker:
     def scores(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float32[B, n]: match logits of the candidates, below them every other row in the blend's order."""
         scores = self.blend.scores(histories)
-        for row, described in zip(scores, self._candidates(histories), strict=True):
+        for row, described in zip(scores, self.candidates(histories), strict=True):
             if len(described.rows):
                 logits = self.model.logits(described.features)
                 row[:] += logits.min() - 1 - row.max()
@@ -142,11 +141,12 @@ class Ranker:
     def probabilities(self, histories: Sequence[EventSequence]) -> np.ndarray:
         """Returns float64[B, n], how likely each candidate is to be chosen; NaN for what is not ranked."""
         probabilities = np.full((len(histories), self.blend.fitted.facts.count), np.nan)
-        for row, described in zip(probabilities, self._candidates(histories), strict=True):
+        for row, described in zip(probabilities, self.candidates(histories), strict=True):
             row[described.rows] = self.model.calibration.probabilities(self.model.logits(described.features))
         return probabilities
 
-    def _candidates(self, histories: Sequence[EventSequence]) -> list[Described]:
+    def candidates(self, histories: Sequence[EventSequence]) -> list[Described]:
+        """Recalls and describes the candidates of each history."""
         fitted, allowed = self.blend.fitted, self.blend.allowed
         everything = np.ones(fitted.facts.count, bool)
         rules = CandidateRules(everything if allowed is None else allowed, self.candidate_limit)
@@ -175,11 +175,16 @@ def train_ranker(
     judged = np.flatnonzero(answered & held) if held.any() else train
     shape = RankerShape(examples.features.shape[2], settings.hidden, settings.members)
     network = RankerNetwork(shape, settings.dropout)
-    for place in range(settings.members):
-        torch.manual_seed(seed + place)
-        network.members[place] = _trained_member(
-            RankerNetwork(replace(shape, members=1), settings.dropout), data, train, judged, progress
-        )
+    with progress.track("ranker", settings.members * settings.epochs, "epochs") as advance:
+
+        def log(epoch: int, loss: float) -> None:
+            progress.metric("ranker/held_out_loss", epoch, loss)
+            advance(1)
+
+        for place in range(settings.members):
+            torch.manual_seed(seed + place)
+            member = RankerNetwork(replace(shape, members=1), settings.dropout)
+            network.members[place] = _trained_member(member, data, train, judged, log)
     network.eval()
     every = np.flatnonzero(held) if held.any() else np.arange(len(examples.group))
     with torch.inference_mode():
@@ -190,9 +195,12 @@ def train_ranker(
 
 
 def held_out(examples: Examples, settings: RankerSettings, seed: int = 42) -> np.ndarray:
-    """Returns bool[B], the questions that `train_ranker` does not learn from; none where there are too few users."""
+    """Returns bool[B], the questions that `train_ranker` does not learn from; none where there are too few users.
+
+    Those of groups below 0, which a gateway served, are not among them.
+    """
     answered = examples.chosen.any(axis=1)
-    users = np.random.default_rng(seed).permutation(np.unique(examples.group))
+    users = np.random.default_rng(seed).permutation(np.unique(examples.group[examples.group >= 0]))
     held: np.ndarray = np.isin(examples.group, users[: max(1, int(settings.held_out * len(users)))])
     return held if (answered & held).any() and (answered & ~held).any() else np.zeros_like(held)
 
@@ -232,7 +240,11 @@ class _Data:
 
 
 def _trained_member(
-    network: RankerNetwork, data: _Data, train: np.ndarray, judged: np.ndarray, progress: Progress
+    network: RankerNetwork,
+    data: _Data,
+    train: np.ndarray,
+    judged: np.ndarray,
+    log: Callable[[int, float], None],
 ) -> torch.nn.Module:
     """Trains one network and returns its only member as it was after its best epoch."""
     settings = data.settings
@@ -251,7 +263,7 @@ def _trained_member(
             figure = float(
                 np.mean([float(data.loss(network, part)) for part in np.array_split(judged, len(judged) // 256 + 1)])
             )
-        progress.metric("ranker/held_out_loss", epoch, figure)
+        log(epoch, figure)
         since = 0 if figure < best_loss else since + 1
         if since == 0:
             best, best_loss = copy.deepcopy(network.members[0]), figure

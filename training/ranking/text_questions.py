@@ -10,7 +10,6 @@ import numpy as np
 from core.events import EventSequence
 from core.metrics import binary_ndcg
 from core.ranking.blend import Blend, score_candidates
-from core.ranking.features import UserSignals
 from core.ranking.history_effect import history_z
 from core.ranking.text_blend import TEXT_DEPTH, TextBlend, text_scores
 from core.ranking.text_features import TextHistory, TextMatch
@@ -145,7 +144,7 @@ def heard_histories(
         weights = blend.weights_for(query)
         sources = [source for source in fitted.sources.answering(query) if weights.get(source.name)]
         scored = score_candidates(sources, query, one.match.rows, fitted.sources.population)
-        yield TextHistory(query.events, history_z(scored, query, blend), UserSignals(query.user_embedding))
+        yield TextHistory(query.events, history_z(scored, query, blend), fitted.signals(query))
 
 
 def unrelated_histories(

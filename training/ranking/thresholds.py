@@ -1,16 +1,19 @@
 """The recall threshold alpha of each source: what is at least so similar is recalled (T2), chosen on validation."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from domain.progress import Progress, SilentProgress
 from training.splits.split import EvalSet, Scorer
 
 # Similarities that lie closer are equal: those of one pair differ by less between training and a gateway.
 _DECIMALS = 6
+# Pairs of a user and an item whose scores are held at once.
+_PAIRS_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -60,54 +63,79 @@ def precision_recall(similarities: np.ndarray, relevant: np.ndarray, alpha: floa
     return (hits / int(found.sum()) if found.any() else 1.0), (hits / int(relevant.sum()) if relevant.any() else 1.0)
 
 
-def choose_threshold(similarities: np.ndarray, relevant: np.ndarray, least_precision: float) -> Threshold:
-    """Finds the alpha with the most recall among those that hold the precision; of equals the most precise.
+def _best(values: np.ndarray, hits: np.ndarray, listed: np.ndarray, total: int, least_precision: float) -> Threshold:
+    """Returns the best of some thresholds.
 
     Args:
-        similarities: float of any shape; -inf where a source cannot say.
-        relevant: bool of the same shape.
-        least_precision: 0 to 1.
-
-    Raises:
-        ValueError: the shapes differ, or the precision is no share.
+        values: float64[m], the thresholds.
+        hits: int64[m], right pairs that each recalls.
+        listed: int64[m], pairs that each recalls, at least 1.
+        total: right pairs.
+        least_precision: of those that hold it the one of most recall is the best, of equals the most precise.
     """
-    if similarities.shape != relevant.shape:
-        raise ValueError(f"{similarities.shape} similarities, {relevant.shape} labels; give one label each")
-    if not 0 <= least_precision <= 1:
-        raise ValueError(f"least_precision is {least_precision}; give a share from 0 to 1")
-    known = np.isfinite(similarities)
-    order = np.argsort(-similarities[known], kind="stable")
-    values = np.round(similarities[known][order].astype(np.float64), _DECIMALS)
-    right = relevant[known][order]
-    # A threshold takes all of equal similarity: only the last place of each value is one.
-    last = np.flatnonzero(np.append(values[1:] != values[:-1], True)) if len(values) else np.empty(0, np.int64)
-    hits = np.cumsum(right)[last]
-    precision, total = hits / (last + 1), int(relevant.sum())
+    precision = hits / listed
     holding = np.flatnonzero((precision >= least_precision) & (hits > 0))
     if not len(holding):
         return Threshold(None, 0.0, 0.0, least_precision)
     best = holding[np.lexsort((-precision[holding], -hits[holding]))[0]]
-    alpha = float(values[last[best]]) - 10.0**-_DECIMALS
+    alpha = float(values[best]) - 10.0**-_DECIMALS
     return Threshold(alpha, float(precision[best]), float(hits[best] / total), least_precision)
 
 
 def validation_thresholds(
-    sources: Mapping[str, Scorer], validation: EvalSet, settings: ThresholdSettings | None = None
+    sources: Mapping[str, Scorer],
+    validation: EvalSet,
+    settings: ThresholdSettings | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Threshold]:
-    """Chooses each source's alpha over all pairs of a validation user and a candidate that is not in their history."""
-    settings = settings or ThresholdSettings()
+    """Chooses each source's alpha over all pairs of a validation user and a candidate that is not in their history.
+
+    The best alpha is always the similarity of a right pair. These are gathered first; then the pairs that reach each of
+    them are counted, some cases at a time, so that memory does not grow with the cases.
+    """
+    settings, progress = settings or ThresholdSettings(), progress or SilentProgress()
     count = max(1, settings.pair_limit // max(1, len(validation.candidates)))
-    cases = validation.cases[:count]
-    relevant = np.zeros((len(cases), len(validation.candidates)), bool)
-    allowed = np.tile(validation.candidates, (len(cases), 1))
-    for place, case in enumerate(cases):
-        relevant[place, case.targets] = True
-        allowed[place, case.history.rows] = False
-    chosen = {}
-    for name, source in sources.items():
+    part = EvalSet(validation.cases[:count], validation.candidates)
+    return {name: _streamed(source, part, settings.least_precision, progress, name) for name, source in sources.items()}
+
+
+def _streamed(source: Scorer, part: EvalSet, least_precision: float, progress: Progress, name: str) -> Threshold:
+    hits: list[np.ndarray] = [np.empty(0, np.float64)]
+    total = 0
+    with progress.track(f"threshold of {name}", 2 * len(part.cases), "cases") as advance:
+        for scores, allowed, relevant in _chunks(source, part):
+            found = scores[relevant & allowed]
+            hits.append(_rounded(found))
+            total += int((relevant & allowed).sum())
+            advance(len(scores))
+        values, right = np.unique(np.concatenate(hits), return_counts=True)
+        reached = np.zeros(len(values) + 1, np.int64)
+        for scores, allowed, _ in _chunks(source, part):
+            places = np.searchsorted(values, _rounded(scores[allowed]), side="right")
+            reached += np.bincount(places, minlength=len(values) + 1)
+            advance(len(scores))
+    listed = np.cumsum(reached[::-1])[::-1][1:]
+    return _best(values, np.cumsum(right[::-1])[::-1], listed, total, least_precision)
+
+
+def _rounded(scores: np.ndarray) -> np.ndarray:
+    """Returns float64[k], the finite ones of float[m], rounded."""
+    known: np.ndarray = np.round(scores[np.isfinite(scores)].astype(np.float64), _DECIMALS)
+    return known
+
+
+def _chunks(source: Scorer, part: EvalSet) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yields float[b, n] scores, bool[b, n] pairs that count and bool[b, n] right pairs of some cases."""
+    step = max(1, _PAIRS_AT_ONCE // max(1, len(part.candidates)))
+    for start in range(0, len(part.cases), step):
+        cases = part.cases[start : start + step]
         scores = source.scores([case.history for case in cases])
-        chosen[name] = choose_threshold(scores[allowed], relevant[allowed], settings.least_precision)
-    return chosen
+        relevant = np.zeros(scores.shape, bool)
+        allowed = np.tile(part.candidates, (len(cases), 1))
+        for place, case in enumerate(cases):
+            relevant[place, case.targets] = True
+            allowed[place, case.history.rows] = False
+        yield scores, allowed, relevant
 
 
 def save_thresholds(thresholds: Mapping[str, Threshold], path: Path) -> None:

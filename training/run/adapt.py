@@ -1,12 +1,12 @@
 """`shortlist train` without interactions: the encoder is adapted to the item texts alone."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from core.text.encoder_card import write_languages
-from datafiles.items import read_items
 from domain.errors import TrainingRefused
+from domain.item import Item
 from domain.progress import Progress
 from training.encoder.adaptation import AdaptationSettings, adapt
 from training.encoder.folder import load_encoder
@@ -17,6 +17,21 @@ from training.run.runner import RunSummary
 
 NAME = "adaptation"
 _ENCODER = "encoder"
+
+
+@dataclass(frozen=True)
+class AdaptationItems:
+    """Items whose texts the encoder is adapted to.
+
+    Attributes:
+        path: the item file.
+        items: as read from it.
+        text_attributes: attributes that their texts tell; None chooses them.
+    """
+
+    path: Path
+    items: Sequence[Item]
+    text_attributes: tuple[str, ...] | None = None
 
 
 def check_words(items: Path | None, words: Mapping[str, object]) -> None:
@@ -41,12 +56,16 @@ def check_words(items: Path | None, words: Mapping[str, object]) -> None:
 
 
 def adapt_run(
-    items: Path, base: BaseEncoder, folder: RunFolder, settings: AdaptationSettings, tuning: tuple[int, Progress]
+    catalogue: AdaptationItems,
+    base: BaseEncoder,
+    folder: RunFolder,
+    settings: AdaptationSettings,
+    tuning: tuple[int, Progress],
 ) -> RunSummary:
     """Adapts the encoder and keeps it in the run folder if it finds the halves of held-out texts better than before.
 
     Args:
-        items: the item file.
+        catalogue: the items.
         base: the base encoder.
         folder: opened.
         settings: of the adaptation.
@@ -57,19 +76,20 @@ def adapt_run(
         TrainingRefused: the folder was begun with other data or with interactions.
     """
     seed, progress = tuning
-    key = digest(items, base.name, seed, NAME)
+    attributes = catalogue.text_attributes
+    text = text_record(catalogue.items, base, attributes)
+    key = digest(catalogue.path, base.name, seed, NAME, *([list(attributes)] if attributes is not None else []))
     if folder.facts and folder.facts.get("data_key") != key:
         raise TrainingRefused(f"{folder.path} was begun with other data, or with interactions; give another --out")
-    catalogue = read_items(items).items
     folder.facts = {
         "data_key": key,
         "split": None,
-        "text": text_record(catalogue, base),
+        "text": text,
         "settings": {NAME: asdict(settings)},
         "seed": seed,
     }
     folder.write()
-    texts = item_texts(catalogue)
+    texts = item_texts(catalogue.items, attributes)
 
     def make(work: Path) -> StepRecord:
         result = adapt(load_encoder(base.folder), texts, settings, TuningRun(work / "checkpoints", seed, progress))

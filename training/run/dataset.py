@@ -10,7 +10,8 @@ import numpy as np
 from core.events import EventSequence
 from domain.item import Item
 from domain.progress import Progress
-from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate, item_text
+from domain.text import TextTemplate, check_text_attributes, item_text
+from domain.text_columns import text_attributes
 from training.encoder.item_vectors import item_vectors
 from training.interactions.positives import Positives
 from training.interactions.table import Interactions
@@ -54,6 +55,7 @@ class TrainingData:
         seed: of every draw.
         progress: hears of progress.
         warm_start: trained parts to continue from; None trains from scratch.
+        text_attributes: attributes that the items' texts tell; None chooses them.
     """
 
     key: str
@@ -67,6 +69,7 @@ class TrainingData:
     seed: int
     progress: Progress
     warm_start: WarmStart | None = None
+    text_attributes: tuple[str, ...] | None = None
 
     @property
     def item_count(self) -> int:
@@ -76,12 +79,16 @@ class TrainingData:
     @property
     def text_record(self) -> dict[str, object] | None:
         """`text_record` of this run; None where it reads no texts."""
-        return None if self.items is None or self.encoder is None else text_record(self.items, self.encoder)
+        if self.items is None or self.encoder is None:
+            return None
+        return text_record(self.items, self.encoder, self.text_attributes)
 
     @cached_property
     def texts(self) -> tuple[str, ...] | None:
         """The items' texts by the release's template."""
-        return None if self.items is None or self.encoder is None else item_texts(self.items)
+        if self.items is None or self.encoder is None:
+            return None
+        return item_texts(self.items, self.text_attributes)
 
     @cached_property
     def vectors(self) -> np.ndarray | None:
@@ -102,21 +109,33 @@ class TrainingData:
         return hold_last_events(self.split, self.seed)
 
 
-def text_template(items: Sequence[Item]) -> TextTemplate:
-    """Returns the template of a catalogue's texts; a release that packs the trained parts takes the same."""
-    names = {name for item in items for name in item.attributes}
-    return TextTemplate(tuple(name for name in COMMON_TEXT_ATTRIBUTES if name in names))
+def text_template(items: Sequence[Item], attributes: Sequence[str] | None = None) -> TextTemplate:
+    """Returns the template of a catalogue's texts; a release that packs the trained parts takes the same.
+
+    Args:
+        items: the catalogue.
+        attributes: that the texts tell; None chooses them as a release's build does.
+
+    Raises:
+        ReleaseRejected: no item has one of them.
+    """
+    if attributes is None:
+        return TextTemplate(text_attributes(items))
+    return TextTemplate(check_text_attributes(attributes, {name for item in items for name in item.attributes}))
 
 
-def item_texts(items: Sequence[Item]) -> tuple[str, ...]:
+def item_texts(items: Sequence[Item], attributes: Sequence[str] | None = None) -> tuple[str, ...]:
     """Returns each item's text by `text_template`."""
-    template = text_template(items)
+    template = text_template(items, attributes)
     return tuple(item_text(item, template) for item in items)
 
 
-def text_record(items: Sequence[Item], encoder: BaseEncoder) -> dict[str, object]:
+def text_record(
+    items: Sequence[Item], encoder: BaseEncoder, attributes: Sequence[str] | None = None
+) -> dict[str, object]:
     """Returns what run.json records of the texts that a run trained on: the template's attributes and the cut."""
-    return {"attributes": list(text_template(items).item_attributes), "max_tokens": encoder.max_tokens}
+    template = text_template(items, attributes)
+    return {"attributes": list(template.item_attributes), "max_tokens": encoder.max_tokens}
 
 
 def hold_last_events(split: Split, seed: int) -> Split:

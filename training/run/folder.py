@@ -4,15 +4,17 @@ import fcntl
 import hashlib
 import json
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from domain.durable import write_atomic
 from domain.errors import NothingToLearnFrom, StorageError, TrainingRefused
 from domain.model_folder import FORMAT, RUN, UNFINISHED, format_problem
+from training.run.usage import UsageMeter
 
 _LOCK_FILE = ".lock"
 
@@ -27,6 +29,10 @@ class StepRecord:
         accepted: whether its part is used; None for a step that makes no part.
         metrics: measured on validation, by name; the first one is what a release compares.
         notes: sentences for people.
+        cpu_seconds: processor time that it took, of all threads.
+        peak_bytes: largest resident memory of the process while it ran.
+        work_bytes: what that is above the memory at its beginning, at least 0.
+        chosen: settings that it chose on validation, by name.
     """
 
     seconds: float
@@ -34,6 +40,10 @@ class StepRecord:
     accepted: bool | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0
+    work_bytes: int = 0
+    chosen: dict[str, float | str | bool] = field(default_factory=dict)
 
 
 class RunFolder:
@@ -64,10 +74,17 @@ class RunFolder:
                 self._read()
                 yield self
         except OSError as error:
-            raise StorageError(
-                f"{self.path} could not be written: {error.strerror or error}; make room and give the same command "
-                "again: finished steps are kept"
-            ) from error
+            raise self._not_written(error.strerror or str(error)) from error
+        except SafetensorError as error:  # it turns a full disk, and a damaged file, into an error of its own
+            if "Error while serializing" not in str(error):
+                raise
+            raise self._not_written(str(error)) from error
+
+    def _not_written(self, reason: str) -> StorageError:
+        return StorageError(
+            f"{self.path} could not be written: {reason}; make room and give the same command again: finished steps "
+            "are kept"
+        )
 
     def step(self, name: str, key: str, make: Callable[[Path], StepRecord], outputs: tuple[str, ...]) -> StepRecord:
         """Runs a step unless it is done with the same key.
@@ -86,13 +103,15 @@ class RunFolder:
             shutil.rmtree(work)
         work.mkdir(exist_ok=True)
         (work / ".key").write_text(key)
-        started_s = time.monotonic()
+        meter = UsageMeter()
         try:
             record = make(work)
         except NothingToLearnFrom:  # a later run could not continue from it either
             shutil.rmtree(work)
             raise
-        record.seconds, record.key = time.monotonic() - started_s, key
+        usage = meter.read()
+        record.key, record.seconds, record.cpu_seconds = key, usage.seconds, usage.cpu_seconds
+        record.peak_bytes, record.work_bytes = usage.peak_bytes, usage.work_bytes
         self.steps.pop(name, None)
         self.write()
         for output in outputs:
@@ -102,6 +121,12 @@ class RunFolder:
         shutil.rmtree(work)
         return record
 
+    def drop_unfinished(self, wanted: Collection[str]) -> None:
+        """Removes what interrupted steps left that are no longer wanted: the run is complete without them."""
+        for work in self.path.glob(f"{UNFINISHED}*"):
+            if work.name.removeprefix(UNFINISHED) not in wanted:
+                shutil.rmtree(work)
+
     def forget(self, name: str, outputs: tuple[str, ...]) -> None:
         """Removes a step's record and files, which were made under other settings."""
         if self.steps.pop(name, None) is None:
@@ -109,6 +134,11 @@ class RunFolder:
         self.write()
         for output in outputs:
             _remove(self.path / output)
+
+    def record(self, facts: Mapping[str, object], settings: Mapping[str, object]) -> None:
+        """Sets the run's facts and settings and writes run.json."""
+        self.facts = {**facts, "settings": dict(settings)}
+        self.write()
 
     def write(self) -> None:
         """Writes run.json, all of it or nothing."""

@@ -1,11 +1,11 @@
 """Reads, checks and divides the data of a training run, so that problems are reported before hours are spent."""
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from datafiles.items import read_items
+from datafiles.options import DEFAULT_OPTIONS, FileOptions
 from domain.errors import NothingToLearnFrom
 from domain.progress import Progress
 from training.interactions.check import CheckReport, check_interactions, report_lines
@@ -26,6 +26,8 @@ class DataRequest:
         protocol: whose test part is held out; None trains on everything but a small validation part.
         seed: of every draw.
         positive_rating: the least rating that counts as a choice; None for 80 % of the scale.
+        options: how the files are read.
+        text_attributes: attributes that the items' texts tell; None chooses them.
     """
 
     items: Path | None
@@ -33,6 +35,23 @@ class DataRequest:
     protocol: str | None
     seed: int
     positive_rating: float | None
+    options: FileOptions = DEFAULT_OPTIONS
+    text_attributes: tuple[str, ...] | None = None
+
+    def facts(self) -> dict[str, object]:
+        """Returns what of the request a run depends on, beside its files, as JSON."""
+        facts: dict[str, object] = {
+            "items": None,
+            "interactions": None,
+            "protocol": self.protocol,
+            "seed": self.seed,
+            "positive_rating": self.positive_rating,
+        }
+        if self.options != DEFAULT_OPTIONS:
+            facts["options"] = self.options.facts()
+        if self.text_attributes is not None:
+            facts["text_attributes"] = list(self.text_attributes)
+        return facts
 
 
 @dataclass(frozen=True)
@@ -79,9 +98,12 @@ def load_data(
         NothingToLearnFrom, SplitRefused: there is too little, or the files do not belong together.
         EncoderNotUsable: the base encoder cannot be used.
     """
-    items = None if request.items is None else read_items(request.items).items
+    catalogue = None if request.items is None else read_items(request.items, request.options)
+    items = None if catalogue is None else catalogue.items
+    for note in () if catalogue is None else catalogue.notes:
+        progress.step(f"    items: {note}")
     ids = None if items is None else tuple(item.id for item in items)
-    interactions = read_interactions(request.interactions)
+    interactions = read_interactions(request.interactions, request.options)
     report = check_interactions(interactions, ids, request.positive_rating)
     for name, words in report_lines(report):
         progress.step(f"    {name}: {words}")
@@ -96,8 +118,23 @@ def load_data(
         split = split_by(request.protocol, positives, items, request.seed)
     has_text = items is not None and any(item.title.strip() or item.text.strip() for item in items)
     base = encoder() if has_text else None
-    request_facts = dataclasses.asdict(request) | {"items": None, "interactions": None}
     files = [path for path in (request.items, request.interactions) if path is not None]
-    key = digest(request_facts, *files, base and (base.name, base.max_tokens))
-    data = TrainingData(key, items, interactions, positives, split, base, out, cache, request.seed, progress)
+    key = digest(request.facts(), *files, base and (base.name, base.max_tokens))
+    data = TrainingData(
+        key,
+        items,
+        interactions,
+        positives,
+        split,
+        base,
+        out,
+        cache,
+        request.seed,
+        progress,
+        text_attributes=request.text_attributes,
+    )
+    if data.text_record is not None:
+        attributes = data.text_record["attributes"]
+        assert isinstance(attributes, list)
+        progress.step(f"    encoder reads: {' + '.join(('title', *attributes, 'text'))}")
     return LoadedData(data, report)

@@ -6,20 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from domain.progress import LineProgress
+from domain.progress import Heartbeat, LineProgress
 
 CURVES_FILE = "plots/curves.csv"
 CURVES_PICTURE = "plots/curves.png"
 
 
 class RunLog(LineProgress):
-    """Progress that writes `tensorboard/` and `plots/curves.csv` as metrics come in, and draws them at the end."""
+    """Progress that is never silent for long, and writes `tensorboard/` and `plots/curves.csv` as metrics come in."""
 
     def __init__(self, folder: Path, write: Callable[[str], None]) -> None:
         """Takes the model folder and the function that writes a line."""
         super().__init__(write)
         self._folder = folder
         self._writer = None
+        self._heartbeat: Heartbeat | None = None
         self._curves: dict[str, list[tuple[int, float]]] = defaultdict(list)
 
     def __enter__(self) -> "RunLog":
@@ -32,11 +33,14 @@ class RunLog(LineProgress):
                 for name, step, value in csv.reader(stream):
                     self._curves[name].append((int(step), float(value)))
         self._writer = SummaryWriter(str(self._folder / "tensorboard"))
+        self._heartbeat = Heartbeat(self).__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.__exit__()
         if self._writer is not None:
             self._writer.close()
         if self._curves:

@@ -13,6 +13,11 @@ from domain.errors import ConfigurationError
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+# Settings of earlier versions, and what they became.
+_RENAMED: Mapping[str, str] = {
+    "time_budget_s": "max_seconds, a cap beside the budget `steps`",
+}
+
 PRESETS = Path(__file__).with_name("presets")
 
 
@@ -82,6 +87,9 @@ def _value(text: str, value: str) -> object:
 def _checked(part: str, kind: type["DataclassInstance"], values: Mapping[str, object]) -> "DataclassInstance":
     hints = typing.get_type_hints(kind)
     unknown = sorted(set(values) - set(hints))
+    renamed = [f"{name} is now {_RENAMED[name]}" for name in unknown if name in _RENAMED]
+    if renamed:
+        raise ConfigurationError(f"{part}: {', '.join(renamed)}; the preset is of an earlier version, change it")
     if unknown:
         raise ConfigurationError(f"{part} has no setting {', '.join(unknown)}; it has {', '.join(hints)}")
     typed = {name: _typed(f"{part}.{name}", hints[name], value) for name, value in values.items()}

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 from domain.errors import NothingToLearnFrom, TrainingRefused
 from training.run.dataset import TrainingData
 from training.run.folder import RunFolder, StepRecord, digest
+from training.run.usage import Usage
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 # Raise it when a step computes something else from the same settings: earlier runs are then made again.
-_FORMAT = 7
+_FORMAT = 9
 
 
 class Step(Protocol):
@@ -74,6 +75,8 @@ def run_steps(
     """
     without(steps, only)  # unknown names are refused
     skipped = {}
+    if not only:
+        run.drop_unfinished([step.name for step in steps])
     for place, step in enumerate(steps, start=1):
         if only and step.name not in only:
             continue
@@ -147,4 +150,5 @@ def _main_metric(record: StepRecord) -> str:
 def _outcome(record: StepRecord) -> str:
     acceptance = {None: "", True: "accepted; ", False: "not kept; "}[record.accepted]
     metrics = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in record.metrics.items())
-    return "; ".join([f"{acceptance}{metrics} ({record.seconds:.0f} s)", *record.notes])
+    usage = Usage(record.seconds, record.cpu_seconds, record.peak_bytes, record.work_bytes)
+    return "; ".join([f"{acceptance}{metrics} ({usage})", *record.notes])

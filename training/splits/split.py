@@ -39,6 +39,13 @@ class EvalSet:
     cases: tuple[EvalCase, ...]
     candidates: np.ndarray
 
+    def sample(self, limit: int, seed: int) -> "EvalSet":
+        """Returns at most `limit` cases, drawn by the seed and in their order; itself where there are no more."""
+        if len(self.cases) <= limit:
+            return self
+        drawn = np.sort(np.random.default_rng(seed).choice(len(self.cases), limit, replace=False))
+        return EvalSet(tuple(self.cases[place] for place in drawn.tolist()), self.candidates)
+
 
 @dataclass(frozen=True)
 class Split:

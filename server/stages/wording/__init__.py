@@ -24,6 +24,7 @@ class Wording:
         separator: between two clauses.
         last_separator: before the last of two or more clauses.
         contrast: before a clause that speaks against the item.
+        next_sentence: between two sentences.
         comma: between the entries of a list.
         last_comma: before the last of two or more entries.
         quoted: puts a text in quotes.
@@ -34,12 +35,14 @@ class Wording:
         sources: clauses of an item of which nothing more can be said, by source.
         aspects: names of aspects.
         names: names of attributes; the attribute's own where absent.
+        rules: clauses that say which rule placed an item, by `ArrangementRule`.
     """
 
     end: str
     separator: str
     last_separator: str
     contrast: str
+    next_sentence: str
     comma: str
     last_comma: str
     quoted: str
@@ -50,6 +53,7 @@ class Wording:
     sources: Mapping[str, str]
     aspects: Mapping[str, str]
     names: Mapping[str, str]
+    rules: Mapping[str, str]
 
     def clause(self, name: str, **values: str) -> str:
         """Returns a clause with its names filled in."""

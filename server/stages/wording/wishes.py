@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from domain.condition import AnyOf, Condition, Equals, Range, TimeRange
+from domain.condition import AnyNumber, AnyOf, Condition, Equals, Exists, GeoRadius, Range, TimeRange
 from server.stages.wording import Wording
 
 _VALUES_SHOWN = 3
@@ -11,11 +11,16 @@ _VALUES_SHOWN = 3
 def wish_words(condition: Condition, wording: Wording) -> str:
     """Returns a wish in the words of a language."""
     name, test, negate = wording.name(condition.attribute), condition.test, condition.negate
-    if isinstance(test, AnyOf):
-        listed = wording.listed(sorted(test.values)[:_VALUES_SHOWN])
+    if isinstance(test, Exists):
+        return wording.wishes["exists" if test.value is not negate else "not_exists"].format(attribute=name)
+    if isinstance(test, AnyOf | AnyNumber):
+        listed = wording.listed(_values(test)[:_VALUES_SHOWN])
         return wording.wishes["not_value" if negate else "value"].format(attribute=name, value=listed)
     if isinstance(test, Equals):
         words, negate = wording.wishes["true"].format(attribute=name), test.value is negate
+    elif isinstance(test, GeoRadius):
+        place = {"latitude": number_words(test.latitude), "longitude": number_words(test.longitude)}
+        words = wording.wishes["within"].format(radius_km=number_words(test.radius_km), **place)
     else:
         words = _range_words(name, *_ends(test), wording)
     return wording.wishes["not"].format(wish=words) if negate else words
@@ -32,6 +37,12 @@ def _range_words(name: str, minimum: str | None, maximum: str | None, wording: W
     else:
         kind = "at_least" if maximum is None else "at_most"
     return wording.wishes[kind].format(attribute=name, minimum=minimum, maximum=maximum)
+
+
+def _values(test: AnyOf | AnyNumber) -> list[str]:
+    if isinstance(test, AnyNumber):
+        return [number_words(value) for value in sorted(test.values)]
+    return sorted(test.values)
 
 
 def _ends(test: Range | TimeRange) -> tuple[str | None, str | None]:

@@ -62,7 +62,7 @@ class BatchedModel(ABC):
     """One instance of one version of a model. Triton fixes the names of `initialize`, `execute` and `finalize`."""
 
     library: str
-    """Whose model it is, in words."""
+    """Library that computes the model, in words."""
 
     @abstractmethod
     def open(self, path: str, parameters: dict[str, str]) -> tuple[list[Port], list[Port]]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -48,8 +49,23 @@ def environment(tmp_path: Path):
 class TestEnvironment:
     def test_the_one_of_make_setup(self):
         finding = check_triton_environment(TRITON_ENV)
-        assert finding.level is Level.OK, finding
+        compiled = "openvino in Python" not in finding.found
+        assert finding.level is (Level.OK if compiled else Level.WARN), finding
         assert "numpy 1." in finding.found
+        assert "onnxruntime in Python (there is no native one)" in finding.found
+        assert re.search(r"openvino (native|in Python \(\S)", finding.found)
+
+    def test_a_native_backend_that_is_not_compiled(self, environment):
+        packages = next(TRITON_ENV.glob("lib/python3.*/site-packages"))
+        folder = environment(packages)
+        (next(folder.glob("lib/python3.*/site-packages")) / "openvino").symlink_to(packages / "openvino")
+        finding = check_triton_environment(folder)
+        assert finding.level is Level.WARN
+        assert "openvino in Python (it is not compiled yet" in finding.found
+        assert "make setup" in finding.remedy
+        finding = check_triton_environment(folder, native=False)
+        assert finding.level is Level.OK, finding
+        assert "openvino in Python (the settings say python)" in finding.found
 
     def test_none(self, tmp_path: Path):
         finding = check_triton_environment(tmp_path / "env")

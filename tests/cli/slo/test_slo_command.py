@@ -146,4 +146,7 @@ def test_a_real_gateway_keeps_objectives_it_can_keep(gateway, tmp_path):
     report = json.loads(out.read_text())
     assert report["codes"] == {"OK": report["calls"]} and report["calls"] > 20
     assert set(report["latency_ms_by_kind"]) == {"text", "history", "embed", "rank", "batch"}
-    assert report["degradations"].keys() <= {"ENCODER_LANGUAGE_UNSUPPORTED", "NOTHING_RELEVANT"}
+    assert report["degradations"].keys() <= {
+        "DEGRADATION_REASON_ENCODER_LANGUAGE_UNSUPPORTED",
+        "DEGRADATION_REASON_NOTHING_RELEVANT",
+    }

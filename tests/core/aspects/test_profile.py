@@ -10,6 +10,7 @@ from core.aspects.profile import (
     aspect_affinity,
     aspect_matrix,
     item_profile,
+    own_aspects,
     strongest_shared_aspect,
     user_aspects,
     user_profile,
@@ -104,3 +105,10 @@ def test_no_table_is_refused(text):
 def test_a_ranker_sees_only_what_was_said_often():
     table = AspectTable.of({f"said {count}": item_profile([aspect_scores("Cheap.")] * count) for count in (4, 5)})
     assert table.often_said(["said 4", "said 5", "x"])[:, PRICE].astype(bool).tolist() == [False, True, False]
+
+
+def test_the_newest_comments_are_read_up_to_a_limit():
+    assert own_aspects(["", "Arrived on Monday."]) is None
+    newest = "friendly service " * 100
+    assert own_aspects(["Overpriced. " * 300, newest]) == pytest.approx(user_aspects([newest, "Overpriced. " * 25]))
+    assert own_aspects(["Overpriced.", newest * 2])[PRICE] == 0

@@ -13,7 +13,9 @@ from core.retrieval.popular import PopularSource
 from core.retrieval.proxy_history import ProxyHistory
 from core.retrieval.registry import TABLE_SOURCES
 from core.retrieval.semantic import SemanticHistorySource, SemanticTextSource
+from core.retrieval.similar_users import Neighbourhood, SimilarUsersSource
 from core.retrieval.source import SourceQuery, recall_lists
+from core.retrieval.trending import TrendingSource, Trends
 from core.retrieval.user_tower import UserTowerSource
 from core.retrieval.vector_store import VectorStore
 from core.scaling import Population
@@ -32,6 +34,12 @@ TABLE = NeighbourTable(
 PRIOR = np.log(DRAW.integers(1, 9, COUNT) / 200).astype(np.float32)
 STORE = VectorStore(VECTORS, SILENT)
 LEXICAL = lexical_index([Item(f"id-{row}", f"word{row % 5} word{row % 7}", "") for row in range(COUNT)])
+# Every item but one is trending; the catalogue does not have the last two.
+TRENDS = Trends(tuple(map(str, range(1, COUNT + 2))), tuple(DRAW.integers(1, 30, COUNT + 1).astype(float)))
+PEOPLE = [np.unique(DRAW.integers(0, COUNT, 9)) for _ in range(30)]
+SIMILAR = SimilarUsersSource(
+    np.cumsum([0, *map(len, PEOPLE)]), np.concatenate(PEOPLE), COUNT, Neighbourhood(count=6, shrinkage=2.0)
+)
 SOURCES = (
     SemanticTextSource(STORE),
     SemanticHistorySource(STORE),
@@ -39,7 +47,9 @@ SOURCES = (
     UserTowerSource(STORE),
     CollaborativeSource(TABLE),
     NextItemSource(TABLE),
+    SIMILAR,
     PopularSource(PRIOR),
+    TrendingSource(TRENDS, lambda ids: {name: int(name) for name in ids if int(name) < COUNT}),
 )
 QUERY = SourceQuery(
     text_vector=VECTORS[5],
@@ -47,6 +57,7 @@ QUERY = SourceQuery(
     history_vector=VECTORS[8],
     events=EventSequence(np.array([3, 9, 3]), np.zeros(3, np.int64), np.zeros(3, np.float32)),
     user_embedding=VECTORS[11],
+    named=frozenset({Source.TRENDING.value}),
 )
 POPULATION = Population.of(PRIOR.min() < PRIOR)
 ids = {"ids": lambda source: source.name}

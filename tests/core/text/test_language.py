@@ -1,6 +1,7 @@
 """Foreign texts are seen, names and titles are left alone. bench/languages.py counts the same over whole files."""
 
 import json
+import tempfile
 import time
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.text.language import DETECTED, EncoderLanguages, LanguageDetector
+from domain.errors import StorageError
 from domain.language_tags import language_name
 from tests.support.running import ROOT
 
@@ -154,3 +156,9 @@ class TestEncoderLanguages:
 
 def test_every_detected_language_has_a_name():
     assert all(language_name(tag) != tag for tag in DETECTED)
+
+
+def test_without_room_to_unpack_its_model_it_says_how_much_it_needs(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(StorageError, match="TMPDIR"):
+        LanguageDetector().open()

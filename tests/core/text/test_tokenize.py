@@ -10,7 +10,7 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import Replace
 from tokenizers.pre_tokenizers import Whitespace
 
-from core.text.tokenize import TextTokenizer, pad
+from core.text.tokenize import TextTokenizer, copy_tokenizer, pad
 from datafiles.items import read_items
 from domain.errors import EncoderNotUsable
 from domain.text import COMMON_TEXT_ATTRIBUTES, TextTemplate, item_text
@@ -142,6 +142,43 @@ def test_truncation_and_padding_set_in_the_file_are_overruled(tmp_path):
     path.write_text(json.dumps(raw), encoding="utf-8")
     tokenizer = TextTokenizer(path, 16)
     assert [len(text.ids) for text in tokenizer.tokenize(["tea", "tea " * 6, "tea " * 30])] == [3, 8, 16]
+
+
+def left_cut(folder, *, of_file=None, of_config=None):
+    """A copy of the default tokenizer whose files name these sides."""
+    content = json.loads(TOKENIZER.read_text("utf-8"))
+    content["truncation"] = None
+    if of_file:
+        content["truncation"] = {"direction": of_file, "max_length": 16, "strategy": "LongestFirst", "stride": 0}
+    (folder / "tokenizer.json").write_text(json.dumps(content), "utf-8")
+    if of_config:
+        (folder / "tokenizer_config.json").write_text(json.dumps({"truncation_side": of_config}), "utf-8")
+    return folder / "tokenizer.json"
+
+
+@pytest.mark.parametrize(
+    ("of_file", "of_config", "side"),
+    [
+        (None, None, "right"),
+        ("Left", None, "left"),
+        (None, "left", "left"),
+        ("Right", "left", "left"),
+        ("Left", "right", "right"),
+    ],
+)
+def test_texts_are_cut_on_the_side_that_the_encoder_names(tmp_path, of_file, of_config, side):
+    path = left_cut(tmp_path, of_file=of_file, of_config=of_config)
+    copy = tmp_path / "copied" / "tokenizer.json"
+    copy.parent.mkdir()
+    copy_tokenizer(path, copy)
+    words = "green " * 40 + "lamp"
+    far = "x" * 10_000
+    for tokenizer in (TextTokenizer(path, 16), TextTokenizer(copy, 16)):
+        kept, end = tokenizer.tokenize([words, "lamp"])
+        assert kept.truncated
+        assert (end.ids[1] in kept.ids) == (side == "left")
+        (beyond,) = tokenizer.tokenize([f"lamp {far}"] if side == "right" else [f"{far} lamp"])
+        assert end.ids[1] in beyond.ids
 
 
 def test_pad_fills_on_the_right():

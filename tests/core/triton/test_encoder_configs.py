@@ -6,6 +6,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
+from core.triton.cpu_shape import CpuShape
 from core.triton.encoder_configs import ON_CPU, ON_GPU, named_configs
 
 CONFIGS = Path(__file__).parents[3] / "model_repository" / "encoder" / "configs"
@@ -34,7 +35,9 @@ def test_they_serve_what_the_default_serves(name):
     assert config.dynamic_batching.max_queue_delay_microseconds == 0
     assert not config.dynamic_batching.HasField("default_queue_policy")
     assert [(one.batch_size, *one.inputs["input_ids"].dims) for one in config.model_warmup] == [
-        (batch, length) for length in (16, 32, 48) for batch in ((1, 8) if name in ON_GPU else (1,))
+        (batch, length)
+        for length in ((16, 32, 48) if name in ON_GPU else (16, 48))
+        for batch in ((1, 8) if name in ON_GPU else (1,))
     ]
 
 
@@ -46,7 +49,14 @@ def test_openvino_runs_the_onnx_file_on_the_processor(name, hint):
     assert (group.kind, group.count) == (model_config_pb2.ModelInstanceGroup.KIND_CPU, 1)
     found = {key: value.string_value for key, value in config.parameters.items()}
     assert found.get("HINT_BF16") == hint
-    assert found["NUM_STREAMS"] == "1"
+    assert (found["NUM_STREAMS"], found["INFERENCE_NUM_THREADS"]) == ("1", "2")
+
+
+@pytest.mark.parametrize("name", ON_CPU)
+def test_instances_and_threads_are_the_callers(name):
+    config = parsed(named_configs(shape=CpuShape(3, 4))[name])
+    assert config.instance_group[0].count == 3
+    assert config.parameters["INFERENCE_NUM_THREADS"].string_value == "4"
 
 
 def test_a_batch_below_one_is_refused():

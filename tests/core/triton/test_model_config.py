@@ -4,7 +4,8 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from core.triton.model_config import SIGNATURES, encoder_config, length_buckets, model_config
+from core.triton.cpu_shape import CpuShape
+from core.triton.model_config import SIGNATURES, encoder_config, length_buckets, model_config, warm_lengths
 
 REPOSITORY = Path(__file__).parents[3] / "model_repository"
 
@@ -46,6 +47,17 @@ def test_the_committed_files_of_trained_models_are_what_the_gateway_writes(name)
     assert not config.HasField("version_policy")
 
 
+@pytest.mark.parametrize("name", sorted(SIGNATURES))
+def test_openvino_serves_trained_models_in_float32_on_one_thread(name):
+    config = text_format.Parse(model_config(name, engine="openvino"), model_config_pb2.ModelConfig())
+    assert (config.backend, config.default_model_filename) == ("openvino", "model.onnx")
+    assert {key: value.string_value for key, value in config.parameters.items()} == {
+        "NUM_STREAMS": "1",
+        "INFERENCE_NUM_THREADS": "1",
+    }
+    assert config.input == text_format.Parse(model_config(name), model_config_pb2.ModelConfig()).input
+
+
 def test_the_user_tower_takes_a_batch_of_histories():
     config = text_format.Parse(model_config("user_tower", 8), model_config_pb2.ModelConfig())
     assert {i.name: (i.data_type, list(i.dims)) for i in config.input} == {
@@ -78,7 +90,7 @@ def test_it_is_a_triton_model_configuration():
 
 
 @pytest.mark.parametrize("on_gpu", [False, True])
-def test_every_length_is_warmed_up_with_one_row(on_gpu):
+def test_the_shortest_and_the_longest_are_warmed_up_with_one_row(on_gpu):
     text = encoder_config(max_tokens=48, max_batch_size=8, on_gpu=on_gpu)
     config = text_format.Parse(text, model_config_pb2.ModelConfig())
 
@@ -86,6 +98,17 @@ def test_every_length_is_warmed_up_with_one_row(on_gpu):
         (warmup.batch_size, *warmup.inputs["input_ids"].dims, *warmup.inputs["attention_mask"].dims)
         for warmup in config.model_warmup
     ]
-    assert shapes == [(1, length, length) for length in (16, 32, 48)]
+    assert shapes == [(1, length, length) for length in (16, 48)]
     assert all(tensor.zero_data for warmup in config.model_warmup for tensor in warmup.inputs.values())
-    assert len({warmup.name for warmup in config.model_warmup}) == 3
+    assert len({warmup.name for warmup in config.model_warmup}) == 2
+
+
+def test_a_gpu_has_every_length_run_and_a_processor_the_ends():
+    assert warm_lengths(48) == (16, 48)
+    assert warm_lengths(8) == (8,)
+    assert warm_lengths(48, on_gpu=True) == (16, 32, 48)
+
+
+@pytest.mark.parametrize(("cores", "shape"), [(0, (1, 1)), (1, (1, 1)), (2, (1, 2)), (4, (1, 4)), (16, (1, 4))])
+def test_cores_become_threads_of_one_instance(cores, shape):
+    assert CpuShape.for_cores(cores) == CpuShape(*shape)

@@ -12,7 +12,7 @@ from transformers import BertModel
 
 from domain.errors import EncoderNotUsable
 from export.encoder.onnx import export_onnx
-from export.encoder.source import resolve_encoder
+from export.encoder.source import EncoderChoice, resolve_encoder
 
 
 def test_signature(exported):
@@ -87,3 +87,16 @@ def test_corrupt_weights_are_refused(small_encoder, tmp_path):
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(EncoderNotUsable, match="can't be loaded"):
         export_onnx(resolve_encoder(str(small_encoder)), tmp_path / "model.onnx")
+
+
+def test_cut_vectors_are_the_first_components_at_unit_length(shared_encoder, exported, tmp_path):
+    cut = export_onnx(resolve_encoder(str(shared_encoder), EncoderChoice(dimensions=16)), tmp_path / "cut.onnx")
+    assert (cut.dimension, exported.dimension) == (16, 32)
+    ids = np.array([[2, 5, 6, 7, 3], [2, 9, 3, 0, 0]], dtype=np.int64)
+    feed = {"input_ids": ids, "attention_mask": (ids != 0).astype(np.int64)}
+    whole, first = (
+        onnxruntime.InferenceSession(str(one.path), providers=["CPUExecutionProvider"]).run(None, feed)[0]
+        for one in (exported, cut)
+    )
+    expected = whole[:, :16] / np.linalg.norm(whole[:, :16], axis=1, keepdims=True)
+    np.testing.assert_allclose(first, expected, atol=1e-6)

@@ -1,9 +1,12 @@
+import dataclasses
+
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
 from domain.errors import ParityFailed
+from export.encoder.memory_budget import MemoryBudget
 from export.encoder.parity import check_parity
 from export.encoder.source import resolve_encoder
 
@@ -51,6 +54,38 @@ def test_small_largest_batches(source, model_file, size):
     report = check_parity(source, model_file, buckets=BUCKETS, max_batch_size=size)
     assert {case.batch_size for case in report.cases} == {1, size}
     assert {case.length for case in report.cases if case.padded_length > case.length} >= {1, 15, 63}
+
+
+def test_a_memory_budget_shrinks_batches_and_says_so(source, model_file, monkeypatch):
+    row = MemoryBudget(1 << 30, 4, 32)
+    assert row.rows(64) > row.rows(128) > 0
+
+    def limited(byte_count):
+        budget = dataclasses.replace(MemoryBudget.of(source), byte_count=byte_count)
+        monkeypatch.setattr(MemoryBudget, "of", lambda _: budget)
+        return budget
+
+    whole = MemoryBudget.of(source)
+    of_row = whole.byte_count // whole.rows(64)
+    limited(3 * of_row)
+    report = check_parity(source, model_file, buckets=BUCKETS, max_batch_size=8)
+    assert max(case.batch_size for case in report.cases if case.padded_length == 64) == 3
+    assert max(case.batch_size for case in report.cases) == 8
+    assert report.limits.endswith("batches of 8 up to 32 tokens, batches of 3 up to 64 tokens")
+    limited(of_row // 2)
+    report = check_parity(source, model_file, buckets=BUCKETS, max_batch_size=8)
+    assert max(case.padded_length for case in report.cases) == 32
+    assert report.limits.endswith("nothing above 32 tokens")
+    limited(10)
+    with pytest.raises(ParityFailed, match="not even a text of 16 tokens"):
+        check_parity(source, model_file, buckets=BUCKETS, max_batch_size=8)
+
+
+def test_an_encoder_of_8192_tokens_fits_the_budget(source):
+    """Eight rows of it would take 12 GB."""
+    budget = dataclasses.replace(MemoryBudget.of(source), byte_count=3 << 30, head_count=2)
+    assert 1 <= budget.rows(8192) <= 2
+    assert "batches of 1 up to 8,192 tokens" in budget.limits((512, 8192), 32)
 
 
 def test_buckets_must_end_at_the_maximum(source, model_file):

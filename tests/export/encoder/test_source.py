@@ -141,6 +141,24 @@ def test_prompts_of_the_folder_and_the_choice_before_them(small_encoder, put_jso
     assert (source.query_prompt, source.passage_prompt) == ("", "word3")
 
 
+def test_vectors_are_cut_to_the_dimensions_asked_for(shared_encoder, tmp_path):
+    whole = resolve_encoder(str(shared_encoder))
+    cut = resolve_encoder(str(shared_encoder), EncoderChoice(dimensions=16))
+    assert (whole.dimension, whole.full_dimension) == (32, 0)
+    assert (cut.dimension, cut.full_dimension) == (16, 32)
+    assert cut.sha256 != whole.sha256
+    assert resolve_encoder(str(shared_encoder), EncoderChoice(dimensions=32)).sha256 == whole.sha256
+    for count in (0, 7, 33):
+        with pytest.raises(EncoderNotUsable, match="vectors of 32 dimensions; ask for --dimensions from 8 to 32"):
+            resolve_encoder(str(shared_encoder), EncoderChoice(dimensions=count))
+
+
+def test_the_folder_may_name_its_dimensions(small_encoder, put_json):
+    put_json(small_encoder / "config_sentence_transformers.json", {"truncate_dim": 8})
+    assert resolve_encoder(str(small_encoder)).dimension == 8
+    assert resolve_encoder(str(small_encoder), EncoderChoice(dimensions=16)).dimension == 16
+
+
 def test_a_prompt_that_leaves_no_room_is_refused(small_encoder):
     choice = EncoderChoice(query_prompt="word1 " * 8, max_tokens=20)
     assert resolve_encoder(str(small_encoder), choice).query_prompt

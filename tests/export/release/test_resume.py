@@ -14,7 +14,7 @@ from tests.support.running import ROOT
 from tests.support.trained import Workshop, make_workshop
 
 # They hold the id or the time of the release.
-OF_ITS_OWN = ("manifest.json", "manifest.sha256", "card.md")
+OF_ITS_OWN = ("manifest.json", "manifest.sha256", "card.md", "first_seen.npy")
 
 
 def bytes_of(release: ReleaseFolder) -> dict[str, bytes]:

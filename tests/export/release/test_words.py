@@ -76,7 +76,8 @@ def index(built):
 def found(index, text):
     query = index.parse(text)
     rows, _ = index.search(query, 5, np.zeros(len(index), bool))
-    return [ITEMS[row]["id"] for row in rows], index.features(query, np.arange(len(index)))
+    ids = sorted(item["id"] for item in ITEMS)  # in the order of their rows
+    return [ids[row] for row in rows], index.features(query, np.array([ids.index(item["id"]) for item in ITEMS]))
 
 
 @pytest.mark.parametrize(

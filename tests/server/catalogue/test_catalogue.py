@@ -12,7 +12,6 @@ from domain.event import Event, EventKind
 from domain.recommendation import ItemMask, RecommendQuery
 from server.catalogue.catalogue import Catalogue
 from server.deadline import Deadline
-from server.models.encoder_variant import EncoderVariant
 from server.observability.metrics import Metrics
 from server.recommender import Recommender
 from server.release.loader import ModelLoader, ReleaseLoader
@@ -60,7 +59,7 @@ async def release(workshop, trained_release, tmp_path):
     triton = TorchTriton(workshop.model, trained_release.path / "models/encoder.onnx", np.arange(COUNT))
     with ThreadPoolExecutor(2) as workers:
         models = ModelLoader(triton, tmp_path / "models", workers, shared=False)
-        release = await ReleaseLoader(models, Metrics(), 0.3, EncoderVariant()).load(trained_release)
+        release = await ReleaseLoader(models, Metrics(), 0.3).load(trained_release)
         yield release
         await release.encoder.batcher.aclose()
 

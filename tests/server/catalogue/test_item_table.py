@@ -3,7 +3,7 @@ import json
 import pytest
 
 from domain.catalogue_values import CatalogueValues, NumberRange
-from domain.condition import AnyOf, Condition, Equals, Range, TimeRange
+from domain.condition import AnyNumber, AnyOf, Condition, Equals, Exists, GeoRadius, Range, TimeRange
 from domain.errors import InvalidRequest, ReleaseRejected
 from domain.item import AttributeType, Item, item_to_json
 from domain.timestamp import parse_timestamp
@@ -45,6 +45,8 @@ TYPES = {
 # When the tea and the pot were seen; the tea half a second later.
 SEEN_S = 1_769_851_800
 HALF = 500_000_000
+FITTING = "is a number; range, number_equals, any_number and geo_radius fit it"
+LONGITUDE = ".geo_radius.longitude_attribute"
 
 
 @pytest.fixture
@@ -65,6 +67,16 @@ def any_of(*values):
         ("brand", any_of("Pell"), {"tea", "cup"}),
         ("brand", any_of("Pell", "Oak", "None"), {"tea", "pot", "cup"}),
         ("brand", any_of("pell"), set()),
+        ("brand", AnyOf(frozenset({"pELL", "x"}), ignore_case=True), {"tea", "cup"}),
+        ("tags", AnyOf(frozenset({"GREEN"}), ignore_case=True), {"tea", "cup"}),
+        ("price", AnyNumber(frozenset({4.0})), {"tea"}),
+        ("price", AnyNumber(frozenset({4.0, -1.0, 7.0})), {"tea", "cup"}),
+        ("price", Exists(), {"tea", "pot", "cup"}),
+        ("tags", Exists(), {"tea", "pot", "cup"}),
+        ("brand", Exists(False), {"mat"}),
+        ("new", Exists(False), {"cup", "mat"}),
+        ("never", Exists(), set()),
+        ("seen", Exists(), {"tea", "pot"}),
         ("tags", any_of("green"), {"tea", "cup"}),
         ("tags", any_of("leaf", "unknown"), {"tea"}),
         ("price", Range(4, None), {"tea", "pot"}),
@@ -104,11 +116,19 @@ def test_all_conditions_must_hold(table):
         (Condition("colour", any_of("red")), "conditions[1].attribute", 'no item has an attribute "colour"'),
         (Condition("brand", Range(1, 2)), "conditions[1]", "is a string; any_of fits it"),
         (Condition("tags", Equals(True)), "conditions[1]", "is a string_list; any_of fits it"),
-        (Condition("price", any_of("4")), "conditions[1]", "is a number; range fits it"),
-        (Condition("price", Equals(True)), "conditions[1]", "is a number; range fits it"),
+        (Condition("price", any_of("4")), "conditions[1]", FITTING),
+        (Condition("price", Equals(True)), "conditions[1]", FITTING),
         (Condition("seen", Range(0, 1)), "conditions[1]", "is a timestamp; time_range fits it"),
-        (Condition("price", TimeRange((0, 0), None)), "conditions[1]", "is a number; range fits it"),
-        (Condition("new", Range(0, 1)), "conditions[1]", "is a boolean; equals fits it"),
+        (
+            Condition("price", TimeRange((0, 0), None)),
+            "conditions[1]",
+            FITTING,
+        ),
+        (Condition("new", Range(0, 1)), "conditions[1]", "is a boolean; bool_equals fits it"),
+        (Condition("brand", GeoRadius("price", 0, 0, 1)), "conditions[1]", "is a string; any_of fits it"),
+        (Condition("price", GeoRadius("brand", 0, 0, 1)), f"conditions[1]{LONGITUDE}", "is a string; any_of fits it"),
+        (Condition("price", GeoRadius("lon", 0, 0, 1)), f"conditions[1]{LONGITUDE}", 'no item has an attribute "lon"'),
+        (Condition("price", GeoRadius("price", 0, 0, 1)), f"conditions[1]{LONGITUDE}", "another attribute"),
     ],
 )
 def test_a_condition_that_does_not_fit_is_refused_by_place(table, condition, field, words):
@@ -117,6 +137,18 @@ def test_a_condition_that_does_not_fit_is_refused_by_place(table, condition, fie
     (violation,) = refusal.value.violations
     assert violation.field == field
     assert words in violation.description
+
+
+def test_every_condition_that_does_not_fit_is_named(table):
+    with pytest.raises(InvalidRequest) as refusal:
+        table.blocked_by([Condition("brend", any_of("Pell")), Condition("price", Equals(True))])
+    found = {violation.field: violation.description for violation in refusal.value.violations}
+    assert set(found) == {"conditions[0].attribute", "conditions[1]"}
+    assert found["conditions[0].attribute"].endswith('did you mean "brand"?')
+    with pytest.raises(InvalidRequest) as refusal:
+        table.blocked_by([Condition("lat", GeoRadius("tags", 0, 0, 1))])
+    fields = [violation.field for violation in refusal.value.violations]
+    assert fields == ["conditions[0].attribute", f"conditions[0]{LONGITUDE}"]
 
 
 def test_items_come_back_whole_and_ids_have_rows(table):

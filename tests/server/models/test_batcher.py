@@ -1,4 +1,5 @@
 import asyncio
+import math
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import strategies as st
 
 from domain.errors import DeadlineExceeded, EncoderUnavailable, Overloaded
 from server.deadline import Deadline
-from server.models.batcher import Batcher, BatchLimits
+from server.models.batcher import Batcher
+from server.models.text_queue import BatchLimits
 from tests.support.fakes_server import FakeEncoder, NotedBatches, vector_of
 
 BUCKETS = (4, 8, 16)
@@ -19,6 +21,7 @@ def row(length, first=1):
 
 def batcher_of(encoder, **limits):
     settings = {"buckets": BUCKETS, "pad_token_id": 9, "max_texts": 4, "max_padded_tokens": 64, "in_flight": 1}
+    settings |= {"share_equal": False, "longest_wait_s": math.inf}
     return Batcher(encoder, BatchLimits(**settings | limits), NotedBatches())
 
 
@@ -104,8 +107,7 @@ def test_batches_give_what_encoding_one_by_one_gives(requests, max_texts, max_pa
             assert length in BUCKETS
             assert count <= max_texts
             assert count == 1 or count * length <= max_padded_tokens
-            lengths = mask.sum(axis=1)
-            assert all(BUCKETS[BUCKETS.index(length) - 1] < one <= length or length == BUCKETS[0] for one in lengths)
+            assert mask.sum(axis=1).max() > (BUCKETS[BUCKETS.index(length) - 1] if length > BUCKETS[0] else 0)
             assert (input_ids[mask == 0] == 9).all()
         await batcher.aclose()
 
@@ -140,17 +142,16 @@ async def test_a_row_longer_than_the_token_limit_still_goes_alone(encoder):
     assert [batch[0].shape for batch in encoder.batches] == [(1, 16), (1, 16)]
 
 
-async def test_the_earliest_deadline_goes_first_across_buckets_and_equal_ones_in_order(encoder, busy):
-    callers = [
-        start(busy, row(5, 100), deadline=Deadline.after(30)),
-        start(busy, row(2, 200), deadline=Deadline.after(20)),
-        start(busy, row(9, 300), deadline=Deadline.after(10)),
-        start(busy, row(6, 400), deadline=Deadline.after(40)),
-    ]
+async def test_the_earliest_deadline_goes_first_across_buckets_and_equal_ones_in_order(encoder):
+    encoder.open.clear()
+    batcher = batcher_of(encoder, max_texts=1)
+    deadlines = {0: 1, 100: 30, 200: 20, 300: 10, 400: 40}
+    lengths = {0: 1, 100: 5, 200: 2, 300: 9, 400: 6}
+    callers = [start(batcher, row(lengths[one], one), deadline=Deadline.after(deadlines[one])) for one in deadlines]
     await turns()
     encoder.open.set()
     await asyncio.gather(*callers)
-    assert [ids[0] for ids in encoder.rows[1:]] == [300, 200, 100, 400]
+    assert [ids[0] for ids in encoder.rows] == [0, 300, 200, 100, 400]
 
 
 async def test_the_earliest_deadlines_of_a_full_bucket_go_first(encoder, busy):
@@ -357,3 +358,154 @@ async def test_rows_are_refused_at_once_while_suspended_and_taken_again_after(en
     assert not encoder.batches
     batcher.resume()
     assert len(await batcher.encode([row(3)], later())) == 1
+
+
+ARRIVAL = st.tuples(
+    st.lists(st.tuples(st.integers(1, 9), st.integers(0, 1)), min_size=1, max_size=4),  # its texts: length, which one
+    st.integers(0, 6),  # turns of the loop before it arrives
+    st.sampled_from([None, None, 0, 1, 2, 4]),  # turns after which its caller leaves
+    st.sampled_from([30.0, 20.0, 0.0]),  # its time; 0 has passed
+)
+
+
+@settings(deadline=None, max_examples=120)
+@given(
+    st.lists(ARRIVAL, min_size=1, max_size=8),
+    st.sets(st.integers(0, 6), max_size=3),
+    st.integers(1, 3),
+    st.integers(1, 2),
+)
+def test_any_mix_gives_each_caller_its_own_answer_or_its_own_error(arrivals, failing, max_texts, in_flight):
+    """Equal texts are shared; some batches fail, some callers leave or have no time; nobody waits for ever."""
+
+    async def run():
+        fake = FakeEncoder()
+
+        async def encode(input_ids, attention_mask, timeout_s):
+            number = len(fake.batches)
+            vectors = await fake(input_ids, attention_mask, timeout_s)
+            await turns(number % 3)
+            if number in failing:
+                raise EncoderUnavailable(f"batch {number}")
+            return vectors
+
+        limits = BatchLimits(tuple(range(1, 10)), 0, max_texts=max_texts, max_padded_tokens=64, in_flight=in_flight)
+        batcher = Batcher(encode, limits, NotedBatches())
+
+        async def ask(texts, before, seconds):
+            await turns(before)
+            rows = [row(length, 1 + 50 * which) for length, which in texts]
+            answers = await batcher.encode(rows, Deadline.after(seconds))
+            assert [one.vector.tolist() for one in answers] == [vector_of(ids).tolist() for ids in rows]
+            assert all(one.queued_s <= one.sent_s <= one.answered_s for one in answers)
+
+        async def leave(task, when):
+            await turns(when)
+            task.cancel()
+
+        tasks = [asyncio.create_task(ask(texts, before, seconds)) for texts, before, _, seconds in arrivals]
+        leaving = [
+            asyncio.create_task(leave(task, when))
+            for task, (_, _, when, _) in zip(tasks, arrivals, strict=True)
+            if when is not None
+        ]
+        async with asyncio.timeout(10):
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*leaving)
+        for outcome, (_, _, when, seconds) in zip(outcomes, arrivals, strict=True):
+            excused = (
+                (isinstance(outcome, asyncio.CancelledError) and when is not None)
+                or (isinstance(outcome, EncoderUnavailable) and str(outcome).startswith("batch") and failing)
+                or (isinstance(outcome, DeadlineExceeded) and seconds == 0)
+            )
+            assert outcome is None or excused, repr(outcome)
+        async with asyncio.timeout(10):
+            await batcher.aclose()
+        assert not batcher.waiting_count and not batcher._pending
+
+    asyncio.run(run())
+
+
+def sharing(encoder, **limits):
+    return batcher_of(encoder, share_equal=True, **limits)
+
+
+async def test_equal_texts_are_computed_once_while_they_wait_and_while_they_are_under_way(encoder):
+    encoder.open.clear()
+    batcher = sharing(encoder)
+    callers = [start(batcher, row(3, 10)), start(batcher, row(3, 10), row(3, 20))]
+    await encoder.wait_for_calls(1)
+    callers.append(start(batcher, row(3, 10), deadline=Deadline.after(5)))
+    await turns()
+    encoder.open.set()
+    answers = await asyncio.gather(*callers)
+    assert encoder.rows == [[10, 11, 12], [20, 21, 22]]
+    assert [one[0].vector.tolist() for one in answers] == [vector_of(row(3, 10)).tolist()] * 3
+
+
+async def test_a_patient_caller_does_not_join_a_call_that_may_end_before_its_deadline(encoder):
+    encoder.open.clear()
+    batcher = sharing(encoder, in_flight=2)
+    hasty = start(batcher, row(3, 10), deadline=Deadline.after(5))
+    await encoder.wait_for_calls(1)
+    patient = start(batcher, row(3, 10), deadline=Deadline.after(20))
+    await encoder.wait_for_calls(2)
+    encoder.open.set()
+    await asyncio.gather(hasty, patient)
+    assert encoder.timeouts_s == pytest.approx([5, 20], abs=1)
+
+
+async def test_a_shared_text_outlives_the_caller_who_brought_it(encoder):
+    encoder.open.clear()
+    batcher = sharing(encoder)
+    callers = [start(batcher, row(3, 10)), start(batcher, row(3, 10))]
+    await encoder.wait_for_calls(1)
+    callers[0].cancel()
+    await turns()
+    encoder.open.set()
+    async with asyncio.timeout(5):
+        outcomes = await asyncio.gather(*callers, return_exceptions=True)
+    assert isinstance(outcomes[0], asyncio.CancelledError)
+    assert outcomes[1][0].vector.tolist() == vector_of(row(3, 10)).tolist()
+
+
+async def test_texts_of_mates_that_change_each_other_are_never_shared(encoder):
+    await batcher_of(encoder).encode([row(3, 10), row(3, 10)], later())
+    assert encoder.rows == [[10, 11, 12]] * 2
+
+
+async def test_a_text_with_a_far_deadline_is_not_kept_back_by_later_ones(encoder):
+    encoder.open.clear()
+    batcher = batcher_of(encoder, max_texts=1, longest_wait_s=2.0)
+    callers = [start(batcher, row(1, 1)), start(batcher, row(9, 500), deadline=Deadline.after(60))]
+    await encoder.wait_for_calls(1)
+    await turns()
+    callers.append(start(batcher, row(1, 2), deadline=Deadline.after(30)))
+    await turns()
+    encoder.open.set()
+    await asyncio.gather(*callers)
+    assert [ids[0] for ids in encoder.rows] == [1, 500, 2]
+
+
+async def test_lengths_are_mixed_while_few_texts_wait_and_not_while_many_do(encoder):
+    encoder.open.clear()
+    exact = {"buckets": tuple(range(1, 17)), "max_texts": 16, "max_padded_tokens": 512}
+    batcher = batcher_of(encoder, **exact)
+    first = start(batcher, row(1))
+    await encoder.wait_for_calls(1)
+    few = [start(batcher, row(length, 100 * length)) for length in (4, 6)]
+    await turns()
+    encoder.open.set()
+    await asyncio.gather(first, *few)
+    assert [batch[0].shape for batch in encoder.batches] == [(1, 1), (2, 6)]
+    encoder.open.clear()
+    encoder.batches.clear()
+    first = start(batcher, row(1))
+    await encoder.wait_for_calls(1)
+    many = [start(batcher, row(length, 10 * place)) for place in range(12) for length in (4, 8, 15)]
+    await turns()
+    encoder.open.set()
+    await asyncio.gather(first, *many)
+    masks = [mask for _, mask in encoder.batches[1:]]
+    assert sum(int(mask.sum()) for mask in masks) / sum(mask.size for mask in masks) >= 0.9
+    assert len(masks) <= 5

@@ -8,8 +8,9 @@ import pytest
 from core.text.tokenize import TokenizedText
 from domain.errors import EncoderUnavailable
 from server.deadline import Deadline
-from server.models.batcher import Batcher, BatchLimits
+from server.models.batcher import Batcher
 from server.models.text_encoder import TextEncoder
+from server.models.text_queue import BatchLimits
 from server.trace import Trace
 from tests.support.fakes_server import FakeEncoder, NotedBatches, vector_of
 

@@ -40,7 +40,7 @@ def test_silent_connections_are_closed_and_take_no_thread_each(page):
     before = threading.active_count()
     silent = [socket.create_connection(("127.0.0.1", page.server_port)) for _ in range(100)]
     time.sleep(0.1)
-    assert threading.active_count() - before <= 2 * page_module._MOST_CONNECTIONS  # with its timer
+    assert threading.active_count() - before <= 2 * (page_module._MOST_CONNECTIONS + 2)  # each with its timer
     time.sleep(0.6)
     assert b"asked_total" in get(page)
     for each in silent:
@@ -59,3 +59,17 @@ def test_a_byte_now_and_then_does_not_hold_a_connection(page, capfd):
                 time.sleep(0.05)
         assert time.monotonic() - started < 2
     assert capfd.readouterr().err == ""
+
+
+def test_probes_are_answered_while_others_hold_every_connection(page, monkeypatch):
+    monkeypatch.setattr(page_module, "_SILENT_S", 30.0)
+    held = [socket.create_connection(("127.0.0.1", page.server_port)) for _ in range(page_module._MOST_CONNECTIONS)]
+    time.sleep(0.1)
+    connection = http.client.HTTPConnection("127.0.0.1", page.server_port, timeout=5)
+    connection.request("GET", "/healthz")
+    assert connection.getresponse().status == 200
+    connection = http.client.HTTPConnection("127.0.0.1", page.server_port, timeout=5)
+    connection.request("GET", "/metrics")
+    assert connection.getresponse().status == 503
+    for each in held:
+        each.close()

@@ -1,5 +1,6 @@
 """The loader: installs, loads, compares and warms up one model, on a Triton of its own or on a shared one."""
 
+import asyncio
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,9 +16,12 @@ from core.triton.tensorrt_plan import PlanKey, write_record
 from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected, TritonUnresponsive
 from domain.manifest import EncoderEntry, ModelEntry
 from domain.progress import LineProgress
+from server.models import encoder_choice
 from server.models.canary import Canary, vector_difference
+from server.models.encoder_choice import EncoderWishes, Machine
 from server.models.encoder_variant import EncoderVariant
 from server.models.model_spec import ModelSpec, TrainedModelConfig
+from server.models.served_model import ServedModel
 from server.observability.metrics import Metrics
 from server.release.loader import ModelLoader, ReleaseLoader
 from server.release.model_specs import trained_model_spec
@@ -99,6 +103,29 @@ async def test_on_a_shared_triton_the_versions_of_others_stay_and_are_not_warmed
     assert lengths(triton) == [3, 16, 32]
 
 
+async def test_versions_that_are_loaded_at_once_stay_beside_each_other(spec, tmp_path):
+    """As after a restart of Triton, by the watches of the live release and of one under trial."""
+
+    class Restarted(FakeTriton):
+        async def ready_versions(self, model):
+            await asyncio.sleep(0)
+            return self.ready
+
+        async def load(self, model, config_text, versions, timeout_s):
+            await asyncio.sleep(0)
+            self.ready = tuple(versions)
+
+    triton = Restarted(UNIT)
+    with ThreadPoolExecutor(1) as workers:
+        loader = ModelLoader(triton, tmp_path, workers, shared=False)
+        both = (replace(loader, shared=True), replace(loader, shared=True))
+        models = [ServedModel(triton, spec, version) for version in (1, 2)]
+        await asyncio.gather(*(one.load(model) for one, model in zip(both, models, strict=True)))
+        assert triton.ready == (1, 2)
+        await asyncio.gather(both[0].reload(models[0]), both[1].load(models[1]))
+    assert triton.ready == (1, 2)
+
+
 async def test_another_model_is_refused(load, spec, triton):
     triton.answer = -UNIT
     with pytest.raises(ReleaseRejected, match="not the encoder of release r1: it encodes the canary texts differently"):
@@ -171,6 +198,61 @@ async def test_the_named_configuration_is_what_triton_is_sent(workshop, trained_
     assert triton.configs["encoder"] == (encoder_config(*limits) if name is None else named_configs(*limits)[name])
 
 
+class OtherNumbers(TorchTriton):
+    """A Triton whose OpenVINO gives other vectors than the release has."""
+
+    openvino = False
+
+    async def load(self, model, config_text, versions, timeout_s):
+        self.openvino = 'backend: "openvino"' in config_text
+        await super().load(model, config_text, versions, timeout_s)
+
+    async def infer(self, model, version, inputs, *, output, timeout_s):
+        answer = await super().infer(model, version, inputs, output=output, timeout_s=timeout_s)
+        return np.roll(answer, 1, axis=1) if self.openvino and model == "encoder" else answer
+
+
+@pytest.mark.parametrize("kind", [TorchTriton, OtherNumbers])
+async def test_bfloat16_serves_only_where_its_canaries_are_the_releases(
+    workshop, trained_release, tmp_path, kind, monkeypatch
+):
+    monkeypatch.setattr(encoder_choice, "_SMALLEST_BFLOAT16_BYTES", 0)
+    triton = kind(workshop.model, trained_release.path / "models/encoder.onnx", np.arange(COUNT))
+    with ThreadPoolExecutor(2) as workers:
+        models = ModelLoader(triton, tmp_path / "models", workers, shared=False)
+        machine = Machine(2, "amx_bf16", has_openvino=True)
+        live = await ReleaseLoader(models, Metrics(), 0.3, machine=machine).load(trained_release)
+    served = "onnxruntime" if kind is OtherNumbers else "openvino"
+    assert f'backend: "{served}"' in triton.configs["encoder"]
+    assert live.encoder.batcher is not None
+
+
+class OtherLogits(TorchTriton):
+    """A Triton whose OpenVINO gives other logits than the release has."""
+
+    async def infer(self, model, version, inputs, *, output, timeout_s):
+        answer = await super().infer(model, version, inputs, output=output, timeout_s=timeout_s)
+        return answer + 1 if model == "ranker" and 'backend: "openvino"' in self.configs[model] else answer
+
+
+@pytest.mark.parametrize(
+    ("kind", "native", "ranker"),
+    [(TorchTriton, True, "openvino"), (OtherLogits, True, "onnxruntime"), (TorchTriton, False, "onnxruntime")],
+)
+async def test_trained_models_run_natively_where_their_canaries_are_the_releases(  # noqa: PLR0917
+    workshop, trained_release, tmp_path, kind, native, ranker
+):
+    triton = kind(workshop.model, trained_release.path / "models/encoder.onnx", np.arange(COUNT))
+    with ThreadPoolExecutor(2) as workers:
+        models = ModelLoader(triton, tmp_path / "models", workers, shared=False)
+        machine = Machine(2, "", has_openvino=True, native=native)
+        live = await ReleaseLoader(models, Metrics(), 0.3, machine=machine).load(trained_release)
+    assert f'backend: "{ranker}"' in triton.configs["ranker"]
+    assert f'backend: "{"openvino" if native else "onnxruntime"}"' in triton.configs["user_tower"]
+    assert 'backend: "onnxruntime"' in triton.configs["encoder"]
+    await live.encoder.batcher.aclose()
+
+
 async def test_a_plan_is_served_only_where_it_lies_beside_the_encoder(workshop, trained_release, tmp_path):
     """Nothing reaches Triton before the plan has been held to the release."""
     triton = TorchTriton(workshop.model, trained_release.path / "models/encoder.onnx", np.arange(COUNT))
@@ -209,6 +291,6 @@ async def test_the_encoders_languages_come_from_the_manifest(workshop, trained_r
 async def load_with(triton, folder, repository, name):
     with ThreadPoolExecutor(2) as workers:
         models = ModelLoader(triton, repository, workers, shared=False)
-        loader = ReleaseLoader(models, Metrics(), 0.3, EncoderVariant(name))
+        loader = ReleaseLoader(models, Metrics(), 0.3, EncoderWishes(config=name))
         release = await loader.load(folder)
         await release.encoder.batcher.aclose()

@@ -4,15 +4,19 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from domain import durable
 from domain import release_folder as layout
 from domain.errors import ReleaseRejected
+from domain.manifest import FileEntry
 from domain.release_folder import ReleaseFolder
 from server.release.private_copy import private_copy
+from tests.support.fakes_server import MANIFEST
 from tests.support.running import ROOT
 
 SERVED = """
@@ -82,3 +86,23 @@ def test_without_room_the_release_itself_is_mapped_and_the_log_says_so(copy):
     with capture_logs() as entries, private_copy(copy, [Path("/proc")]) as folder:
         assert folder == copy.path
     assert [entry for entry in entries if "must not be changed" in str(entry)]
+
+
+def test_a_copy_that_a_killed_process_left_is_removed_and_one_in_use_stays(tmp_path):
+    (tmp_path / "release").mkdir()
+    (tmp_path / "release" / layout.ITEMS).write_text("{}\n")
+    files = {layout.ITEMS: FileEntry(durable.sha256_of(tmp_path / "release" / layout.ITEMS), 3)}
+    copy = ReleaseFolder(tmp_path / "release", replace(MANIFEST, files=files))
+    unlocked, let_go, fresh = (tmp_path / f".shortlist-release-{name}" for name in ("unlocked", "let-go", "fresh"))
+    for folder in (unlocked, let_go, fresh):
+        folder.mkdir()
+        (folder / "vectors.npy").write_bytes(b"x")
+    (let_go / "lock").touch()
+    for folder in (unlocked, let_go):
+        os.utime(folder, (0, 0))
+    with private_copy(copy, [tmp_path]) as used:
+        assert not unlocked.exists() and not let_go.exists()
+        assert fresh.exists()  # another process is about to lock it
+        os.utime(used, (0, 0))
+        with private_copy(copy, [tmp_path]):
+            assert used.exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from domain.errors import DeadlineExceeded, EncoderUnavailable, ModelUnavailable
+from domain.errors import DeadlineExceeded, EncoderUnavailable, ModelProcessLost, ModelUnavailable
 from domain.manifest import EncoderEntry, ModelEntry
 from server.deadline import Deadline
 from server.models.batcher import BatchLimits
@@ -59,6 +59,8 @@ class Watched:
     model: ServedModel
     gate: object
     states: list[bool] = field(default_factory=list)
+    watch: ModelWatch | None = None
+    replaced: list[float] = field(default_factory=list)
 
     @property
     def loads(self):
@@ -67,6 +69,9 @@ class Watched:
     async def on_state(self, model, *, up):
         assert model == self.model.spec.name
         self.states.append(up)
+
+    def replace(self):
+        self.replaced.append(asyncio.get_running_loop().time())
 
     async def ask(self):
         if self.gate is self.model:
@@ -93,7 +98,9 @@ async def watched(request, tmp_path):
     watched = Watched(triton, model, gate)
     with ThreadPoolExecutor(1) as workers:
         loader = ModelLoader(triton, tmp_path, workers, shared=False)
-        watch = ModelWatch(loader, model, gate, watched.on_state, period_s=0.01, probe_timeout_s=0.1)
+        watched.watch = watch = ModelWatch(
+            loader, model, gate, watched.on_state, watched.replace, period_s=0.01, probe_timeout_s=0.1, patience_s=0.5
+        )
         task = asyncio.create_task(watch.run())
         await until(lambda: watched.states == [True])
         yield watched
@@ -158,16 +165,100 @@ async def test_another_width_counts_as_another_model(watched):
     assert "the release" in await watched.refusal()
 
 
-async def test_an_unavailable_model_is_suspended_and_a_slow_one_is_not(watched):
+async def test_an_unavailable_model_is_suspended(watched):
     watched.triton.live = False
-    watched.triton.answer = DeadlineExceeded("slow")
-    await until(lambda: watched.states == [True, False])
-    with pytest.raises(DeadlineExceeded, match="slow"):
-        await watched.ask()
     watched.triton.answer = EncoderUnavailable("gone")
-    before = len(watched.triton.batches)
-    await until(lambda: len(watched.triton.batches) >= before + 2)
+    await until(lambda: watched.states == [True, False])
     assert await watched.refusal() == "gone"
+
+
+async def test_a_slow_model_gets_no_requests_and_is_left_alone_until_it_is_quick_again(watched):
+    """As on a machine that others use up for minutes: nothing is wrong with the model."""
+    quick, asked = watched.triton.infer, []
+
+    async def slow(model, version, inputs, *, output, timeout_s):
+        asked.append(timeout_s)
+        if timeout_s < 0.3:
+            await asyncio.sleep(timeout_s)
+            raise DeadlineExceeded("slow")
+        await asyncio.sleep(0.3)
+        return await quick(model, version, inputs, output=output, timeout_s=timeout_s)
+
+    watched.triton.infer = slow
+    await until(lambda: watched.states == [True, False])
+    await until(lambda: len(asked) >= 5)
+    assert await watched.refusal() == "slow"  # at once
+    assert watched.triton.calls == []
+    watched.triton.infer = quick
+    await until(lambda: watched.states == [True, False, True])
+    np.testing.assert_array_equal(await watched.ask(), RIGHT)
+    assert watched.triton.calls == []
+
+
+async def test_what_answers_nothing_at_all_is_replaced_and_with_more_patience_each_time(watched):
+    silent = watched.triton.infer
+    timeouts_s = []
+
+    async def hung(model, version, inputs, *, output, timeout_s):
+        timeouts_s.append(timeout_s)
+        raise DeadlineExceeded("hung")
+
+    watched.triton.infer = hung
+    await until(lambda: len(watched.replaced) >= 2)
+    assert [one for one in timeouts_s if one > 0.1][:2] == [0.5, 1.0]
+    assert await watched.refusal() == "hung"
+    watched.triton.infer = silent
+    await until(lambda: watched.states == [True, False, True])
+
+
+async def test_a_hung_model_of_a_triton_that_is_not_ours_is_started_afresh(watched):
+    watched.watch.replace = None
+    watched.triton.errors = [DeadlineExceeded("hung")] * 2
+    await until(lambda: ("unload",) in watched.triton.calls)
+    assert watched.triton.calls == [("unload",), ("load", 1)]
+    await until(lambda: watched.states == [True, False, True])
+
+
+async def test_a_lost_process_is_started_afresh_after_one_canary(watched):
+    watched.triton.errors = [ModelProcessLost("is not healthy")]
+    await until(lambda: watched.triton.calls)
+    await until(lambda: watched.states == [True, False, True])
+    assert watched.triton.calls == [("unload",), ("load", 1)]
+    assert "model_warmup {" not in watched.triton.configs[0]
+
+
+async def test_requests_that_nobody_answers_open_the_breaker_before_a_canary_is_late(watched):
+    watched.watch.period_s = 60
+    await asyncio.sleep(0.05)
+    quick = watched.triton.infer
+
+    async def only_canaries(model, version, inputs, *, output, timeout_s):
+        if timeout_s == 0.5:  # the canary after the doubt
+            return await quick(model, version, inputs, output=output, timeout_s=timeout_s)
+        await asyncio.sleep(timeout_s)
+        raise DeadlineExceeded("slow")
+
+    watched.triton.infer = only_canaries
+    inputs = dict(watched.model.spec.canaries[0].inputs)
+    started = asyncio.get_running_loop().time()
+    for _ in range(2):
+        with pytest.raises(DeadlineExceeded):
+            await watched.model.infer(inputs, 0.55)
+    await until(lambda: watched.states == [True, False, True])
+    assert asyncio.get_running_loop().time() - started < 3
+    assert watched.triton.calls == []
+
+
+async def test_a_model_that_turns_slow_again_at_once_is_held_back_for_longer(watched):
+    loop = asyncio.get_running_loop()
+    times = []
+    for number in (1, 2):
+        watched.model.doubted.set()
+        started = loop.time()
+        await until(lambda number=number: watched.states == [True] + [False, True] * number)
+        times.append(loop.time() - started)
+    assert times[0] < 0.5
+    assert times[1] >= 1.0
 
 
 async def test_a_model_that_answers_requests_is_busy_not_dead(watched):
@@ -188,7 +279,8 @@ async def test_a_model_that_answers_requests_is_busy_not_dead(watched):
     assert watched.states == [True]
     assert watched.triton.calls == []
     await until(lambda: watched.states == [True, False])  # nobody asks any more, and the canary is late still
-    await until(lambda: ("load", 1) in watched.triton.calls)
+    await until(lambda: watched.replaced)
+    assert watched.triton.calls == []
 
 
 async def test_requests_do_not_excuse_another_model(watched):
@@ -212,14 +304,10 @@ async def test_a_nudge_refuses_requests_until_the_next_canary_which_is_asked_at_
 
     class Model:
         spec = ENCODER
-        probes = 0
+        doubted = asyncio.Event()
 
         async def probe(self, timeout_s):
-            self.probes += 1
             asked.set()
-
-        def answered_within(self, seconds):
-            return False
 
     async def state(model, *, up):
         pass
@@ -228,7 +316,7 @@ async def test_a_nudge_refuses_requests_until_the_next_canary_which_is_asked_at_
     task = asyncio.create_task(watch.run())
     await asked.wait()
     asked.clear()
-    watch.nudged.set()
+    watch.nudge()
     await asyncio.wait_for(asked.wait(), 1)
     await asyncio.sleep(0)
     task.cancel()
@@ -244,3 +332,16 @@ class NotedGate:
 
     def resume(self):
         self.told.append("open")
+
+
+@pytest.mark.parametrize("sign", [DeadlineExceeded("late"), ModelProcessLost("gone")])
+async def test_a_model_under_trial_takes_no_other_with_it(watched, sign):
+    watched.watch.tried = True
+    watched.watch.patience_s = 0.05
+    watched.triton.answer = sign
+    await until(lambda: watched.states == [True, False])
+    await asyncio.sleep(0.3)
+    assert not watched.replaced and ("unload",) not in watched.triton.calls
+    assert await watched.refusal()
+    watched.triton.answer = RIGHT
+    await until(lambda: watched.states == [True, False, True])

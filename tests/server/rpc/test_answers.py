@@ -2,9 +2,25 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from shortlist import AnyOf, Client, DegradationReason, EntryError, Equals, Event, EventKind, Range, RecommendRequest
+from shortlist import (
+    AnyNumber,
+    AnyOf,
+    Client,
+    DegradationReason,
+    Embedding,
+    EntryError,
+    Equals,
+    Event,
+    EventKind,
+    Exists,
+    InvalidRequest,
+    Range,
+    RecommendRequest,
+    VectorFormat,
+)
 from shortlist.v1 import recommender_pb2 as pb
 from shortlist.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.running import ROOT, RunningGateway
@@ -87,14 +103,68 @@ class TestAnswered:
         assert expected and all(items[item_id]["price"] <= 20 for item_id in expected)
 
     def test_condition_of_the_wrong_type_names_the_fitting_one(self, client: Client) -> None:
-        with pytest.raises(Exception, match="range fits it"):
+        with pytest.raises(Exception, match="range, number_equals, any_number and geo_radius fit it"):
             client.recommend("a gift", conditions=[Equals("price", value=True)])
 
+    def test_groups_of_conditions_are_alternatives(self, client: Client) -> None:
+        """Films of one genre, or goods up to a price: both meet the conditions that hold for all."""
+        cheap, films = [Range("price", max=20.0)], [AnyOf("category", ["FILMS"], ignore_case=True)]
+        alone = [
+            {item.id for item in client.recommend(k=1_000, any_of_groups=[group]).items} for group in (cheap, films)
+        ]
+        assert alone[0] and alone[1] and alone[0] != alone[1]
+        either = {item.id for item in client.recommend(k=1_000, any_of_groups=[cheap, films]).items}
+        assert either == alone[0] | alone[1]
+        priced = client.recommend(k=1_000, any_of_groups=[cheap, films], conditions=[Exists("price", value=False)])
+        assert {item.id for item in priced.items} == alone[1] - alone[0]
+
+    def test_numbers_by_value(self, client: Client) -> None:
+        prices = {item["id"]: item["price"] for item in ITEMS if item.get("available", True) and "price" in item}
+        one, other = sorted(set(prices.values()))[:2]
+        reply = client.recommend(k=1_000, conditions=[AnyNumber("price", [one, other])])
+        assert {item.id for item in reply.items} == {key for key, price in prices.items() if price in (one, other)}
+
+    def test_every_condition_that_does_not_fit_is_named_in_one_reply(self, client: Client) -> None:
+        with pytest.raises(InvalidRequest) as refusal:
+            client.recommend(
+                "a gift", conditions=[Equals("price", value=True), Exists("prise")], any_of_groups=[[Exists("colur")]]
+            )
+        fields = [violation.field for violation in refusal.value.violations]
+        assert fields == ["conditions[0]", "conditions[1].attribute", "any_of_groups[0].conditions[0].attribute"]
+
+    @pytest.mark.parametrize(
+        ("vector_format", "within"), [(VectorFormat.FLOAT16, 2**-12), (VectorFormat.INT8, 1 / 254)]
+    )
+    def test_vectors_in_fewer_bytes(self, client: Client, vector_format: VectorFormat, within: float) -> None:
+        texts = ["a heist", "green tea"]
+        full, small = client.embed(texts), client.embed(texts, vector_format=vector_format)
+        for exact, packed in zip(full.vectors, small.vectors, strict=True):
+            assert np.abs(np.asarray(exact) - np.asarray(packed)).max() <= within * (1 + 1e-6)
+            assert np.asarray(exact) @ np.asarray(packed) > 0.999
+
+    def test_streams_answer_as_single_calls_do(self, client: Client) -> None:
+        texts = [f"{word} {number}" for word in ("a heist", "green tea", "a warm coat") for number in range(100)]
+        vectors = list(client.embed_stream([*texts, " "]))
+        assert [type(one) for one in vectors] == [Embedding] * 300 + [EntryError]
+        assert vectors[-1].violations[0].field == "text"
+        for place in (0, 150, 299):
+            alone = client.embed([texts[place]]).vectors[0]
+            assert np.abs(np.asarray(vectors[place].vector) - np.asarray(alone)).max() < 1e-5
+        requests = [RecommendRequest(text, k=3) for text in texts[::60]]
+        lists = list(client.recommend_stream([*requests, RecommendRequest("tea", k=0)]))
+        assert isinstance(lists[-1], EntryError)
+        for request, found in zip(requests, lists, strict=False):
+            assert [item.id for item in found.items] == [item.id for item in client.recommend(request.text, k=3).items]
+
     def test_item_details_by_mask(self, client: Client) -> None:
-        wanted = client.recommend("linen shirt", k=1, item_mask=["title", "attributes.link"]).items[0].item
+        wanted = client.recommend("linen shirt", k=1, item_mask=["title"], item_attributes=["link"]).items[0].item
         assert wanted.title == "Linen Shirt"
-        assert wanted.text == ""
+        assert (wanted.text, wanted.available) == (None, None)
         assert wanted.attributes == {"link": "https://shop.example/items/goods-linen-shirt"}
+        single = client.recommend("linen shirt", k=1, item_attributes=["link"]).items[0].item
+        assert (single.title, single.attributes) == (None, wanted.attributes)
+        single = client.recommend("linen shirt", k=1, item_attributes=["link"]).items[0].item
+        assert (single.title, single.attributes) == (None, wanted.attributes)
         everything = client.recommend("linen shirt", k=1, item_mask=["*"]).items[0].item
         source = next(item for item in ITEMS if item["id"] == "goods-linen-shirt")
         assert everything.attributes["tags"] == tuple(source["tags"])

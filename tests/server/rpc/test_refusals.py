@@ -1,5 +1,7 @@
 """Calls that the real gateway refuses, over a real channel."""
 
+import time
+
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
@@ -47,7 +49,8 @@ class TestRefused:
             (pb.RecommendRequest(text="tea", exclude_item_ids=["x"] * 10_001), "exclude_item_ids"),
             (pb.RecommendRequest(text="tea", exclude_item_ids=["x", ""]), "exclude_item_ids[1]"),
             (pb.RecommendRequest(text="tea", item_mask={"paths": ["titel"]}), "item_mask"),
-            (pb.RecommendRequest(text="tea", item_mask={"paths": ["attributes.nonsense"]}), "item_mask"),
+            (pb.RecommendRequest(text="tea", item_mask={"paths": ["attributes.price"]}), "item_mask"),
+            (pb.RecommendRequest(text="tea", item_attributes=["price", "nonsense"]), "item_attributes[1]"),
             (pb.RecommendRequest(text="tea", history_encoding=17), "history_encoding"),
             (pb.RecommendRequest(events=[event_pb2.Event(item_id="x")]), "events[0].kind"),
             (pb.RecommendRequest(events=[event_pb2.Event(item_id="x", kind=99)]), "events[0].kind"),
@@ -68,13 +71,13 @@ class TestRefused:
             ),
             (
                 pb.RecommendRequest(
-                    text="tea", conditions=[filter_pb2.AttributeCondition(attribute="wheels", equals=True)]
+                    text="tea", conditions=[filter_pb2.AttributeCondition(attribute="wheels", bool_equals=True)]
                 ),
                 "conditions[0].attribute",
             ),
             (
                 pb.RecommendRequest(
-                    text="tea", conditions=[filter_pb2.AttributeCondition(attribute="price", equals=True)]
+                    text="tea", conditions=[filter_pb2.AttributeCondition(attribute="price", bool_equals=True)]
                 ),
                 "conditions[0]",
             ),
@@ -102,12 +105,21 @@ class TestRefused:
         disliked = bool(request_.events)
         assert (pb.DEGRADATION_REASON_COLD_START in {one.reason for one in reply.degradations}) != disliked
 
-    def test_what_is_not_served_yet_says_so(self, stub: RecommenderServiceStub, channel: grpc.Channel) -> None:
-        unimplemented = (grpc.StatusCode.UNIMPLEMENTED, "ERROR_REASON_NOT_SERVED")
-        request = pb.RecommendRequest(text="tea", event_token="t")
-        assert refused(stub.Recommend, request) == (*unimplemented, ["event_token"])
+    def test_events_that_cannot_be_kept(self, stub: RecommenderServiceStub, channel: grpc.Channel) -> None:
+        bad = (grpc.StatusCode.INVALID_ARGUMENT, "ERROR_REASON_INVALID_FIELD")
+        request = pb.RecommendRequest(text="tea", user_id="u", event_token="t")
+        assert refused(stub.Recommend, request) == (*bad, ["event_token"])
         events = event_pb2_grpc.EventServiceStub(channel)
-        assert refused(events.RecordEvents, event_pb2.RecordEventsRequest())[:2] == unimplemented
+        assert refused(events.RecordEvents, event_pb2.RecordEventsRequest()) == (*bad, ["caller"])
+        one = event_pb2.Event(item_id="goods-phone-a", kind="EVENT_KIND_VIEW")
+        many = event_pb2.RecordEventsRequest(user_id="u", events=[one] * 10_000)
+        assert refused(events.RecordEvents, many) == (*bad, ["events"])
+        past, future = event_pb2.Event(), event_pb2.Event()
+        for event, seconds in ((past, 86_400), (future, int(time.time()) + 3_600)):
+            event.CopyFrom(one)
+            event.time.seconds = seconds
+        request = event_pb2.RecordEventsRequest(user_id="u", events=[one, past, future])
+        assert refused(events.RecordEvents, request) == (*bad, ["events[1].time", "events[2].time"])
 
     def test_bytes_that_are_no_message(self, channel: grpc.Channel) -> None:
         call = channel.unary_unary("/shortlist.v1.RecommenderService/Recommend")
@@ -133,3 +145,10 @@ class TestRefused:
         assert refused(stub.Embed, embedding_pb2.EmbedRequest()) == (*INVALID, ["texts"])
         request = embedding_pb2.EmbedRequest(texts=["a", " ", "c\0"])
         assert refused(stub.Embed, request) == (*INVALID, ["texts[1]", "texts[2]"])
+
+
+def test_a_class_of_importance_that_does_not_exist(stub) -> None:
+    code, reason, fields = refused(
+        stub.Recommend, pb.RecommendRequest(text="tea"), metadata=(("x-criticality", "vip"),)
+    )
+    assert (code, reason) == INVALID and fields == ["metadata x-criticality"]

@@ -21,6 +21,7 @@ def sizes() -> ItemSizes:
 
 
 def request(*paths, **fields):
+    """A request for details; one of an attribute is named beside the mask."""
     return pb.RecommendRequest(item_mask={"paths": paths} if paths else None, **fields)
 
 
@@ -30,8 +31,9 @@ def test_details_count_as_far_as_they_are_asked_for(sizes):
     assert sizes.expected_bytes(request("title"), 100) == pytest.approx(plain + 100 * (8 + 23))
     assert sizes.expected_bytes(request("text"), 100) > plain + 100_000
     assert sizes.expected_bytes(request("*"), 100) > sizes.expected_bytes(request("text"), 100)
-    assert sizes.expected_bytes(request("attributes.brand"), 100) > plain + 4_000
-    assert sizes.expected_bytes(request("attributes.price"), 100) < plain + 4_000
+    assert sizes.expected_bytes(request(item_attributes=["brand"]), 100) > plain + 4_000
+    assert sizes.expected_bytes(request(item_attributes=["price"]), 100) < plain + 4_000
+    assert sizes.expected_bytes(request(item_attributes=["*"]), 100) == sizes.expected_bytes(request("attributes"), 100)
     assert sizes.expected_bytes(request(explain=True), 100) > plain
 
 

@@ -3,9 +3,8 @@ import numpy as np
 from core.aspects.extract import ASPECTS
 from core.aspects.profile import user_aspects
 from core.ranking.fusion import Candidate
-from domain.event import Event, EventKind
 from server.catalogue.aspects import ItemAspects
-from server.stages.aspects import by_aspects, comments_of
+from server.stages.aspects import by_aspects
 
 PRICE = ASPECTS.index("price")
 
@@ -37,9 +36,3 @@ def test_what_is_far_down_can_come_into_a_short_list():
 
 def test_no_candidates():
     assert by_aspects([], scores(0.5).matrix[0], scores(0.5), 5) == []
-
-
-def test_the_newest_comments_are_read_up_to_a_limit():
-    events = [Event(str(time), EventKind.COMMENT, float(time), comment=text * 900) for time, text in enumerate("abc")]
-    assert comments_of(events) == ("c" * 900, "b" * 900, "a" * 200)
-    assert comments_of([Event("x", EventKind.VIEW, comment="  ")]) == ()

@@ -208,7 +208,7 @@ def test_an_item_that_nothing_found_is_explained():
 
 
 def test_a_source_without_a_line_has_a_general_clause():
-    assert told("trending").text == "It was recalled for the request."
+    assert told("remainder").text == "It was recalled for the request."
 
 
 def golden_cases():

@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from core.events import history_weights
 from core.ranking.blend import Blend, ShortBlend
 from core.vectors import history_query
+from domain.event import EventKind
 from domain.recommendation import Source
 from tests.support.served import HISTORY, REASONS, reasons, sources
 from tests.support.trained import COUNT
@@ -17,16 +19,22 @@ pytestmark = pytest.mark.xdist_group("workshop")
 class TestBlendedWithoutARanker:
     """Where no ranker was kept, or it does not answer, the sources count as training found best."""
 
-    async def test_the_order_is_that_of_training(self, served):
+    @pytest.mark.parametrize("half_lives", [{}, {"collaborative": 1.0, "semantic_history": 0.5}])
+    async def test_the_order_is_that_of_training(self, served, half_lives):
         weights = {"semantic_history": 1.0, "collaborative": 0.4, "popular": -0.2}
-        served.without(ranker=None, user_tower=None, blend=Blend(weights))
+        served.without(ranker=None, user_tower=None, blend=Blend(weights, half_lives=half_lives))
         answer = await served.ask(events=HISTORY, k=20)
         data = served.release.data
         table, prior = data.tables["collaborative"].table, data.tables["popular"].log_prior
         together = np.zeros(COUNT)
-        for row in (3, 20, 31):
-            np.add.at(together, table.rows[row][table.rows[row] >= 0], table.weights[row][table.rows[row] >= 0])
-        cosines = data.index.vectors @ history_query(data.index.vectors[[3, 20, 31]], data.mean)
+        # HISTORY is item 3, then 20, then 31.
+        recent = {name: 0.5 ** (np.array([2, 1, 0]) / half_life) for name, half_life in half_lives.items()}
+        for row, recency in zip((3, 20, 31), recent.get("collaborative", np.ones(3)), strict=True):
+            real = table.rows[row] >= 0
+            np.add.at(together, table.rows[row][real], recency * table.weights[row][real])
+        kinds = np.array([list(EventKind).index(event.kind) for event in HISTORY])
+        weights_by_item = history_weights(np.array([3, 20, 31]), kinds) * recent.get("semantic_history", 1.0)
+        cosines = data.index.vectors @ history_query(data.index.vectors[[3, 20, 31]], data.mean, weights_by_item)
         chosen = prior > prior.min()
         expected = weights["semantic_history"] * (cosines - cosines[chosen].mean()) / cosines[chosen].std()
         expected += weights["popular"] * (prior - prior[chosen].mean()) / prior[chosen].std()

@@ -1,11 +1,27 @@
 """The ranker orders candidates; without its answer the blend does."""
 
 import asyncio
+import math
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from domain.recommendation import Source
+from core.ranking.features import FEATURE_NAMES, UserSignals, rank_features
+from core.ranking.fusion import best_rows
+from domain.recommendation import RecommendQuery, Source
+from domain.user_history import Caller
+from server.deadline import Deadline
+from server.recommender import Recommender
+from server.stages.history import read_history
+from server.stages.recall import RecallRequest, recall
+from server.stages.represent import represent
+from server.trace import Trace
+from server.users.event_log import StoredUser
+from server.users.feature_log import FeatureLog, read_features, request_digest
+from server.users.settings import EventSettings
+from tests.server.users.conftest import KEY
 from tests.support.served import HISTORY, REASONS, reasons, sources, titles_of
 from tests.support.trained import COUNT
 
@@ -13,7 +29,7 @@ pytestmark = pytest.mark.xdist_group("workshop")
 
 
 async def test_a_history_is_ranked_and_every_source_is_named(served):
-    answer = await served.ask(events=HISTORY, explain=True)
+    answer = await served.ask(events=HISTORY, explain=True, k=COUNT)
     assert reasons(answer) == []
     assert sources(answer) >= {Source.COLLABORATIVE, Source.USER_TOWER, Source.SEMANTIC_HISTORY, Source.NEXT_ITEM}
     scores = [item.score for item in answer.items]
@@ -40,6 +56,71 @@ async def test_choices_among_all_candidates_sum_to_one(served):
     choices = [item.choice_probability for item in answer.items if item.choice_probability is not None]
     assert sum(choices) == pytest.approx(1, abs=1e-6)
     assert choices == sorted(choices, reverse=True)
+
+
+class Kept:
+    """A log of events that holds none, and logs features."""
+
+    settings = EventSettings("", "")
+
+    def __init__(self, features):
+        self.features = features
+        self.forgotten_s = -math.inf
+
+    async def user(self, caller, token, *, with_shown):
+        return StoredUser()
+
+    def forgotten_since(self, caller, started_s):
+        return self.forgotten_s >= started_s
+
+
+async def test_features_logged_are_features_recomputed(served, tmp_path):
+    features = FeatureLog(tmp_path / "features", KEY, 1.0, 10**6, 30)
+    recommender = Recommender(lambda: served.release, served.recommender.searchers, 0.3, events=Kept(features))
+    query = RecommendQuery(events=HISTORY, caller=Caller("ann"), k=20)
+    answer = await recommender.recommend(query, Deadline.after(10), Trace(), request_id="r")
+    for other in (replace(query, caller=None), replace(query, text="word3")):
+        await recommender.recommend(other, Deadline.after(10), Trace(), request_id="other")
+    await recommender.recommend(query, Deadline.after(10), Trace())  # a shadow's: nobody is shown it
+    await features.flush()
+    reply, by_text = read_features(tmp_path / "features")
+    assert (reply.release_id, reply.names) == (served.release.release_id, FEATURE_NAMES)
+    assert reply.items.item_ids == tuple(item.id for item in answer.items)
+    assert reply.items.logits.tolist() == pytest.approx([item.score for item in answer.items])
+    assert by_text.request == request_digest(KEY, "other")
+    # Again from the events, as training makes them: the same functions, over the same sources.
+    release, history = served.release, read_history(query, served.release)
+    represented = await represent("", history, release, Deadline.after(10), Trace(), unreadable_limit=0.3)
+    request = RecallRequest.of(query, history, represented, release)
+    blocked = np.zeros(COUNT, bool)
+    blocked[list(history.seen_rows)] = True
+    recalled = recall(request, release, blocked)
+    rows, _ = best_rows([one for one in recalled.lists if len(one.rows)], release.ranker.most_candidates)
+    made = rank_features(
+        history.events, rows, release.ranker.facts, recalled.lists, UserSignals(represented.query.user_embedding)
+    )
+    place_of = {
+        item_id: rows.tolist().index(row) for item_id, row in release.catalogue.rows_of(reply.items.item_ids).items()
+    }
+    expected = made[[place_of[item_id] for item_id in reply.items.item_ids]]
+    ages = FEATURE_NAMES.index("last_event_age")
+    assert reply.items.features[:, ages] == pytest.approx(expected[:, ages], abs=1e-3)
+    others = np.delete(np.arange(len(FEATURE_NAMES)), ages)
+    assert reply.items.features[:, others] == pytest.approx(expected[:, others], abs=1e-5)
+    assert np.ptp(expected, axis=0).max() > 0.5
+
+
+async def test_a_reply_that_ends_after_the_user_was_forgotten_is_not_logged(served, tmp_path):
+    features = FeatureLog(tmp_path / "features", KEY, 1.0, 10**6, 30)
+    events = Kept(features)
+    recommender = Recommender(lambda: served.release, served.recommender.searchers, 0.3, events=events)
+    query = RecommendQuery(events=HISTORY, caller=Caller("ann"), k=5)
+    events.forgotten_s = time.monotonic()  # before the request: what comes after may be kept
+    await recommender.recommend(query, Deadline.after(10), Trace(), request_id="after")
+    events.forgotten_s = time.monotonic() + 100
+    await recommender.recommend(query, Deadline.after(10), Trace(), request_id="meanwhile")
+    await features.flush()
+    assert [one.request for one in read_features(tmp_path / "features")] == [request_digest(KEY, "after")]
 
 
 class TestDegraded:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.aspects.extract import ASPECTS
-from domain.condition import AnyOf, Condition, Equals, Range, TimeRange
+from domain.condition import AnyOf, Condition, Equals, GeoRadius, Range, TimeRange
 from domain.errors import ConfigurationError
 from domain.event import Event, EventKind
 from domain.item import Item
@@ -112,6 +112,7 @@ def any_of(*values):
         (Condition("pet_safe", Equals(False)), "not pet safe", "不是pet safe"),
         (Condition("pet_safe", Equals(True), negate=True), "not pet safe", "不是pet safe"),
         (Condition("made", TimeRange((757382400, 0), (788918399, 999))), "made 1994", "made为1994"),
+        (Condition("lat", GeoRadius("lon", 52.5, 13, 2)), "within 2 km of 52.5, 13", "距52.5, 13不超过2公里"),
         (Condition("made", TimeRange((86400, 0), None)), "made from 1970-01-02", "made不低于1970-01-02"),
         (Condition("made", TimeRange((10**15, 0), None)), f"made from {10**15}", f"made不低于{10**15}"),
     ],

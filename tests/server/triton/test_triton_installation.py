@@ -1,10 +1,12 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
 from domain.errors import StorageError, TritonNotUsable
-from server.triton.installation import BACKENDS, prepare_installation
+from server.triton.backend_directory import BACKENDS
+from server.triton.installation import prepare_installation
 
 
 def test_a_missing_environment_says_make_setup(tmp_path):
@@ -24,8 +26,14 @@ def test_a_python_without_a_stub_says_make_setup(tmp_path):
 def test_a_stub_without_its_python_library_says_what_to_install(tmp_path):
     server = tmp_path / "env/lib/python3.99/site-packages/pytriton/tritonserver"
     stub = server / "python_backend_stubs/3.99/triton_python_backend_stub"
-    for part in (server / "bin/tritonserver", server / "backends/python/libtriton_python.so", stub):
-        part.parent.mkdir(parents=True)
+    python = server / "backends/python"
+    for part in (
+        server / "bin/tritonserver",
+        python / "libtriton_python.so",
+        python / "triton_python_backend_utils.py",
+        stub,
+    ):
+        part.parent.mkdir(parents=True, exist_ok=True)
         part.write_text("#!/bin/sh\necho error while loading shared libraries: libpython3.99.so >&2\nexit 127\n")
         part.chmod(0o755)
     with pytest.raises(TritonNotUsable, match=r"libpython3\.99"):
@@ -35,7 +43,8 @@ def test_a_stub_without_its_python_library_says_what_to_install(tmp_path):
 @pytest.mark.triton
 def test_the_backend_directory_has_the_stub_and_our_backends(triton_env, tmp_path):
     with ThreadPoolExecutor(4) as pool:
-        several = set(pool.map(lambda _: prepare_installation(triton_env, tmp_path / "state"), range(4)))
+        prepare = partial(prepare_installation, triton_env, native=False)
+        several = set(pool.map(prepare, [tmp_path / "state"] * 4))
     [installation] = several
     directory = installation.backend_directory
     assert os.access(directory / "python/triton_python_backend_stub", os.X_OK)

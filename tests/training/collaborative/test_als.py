@@ -2,6 +2,7 @@ import numpy as np
 
 from tests.support.histories import history, part, random_histories
 from training.collaborative.als import AlsSettings, choose_als, fit_als
+from training.splits.selection import Selection
 
 
 def test_a_user_is_the_weighted_least_squares_of_the_item_factors():
@@ -36,5 +37,5 @@ def test_one_user_and_one_item():
 def test_settings_are_chosen_on_validation():
     histories = random_histories(60, 12, 5)
     validation = part(12, ((0, 3), (6, 9)), ((1, 4), (7, 10)), ((2, 5), (8, 11)))
-    chosen = choose_als(histories, 12, validation, AlsSettings(tried=((1, 1e6, 1.0), (4, 1.0, 5.0))))
+    chosen = choose_als(histories, 12, Selection(validation), AlsSettings(tried=((1, 1e6, 1.0), (4, 1.0, 5.0))))
     assert chosen.factors == 4

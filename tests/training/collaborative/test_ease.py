@@ -6,6 +6,7 @@ import pytest
 from tests.support.histories import history, part, random_histories
 from training.collaborative.ease import EaseSettings, choose_ease, ease_weights, fit_ease, inverse_gram
 from training.collaborative.neighbours import NeighbourScorer
+from training.splits.selection import Selection
 from training.splits.split import interaction_matrix, met_matrix
 from training.splits.validation import validation_ndcg
 
@@ -58,7 +59,7 @@ def test_lambda_is_chosen_on_validation():
     validation = part(12, ((0, 3), (6, 1)), ((1, 4), (7, 2)), ((2, 5), (8, 10)))
     tried = (0.01, 1.0, 30.0)
     metrics = [validation_ndcg(fit_ease(histories, 12, EaseSettings(one)), validation) for one in tried]
-    chosen = choose_ease(histories, 12, validation, EaseSettings(tried=tried))
+    chosen = choose_ease(histories, 12, Selection(validation), EaseSettings(tried=tried))
     assert chosen.regularisation == tried[int(np.argmax(metrics))]
     assert len(set(metrics)) > 1
 

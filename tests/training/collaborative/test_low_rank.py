@@ -9,7 +9,9 @@ from training.collaborative.als import AlsSettings, fit_als
 from training.collaborative.ease import EaseSettings, fit_ease
 from training.collaborative.low_rank import add_low_rank, low_rank_weights
 from training.collaborative.neighbours import NeighbourScorer
-from training.ranking.sources import RecallRecipe, RecallSettings, choose_recall, collaborative_table
+from training.ranking.collaborative_table import TableFitter
+from training.ranking.recall_settings import RecallSettings
+from training.ranking.sources import RecallRecipe, choose_recall
 from training.splits.validation import validation_ndcg
 
 SETTINGS = AlsSettings(factors=3, regularisation=0.5, alpha=4.0)
@@ -28,8 +30,8 @@ def test_where_all_users_are_alike_they_are_those_of_als():
 def test_the_weight_is_in_spreads_of_scores():
     histories = random_histories(60, 9, 1)
     plain, mixed, twice = (fit_ease(histories, 9, EaseSettings(5.0)) for _ in range(3))
-    add_low_rank(mixed, histories, SETTINGS, 0.5)
-    add_low_rank(twice, histories, SETTINGS, 1.0)
+    add_low_rank(mixed, histories, low_rank_weights(histories, mixed.rows, mixed.item_count, SETTINGS), 0.5)
+    add_low_rank(twice, histories, low_rank_weights(histories, twice.rows, twice.item_count, SETTINGS), 1.0)
     added = mixed.weights - plain.weights
     assert np.allclose(twice.weights - plain.weights, 2 * added, atol=1e-6)
     assert not np.diag(mixed.weights).any()
@@ -43,10 +45,10 @@ def test_validation_says_whether_they_count():
     histories, facts = random_histories(60, 12, 5), ItemFacts(count=12)
     validation = part(12, ((0, 3), (6, 9)), ((1, 4), (7, 10)), ((2, 5), (8, 11)))
     settings = RecallSettings(ease=EaseSettings(5.0, tried=(5.0,)), als=SETTINGS, low_rank_tried=(0.0, 1e6))
-    without, alone = (collaborative_table(histories, facts, replace(settings, low_rank=one)) for one in (0.0, 1e6))
+    without, alone = (TableFitter(histories, facts).table(replace(settings, low_rank=one)) for one in (0.0, 1e6))
     chosen = choose_recall(histories, validation, RecallRecipe(facts, settings))
     assert chosen.low_rank in (0.0, 1e6)
-    kept = collaborative_table(histories, facts, chosen)
+    kept = TableFitter(histories, facts).table(chosen)
 
     def ndcg(table):
         return validation_ndcg(NeighbourScorer(table), validation)

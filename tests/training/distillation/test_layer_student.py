@@ -95,7 +95,7 @@ def test_a_killed_training_goes_on_to_the_same_student(teacher, tmp_path):
 
 
 def test_time_is_kept_to(teacher, tmp_path):
-    settings = LayerStudentSettings(layer_count=1, epochs=1_000_000, time_budget_s=0.2, bfloat16=False)
+    settings = LayerStudentSettings(layer_count=1, epochs=1_000_000, steps=1_000_000, max_seconds=0.2, bfloat16=False)
     result = train_layer_student(teacher, make_texts(20), tmp_path / "student", settings, progress=SilentProgress())
     assert result.seconds < 10
 

@@ -7,9 +7,18 @@ from domain.progress import SilentProgress
 from training.encoder.early_stopping import EarlyStopping, ValidationPace
 
 
-def watch(steps, max_seconds):
-    pace = ValidationPace(steps, steps, max_seconds, max_seconds, 2)
-    return EarlyStopping(torch.nn.Linear(1, 1), lambda model: 0.0, pace, SilentProgress())
+def watch(steps, max_seconds, scores=(0.0,) * 99, *, between=None, trial=0, reference=0.0):
+    pace = ValidationPace(steps, between or steps, max_seconds, 2, trial)
+    told = list(scores)
+    return EarlyStopping(torch.nn.Linear(1, 1), lambda model: told.pop(0), pace, SilentProgress(), reference)
+
+
+def after(paced, *steps):
+    """Ends these steps and returns whether the training shall stop."""
+    control = type("Control", (), {"should_training_stop": False})()
+    for step in steps:
+        paced.on_step_end(None, type("State", (), {"global_step": step})(), control)
+    return control.should_training_stop
 
 
 def test_the_rate_goes_up_over_a_tenth_of_the_steps_and_down_to_nothing():
@@ -20,38 +29,34 @@ def test_the_rate_goes_up_over_a_tenth_of_the_steps_and_down_to_nothing():
     assert rates[99] == 0
 
 
-def test_a_machine_that_manages_few_steps_in_its_time_leaves_the_warm_up():
-    slow = watch(10_000, 100.0)
-    assert slow.rate(3) < 0.01
-    slow.set_time(10.0)
-    assert slow.rate(3) == pytest.approx(1)
-    slow.set_time(55.0)
-    assert slow.rate(3) == pytest.approx(0.5)
-    slow.set_time(1e3)
-    assert slow.rate(3) == 0
-
-
-def test_time_is_told_after_each_step():
+def test_a_cap_of_wall_clock_time_that_bites_is_said():
     paced = watch(10_000, 1e-3)
     time.sleep(2e-3)
-    control = type("Control", (), {"should_training_stop": False})()
-    paced.on_step_end(None, type("State", (), {"global_step": 1})(), control)
-    assert control.should_training_stop
-    assert paced.rate(1) == 0
+    assert after(paced, 1)
+    assert "wall-clock cap of 0.001 s ended it after 1 of 10000 steps" in paced.ending
+    assert paced.rate(1) == watch(10_000, 1e9).rate(1), (
+        "the rate goes by steps alone, so that the clock changes nothing"
+    )
 
 
-def test_a_slow_judge_is_asked_less_often():
-    asked = []
+def test_a_trial_that_cannot_pay_is_left_early():
+    paced = watch(40, 1e9, (0.2,), between=10, trial=5, reference=0.3)
+    assert not after(paced, 1, 2, 3, 4)
+    assert after(paced, 5)
+    assert paced.ending == "left after a trial of 5 steps: 0.2000, without it 0.3000"
+    hopeful = watch(40, 1e9, (0.295, 0.31), between=10, trial=5, reference=0.3)
+    assert not after(hopeful, *range(1, 11))
 
-    def judge(model):
-        asked.append(len(asked))
-        time.sleep(0.2)
-        return 0.0
 
-    pace = ValidationPace(1_000, 1_000, 0.01, 1e9, 1_000)
-    paced = EarlyStopping(torch.nn.Linear(1, 1), judge, pace, SilentProgress())
-    control = type("Control", (), {"should_training_stop": False})()
-    for step in range(1, 20):
-        time.sleep(0.02)
-        paced.on_step_end(None, type("State", (), {"global_step": step})(), control)
-    assert 1 <= len(asked) < 10  # once after each step would be 19 times
+def test_validation_sees_the_average_and_training_goes_on_from_the_weights():
+    seen = []
+    model = torch.nn.Linear(1, 1, bias=False)
+    pace = ValidationPace(4, 4, 1e9, 2)
+    paced = EarlyStopping(model, lambda one: seen.append(float(one.weight.detach())) or 1.0, pace, SilentProgress())
+    for step, value in enumerate((1.0, 2.0, 3.0, 4.0), start=1):
+        model.weight.data.fill_(value)
+        after(paced, step)
+    assert seen and 1.0 < seen[0] < 4.0
+    assert float(model.weight.detach()) == 4.0
+    paced.finish(type("State", (), {"global_step": 4})())
+    assert float(model.weight.detach()) == pytest.approx(seen[0])

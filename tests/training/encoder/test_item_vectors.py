@@ -2,17 +2,15 @@ import numpy as np
 import pytest
 
 from domain.errors import EncoderNotUsable, StorageError
-from domain.progress import SilentProgress
+from domain.progress import LineProgress, SilentProgress
 from tests.support.small_encoder import write_encoder
 from training.encoder.item_vectors import item_vectors, keep_item_vectors
 
 
-class _Lines(SilentProgress):
+class _Lines(LineProgress):
     def __init__(self):
         self.said = []
-
-    def step(self, message):
-        self.said.append(message)
+        super().__init__(self.said.append)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +33,7 @@ def test_the_second_time_comes_from_the_cache_and_other_texts_do_not(encoder, tm
     assert item_vectors(["word1", "word2"], encoder, 64, tmp_path, lines) == pytest.approx(first)
     assert lines.said == []
     item_vectors(["word1", "word3"], encoder, 64, tmp_path, lines)
-    assert lines.said == ["encoded 2 of 2 item texts"]
+    assert lines.said[0].startswith("encoded item texts: 2 texts in ")
 
 
 def test_what_is_known_already_is_not_encoded_again(encoder, tmp_path):

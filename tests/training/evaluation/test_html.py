@@ -93,7 +93,7 @@ def test_a_recall_that_every_order_has_is_no_headline(report):
     assert report.headlines == ("recall@20", "ndcg@100")
     few = EvaluationReport({}, replace(report.table, candidate_count=20))
     assert few.headlines == ("ndcg@100",)
-    assert "leads with NDCG@100" in page(few)
+    assert "the highest mean, NDCG@100" in page(few)
 
 
 def test_figures_read_as_people_write_them():
@@ -106,3 +106,14 @@ def test_figures_read_as_people_write_them():
     ]
     assert with_interval(Interval(0.5, 0.4, 1.2), 2) == ".50 [.40, 1.20]"
     assert with_interval(Interval(106.95, 33.36, float("inf")), 2) == "107 [33.4, ∞]"
+
+
+def test_a_tie_is_not_called_a_lead(report):
+    assert "ranker &lt;b&gt; leads with" in page(report)
+    part_of_few = replace(_part(2), cases=_part(2).cases[:12])
+    context = EvaluationContext(tuple(f"{row:02}" for row in range(30)), np.arange(30.0))
+    methods = {"popularity": _Guess(5, 0.5), "model": _Guess(6, 0.5)}
+    tied = EvaluationReport({}, evaluate(methods, "next-item", [part_of_few], context, SilentProgress()))
+    text = page(tied)
+    assert "leads" not in text
+    assert "cannot be told from" in text

@@ -30,7 +30,8 @@ def test_a_csv_file_becomes_distinct_ids_and_arrays(tmp_path):
     assert found.rating.tolist() == [4.5, 3, 5]
     assert found.time_s.tolist() == found.order.tolist() == [30, 20, 10]
     assert found.kind is None and found.text is None and found.weight is None
-    assert found.notes == ("ignored columns: shop",)
+    assert found.notes[0] == "ignored columns: shop"
+    assert "small number" in found.notes[1]
 
 
 def test_a_file_that_was_packed_to_fill_the_memory_is_refused(tmp_path, monkeypatch):
@@ -112,12 +113,12 @@ def test_a_rating_may_be_absent_only_where_a_kind_says_what_happened(tmp_path):
         ("\n \n", "i.jsonl", "the file is empty"),
         ("user_id,item_id\n", "i.csv", "no records"),
         (
-            "userId,movieId,rating\n1,2,3\n",
+            "who,what,rating\n1,2,3\n",
             "i.csv",
-            'the column "user_id" and "item_id" is missing.*found: userId, movieId',
+            'the column "user_id" and "item_id" is missing.*found: who, what',
         ),
-        ('{"user": "a", "item_id": "b"}\n', "i.jsonl", 'the column "user_id" is missing'),
-        ("user_id;item_id\n1;2\n", "i.csv", "is missing.*found: user_id;item_id"),
+        ('{"who": "a", "item_id": "b"}\n', "i.jsonl", 'the column "user_id" is missing'),
+        ("who;what\n1;2\n", "i.csv", "is missing.*found: who, what"),
         ("user_id,item_id,item_id\n1,2,3\n", "i.csv", "twice: item_id"),
         ("user_id,item_id\n1,2\n1,2,3\n", "i.csv", "line 3: 3 columns, but the header has 2"),
         ('user_id,item_id,text\n1,2,"a\nb"\n1,,c\n', "i.csv", 'line 4: "item_id" is empty'),

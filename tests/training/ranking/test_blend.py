@@ -10,18 +10,14 @@ from core.retrieval.item_neighbours import NeighbourTable
 from core.retrieval.popular import PopularSource
 from core.retrieval.source import RecalledList, RecallSources, SourceQuery
 from core.scaling import Population
+from tests.support.blends import fit_blend
 from tests.support.histories import history, part, random_histories
 from training.collaborative.ease import EaseSettings
-from training.ranking.blend import (
-    BlendScorer,
-    BlendSettings,
-    below,
-    choose_weights,
-    crossed_ndcg,
-    fit_blend,
-    ordering_ndcg,
-)
-from training.ranking.sources import RecallRecipe, RecallSettings, fit_sources
+from training.ranking.blend import BlendScorer, below, choose_weights, crossed_ndcg
+from training.ranking.blend_cases import BlendCases, BlendSettings
+from training.ranking.pools import CandidatePools
+from training.ranking.recall_settings import RecallSettings
+from training.ranking.sources import RecallRecipe, fit_sources
 from training.splits.validation import validation_ndcg
 
 
@@ -80,10 +76,10 @@ def test_weights_are_judged_by_cases_that_did_not_choose_them(recall):
         return validation_ndcg(BlendScorer(recall, blend), part)
 
     expected = [ndcg(fit_blend(recall, a), b) for a, b in ((one, other), (other, one))]
-    assert crossed_ndcg(recall, validation) == pytest.approx(sum(expected) / 2)
-    assert crossed_ndcg(recall, validation) < ndcg(fit_blend(recall, validation), validation)
+    assert crossed_ndcg(BlendCases.of(recall, validation)) == pytest.approx(sum(expected) / 2)
+    assert crossed_ndcg(BlendCases.of(recall, validation)) < ndcg(fit_blend(recall, validation), validation)
     alone = part(13, cases[0])
-    assert crossed_ndcg(recall, alone) == ndcg(fit_blend(recall, alone), alone)
+    assert crossed_ndcg(BlendCases.of(recall, alone)) == ndcg(fit_blend(recall, alone), alone)
 
 
 def test_weights_gain_on_validation_or_stay_out(recall):
@@ -109,13 +105,29 @@ def test_short_histories_are_blended_by_weights_that_short_histories_chose(recal
     assert fit_blend(recall, part(13, ((0,), (1,)))).short is None
 
 
+def whole_pools(asked, standard):
+    """Pools of every row of the catalogue, in which z-scores are given."""
+    targets = [case.targets for case in asked.cases]
+    mask = np.ones((len(asked.cases), len(asked.candidates)), bool)
+    for place, case in enumerate(asked.cases):
+        mask[place, case.history.rows] = False
+    return CandidatePools(
+        standard,
+        mask,
+        np.repeat(np.arange(len(targets)), [len(rows) for rows in targets]),
+        np.concatenate(targets),
+        np.array([len(rows) for rows in targets]),
+        np.array([len(case.history) for case in asked.cases]),
+    )
+
+
 def test_a_blend_that_the_best_source_cannot_reach_begins_with_another():
     """What is alike is found best, but for an odd item; a little of it beside what is popular is better still."""
     asked = part(4, *[((3,), (target,)) for target in (0, 1, 1, 0)])
     asked = replace(asked, cases=tuple(replace(case, history=case.history.take(slice(0))) for case in asked.cases))
     alike = np.array([[0.5, 0, 0, 0], [0, 0.5, 0, 0], [0, 0.5, 0, 0], [0.5, 0, 0, 5]], np.float32)
     chosen_often = np.array([[1, 1, 0, 0]] * 4, np.float32)
-    chosen = choose_weights({"alike": alike, "often": chosen_often}, asked, BlendSettings())
+    chosen = choose_weights(whole_pools(asked, {"alike": alike, "often": chosen_often}), BlendSettings())
     assert chosen.metric == 1
     assert chosen.weights == {"often": 1.0, "alike": 0.1}
 
@@ -125,8 +137,9 @@ def test_a_source_that_tells_no_candidates_apart_gains_nothing_by_their_order():
     asked = part(4, ((3,), (0,)), ((3,), (0, 1)))
     silent = np.zeros((2, 4), np.float32)
     poor = np.array([[0.1, 0.2, 0.3, 0.0]] * 2, np.float32)
-    assert ordering_ndcg(silent, asked) == 0 < ordering_ndcg(poor, asked)
-    assert choose_weights({"silent": silent, "poor": poor}, asked, BlendSettings()).weights == {"poor": 1.0}
+    pools = whole_pools(asked, {"silent": silent, "poor": poor})
+    assert pools.ndcg(silent).mean() == 0 < pools.ndcg(poor).mean()
+    assert choose_weights(pools, BlendSettings()).weights == {"poor": 1.0}
 
 
 def test_an_empty_history_falls_back_to_the_prior(recall):

@@ -11,7 +11,8 @@ from domain.item import Item
 from tests.support.histories import history
 from training.collaborative.ease import EaseSettings
 from training.ranking.history_strength import StrengthSettings, combined_scores, fit_history_strength
-from training.ranking.sources import RecallRecipe, RecallSettings, fit_sources
+from training.ranking.recall_settings import RecallSettings
+from training.ranking.sources import RecallRecipe, fit_sources
 from training.ranking.text_questions import (
     MatchedQuestion,
     TextMatcher,

@@ -16,7 +16,8 @@ from training.collaborative.ease import EaseSettings
 from training.evaluation.trained import BlendReader
 from training.ranking.blend import BlendScorer
 from training.ranking.proxy_history import ProxyLines, ProxyReader, ProxySettings, draw_lines, fit_proxy_blend
-from training.ranking.sources import FittedSources, RecallRecipe, RecallSettings, fit_sources
+from training.ranking.recall_settings import RecallSettings
+from training.ranking.sources import FittedSources, RecallRecipe, fit_sources
 from training.splits.short_histories import text_only
 from training.splits.validation import ndcg_by_case
 

@@ -8,12 +8,15 @@ from core.ranking.blend import Blend
 from core.ranking.features import FEATURE_NAMES
 from core.ranking.item_facts import ItemFacts
 from domain.item import Item
+from tests.support.blends import fit_blend
 from tests.support.histories import history, part, random_histories
 from training.collaborative.ease import EaseSettings
-from training.ranking.blend import BlendScorer, fit_blend
-from training.ranking.examples import CandidateRules, ExampleSettings, candidates_of, cross_fitted_examples, hold_out_of
+from training.ranking.blend import BlendScorer
+from training.ranking.candidates import CandidateRules, candidates_of
+from training.ranking.examples import ExampleSettings, cross_fitted_examples, hold_out_of
 from training.ranking.ranker import Ranker, RankerSettings, RankModel, train_ranker
-from training.ranking.sources import RecallRecipe, RecallSettings, fit_sources
+from training.ranking.recall_settings import RecallSettings
+from training.ranking.sources import RecallRecipe, SourceScorer, fit_sources
 
 COUNT = 24
 HISTORIES = random_histories(60, COUNT, 11)
@@ -199,14 +202,14 @@ class ByTaste:
 def test_without_validation_a_tower_counts_like_every_source(facts):
     recall = fit_sources(HISTORIES, RecallRecipe(facts, SETTINGS, lambda histories, content: ByTaste()))
     blend = fit_blend(recall, part(COUNT))
-    assert dict(blend.weights) == dict.fromkeys(set(recall.source_scores([history(1)])) - {"popular"}, 1.0)
+    assert dict(blend.weights) == dict.fromkeys({source.name for source in recall.sources} - {"popular"}, 1.0)
     assert "user_tower" in blend.weights
 
 
 def test_a_tower_recalls_and_is_a_feature(facts):
     recipe = RecallRecipe(facts, SETTINGS, lambda histories, content: ByTaste())
     recall = fit_sources(HISTORIES, recipe)
-    assert np.argmax(recall.source_scores([history(1)])["user_tower"][0].scores) % 3 == 1
+    assert np.argmax(SourceScorer(recall, "user_tower").scores([history(1)])[0]) % 3 == 1
     features = candidates_of(recall, [history(1)], CandidateRules(np.ones(COUNT, bool), COUNT))[0].features
     assert features[:, FEATURE_NAMES.index("tower")].max() == 1
     assert features[:, FEATURE_NAMES.index("reciprocal_rank_user_tower")].max() == 1

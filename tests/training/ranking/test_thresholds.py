@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from tests.support.histories import part
 from training.ranking.thresholds import (
     ThresholdSettings,
-    choose_threshold,
     precision_recall,
     recalled,
     save_thresholds,
@@ -20,6 +19,21 @@ SIMILARITIES = np.array(
     [[0.8, 0.6, 0.5], [0.9, 0.7, 0.5], [0.7, 0.5, 0.6], [0.6, 0.5, 0.4], [0.6, 0.5, 0.4], [0.5, 0.4, 0.4]]
 )
 RELEVANT = np.array([[1, 1, 0], [1, 0, 0], [1, 0, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]], bool)
+
+
+class Fixed:
+    def __init__(self, scores):
+        self._scores = scores
+
+    def scores(self, histories):
+        return self._scores[: len(histories)]
+
+
+def choose_threshold(similarities, relevant, least):
+    """The choice for one source of these similarities, by which no item of a history is asked."""
+    rows = np.atleast_2d(relevant)
+    asked = part(rows.shape[1], *(((), tuple(np.flatnonzero(row).tolist())) for row in rows))
+    return validation_thresholds({"s": Fixed(np.atleast_2d(similarities))}, asked, ThresholdSettings(least))["s"]
 
 
 def test_t2_alpha_recalls_the_stated_sets():
@@ -65,14 +79,6 @@ def test_no_threshold_does_better(pairs, least):
         assert precision_recall(similarities, relevant, chosen.alpha) == (chosen.precision, chosen.recall)
 
 
-class Fixed:
-    def __init__(self, scores):
-        self._scores = scores
-
-    def scores(self, histories):
-        return self._scores[: len(histories)]
-
-
 def test_thresholds_by_source_leave_out_history_and_non_candidates(tmp_path):
     asked = part(4, ((0,), (1,)), ((2,), (3,)))
     asked.candidates[0] = False
@@ -86,8 +92,25 @@ def test_thresholds_by_source_leave_out_history_and_non_candidates(tmp_path):
     )
 
 
-def test_bad_input_is_named():
-    with pytest.raises(ValueError, match="one label each"):
-        choose_threshold(np.zeros(2), np.zeros(3, bool), 0.5)
-    with pytest.raises(ValueError, match="0 to 1"):
-        choose_threshold(np.zeros(2), np.zeros(2, bool), 5)
+def test_streamed_thresholds_equal_those_of_all_pairs_at_once(monkeypatch):
+    monkeypatch.setattr("training.ranking.thresholds._PAIRS_AT_ONCE", 40)
+    draw = np.random.default_rng(1)
+    scores = draw.integers(0, 12, (20, 20)).astype(np.float64)
+    scores[draw.random(scores.shape) < 0.1] = -np.inf
+    chosen = [np.array([n, *draw.choice([row for row in range(20) if row != n], 3, replace=False)]) for n in range(20)]
+    asked = part(20, *((tuple(rows[:2].tolist()), tuple(rows[2:].tolist())) for rows in chosen))
+    allowed, relevant = np.ones(scores.shape, bool), np.zeros(scores.shape, bool)
+    for place, rows in enumerate(chosen):
+        allowed[place, rows[:2]] = False
+        relevant[place, rows[2:]] = True
+
+    class ByFirst:
+        def scores(self, histories):
+            return scores[[one.rows[0] for one in histories]]
+
+    for least in (0.0, 0.1, 0.13, 0.5):
+        streamed = validation_thresholds({"s": ByFirst()}, asked, ThresholdSettings(least))["s"]
+        assert streamed == choose_threshold(scores[allowed], relevant[allowed], least)
+        alphas = np.unique(scores[allowed & np.isfinite(scores)])
+        tried = [precision_recall(scores[allowed], relevant[allowed], one) for one in alphas]
+        assert streamed.recall == max((recall for precision, recall in tried if precision >= least), default=0.0)

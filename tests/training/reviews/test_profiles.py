@@ -2,15 +2,16 @@ import numpy as np
 import pytest
 
 from core.aspects.extract import ASPECTS
+from core.aspects.profile import AspectTable
 from core.events import EventSequence
 from domain.errors import StorageError
 from domain.progress import SilentProgress
 from training.interactions.table import Interactions
 from training.reviews.profiles import (
     Review,
-    ReviewProfiles,
     ReviewProfileSettings,
     aspect_coverage,
+    save_profiles,
     train_review_profiles,
 )
 from training.run.steps.aspects import training_reviews
@@ -20,7 +21,7 @@ PRICE = ASPECTS.index("price")
 SETTINGS = ReviewProfileSettings()
 
 
-def test_reviews_become_profiles_of_items_and_users(tmp_path):
+def test_reviews_become_profiles_of_items(tmp_path):
     reviews = [
         Review("ann", "kettle", "Good value."),
         Review("ben", "kettle", "非常便宜"),
@@ -29,15 +30,13 @@ def test_reviews_become_profiles_of_items_and_users(tmp_path):
         Review("cal", "rug", "Arrived on Monday."),
     ]
     profiles = train_review_profiles(reviews, SETTINGS, SilentProgress())
-    assert set(profiles.items.scores) == {"kettle", "lamp", "rug"}
-    assert profiles.items.scores["kettle"][PRICE] > 0 > profiles.items.scores["lamp"][PRICE]
-    assert profiles.items.mentions["kettle"][PRICE] == 2
-    assert abs(profiles.users.scores["ann"][PRICE]) > 0.3
-    profiles.save(tmp_path / "model")
-    read = ReviewProfiles.load(tmp_path / "model")
-    assert read.items.dump() == profiles.items.dump()
-    assert read.users.dump() == profiles.users.dump()
-    assert aspect_coverage(["kettle", "unheard of"], read.items) == 0.5
+    assert set(profiles.scores) == {"kettle", "lamp", "rug"}
+    assert profiles.scores["kettle"][PRICE] > 0 > profiles.scores["lamp"][PRICE]
+    assert profiles.mentions["kettle"][PRICE] == 2
+    save_profiles(tmp_path / "model", profiles)
+    read = AspectTable.load(tmp_path / "model" / "aspects.json")
+    assert read.dump() == profiles.dump()
+    assert aspect_coverage(["kettle", "unheard of"], read) == 0.5
 
 
 def test_only_the_newest_reviews_are_read():
@@ -47,20 +46,20 @@ def test_only_the_newest_reviews_are_read():
         Review("cal", "kettle", "Cheap."),
     ]
     profiles = train_review_profiles(reviews, ReviewProfileSettings(newest_texts=2), SilentProgress())
-    assert profiles.items.mentions["kettle"][PRICE] == 2
-    assert profiles.items.scores["kettle"][PRICE] > 0
+    assert profiles.mentions["kettle"][PRICE] == 2
+    assert profiles.scores["kettle"][PRICE] > 0
 
 
 def test_no_reviews_give_empty_tables():
     profiles = train_review_profiles([], SETTINGS, SilentProgress())
-    assert not profiles.items.scores
-    assert aspect_coverage([], profiles.items) == 0
+    assert not profiles.scores
+    assert aspect_coverage([], profiles) == 0
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="file"):
-        train_review_profiles([], SETTINGS, SilentProgress()).save(tmp_path / "file")
+        save_profiles(tmp_path / "file", train_review_profiles([], SETTINGS, SilentProgress()))
 
 
 def test_what_is_asked_for_is_not_read():

@@ -1,6 +1,9 @@
 import json
 
 import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from domain.errors import StorageError, TrainingRefused
 from domain.model_folder import FORMAT
@@ -89,6 +92,21 @@ def test_a_full_disk_says_what_to_do(tmp_path):
         RunFolder(tmp_path / "m").open() as run,
     ):
         run.step("one", "k", full, ())
+
+
+def test_a_full_disk_that_safetensors_meets_is_told_alike_and_a_damaged_file_is_not(tmp_path):
+    def unwritable(work):
+        save_file({"weight": torch.zeros(2)}, work / "missing" / "model.safetensors")
+
+    with pytest.raises(StorageError, match="finished steps are kept"), RunFolder(tmp_path / "m").open() as run:
+        run.step("one", "k", unwritable, ())
+
+    def damaged(work):
+        (work / "model.safetensors").write_bytes(b"nothing")
+        load_file(work / "model.safetensors")
+
+    with pytest.raises(SafetensorError, match="deserializing"), RunFolder(tmp_path / "m").open() as run:
+        run.step("one", "k", damaged, ())
 
 
 def test_a_damaged_or_missing_record_is_refused(tmp_path):

@@ -15,7 +15,7 @@ from training.encoder.item_vectors import item_vectors
 from training.encoder.train import EncoderSettings
 from training.ranking.examples import ExampleSettings
 from training.ranking.ranker import RankerSettings
-from training.ranking.sources import RecallSettings
+from training.ranking.recall_settings import RecallSettings
 from training.run.dataset import BaseEncoder
 from training.run.folder import RunFolder
 from training.run.item_facts import item_facts

@@ -78,3 +78,13 @@ def test_what_a_skipped_step_made_under_other_settings_goes(run, tmp_path):
     assert list(summary.steps) == ["first", "third"]
     assert not (tmp_path / "model" / "second").exists()
     assert list(run(too_little="").steps) == ["first", "third", "second"]
+
+
+def test_what_an_interrupted_step_left_goes_with_a_run_without_it(run, tmp_path):
+    left = tmp_path / "model" / ".unfinished-fourth"
+    run("first")
+    left.mkdir()
+    run("third")
+    assert left.is_dir()
+    run()
+    assert not left.exists()

@@ -49,7 +49,7 @@ def _rows(histories):
 
 
 def test_choices_are_first_events_in_order_over_catalogue_rows(tmp_path):
-    found = _file(tmp_path, ["b,x,30", "b,y,10", "b,x,20", "a,x,5", "a,none,6", "b,z,10"])
+    found = _file(tmp_path, ["b,x,30", "b,y,10", "b,x,20", "a,x,5", "a,gone,6", "b,z,10"])
     positives = read_positives(found, ["z", "y", "x"])
     users = dict(positives.users(1))
     assert list(users) == ["a", "b"]

@@ -4,8 +4,9 @@ import pytest
 from domain.progress import LineProgress
 from tests.support.histories import part
 from training.collaborative.ease import EaseSettings
-from training.ranking.sources import RecallSettings
-from training.splits.validation import best_on_scale, best_setting, ndcg_by_case, top_places
+from training.ranking.recall_settings import RecallSettings
+from training.splits.selection import Selection, best_on_grid, best_on_scale, best_setting
+from training.splits.validation import SelectionMetric, headline_metric, ndcg_by_case, top_places
 
 
 def test_ndcg_by_hand_without_the_history_and_non_candidates():
@@ -28,7 +29,7 @@ def test_equal_scores_are_ordered_by_row_and_minus_infinity_never_stands():
 
 def test_a_grid_needs_settings():
     with pytest.raises(ValueError, match="at least one"):
-        best_setting((), lambda one: one, part(2, ((0,), (1,))))
+        best_setting((), lambda one: one, Selection(part(2, ((0,), (1,)))))
 
 
 def test_a_choice_is_told_by_what_differs():
@@ -43,7 +44,9 @@ def test_a_choice_is_told_by_what_differs():
 
     tried = [RecallSettings(ease=EaseSettings(regularisation=one)) for one in (1.0, 2.0)]
     chosen = best_setting(
-        tried, lambda one: _Fixed(one.ease.regularisation == 2.0), part(3, ((0,), (2,))), LineProgress(lines.append)
+        tried,
+        lambda one: _Fixed(one.ease.regularisation == 2.0),
+        Selection(part(3, ((0,), (2,))), progress=LineProgress(lines.append)),
     )
     assert chosen is tried[1]
     assert lines[0].strip().startswith("ease.regularisation 1.0: validation NDCG@100 0.6309")
@@ -68,13 +71,13 @@ def test_a_scale_is_followed_beyond_its_ends_while_that_helps(best, chosen):
         tried.append(setting)
         return _Near(setting, best)
 
-    found = best_on_scale((1.0, 10.0, 100.0, 1000.0), float, build, part(16, ((), (15,))))
+    found = best_on_scale((1.0, 10.0, 100.0, 1000.0), float, build, Selection(part(16, ((), (15,)))))
     assert found == pytest.approx(chosen)
     assert len(tried) == {0.1: 6, 10.0: 4, 1e4: 6, 1e9: 7}[best]
 
 
 def test_beyond_the_ends_noise_gains_nothing():
-    found = best_on_scale((1.0, 10.0), float, lambda setting: _Near(1.0, 1.0), part(16, ((), (15,))))
+    found = best_on_scale((1.0, 10.0), float, lambda setting: _Near(1.0, 1.0), Selection(part(16, ((), (15,)))))
     assert found == 1.0
 
 
@@ -95,6 +98,41 @@ class _Missing:
 def test_other_cases_choose_among_settings_that_lie_near_one_another(missed, chosen):
     asked, ties = part(4, *[((0,), (2,))] * 200), part(4, ((1,), (2,)))
     tried = [(0, True), (missed, False)]
-    assert best_setting(tried, _Missing, asked) == tried[0]
-    assert best_setting(tried, _Missing, asked, ties=ties) == tried[chosen]
-    assert best_setting(tried, _Missing, asked, ties=part(4)) == tried[0]
+    assert best_setting(tried, _Missing, Selection(asked)) == tried[0]
+    assert best_setting(tried, _Missing, Selection(asked), ties=ties) == tried[chosen]
+    assert best_setting(tried, _Missing, Selection(asked), ties=part(4)) == tried[0]
+
+
+def test_a_grid_is_followed_beyond_the_edge_of_each_axis_while_that_helps():
+    """The best is count 160 at shrinkage 40: two doublings beyond the first axis, one beyond the second."""
+    tried = []
+
+    def build(point):
+        tried.append(point)
+        return _Near(10 ** (abs(np.log2(point[0] / 160)) + abs(np.log2((point[1] or 1e-3) / 40))), 1.0)
+
+    points = tuple((count, shrinkage) for count in (20, 40) for shrinkage in (0.0, 10.0, 20.0))
+    assert best_on_grid(points, tuple, build, Selection(part(16, ((), (15,))))) == (160, 40.0)
+    assert len(tried) == len(set(tried)), "no setting is fitted twice"
+    assert (320, 20.0) in tried, "one step further that gains nothing ends it"
+
+
+def test_settings_are_chosen_by_the_headline_metric():
+    """One finds more within ten, the other ranks what it finds higher."""
+    asked = part(30, *[((0,), (20, 21, 22))] * 3)
+
+    class Places:
+        def __init__(self, places):
+            self._places = places
+
+        def scores(self, histories):
+            scores = -np.arange(30, dtype=np.float32)
+            for target, place in zip((20, 21, 22), self._places, strict=True):
+                scores[target] = 0.5 - place
+            return np.tile(scores, (len(histories), 1))
+
+    tried = [(1, 28, 29), (8, 9, 29)]
+    assert best_setting(tried, Places, Selection(asked)) == (1, 28, 29)
+    assert best_setting(tried, Places, Selection(asked, headline_metric("next-item"))) == (8, 9, 29)
+    assert SelectionMetric("recall", 10).name == "Recall@10"
+    assert headline_metric("warm-users") == SelectionMetric("recall", 20)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from datafiles.items import read_items
+from datafiles.options import DEFAULT_OPTIONS, FileOptions
 from domain.errors import NothingToLearnFrom
 from domain.item import Item
 from shortlist import Event, EventKind
@@ -53,6 +54,7 @@ class PersonalRequest:
         most_users: users at most.
         seed: of the draw and of the queries.
         descriptions: of each user's last choice; more make the intervals narrower, as a user counts by the mean.
+        options: how the files are read.
     """
 
     items: Path
@@ -61,6 +63,7 @@ class PersonalRequest:
     most_users: int = DEFAULT_USERS
     seed: int = 42
     descriptions: int = 1
+    options: FileOptions = DEFAULT_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,9 @@ def load_personal_cases(request: PersonalRequest) -> PersonalCases:
         ItemFileError, InteractionFileError: a file cannot be read; the message names the line.
         NothingToLearnFrom, SplitRefused: too little is left, or the files do not belong together.
     """
-    items = read_items(request.items).items
+    items = read_items(request.items, request.options).items
     ids = tuple(item.id for item in items)
-    positives = read_positives(read_interactions(request.interactions), ids, request.positive_rating)
+    positives = read_positives(read_interactions(request.interactions, request.options), ids, request.positive_rating)
     drawn = personal_cases(positives, items, request)
     users = len({case.user_id for case in drawn.cases})
     facts = {

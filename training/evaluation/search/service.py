@@ -117,4 +117,4 @@ async def _ask(client: AsyncClient, request: ServiceRequest) -> ServiceList:
 
 
 def _listed(item: RankedItem) -> ListedItem:
-    return ListedItem(item.id, item.item.title if item.item else "", item.score, item.relevance)
+    return ListedItem(item.id, (item.item.title or "") if item.item else "", item.score, item.relevance)

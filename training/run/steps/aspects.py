@@ -1,4 +1,4 @@
-"""Aspects step: profiles of items and users, where interactions have reviews."""
+"""Aspects step: profiles of items, where interactions have reviews."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +9,10 @@ from training.interactions.positives import catalogue_rows
 from training.interactions.table import Interactions
 from training.reviews.profiles import (
     ITEM_FILE,
-    USER_FILE,
     Review,
     ReviewProfileSettings,
     aspect_coverage,
+    save_profiles,
     train_review_profiles,
 )
 from training.run.dataset import TrainingData
@@ -21,10 +21,10 @@ from training.splits.split import Split
 
 
 class AspectsStep:
-    """Step that writes `aspects.json` for the release and the ranker, and `user_aspects.json`."""
+    """Step that writes `aspects.json` for the release and the ranker."""
 
     name = "aspects"
-    outputs = (ITEM_FILE, USER_FILE)
+    outputs = (ITEM_FILE,)
     uses = ()
 
     def __init__(self, settings: ReviewProfileSettings) -> None:
@@ -43,8 +43,8 @@ class AspectsStep:
         """Reads the reviews of the training part."""
         reviews = list(training_reviews(data.interactions, data.split))
         profiles = train_review_profiles(reviews, self._settings, data.progress)
-        profiles.save(work)
-        covered = aspect_coverage(data.split.item_ids, profiles.items)
+        save_profiles(work, profiles)
+        covered = aspect_coverage(data.split.item_ids, profiles)
         return StepRecord(
             0, "", None, {"items_with_aspects": covered}, [f"{len(reviews):,} reviews of the training part"]
         )

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from core.ranking.blend import LIST_LENGTHS, Blend, ProxyBlend
+from domain.progress import Progress
 from domain.text import TextTemplate
-from training.ranking.blend import BlendSettings, crossed_ndcg, fit_blend
+from training.ranking.blend import choose_blend, crossed_ndcg
+from training.ranking.blend_cases import BlendCases, BlendSettings, choose_half_lives
 from training.ranking.folder import BLEND, COLLABORATIVE, load_sources
 from training.ranking.history_strength import FittedStrength, StrengthSettings, fit_history_strength
 from training.ranking.proxy_history import ProxySettings, draw_lines, fit_proxy_blend
@@ -20,7 +20,6 @@ from training.run.item_facts import item_facts, query_vectors
 from training.run.steps.user_tower import saved_tower
 from training.splits.short_histories import read_reviews, text_only
 from training.splits.split import EvalSet
-from training.splits.validation import ndcg_by_case
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,8 @@ class BlendStep:
         facts = item_facts(data)
         fitted = load_sources(data.out, facts, saved_tower(data.out, facts.vectors))
         fitted = replace(fitted, list_lengths=settings.list_lengths)
-        blend = fit_blend(fitted, validation, settings.weights, data.progress)
+        fitted, cases, crossed = _with_recency(fitted, validation, settings.weights, data.progress)
+        blend = replace(choose_blend(cases, settings.weights, data.progress), half_lives=fitted.half_lives)
         blend = replace(blend, proxy=_proxy_blend(data, fitted, settings.proxy))
         strength = _history_strength(data, fitted, blend, settings.strength)
         if strength is not None:
@@ -79,10 +79,28 @@ class BlendStep:
         if strength is not None:
             notes.append(_words(strength))
         figures = {
-            "hybrid_ndcg_at_100": crossed_ndcg(fitted, validation, settings.weights),
-            "source_ndcg_at_100": _best_source(fitted, validation),
+            "hybrid_ndcg_at_100": crossed,
+            "source_ndcg_at_100": cases.best_source() if validation.cases else 0.0,
         }
-        return StepRecord(0, "", True, figures, notes)
+        chosen: dict[str, float | str | bool] = {name: weight for name, weight in blend.weights.items() if weight}
+        chosen |= {f"half_life_{name}": value for name, value in blend.half_lives.items()}
+        return StepRecord(0, "", True, figures, notes, chosen=chosen)
+
+
+def _with_recency(
+    fitted: FittedSources, validation: EvalSet, settings: BlendSettings, progress: Progress
+) -> tuple[FittedSources, BlendCases, float]:
+    """Returns the sources, their half-lives set where the blend of them is no worse, the cases, and its NDCG@100."""
+    plain = BlendCases.of(fitted, validation, settings, progress)
+    without = crossed_ndcg(plain, settings)
+    chosen = choose_half_lives(fitted, validation, settings, progress)
+    if not chosen:
+        return fitted, plain, without
+    weighed = replace(fitted, half_lives=chosen)
+    cases = BlendCases.of(weighed, validation, settings, progress)
+    ndcg = crossed_ndcg(cases, settings)
+    progress.step(f"    blend with recency: NDCG@100 {ndcg:.4f}, without {without:.4f}")
+    return (weighed, cases, ndcg) if ndcg >= without else (fitted, plain, without)
 
 
 def _proxy_blend(data: TrainingData, fitted: FittedSources, settings: ProxySettings) -> ProxyBlend | None:
@@ -124,11 +142,3 @@ def _history_strength(
     unrelated = unrelated_histories(matched, vectors, fitted.popular.chosen, data.seed)
     heard, beside = (list(heard_histories(matched, histories, fitted, blend)) for histories in (own, unrelated))
     return fit_history_strength(matched, heard, beside, settings, data.seed)
-
-
-def _best_source(fitted: FittedSources, validation: EvalSet) -> float:
-    """Returns the best validation NDCG@100 of one source alone."""
-    scores = fitted.source_scores([case.history for case in validation.cases])
-    return max(
-        float(ndcg_by_case(np.stack([one.scores for one in by_case]), validation).mean()) for by_case in scores.values()
-    )

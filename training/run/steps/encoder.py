@@ -75,6 +75,9 @@ class EncoderStep:
                 "zero_shot_held_ndcg_at_100": result.metrics[ZERO_SHOT_HELD_OUT].ndcg_at_100,
             }
         notes = [str(result.choice) + ", on a fine-tuned transformer" * result.fine_tuned]
+        if result.effort:
+            notes.append(f"fine-tuning: {result.effort}")
         if start is not None:
             notes += [f"started from the transformer of {start.path}", *start.notes()]
-        return StepRecord(0, "", result.accepted, metrics, notes)
+        chosen: dict[str, float | str | bool] = {"projection": str(result.choice), "fine_tuned": result.fine_tuned}
+        return StepRecord(0, "", result.accepted, metrics, notes, chosen=chosen)

@@ -12,7 +12,8 @@ from domain.model_folder import TEXT_RANKER
 from training.ranking.examples import Examples, before_late_events
 from training.ranking.folder import BLEND, COLLABORATIVE, load_sources, with_chosen
 from training.ranking.history_strength import combined_scores
-from training.ranking.sources import RecallRecipe, RecallSettings, fit_sources
+from training.ranking.recall_settings import RecallSettings
+from training.ranking.sources import RecallRecipe, fit_sources
 from training.ranking.text_questions import MatchedQuestion, TextMatcher, draw_questions, heard_histories
 from training.ranking.text_ranker import (
     TextRankerSettings,

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from domain.recommendation import Source
-from training.collaborative.neighbours import NeighbourScorer
 from training.ranking.folder import COLLABORATIVE, load_sources
+from training.ranking.sources import SourceScorer
 from training.ranking.thresholds import ThresholdSettings, save_thresholds, validation_thresholds
 from training.run.dataset import TrainingData
 from training.run.folder import StepRecord
@@ -19,7 +19,7 @@ class ThresholdsStep:
 
     name = "thresholds"
     outputs = (_THRESHOLDS,)
-    uses = ("encoder", "collaborative")
+    uses = ("encoder", "collaborative", "blend")
 
     def __init__(self, settings: ThresholdSettings) -> None:
         self._settings = settings
@@ -37,10 +37,10 @@ class ThresholdsStep:
         fitted = load_sources(data.out, item_facts(data))
         sources: dict[str, Scorer] = {}
         if fitted.facts.neighbour_rows is not None:
-            sources[Source.COLLABORATIVE.value] = NeighbourScorer(fitted.neighbours)
+            sources[Source.COLLABORATIVE.value] = SourceScorer(fitted, Source.COLLABORATIVE.value)
         if fitted.content is not None:
-            sources[Source.SEMANTIC_HISTORY.value] = fitted.content
-        chosen = validation_thresholds(sources, data.split.validation, self._settings)
+            sources[Source.SEMANTIC_HISTORY.value] = SourceScorer(fitted, Source.SEMANTIC_HISTORY.value)
+        chosen = validation_thresholds(sources, data.split.validation, self._settings, data.progress)
         save_thresholds(chosen, work / _THRESHOLDS)
         alphas = [f"{name} {one.alpha:.4g}" for name, one in chosen.items() if one.alpha is not None]
         return StepRecord(0, "", None, {}, [f"thresholds: {', '.join(alphas) or 'none'}"])

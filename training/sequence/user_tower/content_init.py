@@ -6,8 +6,8 @@ One epoch from here equals four from random vectors, and the final metrics are b
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.sparse import diags_array
-from scipy.sparse.linalg import svds
+from scipy.sparse import csr_array, diags_array
+from scipy.sparse.linalg import LinearOperator, eigsh
 
 from core.events import EventSequence
 from core.vectors import unit
@@ -29,9 +29,26 @@ def shared_user_vectors(histories: Sequence[EventSequence], item_count: int, wid
         return vectors
     users, items = np.maximum(matrix.sum(1), 1), np.maximum(matrix.sum(0), 1)
     scaled = diags_array(users**-0.5) @ matrix @ diags_array(items**-0.5)
-    _, _, right = svds(scaled, k=rank, v0=np.ones(min(scaled.shape)))
-    vectors[:, :rank] = right.T
+    right = _right_singular_vectors(scaled, rank)
+    vectors[:, :rank] = right
     return unit(vectors, least_norm=1e-6).astype(np.float32)
+
+
+def _right_singular_vectors(matrix: csr_array, rank: int) -> np.ndarray:
+    """Returns float64[n, rank], the strongest first, of float64[users, n]; repeatable also where values are equal.
+
+    `svds` has a generator of its own for such cases, whose state goes on between calls.
+    """
+    wide = matrix.shape[0] < matrix.shape[1]
+    small = matrix.shape[0] if wide else matrix.shape[1]
+    apply = (lambda v: matrix @ (matrix.T @ v)) if wide else (lambda v: matrix.T @ (matrix @ v))
+    operator = LinearOperator((small, small), matvec=apply, dtype=np.float64)
+    values, axes = eigsh(operator, k=rank, v0=np.ones(small), rng=np.random.default_rng(0))
+    values, axes = values[::-1], axes[:, ::-1]
+    if not wide:
+        return np.asarray(axes)
+    lengths = np.sqrt(np.maximum(values, 1e-12))
+    return np.asarray(np.where(values > 1e-9, matrix.T @ axes / lengths, 0.0))
 
 
 def content_projection(content: np.ndarray, wanted: np.ndarray, penalty: float = 1.0) -> np.ndarray:

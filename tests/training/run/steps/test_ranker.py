@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from training.ranking.blend import BlendScorer
 from training.ranking.examples import ExampleSettings
 from training.ranking.folder import load_ranker, load_sources, with_chosen
 from training.ranking.ranker import RankerSettings
-from training.ranking.sources import RecallSettings
+from training.ranking.recall_settings import RecallSettings
 from training.ranking.thresholds import ThresholdSettings
 from training.run.folder import RunFolder
 from training.run.item_facts import item_facts
@@ -93,3 +94,12 @@ def test_low_ratings_are_met_not_chosen(tmp_path, request_for):
         assert all(len(one.impressions) == 1 for one in impressions)
     cases = [case for part in (split.validation, *split.tests) for case in part.cases]
     assert not any(len(case.history.impressions) for case in cases)
+
+
+def test_another_export_of_one_name_is_learned_from(tmp_path):
+    path = tmp_path / "served.parquet"
+    step, found = RankerStep(replace(QUICK, served=str(path))), []
+    for content in (b"one", b"two"):
+        path.write_bytes(content)
+        found.append(step.settings(None))
+    assert found[0] != found[1]

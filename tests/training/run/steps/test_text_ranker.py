@@ -13,7 +13,7 @@ from tests.support.small_encoder import write_encoder
 from training.collaborative.ease import EaseSettings
 from training.ranking.history_strength import StrengthSettings
 from training.ranking.ranker import RankerSettings, RankModel
-from training.ranking.sources import RecallSettings
+from training.ranking.recall_settings import RecallSettings
 from training.ranking.text_ranker import TextRankerSettings
 from training.run.dataset import BaseEncoder
 from training.run.folder import RunFolder

@@ -1,0 +1,1 @@
+"""`shortlist events` and what reads stored events."""

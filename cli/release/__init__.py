@@ -1,0 +1,1 @@
+"""`shortlist release`: releases on disk."""

@@ -1,0 +1,1 @@
+"""The command line's input and output: parser, tables, progress, lines for programs."""

@@ -1,0 +1,1 @@
+"""The catalogue on Milvus: for one that outgrows a machine."""

@@ -1,0 +1,1 @@
+"""Identity of callers, and what each may do."""

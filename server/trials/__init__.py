@@ -1,0 +1,1 @@
+"""Trials of a second release beside the live one: shadows, and splits of the callers."""

@@ -1,0 +1,1 @@
+"""Stored events of users, under keyed hashes of their ids."""
