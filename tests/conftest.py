@@ -1,6 +1,7 @@
 """Real parts that many tests share: the sample catalogue's release, and a gateway with its Triton over it."""
 
 import os
+import sys
 
 # Before numpy or torch is imported, here and in every process that a test starts. Pools of threads spin while they
 # wait: beside another program a small training takes six times the processor time with two threads that it takes with
@@ -11,6 +12,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Caches of this checkout: what a user has exported is neither used nor added to.
 os.environ["XDG_CACHE_HOME"] = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), ".cache")
+# Where Python keeps no bytecode, each of the hundreds of processes of a run would compile torch and transformers again:
+# eight of thirteen seconds to import them. It lies in the same cache then, not beside the sources.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", os.path.join(os.environ["XDG_CACHE_HOME"], "bytecode"))
+    sys.pycache_prefix, sys.dont_write_bytecode = os.environ["PYTHONPYCACHEPREFIX"], False
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
