@@ -1,5 +1,6 @@
 """Real parts that many tests share: the sample catalogue's release, and a gateway with its Triton over it."""
 
+import gc
 import os
 import sys
 
@@ -18,7 +19,7 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
     os.environ.setdefault("PYTHONPYCACHEPREFIX", os.path.join(os.environ["XDG_CACHE_HOME"], "bytecode"))
     sys.pycache_prefix, sys.dont_write_bytecode = os.environ["PYTHONPYCACHEPREFIX"], False
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,6 +59,17 @@ def skip_without_triton() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     put_long_tests_first(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keeps what is imported and collected, millions of objects, out of the garbage collector's passes."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

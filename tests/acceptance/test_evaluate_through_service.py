@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import skip_without_triton
-from tests.support.running import RunningGateway, shortlist, start_gateway
+from tests.support.running import RunningGateway, shortlist_here, start_gateway
 from tests.support.small_encoder import write_encoder
 from training.evaluation.through_service import THROUGH_SERVICE
 from training.evaluation.trained import HYBRID, RANKED
@@ -44,9 +44,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, exports: Path) -> Path:
     made = [*files(folder), "--protocol", "warm-users", "--encoder", encoder, "--cache", str(folder / "vectors")]
     steps = ["--only", "collaborative,user_tower,blend,thresholds,ranker"]
     settings = [word for setting in TINY for word in ("--set", setting)]
-    trained = shortlist("train", *made, *steps, *settings, "--out", str(folder / "model"))
+    trained = shortlist_here("train", *made, *steps, *settings, "--out", str(folder / "model"))
     assert trained.returncode == 0, trained.stdout + trained.stderr
-    built = shortlist(
+    built = shortlist_here(
         "release", "build", "--items", str(folder / "items.jsonl"), "--encoder", encoder, "--cache", str(exports),
         "--model", str(folder / "model"), "--out", str(folder / "releases"),
     )  # fmt: skip
@@ -80,7 +80,7 @@ def gateway(folder: Path) -> Iterator[RunningGateway]:
 def test_offline_metrics_are_those_through_the_service(folder: Path, gateway: RunningGateway, tmp_path: Path) -> None:
     """Of histories, whole and short; the encoder of this test does not know the words of which a line is told."""
     out = tmp_path / "out.json"
-    evaluated = shortlist(
+    evaluated = shortlist_here(
         "evaluate", *files(folder), "--protocol", "warm-users", "--model", str(folder / "model"),
         "--encoder", str(folder / "encoder"), "--cache", str(folder / "vectors"), "--methods", "popularity",
         "--through-service", gateway.address, "--json", str(out),

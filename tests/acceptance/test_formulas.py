@@ -34,7 +34,7 @@ from tests.support.formulas import (
     write_formula_model,
 )
 from tests.support.recording import RecordingClient
-from tests.support.running import shortlist, start_gateway
+from tests.support.running import shortlist_here, start_gateway
 from tests.support.vector_encoder import write_vector_encoder
 from training.encoder.item_vectors import item_vectors
 from training.encoder.semantic import SemanticScorer
@@ -89,7 +89,7 @@ def formulas(tmp_path_factory: pytest.TempPathFactory, exports: Path) -> Iterato
     scorers = {SOURCE: SemanticScorer.of(vectors), NEIGHBOURS: neighbours}
     chosen = validation_thresholds(scorers, validation(words), ThresholdSettings(0.75))
     save_thresholds(chosen, model / "thresholds.json")
-    built = shortlist(
+    built = shortlist_here(
         "release", "build", "--items", str(items), "--encoder", str(encoder), "--model", str(model),
         "--out", str(folder / "releases"), "--cache", str(exports), "--max-tokens", "16",
     )  # fmt: skip
@@ -139,7 +139,7 @@ class TestThreshold:
 
     def test_alpha_is_packed_and_shown(self, formulas: Formulas) -> None:
         assert formulas.alpha == pytest.approx(0.6, abs=2 * EXACT)
-        shown = shortlist("release", "show", "--out", str(formulas.folder / "releases"))
+        shown = shortlist_here("release", "show", "--out", str(formulas.folder / "releases"))
         assert f"{SOURCE} 0.6" in shown.stdout, shown.stdout + shown.stderr
         release = (formulas.folder / "releases" / "current").resolve()
         packed = json.loads((release / "manifest.json").read_text())["thresholds"]

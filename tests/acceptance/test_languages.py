@@ -8,7 +8,7 @@ import pytest
 
 from shortlist import Client, DegradationReason, RecallSource
 from tests.conftest import skip_without_triton
-from tests.support.running import RunningGateway, shortlist, start_gateway
+from tests.support.running import RunningGateway, shortlist_here, start_gateway
 
 pytestmark = pytest.mark.triton
 
@@ -23,13 +23,14 @@ ITEMS = {
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory, exports: Path) -> Iterator[Client]:
+def client(tmp_path_factory: pytest.TempPathFactory, releases: Path) -> Iterator[Client]:
+    """A gateway over a release of these items; `releases` had its encoder exported."""
     skip_without_triton()
     folder = tmp_path_factory.mktemp("languages")
     lines = [json.dumps({"id": name, "title": title, "text": text}) for name, (title, text) in ITEMS.items()]
     (folder / "items.jsonl").write_text("\n".join(lines) + "\n")
     out = str(folder / "releases")
-    done = shortlist("release", "build", "--items", str(folder / "items.jsonl"), "--out", out, "--cache", str(exports))
+    done = shortlist_here("release", "build", "--items", str(folder / "items.jsonl"), "--out", out)
     assert done.returncode == 0, done.stderr
     running: RunningGateway = start_gateway(folder, "--releases", out, "--model-repository", str(folder / "models"))
     with Client(running.address, deadline_s=10.0) as client:

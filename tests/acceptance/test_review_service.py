@@ -13,7 +13,7 @@ from domain.model_folder import FORMAT
 from domain.progress import SilentProgress
 from shortlist import Client, Event, EventKind
 from tests.conftest import skip_without_triton
-from tests.support.running import ROOT, shortlist, start_gateway
+from tests.support.running import ROOT, shortlist_here, start_gateway
 from training.reviews.profiles import ITEM_FILE, Review, ReviewProfileSettings, save_profiles, train_review_profiles
 
 pytestmark = pytest.mark.triton
@@ -35,7 +35,7 @@ def reviewed(profiles: AspectTable, tmp_path_factory: pytest.TempPathFactory, re
     folder = tmp_path_factory.mktemp("reviewed")
     model = _model_folder(folder / "model", profiles)
     words = ("--items", "sample/items.jsonl", "--model", str(model), "--out", str(folder / "releases"))
-    done = shortlist("release", "build", *words)
+    done = shortlist_here("release", "build", *words)
     assert done.returncode == 0, done.stdout + done.stderr
     repository = str(folder / "model_repository")
     running = start_gateway(folder, "--releases", str(folder / "releases"), "--model-repository", repository)

@@ -9,7 +9,7 @@ import pytest
 
 from shortlist import Client, DegradationReason, Event, EventKind, RecallSource
 from tests.conftest import skip_without_triton
-from tests.support.running import ROOT, shortlist, start_gateway
+from tests.support.running import ROOT, shortlist_here, start_gateway
 from tests.support.small_encoder import write_encoder
 
 pytestmark = [pytest.mark.triton, pytest.mark.slow]
@@ -55,10 +55,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         str(folder / "vectors"),
     ]
     words += [word for setting in TINY for word in ("--set", setting)]
-    trained = shortlist("train", *items, *words)
+    trained = shortlist_here("train", *items, *words)
     assert trained.returncode == 0, trained.stdout + trained.stderr
     words = ["--model", str(folder / "model"), "--out", str(folder / "releases"), "--encoder", encoder]
-    built = shortlist("release", "build", *items, *words, "--cache", str(folder / "export"))
+    built = shortlist_here("release", "build", *items, *words, "--cache", str(folder / "export"))
     assert built.returncode == 0, built.stdout + built.stderr
     return folder
 

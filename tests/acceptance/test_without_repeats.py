@@ -8,7 +8,7 @@ import pytest
 
 from shortlist import Client, DegradationReason, Event, EventKind, Shortlist
 from tests.conftest import skip_without_triton
-from tests.support.running import shortlist, start_gateway
+from tests.support.running import shortlist_here, start_gateway
 from tests.support.small_encoder import write_encoder
 
 pytestmark = pytest.mark.triton
@@ -27,7 +27,7 @@ def client(tmp_path_factory: pytest.TempPathFactory, exports: Path) -> Iterator[
     items.write_text("".join(json.dumps(line) + "\n" for line in lines))
     out = str(folder / "releases")
     words = ["--items", str(items), "--encoder", str(encoder), "--cache", str(exports), "--out", out]
-    built = shortlist("release", "build", *words)
+    built = shortlist_here("release", "build", *words)
     assert built.returncode == 0, built.stdout + built.stderr
     running = start_gateway(folder, "--releases", out, "--model-repository", str(folder / "models"))
     with Client(running.address, deadline_s=10.0) as client:

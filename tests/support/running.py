@@ -1,6 +1,8 @@
 """Starts the real command line as child processes and ends them, by id."""
 
+import contextlib
 import fcntl
+import io
 import os
 import pty
 import re
@@ -14,6 +16,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 120.0
@@ -32,6 +36,26 @@ def shortlist(*arguments: str, timeout_s: float = 300.0, **variables: str) -> su
         timeout=timeout_s,
         check=False,
     )
+
+
+def shortlist_here(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs one `shortlist` command to its end in this process, where all that it imports is there already.
+
+    For what a test needs first: the import of torch and transformers takes a process five seconds. Blocking.
+    """
+    from cli.main import main
+
+    out, errors = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(ROOT):
+        for name in os.environ.keys() - _environment({}).keys():
+            patch.delenv(name)
+        patch.setenv("COLUMNS", "160")
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+            try:
+                status = main(list(arguments))
+            except SystemExit as end:  # of the parser
+                status = int(end.code or 0)
+    return subprocess.CompletedProcess(["shortlist", *arguments], status, out.getvalue(), errors.getvalue())
 
 
 @dataclass
