@@ -22,6 +22,7 @@ def steps() -> Iterator[tuple[str, str]]:
 @pytest.mark.triton
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("releases")
 def test_every_command_of_the_tutorial_does_what_the_page_says(tmp_path: Path) -> None:
     header, first, second = _csv()
     plants = tmp_path / "plants.csv"

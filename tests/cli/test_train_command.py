@@ -35,6 +35,8 @@ TINY = (
     "ranker.examples.folds=2",
     "ranker.ranker.epochs=2",
     "ranker.ranker.members=1",
+    "text_ranker.ranker.epochs=2",
+    "text_ranker.ranker.members=1",
     "blend.proxy.nearest=[5]",
     "blend.proxy.temperatures=[0.3]",
 )
