@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from domain.release_folder import open_release, promote, write_manifest
-from tests.support.running import on_terminal, shortlist
+from tests.support.running import on_terminal, shortlist, shortlist_here
 
 LINES = [json.dumps({"id": f"item-{number}", "title": f"A thing called {number}"}) for number in range(10)]
 
@@ -23,8 +23,8 @@ def write(path: Path, lines: list[str]) -> Path:
 
 
 def refused(*arguments: str) -> str:
-    """Runs a command that must be refused; returns what it says."""
-    done = shortlist(*arguments)
+    """Runs a command that must be refused, in this process; returns what it says."""
+    done = shortlist_here(*arguments)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     return done.stderr

@@ -21,12 +21,17 @@ SETTINGS = (
     "collaborative.low_rank_tried=[0.0]",
     "ranker.examples.folds=2",
     "ranker.examples.draws=1",
+    "ranker.examples.late_draws=1",
     "ranker.ranker.epochs=1",
     "ranker.ranker.members=1",
     "blend.proxy.nearest=[5]",
     "blend.proxy.temperatures=[0.3]",
     "blend.weights.tried=[0.0]",
     "blend.weights.betas=[0.0]",
+    "text_ranker.draws=1",
+    "text_ranker.question_limit=500",
+    "text_ranker.ranker.epochs=1",
+    "text_ranker.ranker.members=1",
 )
 
 
