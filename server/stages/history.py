@@ -16,6 +16,21 @@ from server.catalogue.catalogue import Catalogue
 from server.stages.release import ServingRelease
 
 _KIND_PLACES = {kind: place for place, kind in enumerate(EventKind)}
+# Events in words that are read one by one where the whole cannot be read; older ones are one part.
+_SINGLE_PARTS = 32
+
+
+@dataclass(frozen=True)
+class ToldPart:
+    """Part of a history in words, which can be read where others cannot.
+
+    Attributes:
+        text: the sentence to encode, or the caller's statement.
+        words: what of it may be matched: titles without verbs, or the statement.
+    """
+
+    text: str
+    words: str
 
 
 @dataclass(frozen=True)
@@ -28,6 +43,7 @@ class History:
         disliked_rows: those of them that are still disliked: they never come back, and push what is like them down.
         text: the sentence to encode; empty where nothing is put into words.
         titles: the titles in it, for shared words; its verbs must not find anything.
+        parts: the same in parts, in that order.
         unknown_item_ids: ids that the catalogue does not have and that carry no title, in the order given.
         events: every event on an item of the catalogue that is not disliked, readable or not: what trained models go
             by. Empty where the history is read as text, as the caller asked.
@@ -43,6 +59,7 @@ class History:
     text: str
     titles: str
     unknown_item_ids: tuple[str, ...]
+    parts: tuple[ToldPart, ...] = ()
     events: EventSequence = field(default_factory=EventSequence)
     read_as_text: bool = False
     comments: tuple[str, ...] = ()
@@ -91,12 +108,29 @@ def read_history(query: RecommendQuery, release: ServingRelease) -> History:
         text=" ".join(part for part in (history_text(worded, titles, release.template), said) if part),
         titles="\n".join(dict.fromkeys(title for title in (*titles.values(), *query.statements) if title)),
         unknown_item_ids=unknown,
+        parts=_parts(worded, titles, query.statements, release),
         comments=() if release.aspects is None else tuple(event.comment for event in events if event.comment),
         events=EventSequence() if query.tell_history else _sequence(speaking, known),
         read_as_text=query.tell_history,
         weights=_weights(counted, known),
         ignored={row: query.ignored[item_id] for item_id, row in release.catalogue.rows_of(query.ignored).items()},
     )
+
+
+def _parts(
+    worded: Sequence[Event], titles: Mapping[str, str], statements: Sequence[str], release: ServingRelease
+) -> tuple[ToldPart, ...]:
+    """Returns the history in words by event and statement; what has no words is left out."""
+    older = max(0, len(worded) - _SINGLE_PARTS)
+    groups = [worded[:older], *([event] for event in worded[older:])]
+    told = [
+        ToldPart(
+            history_text(group, titles, release.template),
+            "\n".join(dict.fromkeys(titles[event.item_id] for event in group if titles[event.item_id])),
+        )
+        for group in groups
+    ]
+    return tuple(part for part in (*told, *(ToldPart(said, said) for said in statements)) if part.text)
 
 
 _NO_HISTORY = History((), (), (), "", "", ())

@@ -5,22 +5,19 @@ of its own items.
 """
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from core.retrieval.lexical import LexicalSource
 from core.retrieval.source import SourceQuery
-from core.text.tokenize import TokenizedText
 from core.vectors import history_query
 from domain.errors import DeadlineExceeded, EncoderUnavailable, ModelUnavailable
-from domain.language_tags import language_name, language_names
-from domain.prompts import TextRole
 from domain.recommendation import Degradation, DegradationReason, Source
 from server.deadline import Deadline
 from server.stages.history import History
 from server.stages.release import ServingRelease
+from server.stages.utterance import Utterance, unknown_share, unread_degradations, utterances_of
 from server.trace import Trace
 
 # Kept back from the user tower's time beyond the encoder's reserve; with less left it is not asked at all.
@@ -51,31 +48,6 @@ class Represented:
     def similarity_vector(self) -> np.ndarray | None:
         """float32[d], what `similarity` is measured against: the text's vector, else the history's."""
         return self.query.history_vector if self.query.text_vector is None else self.query.text_vector
-
-
-@dataclass(frozen=True)
-class _Utterance:
-    """A text to encode, and the words in it that may be matched instead.
-
-    Attributes:
-        source: that takes its vector.
-        text: to be encoded.
-        words: that may be matched.
-        tokenized: the text.
-        language: of the words, where the encoder surely does not read it.
-        matched: whether an item holds one of the words.
-    """
-
-    source: Source
-    text: str
-    words: str
-    tokenized: TokenizedText
-    language: str | None = None
-    matched: bool = True
-
-    def readable(self, limit: float) -> bool:
-        """Returns True where the encoder reads the text, or can at least spell it and no word of it is held."""
-        return self.tokenized.unreadable_share <= limit and (self.language is None or not self.matched)
 
 
 @dataclass(frozen=True)
@@ -120,15 +92,7 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
         Overloaded: too many texts wait for the encoder.
         DeadlineExceeded: there is no time left at all.
     """
-    texts = [
-        (Source.SEMANTIC_TEXT, text, text),
-        (Source.SEMANTIC_HISTORY, history.text, history.titles),
-    ]
-    texts = [entry for entry in texts if entry[1]]
-    tokenized = await release.encoder.tokenize([text for _, text, _ in texts], trace, TextRole.QUERY)
-    utterances = [
-        await _with_language(_Utterance(*e, tokens), release) for e, tokens in zip(texts, tokenized, strict=True)
-    ]
+    utterances = await utterances_of(text, history, release, unreadable_limit, trace)
     readable = [utterance for utterance in utterances if utterance.readable(unreadable_limit)]
     if words_only:
         encoded, embedded = _by_student(readable, release, _SHED) if readable else _Encoded({}, None), _Embedded()
@@ -138,7 +102,7 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
         encoded, embedded = await asyncio.gather(
             _encode(readable, release, deadline, trace), _embed(history, release, deadline, trace)
         )
-    unread = [one.words for one in utterances if one.source not in encoded.vectors]
+    unread = [one.words for one in utterances if one not in readable or one.source not in encoded.vectors]
     combine = partial(_history_vector, encoded.vectors.get(Source.SEMANTIC_HISTORY), history, release)
     asks = release.catalogue.is_remote and history.rows
     history_vector = await asyncio.to_thread(combine) if asks else combine()
@@ -150,26 +114,14 @@ async def represent(  # noqa: PLR0913 -- each is a fact of one call
             user_embedding=embedded.vector,
             half_lives=release.blend.half_lives,
         ),
-        unknown_token_share=_unknown_share(utterances),
-        degradations=_unread_degradations(utterances, readable, release.languages.tags)
+        unknown_token_share=unknown_share(utterances),
+        degradations=unread_degradations(utterances, readable, release.languages.tags)
         + _degradations(readable, encoded)
         + ((_NO_TOWER,) if embedded.failed else ()),
         encoder_error=encoded.error,
         by_text=bool(text),
         words=text or "\n".join(unread),
     )
-
-
-async def _with_language(utterance: _Utterance, release: ServingRelease) -> _Utterance:
-    """Compares the language of the words with the encoder's; the verbs of a told history are the template's."""
-    language = release.languages.unsupported(utterance.words)
-    if language is None:
-        return utterance
-    lexical = release.sources.get(Source.LEXICAL.value)
-    if not isinstance(lexical, LexicalSource):
-        return replace(utterance, language=language, matched=False)
-    parsed = await asyncio.to_thread(lexical.index.parse, utterance.words)
-    return replace(utterance, language=language, matched=bool(parsed.terms))
 
 
 _SHED = EncoderUnavailable("the gateway has too many calls to ask it")
@@ -192,7 +144,7 @@ _NO_TOWER = Degradation(
 )
 
 
-async def _encode(utterances: list[_Utterance], release: ServingRelease, deadline: Deadline, trace: Trace) -> _Encoded:
+async def _encode(utterances: list[Utterance], release: ServingRelease, deadline: Deadline, trace: Trace) -> _Encoded:
     if not utterances:
         return _Encoded({}, None)
     try:
@@ -208,7 +160,7 @@ async def _encode(utterances: list[_Utterance], release: ServingRelease, deadlin
     return _Encoded({utterance.source: vector for utterance, vector in zip(utterances, vectors, strict=True)}, None)
 
 
-def _by_student(utterances: list[_Utterance], release: ServingRelease, error: EncoderUnavailable) -> _Encoded:
+def _by_student(utterances: list[Utterance], release: ServingRelease, error: EncoderUnavailable) -> _Encoded:
     """Encodes the texts with the encoder's student: a look-up of microseconds, without Triton."""
     student = release.student
     if student is None:
@@ -234,38 +186,7 @@ def _history_vector(text_vector: np.ndarray | None, history: History, release: S
     return history_query(vectors, release.catalogue.mean, weights)
 
 
-def _unknown_share(utterances: list[_Utterance]) -> float:
-    own = sum(utterance.tokenized.own_count for utterance in utterances)
-    return sum(utterance.tokenized.unknown_count for utterance in utterances) / own if own else 0.0
-
-
-def _unread_degradations(
-    utterances: list[_Utterance], readable: list[_Utterance], tags: tuple[str, ...]
-) -> tuple[Degradation, ...]:
-    """Says which text the encoder does not read, and by what it was matched."""
-    unread = [utterance for utterance in utterances if utterance not in readable]
-    illegible = [utterance.tokenized.unreadable_share for utterance in unread if utterance.language is None]
-    foreign = next((utterance for utterance in utterances if utterance.language is not None), None)
-    if illegible:
-        detail = (
-            f"the encoder cannot read {max(illegible):.0%} of the text (unknown tokens, or a script it knows no words "
-            "of); it was matched by shared words or characters, not by meaning"
-        )
-    elif foreign is not None:
-        instead = "by meaning all the same, since no item has a word of it" if foreign in readable else _BY_WORDS
-        detail = (
-            f"the text looks {language_name(foreign.language or '')}; the encoder reads {language_names(tags)}; "
-            f"it was matched {instead}"
-        )
-    else:
-        return ()
-    return (Degradation(DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED, detail),)
-
-
-_BY_WORDS = "by shared words, not by meaning"
-
-
-def _degradations(readable: list[_Utterance], encoded: _Encoded) -> tuple[Degradation, ...]:
+def _degradations(readable: list[Utterance], encoded: _Encoded) -> tuple[Degradation, ...]:
     found = []
     if encoded.error is not None:
         instead = (

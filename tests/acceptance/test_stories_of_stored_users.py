@@ -5,7 +5,7 @@ T2 lies in `test_formulas.py`, T7 in `test_stored_users.py`.
 
 import pytest
 
-from shortlist import Client, DegradationReason, RecallSource
+from shortlist import Client, DegradationReason, Event, EventKind, RecallSource
 from tests.acceptance.test_examples import TestToldAsText as ToldAsText
 from tests.acceptance.test_examples import TestUnreadableGoods as UnreadableGoods
 from tests.acceptance.test_examples import TestWish as Wish
@@ -50,9 +50,33 @@ class TestStoredComments(News):
 class TestStoredSearchesForUnreadableGoods(Searched, UnreadableGoods):
     """T8."""
 
-    def test_beside_a_wish_they_have_no_similarity_and_others_do(self, client: Client) -> None:
-        """What is stored in words is one text: with an unreadable title in it, shared words speak, and it is said."""
-        reply = client.recommend("a warm scarf", item_ids=["goods-zh-only-a"], include_seen=True, k=300)
-        assert [item.id for item in reply.items[:2]] == ["goods-zh-only-a", "goods-luxury-silk-scarf"]
-        assert {item.similarity for item in reply.items if item.id.startswith("goods-zh-only")} == {None}
-        assert DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED in {one.reason for one in reply.degradations}
+    def test_what_can_be_read_beside_them_counts_by_its_vector(self, client: Client) -> None:
+        """A search of yesterday, said twice, and an item that the encoder cannot read, known or not."""
+        said = [Event("", EventKind.SEARCH, text="jasmine tea for the evening")] * 2
+        alone = client.recommend(events=said, k=3)
+        unread = [Event("goods-zh-only-a", EventKind.BUY), Event("elsewhere", EventKind.BUY, item_title="陶瓷炖锅")]
+        for event in unread:
+            reply = client.recommend(events=[*said, event], k=10)
+            sources = {item.id: {one.source for one in item.provenance} for item in reply.items}
+            for item in alone.items:
+                assert sources[item.id] == {RecallSource.SEMANTIC_HISTORY}
+            (note,) = [one for one in reply.degradations if one.reason is DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED]
+            assert "a part of the history" in note.detail
+            # Words of the search find nothing: the encoder read them.
+            assert "news-comet-two-tails" not in sources
+
+    def test_an_item_beside_a_search_that_cannot_be_read_counts_by_its_vector(self, client: Client) -> None:
+        readable = [Event("goods-phone-a", EventKind.BUY), Event("", EventKind.SEARCH, text="a warm jasmine tea")]
+        unread = Event("", EventKind.SEARCH, text="睡前喝的茉莉花茶叶子")
+        without, beside = (
+            {
+                item.id: view.rank
+                for item in client.recommend(events=events, k=50).items
+                for view in item.provenance
+                if view.source is RecallSource.SEMANTIC_HISTORY
+            }
+            for events in (readable, [*readable, unread])
+        )
+        assert max(without["goods-phone-b"], without["goods-tea-jasmine-green"]) <= 6
+        assert beside["goods-tea-jasmine-green"] == without["goods-tea-jasmine-green"]
+        assert {item_id: without[item_id] for item_id in beside if item_id in without}.items() <= beside.items()
