@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import BusyLoadingError, OutOfMemoryError, RedisError
 
 from domain.errors import ConfigurationError, StoreFull, StoreUnavailable
 from server.users.pseudonyms import SHOWN_BYTES, Pseudonyms
 from server.users.record import Appended, DamagedRecord, Retention, UserRecord, append, merged, trimmed
+from server.users.redis_files import RedisFiles, durability_problem
 from server.users.store import Append, RecordVersion, tell_damaged
 
 _PREFIX = b"shortlist:user:"
@@ -25,9 +26,11 @@ _STORE = "shortlist:store"
 _FIELDS = ("version", "count", "oldest", "ids", "events")
 _TRIES = 64
 _CONNECTIONS = 16
-_TIMEOUT_S = 5.0
+# It is asked twice, within the deadline of most callers.
+_TIMEOUT_S = 2.0
+# Its configuration, and whether it still is the same store, may change while it serves.
+_CHECK_S = 10.0
 _SCAN_KEYS = 256
-_REWRITE_S = 60.0
 _DAY_S = 86_400
 _OVERTAKEN = "too many gateways change this user at once; try again"
 
@@ -76,8 +79,8 @@ class RedisStore:
         )
         self._redis = Redis(connection_pool=pool)
         self._swap = self._redis.register_script(_SWAP)
-        self._rewriting = asyncio.Lock()
-        self._rewrites_begun = self._rewrites_done = 0
+        self._checked_s = float("-inf")
+        self._files = RedisFiles(self._redis)
 
     async def open(self) -> None:
         """Connects and checks how Redis keeps what it acknowledges.
@@ -86,15 +89,33 @@ class RedisStore:
             ConfigurationError: it may lose what it acknowledged and that was not allowed, or belongs to another key.
             StoreUnavailable: it cannot be reached.
         """
-        problem = await self._sent(self._durability_problem)
-        self.durable = not problem
+        self._checked_s = time.monotonic()
+        problem = await self._sent(partial(durability_problem, self._redis))
         if problem and not self._allow_not_durable:
             raise ConfigurationError(
                 f"event_store: this Redis may lose events that it acknowledged ({problem}); set `appendonly yes`, "
                 "`appendfsync always` and `maxmemory-policy noeviction` there, or say --event-store-not-durable: "
                 "replies then say so"
             )
+        self.durable = not problem
         self.store_id = await self._sent(self._found_id)
+
+    async def _still_fits(self) -> None:
+        """Checks again, every ten seconds, what `open` checked: Redis can be set otherwise, emptied or replaced.
+
+        Raises:
+            StoreUnavailable: it may lose what it acknowledges now, or belongs to another key.
+        """
+        if time.monotonic() - self._checked_s < _CHECK_S:
+            return
+        try:
+            await self.open()
+        except ConfigurationError as error:
+            self._checked_s = float("-inf")
+            raise StoreUnavailable(str(error)) from error
+        except StoreUnavailable:
+            self._checked_s = float("-inf")
+            raise
 
     async def aclose(self) -> None:
         """See `UserStore.aclose`."""
@@ -114,6 +135,7 @@ class RedisStore:
 
     async def append(self, change: Append) -> Appended:
         """See `UserStore.append`."""
+        await self._still_fits()
 
         def grown(old: UserRecord | None) -> tuple[Appended, UserRecord | None]:
             done = append(old, change.events, change.retention, time.time())
@@ -123,6 +145,7 @@ class RedisStore:
 
     async def merge(self, source: bytes, target: bytes, retention: Retention) -> Appended | None:
         """See `UserStore.merge`; the user has the events then: no need to write the files anew."""
+        await self._still_fits()
         for _ in range(_TRIES):
             found, old = await self.read((source, target))
             if found is None:
@@ -138,7 +161,7 @@ class RedisStore:
 
         async def forget() -> bool:
             count = await self._redis.delete(*(_PREFIX + name for name in pseudonyms))
-            await self._rewrite()
+            await self._files.rewrite()
             return bool(count)
 
         return await self._sent(forget)
@@ -222,20 +245,6 @@ class RedisStore:
             arguments.append(dropped[1])
         return bool(await self._sent(lambda: self._swap(keys, arguments)))
 
-    async def _durability_problem(self) -> str:
-        """Returns by what Redis may lose what it acknowledged; empty where it does not."""
-        try:
-            found = await self._redis.config_get("append*", "maxmemory*")
-        except ResponseError:
-            return "it does not tell its configuration"
-        if found.get("appendonly") != "yes":
-            return "appendonly is off"
-        if found.get("appendfsync") != "always":
-            return f"appendfsync is {found.get('appendfsync')}"
-        if found.get("maxmemory", "0") != "0" and found.get("maxmemory-policy", "") != "noeviction":
-            return f"maxmemory-policy is {found.get('maxmemory-policy')}"
-        return ""
-
     async def _found_id(self) -> bytes:
         await self._redis.hsetnx(_STORE, "id", secrets.token_bytes(8))
         await self._redis.hsetnx(_STORE, "key", self._key)
@@ -245,74 +254,6 @@ class RedisStore:
                 "event_store: this Redis keeps users under another key; give all its gateways one event_key_file"
             )
         return _bytes(store_id)
-
-    async def _rewrite(self) -> None:
-        """Has Redis write its files anew, without what was deleted, and waits until it did.
-
-        Those who wait while it writes share the next time.
-
-        Raises:
-            StoreUnavailable: it did not in time.
-        """
-        wanted = self._rewrites_begun + 1  # one that began before does not count
-        async with self._rewriting:
-            if self._rewrites_done >= wanted:
-                return
-            self._rewrites_begun += 1
-            await self._rewrite_now()
-            self._rewrites_done = self._rewrites_begun
-
-    async def _rewrite_now(self) -> None:
-        status = await self._redis.info("persistence")
-        wanted: list[tuple[str, Callable[[], Awaitable[Any]]]] = []
-        if status.get("aof_enabled"):
-            wanted.append(("aof_rewrite_in_progress", self._redis.bgrewriteaof))
-        if await self._may_save():
-            wanted.append(("rdb_bgsave_in_progress", partial(self._redis.bgsave, schedule=False)))
-        end_s = time.monotonic() + _REWRITE_S
-        for running, start in wanted:
-            while True:
-                await self._wait_while(running, end_s)
-                if await self._started(start):
-                    break
-                self._check_time(end_s)
-                await asyncio.sleep(0.01)
-            await self._wait_while(running, end_s)
-
-    async def _may_save(self) -> bool:
-        try:
-            return bool(await self._redis.config_get("save") != {"save": ""})
-        except ResponseError:  # it does not tell its configuration
-            return True
-
-    @staticmethod
-    async def _started(start: Callable[[], Awaitable[Any]]) -> bool:
-        """Returns whether Redis began to write; not while it writes already, for another gateway or itself."""
-        try:
-            await start()
-        except ResponseError as error:
-            if "in progress" in str(error) or "child process" in str(error):
-                return False
-            raise
-        return True
-
-    async def _wait_while(self, running: str, end_s: float) -> None:
-        pause_s = 0.01
-        while True:
-            status = await self._redis.info("persistence")
-            if not (status.get(running) or status.get("aof_rewrite_scheduled")):
-                return
-            self._check_time(end_s)
-            await asyncio.sleep(pause_s)
-            pause_s = min(0.2, 2 * pause_s)
-
-    @staticmethod
-    def _check_time(end_s: float) -> None:
-        if time.monotonic() > end_s:
-            raise StoreUnavailable(
-                "the events are deleted, but Redis has not written its files anew yet; try again, or say BGREWRITEAOF "
-                "there"
-            )
 
     async def _sent(self, ask: Callable[[], Awaitable[_Result]]) -> _Result:
         try:

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import redis
 
 from domain.errors import ConfigurationError, StoreFull, StoreUnavailable
-from server.users import group_commit
+from server.users import group_commit, redis_store
 from server.users.redis_store import RedisStore
 from server.users.sqlite_place import check_place
 from server.users.sqlite_store import SqliteStore
@@ -184,6 +185,33 @@ async def test_a_redis_that_may_lose_is_refused_or_says_so(tmp_path, flags, why)
         await allowed.open()
         assert not allowed.durable
         await allowed.aclose()
+
+
+async def test_a_redis_that_begins_to_lose_is_noticed_while_serving(tmp_path, monkeypatch):
+    monkeypatch.setattr(redis_store, "_CHECK_S", 0.0)
+    with redis_server(tmp_path / "redis", *DURABLE) as (port, _), redis.Redis(port=port) as other:
+        url = f"redis://127.0.0.1:{port}"
+        store, lenient = RedisStore(url, KEY), RedisStore(url, KEY, allow_not_durable=True)
+        for one in (store, lenient):
+            await one.open()
+        assert store.durable
+        assert lenient.durable
+        other.config_set("appendfsync", "everysec")
+        with pytest.raises(StoreUnavailable, match="appendfsync is everysec"):
+            await put(store, ANN, event("a"))
+        await put(lenient, ANN, event("a"))
+        assert not lenient.durable
+        other.config_set("appendfsync", "always")
+        assert (await put(store, ANN, event("b"))).recorded == 1
+        before = store.store_id
+        other.flushall()
+        await put(store, ANN, event("a"))
+        assert store.store_id != before
+        other.hset("shortlist:store", "key", b"another!")
+        with pytest.raises(StoreUnavailable, match="another key"):
+            await put(store, ANN, event("c"))
+        for one in (store, lenient):
+            await one.aclose()
 
 
 async def test_redis_killed_at_once_keeps_what_it_acknowledged(tmp_path):
