@@ -63,6 +63,10 @@ class RecallRequest:
         """The text that is matched by words; empty where it is matched as it was written."""
         return "" if self.query.lexical is None else self.query.lexical.corrected_text
 
+    def by_all_sources(self) -> "RecallRequest":
+        """Returns the request as if no sources were named."""
+        return replace(self, query=replace(self.query, named=frozenset()), sources=None)
+
     @classmethod
     def of(
         cls, query: RecommendQuery, history: History, represented: Represented, release: ServingRelease

@@ -254,8 +254,8 @@ def _by_fit(request: ListRequest, made: Pass, blocked: np.ndarray, count: int) -
 def _fillers(request: ListRequest, found: Shortlist, count: int) -> Iterator[Ordered]:
     """Yields what lengthens a list that is too short.
 
-    For a text, what suits the history; what is popular; what lies below a threshold; what no vector can speak for; for
-    a caller's own list, the rest of it.
+    For a text, what suits the history; the scene's fallback; where a scene names its sources, what the others find;
+    what is popular; what lies below a threshold; what no vector can speak for; for a caller's own list, the rest of it.
     """
     release, query = request.release, request.recall.query
     for blocked in request.scope.passes:
@@ -265,6 +265,9 @@ def _fillers(request: ListRequest, found: Shortlist, count: int) -> Iterator[Ord
         if request.fallback is not None:
             rows = fallback_rows(request.fallback, release, blocked)
             yield _fill(candidates_of((), rows, np.zeros(len(rows))), found)
+        if not request.recall.by_text and request.recall.sources is not None and not query.is_empty:
+            lists = recall(request.recall.by_all_sources(), release, blocked)
+            yield _fill(by_history(lists, release).candidates, found)
         popular = release.sources.get(PRIOR)
         if popular is not None:
             listed = RecalledList(PRIOR, *popular.search(query, count + len(found.candidates), blocked))

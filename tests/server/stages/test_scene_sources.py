@@ -76,6 +76,19 @@ async def test_what_is_trending_leads_only_where_a_scene_says_so(served):
     assert ids(await served.ask(k=8, sources=trending)) == plain
 
 
+async def test_a_scene_whose_sources_find_little_goes_on_with_what_suits_the_history(served):
+    served.without("popular", ranker=None)
+    view = TrendingView()
+    served.release = view.over(served.release, Trends(("item-33", "item-07"), (5.0, 4.0)))
+    asked = {"events": HISTORY, "sources": frozenset({"trending"})}
+    listed = ids(await served.ask(k=20, **asked))
+    suiting = [item_id for item_id in ids(await served.ask(events=HISTORY, k=COUNT)) if item_id not in listed[:2]]
+    assert listed == ["item-33", "item-07", *suiting[:18]]
+    assert ids(await served.ask(k=9, **asked)) == listed[:9]
+    led = ids(await served.ask(k=20, **asked, fallback=FallbackList("best", (suiting[5],))))
+    assert led[2] == suiting[5]
+
+
 async def test_what_a_scene_names_is_ranked_beside_a_trained_source(served):
     alone = await served.ask(events=HISTORY, k=COUNT, sources=frozenset({"collaborative"}))
     found = {item.id for item in alone.items if item.choice_probability is not None}
