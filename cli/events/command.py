@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cli.events import consume, files
 from cli.events.store_flags import add_store_flags
 from cli.flags.call import WrongArgument, add_gateway_flags, call_gateway
+from cli.terminal.printable import printable
 
 if TYPE_CHECKING:
     from shortlist import Event, StoredUser
@@ -151,7 +152,11 @@ def _print(kept: "StoredUser") -> None:
     table = Table("time", "kind", "item", "said", box=None, padding=(0, 2, 0, 0), header_style="bold")
     for event in kept.events:
         time = "" if event.time is None else f"{event.time:%Y-%m-%d %H:%M:%S}"
-        table.add_row(time, event.kind.name.lower(), escape(event.item_id), escape(event.text or event.comment))
+        table.add_row(
+            time,
+            event.kind.name.lower(),
+            *(escape(" ".join(printable(words).split())) for words in (event.item_id, event.text or event.comment)),
+        )
     console = Console()
     console.print(table)
     shown = f", {kept.shown_count:,} items remembered as shown" if kept.shown_count else ""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from cli.events.store_flags import add_store_flags, settings_of, stored_events
+from cli.terminal.printable import printable
 
 if TYPE_CHECKING:
     from shortlist.v1 import event_pb2
@@ -145,7 +146,7 @@ def _print(tables: dict[str, list[ReportRow]]) -> None:
             table.add_column(column, justify="left" if column == name else "right")
         for row in rows:
             table.add_row(
-                escape(row.part) or "not said", f"{row.impressions:,}", f"{row.clicks:,}",
+                escape(" ".join(printable(row.part).split())) or "not said", f"{row.impressions:,}", f"{row.clicks:,}",
                 _share(row.clicks, row.impressions), f"{row.conversions:,}",
                 _share(row.conversions, row.impressions), f"{row.not_helpful:,}",
             )  # fmt: skip
