@@ -60,7 +60,9 @@ class TestStoredSearchesForUnreadableGoods(Searched, UnreadableGoods):
             sources = {item.id: {one.source for one in item.provenance} for item in reply.items}
             for item in alone.items:
                 assert sources[item.id] == {RecallSource.SEMANTIC_HISTORY}
-            (note,) = [one for one in reply.degradations if one.reason is DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED]
+            (note,) = [
+                one for one in reply.degradations if one.reason is DegradationReason.ENCODER_LANGUAGE_UNSUPPORTED
+            ]
             assert "a part of the history" in note.detail
             # Words of the search find nothing: the encoder read them.
             assert "news-comet-two-tails" not in sources
