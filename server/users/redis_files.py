@@ -1,4 +1,4 @@
-"""What a Redis writes to its disk: whether it keeps what it acknowledged, and files without what was deleted."""
+"""The files of a Redis: whether they keep what was acknowledged, and writing them without what was deleted."""
 
 import asyncio
 import time
