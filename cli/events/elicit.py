@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 HELP = "what it tells most to ask a new user about"
 
-_ANSWERS = {"y": "LIKE", "n": "DISLIKE", "?": "VIEW"}
+_ANSWERS = {"y": "LIKE", "n": "DISLIKE", "?": "IMPRESSION"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -127,9 +127,9 @@ class EventServicer(pb_grpc.EventServiceServicer):
         if caller is not None and self._events is not None:
             history = (await self._events.user(caller)).history.joined(passed)
         answered = [event.item_id for event in history.events]
-        found = await asyncio.get_running_loop().run_in_executor(
-            self._executor, elicit, release, answered, list(request.exclude_item_ids), k
-        )
+        # What they met without an opinion is not asked about again, but settles nothing.
+        excluded = [*request.exclude_item_ids, *(met.item_id for met in history.impressions)]
+        found = await asyncio.get_running_loop().run_in_executor(self._executor, elicit, release, answered, excluded, k)
         items = [pb.ElicitedItem(id=one.id, title=one.title, expected_gain=one.expected_gain) for one in found]
         return pb.ElicitResponse(items=items, release_id=release.release_id)
 

@@ -124,7 +124,8 @@ class EventServiceServicer:
 
     def Elicit(self, request, context):
         """Returns the item that it tells most to ask a new caller about. The answer is recorded as an event: a like or a dislike, or
-        a view where they have no opinion. Further errors: UNAVAILABLE (ERROR_REASON_NO_RELEASE).
+        an impression where they have no opinion, which settles nothing but is not asked again. Further errors: UNAVAILABLE
+        (ERROR_REASON_NO_RELEASE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -58,7 +58,8 @@ class EventServiceStub:
     """Gives a session's events to a user, as after a login, and forgets the session. Harmless to repeat."""
     Elicit: _grpc.UnaryUnaryMultiCallable[_event_pb2.ElicitRequest, _event_pb2.ElicitResponse]
     """Returns the item that it tells most to ask a new caller about. The answer is recorded as an event: a like or a dislike, or
-    a view where they have no opinion. Further errors: UNAVAILABLE (ERROR_REASON_NO_RELEASE).
+    an impression where they have no opinion, which settles nothing but is not asked again. Further errors: UNAVAILABLE
+    (ERROR_REASON_NO_RELEASE).
     """
 
 @_typing.type_check_only
@@ -91,7 +92,8 @@ class EventServiceAsyncStub(EventServiceStub):
     """Gives a session's events to a user, as after a login, and forgets the session. Harmless to repeat."""
     Elicit: _aio.UnaryUnaryMultiCallable[_event_pb2.ElicitRequest, _event_pb2.ElicitResponse]  # type: ignore[assignment]
     """Returns the item that it tells most to ask a new caller about. The answer is recorded as an event: a like or a dislike, or
-    a view where they have no opinion. Further errors: UNAVAILABLE (ERROR_REASON_NO_RELEASE).
+    an impression where they have no opinion, which settles nothing but is not asked again. Further errors: UNAVAILABLE
+    (ERROR_REASON_NO_RELEASE).
     """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -157,7 +159,8 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_event_pb2.ElicitResponse, _abc.Awaitable[_event_pb2.ElicitResponse]]:
         """Returns the item that it tells most to ask a new caller about. The answer is recorded as an event: a like or a dislike, or
-        a view where they have no opinion. Further errors: UNAVAILABLE (ERROR_REASON_NO_RELEASE).
+        an impression where they have no opinion, which settles nothing but is not asked again. Further errors: UNAVAILABLE
+        (ERROR_REASON_NO_RELEASE).
         """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -251,6 +251,11 @@ def test_what_to_ask_a_new_user(client, user):
     others = client.elicit(user_id=user, k=5)
     assert first.id not in {one.id for one in others}
     assert len({one.id for one in others}) == 5
+    # What they have no opinion on is not asked again, and nothing is known by it.
+    client.record_events([Event(others[0].id, EventKind.IMPRESSION)], user_id=user)
+    left = client.elicit(user_id=user, k=5)
+    assert left == client.elicit(events=[Event(first.id, EventKind.DISLIKE)], exclude_item_ids=[others[0].id], k=5)
+    assert others[0].id not in {one.id for one in left}
     with pytest.raises(InvalidRequest):
         client.elicit(k=0)
 

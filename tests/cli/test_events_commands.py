@@ -154,7 +154,8 @@ def test_elicit(run, user, monkeypatch):
 
     lines = run("elicit", "--k", "3")[1].out.splitlines()
     assert len(lines) == 3
-    monkeypatch.setattr(sys, "stdin", io.StringIO("y\nn\nstop\n"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\nn\n?\nstop\n"))
     assert run("elicit", "--user", user, "--ask")[0] == 0
     shown = json.loads(run("events", "show", "--user", user, "--json")[1].out)
-    assert [one["kind"] for one in shown["events"]] == ["LIKE", "DISLIKE"]
+    assert [one["kind"] for one in shown["events"]] == ["LIKE", "DISLIKE", "IMPRESSION"]
+    assert len({one["item_id"] for one in shown["events"]}) == 3
