@@ -179,6 +179,10 @@ class FeatureLog:
     async def judged(self, release_id: str, before_s: float) -> list[ServedReply]:
         """Returns the newest replies of a release before a moment, 20,000 at most, without their features.
 
+        The whole log is read each time: 12,000 replies in 50 MiB take .6 s of processor time, in a thread, once a
+        refresh. What was read before would have to follow every erasure, move and expiry, and events that come late
+        change the outcome of replies of any age.
+
         Raises:
             OSError, ValueError: the log cannot be read.
         """
