@@ -9,8 +9,8 @@ from domain.errors import ConfigurationError, StoreFull, StoreUnavailable
 from server.users.sqlite_place import check_place
 
 READ = "SELECT version, count, oldest_s, ids, events FROM users WHERE pseudonym = ?"
-# A lock is waited for within the deadline of most callers, so that they learn of it.
-BUSY_S = 3.0
+# A lock is waited for twice, by a client that repeats the call, within the deadline of most callers: they learn of it.
+BUSY_S = 2.0
 _FORMAT = 1
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS store (format INTEGER NOT NULL, store_id BLOB NOT NULL, key BLOB NOT NULL)",
