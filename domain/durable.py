@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from domain.pace import rest
+
+_CHUNK_BYTES = 1 << 20
+
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
@@ -75,5 +79,9 @@ def make_private(folder: Path) -> None:
 
 def sha256_of(path: Path) -> str:
     """Returns the SHA-256 of a file as lower-case hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            rest()
+    return digest.hexdigest()

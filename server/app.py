@@ -23,6 +23,7 @@ from server.addresses import joined, split
 from server.admission.admission import Admission
 from server.catalogue.store import CatalogueStore
 from server.catalogue_follower import CatalogueFollower, Writer
+from server.garbage import long_lived
 from server.listener import ReservedPort, ReservedSocket, make_authenticator, reserved
 from server.live_state import LiveState
 from server.milvus.serving import over_milvus
@@ -35,8 +36,9 @@ from server.observability.tracing import TracingInterceptor
 from server.playground import Playground
 from server.release.live_release import LiveRelease
 from server.release.loaded import LoadedReleases
-from server.release.loader import ModelLoader, ReleaseLoader
+from server.release.loader import ReleaseLoader
 from server.release.log_refresh import LogRefresh
+from server.release.model_loader import ModelLoader
 from server.release.serving import LiveServing
 from server.release.signature import read_public_keys
 from server.release.switch import ReleaseSwitch
@@ -183,7 +185,8 @@ class Gateway:
             over=_over(settings),
         )
         self._state.models = models
-        await self._go_live(loader, folder)
+        with long_lived(serving=False):
+            await self._go_live(loader, folder)
         self._start_task(self._metrics.watch_loop(self._state.note_queue))
         self._state.watch_models()
         self._start_task(Pulse(triton, self._supervised, self._state.nudge).run())

@@ -17,7 +17,7 @@ from server.models.served_model import ServedModel
 from server.observability.metrics import Metrics
 from server.release.following import FollowingRelease
 from server.release.live_release import LiveRelease
-from server.release.loader import ModelLoader
+from server.release.model_loader import ModelLoader
 from server.release.serving import LiveServing
 from server.release.trending import TrendingView
 from server.release.watch import Gate, ModelWatch
@@ -99,6 +99,7 @@ class LiveState:
     def swap(self, serving: LiveServing) -> None:
         """Serves another release from the next request on."""
         self.serving = serving
+        self._trending_view = TrendingView()  # it keeps the one before in memory until the next request
         self.watch_models()
         self.metrics.release_live(serving.release.release_id)
         self.check_scenes(serving.release)

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from core.query.folding import tokenize
+from domain.pace import paced
 
 _ARTICLES = frozenset({"the", "a", "an"})
 _LONGEST_WORDS = 12
@@ -16,7 +17,7 @@ class KnownTitles:
         """Folds the titles; one with a leading article is known without it too."""
         self._titles: set[str] = set()
         self._longest: dict[tuple[str, str], int] = {}
-        for title in titles:
+        for title in paced(titles):
             words = tokenize(title).words
             self._add(words)
             if len(words) > 1 and words[0] in _ARTICLES:

@@ -11,6 +11,7 @@ from core.query.words import QueryWords
 from core.text.analysis import other_number
 from domain.condition import AnyOf, Condition, Equals
 from domain.item import AttributeType
+from domain.pace import paced
 
 VALUES_PER_ATTRIBUTE = 200_000
 # Attributes with no more values are vocabularies: genres, categories, colours. A word of theirs is safe by itself.
@@ -89,7 +90,7 @@ class ValueTable:
                 profile = _profile(name, phrase, counts, words)
                 if profile is not None and not _are_titles(counts, titles):
                     _add_values(found, profile, counts, words)
-        return cls({phrase: tuple(sorted(uses, key=_place)) for phrase, uses in found.items()})
+        return cls({phrase: tuple(sorted(uses, key=_place)) for phrase, uses in paced(found.items())})
 
 
 def conditions(uses: tuple[ValueUse, ...]) -> list[Condition]:
@@ -144,7 +145,7 @@ def _add_values(
     counts: Mapping[str, int],
     words: QueryWords,
 ) -> None:
-    for value, count in islice(counts.items(), VALUES_PER_ATTRIBUTE):
+    for value, count in paced(islice(counts.items(), VALUES_PER_ATTRIBUTE)):
         parts = tokenize(value).words
         if not 0 < len(parts) <= _LONGEST_WORDS and not (parts and unspaced(parts[0])):
             continue

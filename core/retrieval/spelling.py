@@ -9,6 +9,8 @@ import numpy as np
 from rapidfuzz.distance import OSA
 from rapidfuzz.process import cdist
 
+from domain.pace import paced
+
 _LEAST_LETTERS = 4
 # From so many letters on two slips may be in a word.
 _LONG_WORD = 9
@@ -40,7 +42,7 @@ class Vocabulary:
         self.counts = counts
         self._count_of = dict(zip(self.words, counts.tolist(), strict=True))
         by_length: dict[int, list[str]] = {}
-        for word in self.words:
+        for word in paced(self.words):
             if word.isalpha() and word.isascii() and len(word) >= _LEAST_LETTERS - 1:
                 by_length.setdefault(len(word), []).append(word)
         self._by_length: Mapping[int, tuple[list[str], np.ndarray]] = {

@@ -12,6 +12,7 @@ from domain.catalogue_values import CatalogueValues
 from domain.condition import Condition, GeoRadius
 from domain.errors import ReleaseRejected
 from domain.item import AttributeType, Item, attribute_type, item_from_json
+from domain.pace import paced
 from server.catalogue.columns import rows_within
 from server.catalogue.conditions import check_conditions
 from server.catalogue.release_column import ColumnBuilder
@@ -41,7 +42,7 @@ class ItemTable:
         building = {name: ColumnBuilder() for name in attribute_types}
         available: list[bool] = []
         with path.open("rb") as stream:
-            for row, line in enumerate(stream):
+            for row, line in enumerate(paced(stream)):
                 item = _item(path, row, line, self._timestamps)
                 if collected is not None:
                     collected.append(item)
@@ -66,7 +67,7 @@ class ItemTable:
         self._columns = {name: column.finished(len(self), numeric=name in numeric) for name, column in building.items()}
         self.numbers: Mapping[str, np.ndarray] = {name: self._columns[name].numbers for name in numeric}
         self.unavailable = ~np.asarray(available, dtype=bool)
-        self._rows = {item_id: row for row, item_id in enumerate(self.ids)}
+        self._rows = {item_id: row for row, item_id in enumerate(paced(self.ids))}
 
     def __len__(self) -> int:
         return len(self.ids)

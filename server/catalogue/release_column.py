@@ -12,6 +12,7 @@ import numpy as np
 
 from domain.catalogue_values import NumberRange
 from domain.condition import AnyOf, ColumnTest, Exists, TimeRange, folded
+from domain.pace import paced
 from domain.timestamp import Timestamp
 from server.catalogue.columns import numbers_pass
 
@@ -77,11 +78,11 @@ class ReleaseColumn:
 
     def rows(self) -> dict[str, np.ndarray]:
         """Returns int32[m], the rows of each string."""
-        return {value: found.rows() for value, found in self._strings.items()}
+        return {value: found.rows() for value, found in paced(self._strings.items())}
 
     def counts(self) -> dict[str, int]:
         """Returns how often each string occurs."""
-        return {value: found.count for value, found in self._strings.items()}
+        return {value: found.count for value, found in paced(self._strings.items())}
 
     def extent(self) -> NumberRange | None:
         """Returns the extent of the numbers; None where no item has one."""
@@ -159,7 +160,7 @@ class ColumnBuilder:
         if self._nanos:
             nanos = np.zeros(total, np.int32)
             nanos[rows] = np.array(self._nanos, np.int32)
-        strings = {value: RowSet(np.array(own, np.int32), total) for value, own in self._strings.items()}
+        strings = {value: RowSet(np.array(own, np.int32), total) for value, own in paced(self._strings.items())}
         return ReleaseColumn(total, RowSet(np.array(self._having, np.int32), total), strings, numbers, nanos)
 
     def _add_string(self, row: int, values: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """Canaries: inputs whose answers were computed when the release was built, to recognise a model in Triton by."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +23,12 @@ class Canary:
 
     inputs: Mapping[str, np.ndarray]
     answer: np.ndarray
+
+    def parts(self, most_rows: int) -> "Iterator[Canary]":
+        """Yields the batch in parts of at most so many rows."""
+        for start in range(0, len(self.answer), most_rows):
+            part = slice(start, start + most_rows)
+            yield Canary({name: array[part] for name, array in self.inputs.items()}, self.answer[part])
 
 
 class Difference(Protocol):

@@ -108,22 +108,23 @@ class ServedModel:
         A model with other answers than when the release was built is another model: ReleaseRejected.
         """
         try:
-            await self._compare(self.spec.canaries[0], timeout_s)
+            await self.compare(self.spec.canaries[0], timeout_s)
         except (ModelUnavailable, DeadlineExceeded, ReleaseRejected) as error:
             return error
         return None
 
     async def check(self, timeout_s: float) -> None:
-        """Asks with every canary.
+        """Asks with every canary; raises as `compare`."""
+        for canary in self.spec.canaries:
+            await self.compare(canary, timeout_s)
+
+    async def compare(self, canary: Canary, timeout_s: float) -> None:
+        """Asks with a canary, or a part of one.
 
         Raises:
-            ReleaseRejected: the answers are not those of the release.
+            ReleaseRejected: the answer is not that of the release.
             ModelUnavailable, DeadlineExceeded: Triton did not answer.
         """
-        for canary in self.spec.canaries:
-            await self._compare(canary, timeout_s)
-
-    async def _compare(self, canary: Canary, timeout_s: float) -> None:
         difference = self.spec.difference(await self._infer(canary.inputs, timeout_s), canary.answer)
         if difference:
             raise ReleaseRejected(

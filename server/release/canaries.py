@@ -1,7 +1,7 @@
 """The canaries of a release, from `canary.json`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +9,10 @@ import numpy as np
 
 from core.events import EventSequence
 from core.ranking.tower_input import tower_input
-from core.text.tokenize import TextTokenizer, pad
+from core.text.tokenize import CONFIG_FILE, TextTokenizer, pad
 from domain import release_folder as layout
 from domain.errors import EncoderNotUsable, ReleaseRejected
-from domain.manifest import EncoderEntry, ModelEntry
+from domain.manifest import EncoderEntry, Manifest, ModelEntry
 from domain.release_folder import ReleaseFolder
 from server.models.canary import Canary
 
@@ -30,14 +30,22 @@ class CanaryFile:
     content: Mapping[str, Any]
 
     @classmethod
-    def read(cls, folder: ReleaseFolder) -> "CanaryFile":
+    def read(cls, folder: ReleaseFolder, known: MutableMapping[str, TextTokenizer] | None = None) -> "CanaryFile":
         """Reads a release whose digests were verified; blocking.
+
+        Args:
+            folder: the release.
+            known: tokenizers by what makes them alike: one of them is used again, else the one that is read is added.
 
         Raises:
             ReleaseRejected: the file, or the tokenizer, cannot be read.
         """
         try:
-            tokenizer = TextTokenizer(folder.path / layout.TOKENIZER, folder.manifest.encoder.max_tokens)
+            known, key = {} if known is None else known, _tokenizer_key(folder.manifest)
+            tokenizer = known.get(key)
+            if tokenizer is None:
+                tokenizer = TextTokenizer(folder.path / layout.TOKENIZER, folder.manifest.encoder.max_tokens)
+                known[key] = tokenizer
             return cls(tokenizer, json.loads((folder.path / layout.CANARY).read_text(encoding="utf-8")))
         except (OSError, ValueError, EncoderNotUsable) as error:
             raise _rejected(folder, error) from error
@@ -74,6 +82,12 @@ class CanaryFile:
                 inputs = {"features": np.asarray(canary["features"], dtype=np.float32)}
             canaries[name] = (Canary(inputs, np.asarray(canary["answer"], dtype=np.float32)),)
         return canaries
+
+
+def _tokenizer_key(manifest: Manifest) -> str:
+    """Returns what two releases have in common whose tokenizers do the same."""
+    files = [manifest.files[name].sha256 for name in (layout.TOKENIZER, CONFIG_FILE) if name in manifest.files]
+    return " ".join([str(manifest.encoder.max_tokens), *files])
 
 
 def _encoder_batches(token_ids: list[np.ndarray], vectors: np.ndarray, entry: EncoderEntry) -> tuple[Canary, ...]:

@@ -10,14 +10,13 @@ import structlog
 
 from domain.errors import Overloaded, ReleaseRejected, ShortlistError
 from domain.release_folder import ReleaseFolder
+from server.garbage import long_lived
 from server.models.batcher import Batcher
 from server.models.served_model import ServedModel
 from server.models.text_encoder import TextEncoder
 from server.observability.logs import message_of
 from server.release.live_release import LiveRelease
 from server.release.loader import ReleaseLoader
-
-_LOAD_TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -84,10 +83,10 @@ class LoadedReleases:
             ReleaseRejected: it cannot be loaded.
         """
         self._hold(self._live())
-        # As with gateways that share a Triton: versions that are served stay.
-        beside = replace(self.loader, models=replace(self.loader.models, shared=True))
+        beside = replace(self.loader, models=replace(self.loader.models, beside=True))
         try:
-            release = await beside.load(folder)
+            with long_lived(serving=True):
+                release = await beside.load(folder)
         except ShortlistError as error:
             await self._serve_held()
             if isinstance(error, ReleaseRejected):
@@ -156,9 +155,7 @@ class LoadedReleases:
                 for model in loaded.models:
                     wanted.setdefault(model.spec.name, {})[model.version] = model.spec.config.text(warm_up=False)
             for name, versions in wanted.items():
-                async with models.turns[name]:
-                    if set(await models.triton.ready_versions(name)) != set(versions):
-                        await models.triton.load(name, next(iter(versions.values())), sorted(versions), _LOAD_TIMEOUT_S)
+                await models.serve_versions(name, versions)
         except ShortlistError as error:
             # Memory that is not given back; requests are answered.
             self._log.warning("models of an old release could not be unloaded", error=message_of(error))

@@ -1,12 +1,11 @@
 """Loader of releases: verify, read, load the models into Triton, compare canaries, warm up. Only then may one serve."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -15,9 +14,9 @@ from core.query.interpreter import QueryInterpreter
 from core.retrieval.fill import FillSource
 from core.retrieval.vector_store import VectorStore
 from core.text.language import EncoderLanguages, LanguageDetector
-from core.triton.model_repository import install_model
+from core.text.tokenize import TextTokenizer
 from domain import release_folder as layout
-from domain.errors import DeadlineExceeded, ModelUnavailable, ReleaseRejected, TritonUnresponsive
+from domain.errors import ReleaseRejected
 from domain.manifest import EncoderEntry
 from domain.progress import Progress, SilentProgress
 from domain.prompts import Prompts
@@ -27,143 +26,19 @@ from server.models.batcher import BatchObserver
 from server.models.embedding_cache import CacheObserver, EmbeddingCache
 from server.models.encoder_choice import EncoderWishes, Machine
 from server.models.encoder_variant import EncoderVariant
-from server.models.model_server import ModelServer
 from server.models.model_spec import ModelSpec
 from server.models.ranker import Ranker, RankScaling
 from server.models.served_model import ServedModel
-from server.models.start import start_model
 from server.models.text_encoder import TextEncoder, encoder_batcher
 from server.models.user_tower import UserTower
 from server.observability.logs import message_of
 from server.release.canaries import CanaryFile
 from server.release.data import ReleaseData, read_release
 from server.release.live_release import LiveRelease
+from server.release.model_loader import ModelLoader
 from server.release.model_specs import encoder_spec, trained_model_spec
 from server.release.signature import verify_signature
 from server.release.sources import release_sources
-
-_LOAD_TIMEOUT_S = 120.0
-_CALL_TIMEOUT_S = 30.0
-
-
-@dataclass(frozen=True)
-class ModelLoader:
-    """Loader of models into Triton.
-
-    Attributes:
-        triton: where models run.
-        repository: the model repository that this process and Triton both see.
-        workers: threads for disk and hashing.
-        shared: whether other gateways use the same Triton.
-        turns: one for each model's name: which versions stay is only known while no other one is loaded.
-    """
-
-    triton: ModelServer
-    repository: Path
-    workers: Executor
-    shared: bool
-    turns: defaultdict[str, asyncio.Lock] = field(
-        default_factory=lambda: defaultdict(asyncio.Lock), repr=False, compare=False
-    )
-
-    async def serve(self, spec: ModelSpec, progress: Progress) -> ServedModel:
-        """Installs a model, loads it, compares its canaries and warms it up.
-
-        Raises:
-            ReleaseRejected: Triton refuses it, or answers its canaries differently.
-            TritonNotUsable: Triton is not there or not under explicit control.
-            TritonUnresponsive: it ended, or the model's process stood still, at each of three attempts.
-            StorageError: the model repository cannot be written.
-        """
-        run = asyncio.get_running_loop().run_in_executor
-        model = ServedModel(self.triton, spec, await run(self.workers, self._install, spec))
-        place = self._version_folder(model)
-
-        async def start(*, afresh: bool) -> None:
-            progress.step(f"loading the {spec.title} into Triton")
-            if afresh:
-                await self.reload(model, warm_up=True)
-            else:
-                await run(self.workers, spec.config.check, place)
-                try:
-                    await self.load(model)
-                except ReleaseRejected as error:
-                    raise spec.config.explained(error, place) from error
-            progress.step(f"comparing the canaries of the {spec.title}")
-            await self._compare_canaries(model)
-            progress.step(f"warming up the {spec.title}")
-            await _warm_up(model)
-
-        await start_model(start, self.triton, progress)
-        return model
-
-    async def load(self, model: ServedModel, *, warm_up: bool = True) -> None:
-        """Has Triton serve the model's version; also after Triton was restarted.
-
-        A Triton of our own serves exactly this version. On a shared one, the versions that other gateways serve stay.
-
-        Args:
-            model: the model.
-            warm_up: whether Triton runs every shape before it counts as loaded; seconds that callers of a model that
-                was away would be answered without it.
-        """
-        async with self.turns[model.spec.name]:
-            await self._load(model, await self._others(model), warm_up=warm_up)
-
-    async def reload(self, model: ServedModel, *, warm_up: bool = False) -> None:
-        """Has Triton start the model afresh: loading what counts as loaded does nothing."""
-        async with self.turns[model.spec.name]:
-            others = await self._others(model)
-            await self.triton.unload(model.spec.name)
-            await self._load(model, others, warm_up=warm_up)
-
-    async def check(self, model: ServedModel) -> None:
-        """Asks with every canary.
-
-        Raises:
-            ReleaseRejected, ModelUnavailable, DeadlineExceeded: as `ServedModel.check`.
-        """
-        await model.check(_CALL_TIMEOUT_S)
-
-    async def _others(self, model: ServedModel) -> tuple[int, ...]:
-        return await self.triton.ready_versions(model.spec.name) if self.shared else ()
-
-    async def _load(self, model: ServedModel, others: tuple[int, ...], *, warm_up: bool) -> None:
-        versions = sorted({model.version, *others})
-        # One configuration holds for all versions: another encoder may not take this one's lengths, so where others
-        # are served Triton warms nothing up, and each gateway its own version.
-        config = model.spec.config.text(warm_up=warm_up and len(versions) == 1)
-        await self.triton.load(model.spec.name, config, versions, _LOAD_TIMEOUT_S)
-
-    async def _compare_canaries(self, model: ServedModel) -> None:
-        try:
-            await self.check(model)
-        except TritonUnresponsive:
-            raise
-        except (ModelUnavailable, DeadlineExceeded) as error:
-            raise ReleaseRejected(
-                f"the {model.spec.title} in Triton cannot answer the canaries of release {model.spec.release_id}: "
-                f"{error}; do Triton and the gateway see the same model repository?"
-            ) from error
-
-    def _install(self, spec: ModelSpec) -> int:
-        config = spec.config.text(warm_up=True)
-        return install_model(self.repository, spec.name, spec.file, spec.sha256, config)
-
-    def _version_folder(self, model: ServedModel) -> Path:
-        return self.repository / model.spec.name / str(model.version)
-
-
-async def _warm_up(model: ServedModel) -> None:
-    """Runs every shape once, whether or not Triton's own warm-up did."""
-    for inputs in model.spec.warm_up_inputs:
-        try:
-            await model.infer(inputs, _CALL_TIMEOUT_S)
-        except TritonUnresponsive:
-            raise
-        except (ModelUnavailable, DeadlineExceeded) as error:
-            shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in inputs.items())
-            raise ReleaseRejected(f"the warm-up of the {model.spec.title} with {shapes} failed: {error}") from error
 
 
 class EncoderObserver(BatchObserver, CacheObserver, Protocol):
@@ -188,6 +63,7 @@ class ReleaseLoader:
         places: folders for a private copy of what stays mapped.
         trusted_keys: one of them must have signed a release; empty where none need be.
         over: returns a loaded release over another catalogue than its own; blocking. None for its own.
+        tokenizers: of the releases that are loaded: making one holds up all threads for a tenth of a second.
     """
 
     models: ModelLoader
@@ -200,6 +76,9 @@ class ReleaseLoader:
     places: tuple[Path, ...] = ()
     trusted_keys: tuple[Ed25519PublicKey, ...] = ()
     over: Callable[[LiveRelease], LiveRelease] | None = None
+    tokenizers: "WeakValueDictionary[str, TextTokenizer]" = field(
+        default_factory=WeakValueDictionary, repr=False, compare=False
+    )
 
     async def load(self, folder: ReleaseFolder, progress: Progress | None = None) -> LiveRelease:
         """Verifies a release, loads it into Triton and returns it warm.
@@ -208,19 +87,19 @@ class ReleaseLoader:
             ReleaseRejected: corrupt, not signed as it must be, or Triton refuses a model, or answers differently.
             TritonNotUsable, TritonUnresponsive, StorageError: as `ModelLoader.serve`.
         """
-        loop, workers = asyncio.get_running_loop(), self.models.workers
+        run = self.models.run
         progress = progress or SilentProgress()
         progress.step("verifying")
         if self.trusted_keys:
-            await loop.run_in_executor(workers, verify_signature, folder, self.trusted_keys)
-        await loop.run_in_executor(workers, layout.verify, folder)
-        if unlisted := await loop.run_in_executor(workers, layout.unlisted_files, folder):
+            await run(verify_signature, folder, self.trusted_keys)
+        await run(layout.verify, folder)
+        if unlisted := await run(layout.unlisted_files, folder):
             structlog.get_logger("release").warning(
                 "files that are not of the release are left alone", files=unlisted[:16], count=len(unlisted)
             )
-        canaries = await loop.run_in_executor(workers, CanaryFile.read, folder)
+        canaries = await run(CanaryFile.read, folder, self.tokenizers)
         # Beside Triton, which needs some seconds for the encoder.
-        reading = loop.run_in_executor(workers, self._read, folder, canaries)
+        reading = asyncio.ensure_future(run(self._read, folder, canaries))
         encoder, variant = await self._serve_encoder(folder, canaries, progress)
         data = await reading
         if self.wishes.by_student and data.student is None:
@@ -232,8 +111,8 @@ class ReleaseLoader:
         # Each thread makes its own tokenizer on first use, which takes tens of milliseconds; the loop's is made here.
         data.tokenizer.tokenize(("warm",))
         content = VectorStore(data.index.vectors, data.unreadable_share > self.unreadable_limit, data.index)
-        sources = await asyncio.get_running_loop().run_in_executor(self.models.workers, release_sources, data, content)
-        interpreter = await loop.run_in_executor(workers, _interpreter, data)
+        sources = await run(release_sources, data, content)
+        interpreter = await run(_interpreter, data)
         release = LiveRelease(
             data=data,
             content=content,
@@ -247,19 +126,19 @@ class ReleaseLoader:
             languages=EncoderLanguages(folder.manifest.encoder.languages, self.detector),
             interpreter=interpreter,
         )
-        return release if self.over is None else await loop.run_in_executor(workers, self.over, release)
+        return release if self.over is None else await run(self.over, release)
 
     async def _serve_encoder(
         self, folder: ReleaseFolder, canaries: CanaryFile, progress: Progress
     ) -> tuple[ServedModel, EncoderVariant]:
         """Serves the encoder in the best way whose canaries are the release's."""
-        expected = canaries.encoder_canaries(folder)
+        expected = await self.models.run(canaries.encoder_canaries, folder)
         entry = folder.manifest.encoder
         variants = self.wishes.variants(self.machine, entry, (folder.path / entry.file).stat().st_size)
         specs = {variant.numbers: encoder_spec(folder, expected, variant) for variant in variants}
-        model, place = await self._first_served(specs, progress)
-        variant = variants[place]
-        automatic = len(variants) > 1 and not place
+        model, way = await self._first_served(specs, progress)
+        variant = next(one for one in variants if one.numbers == way)
+        automatic = len(variants) > 1 and variant is variants[0]
         unit = self.machine.bfloat16_unit if automatic and self.machine else ""
         why = f": the processor has {unit}, and the canaries agree; --precision float32 refuses" if unit else ""
         structlog.get_logger("encoder").info(
@@ -278,17 +157,21 @@ class ReleaseLoader:
         specs = {engine: trained_model_spec(folder, name, data.canaries[name], engine) for engine in engines}
         return (await self._first_served(specs, progress))[0]
 
-    async def _first_served(self, specs: Mapping[str, ModelSpec], progress: Progress) -> tuple[ServedModel, int]:
-        """Serves a model in the first of several ways in which its canaries are the release's; returns the place too.
+    async def _first_served(self, specs: Mapping[str, ModelSpec], progress: Progress) -> tuple[ServedModel, str]:
+        """Serves a model in the first of several ways in which its canaries are the release's; returns the way too.
+
+        One configuration holds for all versions of a model, so the way of what serves meanwhile is tried first.
 
         Raises:
             ReleaseRejected: in none of them; the error is that of the last.
         """
-        for place, (way, spec) in enumerate(specs.items()):
+        ways = sorted(specs, key=lambda way: not self.models.is_way(specs[way]))
+        for way in ways:
+            spec = specs[way]
             try:
-                return await self.models.serve(spec, progress), place
+                return await self.models.serve(spec, progress), way
             except ReleaseRejected as error:
-                if place == len(specs) - 1:
+                if way == ways[-1]:
                     raise
                 structlog.get_logger("release").warning(
                     f"the {spec.title} is not served so; the next choice is tried", way=way, error=message_of(error)

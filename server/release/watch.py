@@ -26,7 +26,7 @@ import structlog
 from domain.errors import DeadlineExceeded, ModelProcessLost, ShortlistError, TritonUnresponsive
 from server.models.served_model import ServedModel
 from server.observability.logs import message_of
-from server.release.loader import ModelLoader
+from server.release.model_loader import ModelLoader
 
 _FAILURES_BEFORE_RELOAD = 2
 _MOST_PATIENCE_S, _MOST_DOUBLINGS = 60.0, 10

@@ -23,7 +23,8 @@ from domain.recommendation import RecommendQuery
 from server.deadline import Deadline
 from server.observability.metrics import Metrics
 from server.recommender import Recommender
-from server.release.loader import ModelLoader, ReleaseLoader
+from server.release.loader import ReleaseLoader
+from server.release.model_loader import ModelLoader
 from server.rpc.call import Call
 from server.rpc.reply import recommend_reply
 from server.trace import Trace

@@ -31,7 +31,8 @@ from server.deadline import Deadline
 from server.observability.metrics import Metrics
 from server.recommender import Recommender
 from server.release.live_release import LiveRelease
-from server.release.loader import ModelLoader, ReleaseLoader
+from server.release.loader import ReleaseLoader
+from server.release.model_loader import ModelLoader
 from server.rpc.call import Call, current_call
 from server.rpc.embed import EmbedServicer
 from server.settings import load_configuration

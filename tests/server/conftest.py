@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from server.observability.metrics import Metrics
-from server.release.loader import ModelLoader, ReleaseLoader
+from server.release.loader import ReleaseLoader
+from server.release.model_loader import ModelLoader
 from tests.support.served import Served
 from tests.support.torch_triton import TorchTriton
 from tests.support.trained import COUNT

@@ -8,7 +8,8 @@ import pytest
 
 from core.ranking.blend import Blend
 from server.observability.metrics import Metrics
-from server.release.loader import ModelLoader, ReleaseLoader
+from server.release.loader import ReleaseLoader
+from server.release.model_loader import ModelLoader
 from shortlist import Client, Event, EventKind
 from tests.conftest import skip_without_triton
 from tests.support.counted_source import Counted, with_sources

@@ -22,7 +22,8 @@ from networks.user_tower_ensemble import unit_states
 from server.deadline import Deadline
 from server.observability.metrics import Metrics
 from server.recommender import Recommender
-from server.release.loader import ModelLoader, ReleaseLoader
+from server.release.loader import ReleaseLoader
+from server.release.model_loader import ModelLoader
 from server.trace import Trace
 from shortlist import (
     Client,

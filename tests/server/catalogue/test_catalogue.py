@@ -14,7 +14,8 @@ from server.catalogue.catalogue import Catalogue
 from server.deadline import Deadline
 from server.observability.metrics import Metrics
 from server.recommender import Recommender
-from server.release.loader import ModelLoader, ReleaseLoader
+from server.release.loader import ReleaseLoader
+from server.release.model_loader import ModelLoader
 from server.trace import Trace
 from tests.support.dict_catalogue import DictCatalogue
 from tests.support.torch_triton import TorchTriton

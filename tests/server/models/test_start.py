@@ -14,7 +14,8 @@ from domain.errors import ModelUnavailable, ReleaseRejected, TritonUnresponsive
 from domain.progress import LineProgress, SilentProgress
 from server.models.start import start_model
 from server.observability.metrics import Metrics
-from server.release.loader import ModelLoader, ReleaseLoader
+from server.release.loader import ReleaseLoader
+from server.release.model_loader import ModelLoader
 from server.triton.client import TritonClient
 from server.triton.embedded import EmbeddedTriton, EmbeddedTritonSettings
 from tests.support.running import ROOT

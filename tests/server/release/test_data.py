@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pytest
@@ -173,3 +174,14 @@ def test_scenes_that_a_release_brings_are_read_with_it(copy):
     path.write_text("[scenes.home]\nk = -3\n")
     with pytest.raises(ReleaseRejected, match=r"scenes\.home\.k"):
         read(as_if_built_so(copy))
+
+
+def test_releases_with_the_same_tokenizer_share_it_while_one_is_used(trained_release):
+    known = WeakValueDictionary()
+    first = CanaryFile.read(trained_release, known)
+    assert CanaryFile.read(trained_release, known).tokenizer is first.tokenizer
+    entry = trained_release.manifest.encoder
+    shorter = replace(trained_release.manifest, encoder=replace(entry, max_tokens=entry.max_tokens // 2))
+    assert CanaryFile.read(replace(trained_release, manifest=shorter), known).tokenizer is not first.tokenizer
+    del first
+    assert not known

@@ -7,7 +7,8 @@ import pytest
 from domain.errors import Overloaded
 from server.observability.metrics import Metrics
 from server.release.loaded import LoadedReleases
-from server.release.loader import ModelLoader, ReleaseLoader
+from server.release.loader import ReleaseLoader
+from server.release.model_loader import ModelLoader
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ from server.models.encoder_variant import EncoderVariant
 from server.models.model_spec import ModelSpec, TrainedModelConfig
 from server.models.served_model import ServedModel
 from server.observability.metrics import Metrics
-from server.release.loader import ModelLoader, ReleaseLoader
+from server.release.loader import ReleaseLoader
+from server.release.model_loader import ModelLoader
 from server.release.model_specs import trained_model_spec
 from tests.support.fakes_server import MANIFEST, FakeTriton
 from tests.support.torch_triton import TorchTriton
@@ -124,6 +125,53 @@ async def test_versions_that_are_loaded_at_once_stay_beside_each_other(spec, tmp
         assert triton.ready == (1, 2)
         await asyncio.gather(both[0].reload(models[0]), both[1].load(models[1]))
     assert triton.ready == (1, 2)
+
+
+async def test_what_is_served_already_is_not_started_again_beside_it(spec, tmp_path):
+    """Another release with the same encoder: its canaries are compared, a few rows at once, and that is all."""
+
+    class Repeating(FakeTriton):
+        async def infer(self, model, version, inputs, *, output, timeout_s):
+            answer = await super().infer(model, version, inputs, output=output, timeout_s=timeout_s)
+            return np.repeat(answer, len(inputs["input_ids"]), axis=0)
+
+    triton = Repeating(UNIT)
+    rows = {name: np.repeat(array, 5, axis=0) for name, array in batch(3).items()}
+    several = replace(spec, canaries=(Canary(rows, np.repeat(UNIT, 5, axis=0)),))
+    with ThreadPoolExecutor(1) as workers:
+        loader = ModelLoader(triton, tmp_path, workers, shared=False)
+        await loader.serve(spec, LineProgress(str))
+        triton.ready = (1,)
+        triton.calls.clear()
+        triton.batches.clear()
+        beside = replace(loader, beside=True)
+        await beside.serve(several, LineProgress(str))
+        assert not triton.calls
+        assert [len(inputs["input_ids"]) for inputs in triton.batches] == [2, 2, 1]
+        triton.answer = -UNIT
+        with pytest.raises(ReleaseRejected, match="encodes the canary texts differently"):
+            await beside.serve(several, LineProgress(str))
+
+
+@pytest.mark.parametrize("gone", ["unloaded", "another way", "another file", "Triton of others"])
+async def test_what_is_not_served_just_so_is_loaded_beside_what_is(spec, triton, tmp_path, gone):
+    with ThreadPoolExecutor(1) as workers:
+        loader = ModelLoader(triton, tmp_path, workers, shared=False)
+        await loader.serve(spec, LineProgress(str))
+        triton.ready = () if gone == "unloaded" else (1,)
+        triton.calls.clear()
+        triton.batches.clear()
+        beside, other = replace(loader, beside=True), spec
+        if gone == "another way":
+            other = replace(spec, config=EncoderVariant(on_gpu=True).config_of(spec.config.entry, spec.sha256))
+        elif gone == "another file":
+            (tmp_path / "other.onnx").write_bytes(b"another")
+            other = replace(spec, file=tmp_path / "other.onnx", sha256=hashlib.sha256(b"another").hexdigest())
+        elif gone == "Triton of others":
+            beside = replace(loader, beside=True, shared=True)
+        await beside.serve(other, LineProgress(str))
+    assert triton.calls == [("load", 1, 2) if gone == "another file" else ("load", 1)]
+    assert lengths(triton) == [3, 16, 32]
 
 
 async def test_another_model_is_refused(load, spec, triton):

@@ -1,6 +1,7 @@
 """Signatures of releases, by the command line and by the loader."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from cli.main import main
 from domain.errors import ConfigurationError, ReleaseRejected
 from domain.release_folder import MANIFEST, SIGNATURE, open_release
 from server.release.loader import ReleaseLoader
+from server.release.model_loader import ModelLoader
 from server.release.signature import read_public_keys, sign_release, verify_signature
 
 PEM = serialization.Encoding.PEM
@@ -74,12 +76,11 @@ def test_a_signature_is_of_one_manifest(release, tmp_path):
 async def test_a_loader_with_keys_takes_signed_releases_alone(release, tmp_path):
     _, public = write_pair(tmp_path, "own")
 
-    class Models:
-        workers = None
-
-    loader = ReleaseLoader(Models(), None, 0.3, trusted_keys=read_public_keys(public))
-    with pytest.raises(ReleaseRejected, match="signed releases alone"):
-        await loader.load(open_release(release))
+    with ThreadPoolExecutor(1) as workers:
+        models = ModelLoader(None, tmp_path, workers, shared=False)
+        loader = ReleaseLoader(models, None, 0.3, trusted_keys=read_public_keys(public))
+        with pytest.raises(ReleaseRejected, match="signed releases alone"):
+            await loader.load(open_release(release))
 
 
 def test_keys_of_another_kind_are_told(release, tmp_path):

@@ -18,7 +18,7 @@ from server.models.encoder_variant import EncoderVariant
 from server.models.model_spec import ModelSpec, TrainedModelConfig
 from server.models.served_model import ServedModel
 from server.models.text_encoder import encoder_batcher
-from server.release.loader import ModelLoader
+from server.release.model_loader import ModelLoader
 from server.release.watch import ModelWatch
 from tests.support.fakes_server import FakeTriton, NotedBatches
 
