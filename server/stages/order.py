@@ -34,13 +34,20 @@ class Ordered:
     lifted: frozenset[int] = frozenset()
 
 
-def by_history(recalled: Recalled, release: ServingRelease) -> Ordered:
-    """Orders candidates of a history by the blend; by reciprocal rank where nothing was fitted for its sources."""
+def by_history(recalled: Recalled, release: ServingRelease, count: int | None = None) -> Ordered:
+    """Orders candidates of a history by the blend; by reciprocal rank where nothing was fitted for its sources.
+
+    Args:
+        recalled: the candidates.
+        release: the release.
+        count: how many are returned at most, the best; None for all.
+    """
     lists = tuple(found for found in recalled.lists if len(found.rows))
     ordered = blended_list(release.sources, recalled.query, release.blend, lists)
     if ordered is None:
-        return Ordered(fuse(lists, sum(len(found.rows) for found in lists), release.sources.order))
-    return Ordered(candidates_of(lists, ordered.rows, ordered.scores))
+        most = sum(len(found.rows) for found in lists) if count is None else count
+        return Ordered(fuse(lists, most, release.sources.order))
+    return Ordered(candidates_of(lists, ordered.rows[:count], ordered.scores[:count]))
 
 
 def by_numbers(orders: Sequence[NumberOrder], ordered: Ordered, release: ServingRelease) -> Ordered:
@@ -104,8 +111,8 @@ def without_ignored(ordered: Ordered, ignored: Mapping[int, int], strength: floa
     return _by_scores(ordered, sunk(before, shares, strength))
 
 
-def by_ranker(ranked: Ranked, release: ServingRelease) -> Ordered:
-    """Orders candidates by the ranker's logits."""
+def by_ranker(ranked: Ranked, release: ServingRelease, count: int | None = None) -> Ordered:
+    """Orders candidates by the ranker's logits, and returns `count` at most, the best; None for all."""
     rows = ranked.candidates.rows
     ordered = RecalledList("ranker", *top_rows(ranked.ranking.logits, rows, len(rows), release.sources.order))
-    return Ordered(candidates_of(ranked.candidates.lists, ordered.rows, ordered.scores))
+    return Ordered(candidates_of(ranked.candidates.lists, ordered.rows[:count], ordered.scores[:count]))

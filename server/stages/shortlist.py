@@ -244,8 +244,11 @@ def _by_fit(request: ListRequest, made: Pass, blocked: np.ndarray, count: int) -
         if scored is None or not np.array_equal(scored.match.rows, rows):
             scored = text_candidates(request.text, rows, release)
         return order_candidates(request.text, recalled.lists, scored, release, count)
-    ordered = by_history(recalled, release) if made.ranked is None else by_ranker(made.ranked, release)
     comments, aspects = request.history.aspects, release.aspects
+    # Aspects order all candidates again.
+    most = count if comments is None or aspects is None else None
+    ranked = made.ranked
+    ordered = by_history(recalled, release, most) if ranked is None else by_ranker(ranked, release, most)
     if comments is None or aspects is None:
         return ordered
     return replace(ordered, candidates=by_aspects(ordered.candidates, comments, aspects, len(ordered.candidates)))

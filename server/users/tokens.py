@@ -4,12 +4,19 @@ import base64
 import binascii
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from domain.errors import FieldViolation, InvalidRequest
 
 _EVENT_TOKEN = struct.Struct(">8sq")
 _SEPARATOR = ":"
+
+
+@lru_cache(maxsize=64)
+def _quoted(text: str) -> str:
+    """Returns a part of a token; those of a reply's items are the same but for the rank."""
+    return quote(text, safe="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ class Attribution:
     def text(self) -> str:
         """Returns what a caller passes on."""
         return _SEPARATOR.join(
-            ("1", str(self.rank), quote(self.source), quote(self.release_id, safe=""), quote(self.request_id, safe=""))
+            ("1", str(self.rank), _quoted(self.source), _quoted(self.release_id), _quoted(self.request_id))
         )
 
     @classmethod

@@ -8,6 +8,7 @@ from core.ranking.blend import Blend
 from domain.condition import Condition, Range
 from domain.event import Event, EventKind
 from domain.recommendation import Source
+from server.stages import order
 from tests.support.served import HISTORY, REASONS, reasons, sources
 from tests.support.trained import COUNT
 
@@ -67,3 +68,26 @@ async def test_what_is_like_a_disliked_item_sinks(served):
     after = [item.id for item in (await served.ask(events=events, k=COUNT)).items]
     assert after.index("item-23") >= 10
     assert "item-43" not in after
+
+
+@pytest.mark.parametrize("with_ranker", [True, False])
+async def test_only_candidates_that_come_back_are_made(served, monkeypatch, with_ranker):
+    """And each list begins every longer one, whatever was made for it."""
+    if not with_ranker:
+        served.without(ranker=None)
+    made = []
+
+    def counted(function):
+        def call(*arguments):
+            made.append(function(*arguments))
+            return made[-1]
+
+        return call
+
+    for name in ("candidates_of", "fuse"):
+        monkeypatch.setattr(order, name, counted(getattr(order, name)))
+    whole = await served.ask(events=HISTORY, k=COUNT)
+    made.clear()
+    few = await served.ask(events=HISTORY, k=4)
+    assert few.items == whole.items[:4]
+    assert [len(some) for some in made] == [5]
