@@ -166,7 +166,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
         except NoRelease:
             return done, None
         if self._trending is not None and done.places:
-            self._trending.add(read_events(request.events[place] for place in done.places).events, known)
+            self._trending.add(read_events(request.events[place] for place in done.places).events, known, caller)
         return done, known
 
     async def _checked(self, request: pb.RecordEventsRequest, log: EventLog) -> tuple[Caller, list[NewEvent]]:

@@ -1,5 +1,7 @@
 """Counts of recent events by item, of all users together, an old event counting less. No user is kept in them.
 
+Salted hashes of user and item, in memory alone, remember what each pair counts: repeating makes nothing trend.
+
 A gateway counts what it acknowledged itself. The counts are written to a file every minute and when the gateway ends,
 and read from it at the next start.
 """
@@ -9,7 +11,8 @@ import heapq
 import json
 import math
 import time
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +28,8 @@ FILE_NAME = "trending.json"
 # Items that are counted; beyond a quarter more, those with the smallest counts are dropped with the next refresh.
 MOST_ITEMS = 100_000
 _SLACK = 1.25
+# Pairs of user and item of which it is remembered what they count.
+_PAIRS = 100_000
 # Items of which lists are made.
 _LISTED = 10_000
 # An item with less than this is forgotten: one event of full weight lasts for nearly seven half-lives.
@@ -105,17 +110,21 @@ class TrendCounts:
         self._most_items = most_items
         self._origin_s = self._latest_s = clock()
         self._sums: dict[str, float] = {}
+        # What a user's events on an item count, by a hash of both; the last ones to change.
+        self._given: OrderedDict[int, float] = OrderedDict()
         self.change_count = 0
 
     def __len__(self) -> int:
         return len(self._sums)
 
-    def add(self, events: Iterable[Event], known: Container[str]) -> None:
+    def add(self, events: Iterable[Event], known: Container[str], user: Hashable = None) -> None:
         """Counts what one user did with items; each item once, by the event that counts most.
 
         Args:
             events: dislikes do not count, and an event later than now counts as of now.
             known: ids of the items that are counted.
+            user: whose earlier events on an item count no more beside a stronger or newer one, as far as they are
+                remembered; None counts every call.
         """
         now_s = self._now_s()
         strongest: dict[str, float] = {}
@@ -127,9 +136,18 @@ class TrendCounts:
             strongest[event.item_id] = max(weight, strongest.get(event.item_id, 0.0))
         least = _LEAST * self._growth(now_s)
         for item_id, weight in strongest.items():
-            if weight >= least:
-                self._sums[item_id] = self._sums.get(item_id, 0.0) + weight
+            more = weight if user is None else weight - self._given.get(hash((user, item_id)), 0.0)
+            if weight >= least and more > 0:
+                self._sums[item_id] = self._sums.get(item_id, 0.0) + more
                 self.change_count += 1
+                if user is not None:
+                    self._remember(hash((user, item_id)), weight)
+
+    def _remember(self, pair: int, weight: float) -> None:
+        self._given[pair] = weight
+        self._given.move_to_end(pair)
+        if len(self._given) > _PAIRS:
+            self._given.popitem(last=False)
 
     @property
     def is_full(self) -> bool:
@@ -189,6 +207,7 @@ class TrendCounts:
 
     def _begin(self, origin_s: float, growth: float) -> None:
         self._sums = {item_id: value / growth for item_id, value in self._sums.items()}
+        self._given = OrderedDict((pair, value / growth) for pair, value in self._given.items())
         self._origin_s = self._latest_s = origin_s
 
 
@@ -221,9 +240,9 @@ class Trending:
         self._saved_count = self._counts.change_count
         await self.refresh()
 
-    def add(self, events: Iterable[Event], known: Container[str]) -> None:
+    def add(self, events: Iterable[Event], known: Container[str], user: Hashable = None) -> None:
         """Counts acknowledged events of one user, see `TrendCounts.add`."""
-        self._counts.add(events, known)
+        self._counts.add(events, known, user)
 
     async def refresh(self) -> None:
         """Makes the list of what was chosen most; drops items that are too many."""

@@ -3,6 +3,7 @@
 import pytest
 
 from domain.event import Event, EventKind
+from server.users import trending
 from server.users.trending import CountsAt, TrendCounts, Trending
 
 DAY_S = 86_400.0
@@ -71,6 +72,30 @@ def test_kinds_and_weights_count_as_in_a_history(counts):
 def test_one_call_counts_an_item_once_by_its_strongest_event(counts):
     counts.add([Event("a", EventKind.VIEW), Event("a", EventKind.BUY), Event("a", EventKind.VIEW)], EVERYTHING)
     assert now(counts) == {"a": 1.0}
+
+
+def test_one_user_makes_nothing_trend_by_repeating(counts, clock, monkeypatch):
+    for _ in range(100):
+        counts.add([Event("refreshed", EventKind.VIEW)], EVERYTHING, "ann")
+    for user in ("bea", "cem"):
+        counts.add([Event("bought", EventKind.BUY)], EVERYTHING, user)
+    assert now(counts) == {"refreshed": 0.5, "bought": 2.0}
+    counts.add([Event("refreshed", EventKind.BUY)], EVERYTHING, "ann")
+    assert now(counts)["refreshed"] == 1.0
+    # A day later the purchase counts half, and one of then in full.
+    clock.now_s += DAY_S
+    counts.add([Event("refreshed", EventKind.VIEW)], EVERYTHING, "ann")
+    assert now(counts)["refreshed"] == pytest.approx(0.5)
+    counts.add([Event("refreshed", EventKind.BUY)], EVERYTHING, "ann")
+    assert now(counts)["refreshed"] == pytest.approx(1.0)
+    # Also where the sums begin from a later moment.
+    counts._begin(clock.now_s, counts._growth(clock.now_s))
+    counts.add([Event("refreshed", EventKind.BUY)], EVERYTHING, "ann")
+    assert now(counts)["refreshed"] == pytest.approx(1.0)
+    monkeypatch.setattr(trending, "_PAIRS", 2)
+    for number in range(9):
+        counts.add([Event(f"item-{number}", EventKind.BUY)], EVERYTHING, "ann")
+    assert len(counts._given) <= 3
 
 
 def test_only_known_items_and_no_old_loads_are_held(counts, clock):
