@@ -1,5 +1,6 @@
 """Rows of an item file as values: texts trimmed, ids in one form, missing values absent, types as asked for."""
 
+import contextlib
 import math
 from collections.abc import Collection, Mapping
 
@@ -25,7 +26,7 @@ class RowCleaner:
         """Takes the options, the report that counts what is changed, and columns whose whole numbers are text."""
         self._types: dict[str, AttributeType] = {name: AttributeType.STRING for name in as_text}
         self._types |= {name: kind for name, kind in options.types.items() if name not in _NAMED}
-        self._missing = options.missing
+        self._options, self._missing = options, options.missing
         self._keeps_ids = options.types.get("id", options.types.get("item_id")) is AttributeType.STRING
         self._report = report
         self._units: dict[str, tuple[str, int, str]] = {}
@@ -48,6 +49,13 @@ class RowCleaner:
         if isinstance(available, int) and not isinstance(available, bool) and available in (0, 1):
             cleaned["available"] = bool(available)
         return self._with_id(cleaned, columns.get("id"), place)
+
+    def all_faults(self, columns: Mapping[str, object]) -> list[str]:
+        """Returns what is wrong about each value of a row that was refused for one of them."""
+        faults: list[str] = []
+        with contextlib.suppress(ValueError):  # the id's is the one that was raised
+            CollectingCleaner(self._options, ReadingReport(""), lambda _, fault: faults.append(fault)).clean(0, columns)
+        return faults
 
     def _value(self, name: str, value: object, place: int) -> object:
         read = value
@@ -133,6 +141,10 @@ class CollectingCleaner(RowCleaner):
         """Takes the options, the report, and what takes the refusals of values."""
         super().__init__(options, report)
         self._refused = refused
+
+    def all_faults(self, columns: Mapping[str, object]) -> list[str]:
+        """Returns none: they were handed on."""
+        return []
 
     def _value(self, name: str, value: object, place: int) -> object:
         try:

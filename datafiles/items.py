@@ -1,23 +1,20 @@
 """Item files, checked as a whole and read as a stream: ten million items take no more memory than ten."""
 
 from array import array
-from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from datafiles.clean_rows import LARGEST_NUMBER, CollectingCleaner, RowCleaner
-from datafiles.flag_words import column_flag
+from datafiles.attribute_types import AttributeTypes
+from datafiles.clean_rows import CollectingCleaner, RowCleaner
+from datafiles.item_ids import count_id, ids_again, refuse_repeated
 from datafiles.options import DEFAULT_OPTIONS, FileOptions
-from datafiles.refusals import Refusals, Refused, ignore
+from datafiles.refusals import Refusals, ignore
 from datafiles.report import ReadingReport
 from datafiles.rows import RowSource, open_rows
 from domain.errors import ItemFileError
-from domain.item import AttributeType, Item, attribute_type, item_from_json, item_id
+from domain.item import AttributeType, Item, WrongItem, item_from_json
 from domain.text_columns import TextColumns, describe
-from domain.timestamp import parse_timestamp
 
 _TELL_EVERY = 10_000
 
@@ -83,7 +80,7 @@ class ItemFile:
     def ids(self) -> list[str]:
         """Returns every item's id in the order of the file, also of refused rows that have one. Raises as `items`."""
         if self.refused:
-            return [key for _, _, key in _ids_again(self.source, self.options, ignore)]
+            return [key for _, _, key in ids_again(self.source, self.options, ignore)]
         return [item.id for item in self.items()]
 
 
@@ -142,7 +139,7 @@ def check_items(
     refused = None if refusals is None else refusals.add
     source = open_rows(path, options, refused)
     version = _version(path)
-    types, texts = _Types(source), TextColumns()
+    types, texts = AttributeTypes(source.unit), TextColumns()
     report = ReadingReport(source.unit)
     cleaner = RowCleaner(options, report) if refused is None else CollectingCleaner(options, report, refused)
     if refusals is not None:
@@ -156,12 +153,15 @@ def check_items(
             if columns is None:
                 continue
             item = item_from_json(columns)
-            types.see(item, place)
+            faults = types.see(item.attributes, place)
         except ValueError as error:
+            faults = _faults(error, types, cleaner.all_faults(row))
+        if faults:
             if refused is None:
-                raise ItemFileError(f"{path}, {source.unit} {place}: {error}") from error
-            refused(place, str(error))
-            left_out += _count_id(columns, hashes)
+                raise ItemFileError(f"{path}, {source.unit} {place}: {'; '.join(faults)}")
+            for fault in faults:
+                refused(place, fault)
+            left_out += count_id(columns, hashes)
             continue
         texts.see(item)
         hashes.append(hash(item.id))
@@ -173,7 +173,7 @@ def check_items(
     if not hashes:
         raise ItemFileError(f"{path}: no items; the file is empty or a header line alone")
     on_progress(len(hashes) % _TELL_EVERY)
-    _refuse_repeated(source, options, hashes, refused)
+    refuse_repeated(source, options, hashes, refused)
     found, as_text = types.found(), types.as_text()
     known = [name for name in options.types if name not in found and name not in ("id", "item_id", "title", "text")]
     notes = [*source.notes, *report.notes(), *types.notes()]
@@ -197,113 +197,10 @@ def check_items(
     )
 
 
-class _Types:
-    """Types of the attributes, collected row by row."""
-
-    def __init__(self, source: RowSource) -> None:
-        self._source = source
-        self._types: dict[str, tuple[AttributeType, int]] = {}
-        self._plain: set[str] = set()
-        self._large: dict[str, tuple[int, int]] = {}
-        self._broken: set[str] = set()
-
-    def see(self, item: Item, place: int) -> None:
-        """Takes an item's attributes into account.
-
-        Raises:
-            ValueError: one had another type before.
-        """
-        for name, value in item.attributes.items():
-            kind = attribute_type(value)
-            known, known_place = self._types.get(name) or self._types.setdefault(name, (kind, place))
-            if kind is not known:
-                raise ValueError(
-                    f'attribute "{name}" is a {kind} here but a {known} on {self._source.unit} {known_place}; an '
-                    f"attribute has one type in the whole file: correct it, or give "
-                    f"{column_flag(name, 'string')}"
-                )
-            if isinstance(value, str) and name not in self._plain and parse_timestamp(value) is None:
-                self._plain.add(name)
-            elif isinstance(value, float):
-                self._broken.add(name)
-            elif kind is AttributeType.NUMBER and isinstance(value, int) and abs(value) > LARGEST_NUMBER:
-                self._large.setdefault(name, (place, value))
-
-    def as_text(self) -> frozenset[str]:
-        """Returns attributes of whole numbers with more digits than a number keeps: they are codes."""
-        return frozenset(self._large.keys() - self._broken)
-
-    def notes(self) -> list[str]:
-        """Returns what people should know of the types."""
-        unit = self._source.unit
-        return [
-            f"{name} is text: {value} ({unit} {place}) has more digits than a number keeps"
-            for name, (place, value) in self._large.items()
-            if name not in self._broken
-        ]
-
-    def found(self) -> dict[str, AttributeType]:
-        """Returns the types; strings that are timestamps throughout are timestamps."""
-        as_text = self.as_text()
-        return {
-            name: AttributeType.STRING
-            if name in as_text
-            else AttributeType.TIMESTAMP
-            if kind is AttributeType.STRING and name not in self._plain
-            else kind
-            for name, (kind, _) in self._types.items()
-        }
-
-
-def _count_id(columns: dict[str, object] | None, hashes: "array[int]") -> int:
-    """Adds the hash of a refused row's id, so that its repetition is seen; returns 1, or 0 where it has none."""
-    try:
-        hashes.append(hash(item_id(columns or {})))
-    except ValueError:
-        return 0
-    return 1
-
-
-def _refuse_repeated(source: RowSource, options: FileOptions, hashes: "array[int]", refused: Refused | None) -> None:
-    """Refuses an id that stands twice. Only where hashes repeat is the file read again, to see the ids themselves."""
-    ordered = np.sort(np.frombuffer(hashes, dtype=np.int64))
-    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
-    if not len(repeated):
-        return
-    place_of: dict[str, tuple[int, object]] = {}
-    for place, row, key in _ids_again(source, options, None if refused is None else ignore):
-        at = bisect_left(repeated, hash(key))
-        if at == len(repeated) or repeated[at] != hash(key):
-            continue
-        first, written = place_of.setdefault(key, (place, row.get("id")))
-        if first != place:
-            unit = source.unit
-            forms = {str(written), str(row.get("id"))} - {key}
-            also = (
-                f" (written {', '.join(sorted(forms))}; --column id:string keeps ids as they are written)"
-                if forms
-                else ""
-            )
-            reason = f'id "{key}" stands on {unit} {first} already{also}; ids are unique'
-            if refused is None:
-                raise ItemFileError(f"{source.path}, {unit} {place}: {reason}")
-            refused(place, reason)
-
-
-def _ids_again(
-    source: RowSource, options: FileOptions, ignored: Refused | None
-) -> Iterator[tuple[int, dict[str, object], str]]:
-    """Yields (place, row, id) of a file that was read before; what was refused then is left out in silence."""
-    report = ReadingReport(source.unit)
-    cleaner = RowCleaner(options, report) if ignored is None else CollectingCleaner(options, report, ignored)
-    for place, row in source.rows(ignored):
-        try:
-            columns = cleaner.clean(place, row)
-            key = "" if columns is None else item_id(columns)
-        except ValueError:
-            continue
-        if columns is not None:
-            yield place, row, key
+def _faults(error: ValueError, types: AttributeTypes, others: Sequence[str]) -> list[str]:
+    """Returns all that is wrong about a row: what was raised, and what would have been behind it."""
+    found = [*error.faults, *types.faults(error.attributes)] if isinstance(error, WrongItem) else [str(error), *others]
+    return list(dict.fromkeys(found))
 
 
 def _version(path: Path) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """An item of the catalogue and the types its attributes may have."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -20,6 +20,21 @@ class AttributeType(StrEnum):
     BOOLEAN = "boolean"
     STRING_LIST = "string_list"
     TIMESTAMP = "timestamp"
+
+
+class WrongItem(ValueError):
+    """Refusal of an object that is not an item.
+
+    Attributes:
+        faults: every fault found, a sentence each.
+        attributes: the attributes that have none.
+    """
+
+    def __init__(self, faults: Sequence[str], attributes: "Mapping[str, AttributeValue]") -> None:
+        """Takes at least one fault; the message has all of them."""
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
+        self.attributes = attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +141,17 @@ def item_from_json(columns: Mapping[str, object], timestamps: Collection[str] = 
         timestamps: the attributes whose strings are timestamps: JSON itself cannot tell the two apart.
 
     Raises:
-        ValueError: a column is missing or of the wrong type; the message names it.
+        WrongItem: columns are missing or of the wrong type; the message names each.
     """
-    key = item_id(columns)
-    title, text = (_text(columns, name) for name in ("title", "text"))
-    if not title.strip() and not text.strip():
-        raise ValueError(f'item "{key}" has neither title nor text; one of the two is required')
+    faults: list[str] = []
+    key = _checked(item_id, faults, columns)
+    title, text = (_checked(_text, faults, columns, name) for name in ("title", "text"))
+    if title is not None and text is not None and not title.strip() and not text.strip():
+        named = "the item" if key is None else f'item "{key}"'
+        faults.append(f"{named} has neither title nor text; one of the two is required")
     available = columns.get("available")
     if available is not None and not isinstance(available, bool):
-        raise ValueError(f'"available" must be true or false, found {json_name(available)}')
+        faults.append(f'"available" must be true or false, found {json_name(available)}')
     attributes: dict[str, AttributeValue] = {}
     for name, value in columns.items():
         if name in ("id", "title", "text", "available") or value is None:
@@ -142,8 +159,19 @@ def item_from_json(columns: Mapping[str, object], timestamps: Collection[str] = 
         try:
             attributes[checked_text(name)] = _timestamp(value) if name in timestamps else parse_attribute(value)
         except ValueError as error:
-            raise ValueError(f'attribute "{name}": {error}') from error
+            faults.append(f'attribute "{name}": {error}')
+    if faults or key is None or title is None or text is None:
+        raise WrongItem(faults, attributes)
     return Item(key, title, text, available is not False, attributes)
+
+
+def _checked(check: Callable[..., str], faults: list[str], *values: object) -> str | None:
+    """Returns what a check returns, or None and a fault more."""
+    try:
+        return check(*values)
+    except ValueError as error:
+        faults.append(str(error))
+        return None
 
 
 def item_id(columns: Mapping[str, object]) -> str:

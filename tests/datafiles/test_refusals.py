@@ -57,6 +57,44 @@ def test_two_cells_of_one_row_are_both_named(tmp_path):
     assert [refusal.places for refusal in refusals.all()] == [[2], [2]]
 
 
+SEVERAL = (
+    ({"id": "2", "title": "x", "size": {"w": 1}, "tags": ["a", 7], "price": "cheap"}, ("size", "tags", "price")),
+    ({"id": "2", "title": "x", "price": "cheap", "colour": 7}, ("price", "colour")),
+    ({"id": "2", "title": 7, "available": "perhaps", "size": {"w": 1}}, ("title", "available", "size")),
+)
+
+
+@pytest.mark.parametrize(("row", "names"), SEVERAL)
+def test_all_wrong_values_of_an_object_are_named(tmp_path, row, names):
+    path, refusals = tmp_path / "items.jsonl", Refusals()
+    rows = [{"id": "1", "title": "A", "price": 1, "colour": "red"}, row, {"id": "3", "title": "C", "price": 3}]
+    path.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    file = check_items(path, refusals=refusals)
+    reasons = [refusal.reason for refusal in refusals.all()]
+    assert [refusal.places for refusal in refusals.all()] == [[2]] * len(names)
+    assert all(any(f'"{name}"' in reason for reason in reasons) for name in names)
+    assert file.item_count == 2
+    with pytest.raises(ItemFileError) as caught:
+        read_items(path)
+    assert all(f'"{name}"' in str(caught.value) for name in names)
+    assert str(caught.value).count("line 2: ") == 1
+
+
+def test_types_of_a_refused_row_count_for_no_other(tmp_path):
+    path, refusals = tmp_path / "items.jsonl", Refusals()
+    rows = [{"id": "1", "title": "A", "size": {}, "price": "cheap"}, {"id": "2", "title": "B", "price": 3}]
+    path.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    assert check_items(path, refusals=refusals).attribute_types == {"price": "number"}
+    assert [refusal.places for refusal in refusals.all()] == [[1]]
+
+
+def test_all_values_of_the_wrong_type_are_named_where_reading_stops(tmp_path):
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"id": "1", "title": "A", "price": "abc", "size": "def"}\n{"id": "2", "title": "B", "price": 3}\n')
+    with pytest.raises(ItemFileError, match=r'line 1: attribute "price" must be .*; attribute "size" must be'):
+        read_items(path, file_options(types=["price:number", "size:number"]))
+
+
 JSON_KINDS = {
     "broken": ('{"id": "3", "title": ', "broken JSON"),
     "no object": ("7", "expected one JSON object a line"),
