@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--releases", type=Path, default=Path("releases"), help="folder of releases (%(default)s)")
     parser.add_argument("--release", metavar="DIR|ID", help="whose encoder is measured (default: the current one)")
     parser.add_argument(
-        "--triton-env", type=Path, default=Path(".venv-triton"), help="of the embedded Triton (%(default)s)"
+        "--triton-env", type=Path, metavar="DIR", help="of the embedded Triton (default: .venv-triton of the checkout)"
     )
     parser.add_argument(
         "--config",
@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from domain.manifest import FLOAT32
     from domain.release_folder import find_release
     from server.models.encoder_choice import Machine
+    from server.settings.serving import ServingSettings
     from server.triton.engine_tuning import TrialResult, best, measure, measure_all, trials, write_settings
 
     folder = find_release(args.releases, args.release)
@@ -42,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
             f"release {folder.manifest.release_id} has an {entry.precision} encoder, which one engine alone computes; "
             "tune a float32 release"
         )
-    machine, python = Machine.here(args.triton_env), args.triton_env.absolute() / "bin/python"
+    triton_env: Path = args.triton_env or ServingSettings.model_fields["triton_env"].default
+    machine, python = Machine.here(triton_env), triton_env.absolute() / "bin/python"
     wanted = trials(available_cores(), has_openvino=machine.has_openvino, bfloat16=bool(machine.bfloat16_unit))
     started_s = time.monotonic()
 

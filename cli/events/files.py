@@ -46,7 +46,11 @@ def run_export(args: argparse.Namespace) -> int:
         f"in {args.out}"
     )
     if served is not None:
-        print(f"{served.write(args.features):,} served items in {args.features}")
+        count = served.write(args.features)
+        if count:
+            print(f"{count:,} served items in {args.features}")
+        else:
+            print(f"no served items are logged (feature_log_share of the gateway): {args.features} was not written")
     return 0
 
 

@@ -93,13 +93,17 @@ def retrain(args: argparse.Namespace, command: Callable[[Sequence[str]], int]) -
 
 
 def _trained_and_built(args: argparse.Namespace, command: Callable[[Sequence[str]], int], folder: Path) -> int:
+    from training.run.warm_start import can_start
+
     run_export(args)
     releases = Path(args.releases)
     model = folder / "model"
     current = (releases / "current").resolve()
-    # A release without trained parts has nothing to begin from, or to be compared with.
-    trained = (current / QUALITY).is_file()
-    against = ["--against", str(current), "--from", str(current)] if trained else []
+    # A release without trained parts has nothing to be compared with. One whose encoder and user tower were not kept,
+    # or are not trained now, has nothing to begin from.
+    against = ["--against", str(current)] if (current / QUALITY).is_file() else []
+    if against and can_start(current, (args.skip or "").split(",")):
+        against += ["--from", str(current)]
     words = [
         "train",
         "--items",

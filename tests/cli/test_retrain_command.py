@@ -12,7 +12,7 @@ from cli.events import retrain as retrain_command
 from cli.events.retrain import add_arguments, read_interval, retrain
 from cli.flags.call import WrongArgument
 from core.ranking.features import FEATURE_NAMES
-from domain.release_folder import QUALITY
+from domain.release_folder import QUALITY, TRAINING
 from domain.user_history import Caller
 from server.users.feature_log import FeatureLog, ServedItems
 from server.users.pseudonyms import read_or_make_key
@@ -109,7 +109,17 @@ def test_a_trained_release_is_begun_from_and_compared_with(tmp_path, state):
     (tmp_path / "releases" / "current").symlink_to("r1")
     ran = []
     retrain(arguments(tmp_path, state), lambda words: ran.append(words) or 0)
-    assert ran[0][ran[0].index("--against") + 1] == ran[0][ran[0].index("--from") + 1] == str(release)
+    assert ran[0][ran[0].index("--against") + 1] == str(release)
+    assert "--from" not in ran[0]
+    for part, file in (("encoder", "modules.json"), ("user_tower", "settings.json")):
+        (release / TRAINING / part).mkdir(parents=True)
+        (release / TRAINING / part / file).touch()
+        ran.clear()
+        retrain(arguments(tmp_path, state), lambda words: ran.append(words) or 0)
+        assert ran[0][ran[0].index("--against") + 1] == ran[0][ran[0].index("--from") + 1] == str(release)
+        ran.clear()
+        retrain(arguments(tmp_path, state, "--skip", "encoder,user_tower"), lambda words: ran.append(words) or 0)
+        assert "--against" in ran[0] and "--from" not in ran[0]
 
 
 def test_a_training_that_fails_builds_nothing(tmp_path, state):

@@ -1,7 +1,7 @@
 """Warm start of a run: encoder and user tower of an earlier model folder, or of a release built from one."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from domain.release_folder import MANIFEST, TRAINING, open_release, verify_train
 from training.run.folder import digest, read_run
 
 STARTABLE = (ENCODER, USER_TOWER)
+# A file that each of them has.
+_MARKS = {ENCODER: "modules.json", USER_TOWER: "settings.json"}
 # Keys of the width of a token's vector by family: BERT and most, DistilBERT, T5, GPT-2.
 _WIDTH_KEYS = ("hidden_size", "dim", "d_model", "n_embd")
 _IDENTITY = ("protocol", "seed", "positive_rating", "interactions_sha256", "items_sha256")
@@ -90,8 +92,7 @@ def open_warm_start(path: Path, out: Path, steps: Sequence[str]) -> WarmStart:
     if path.resolve() == out.resolve():
         raise TrainingRefused(f"{path} is both --from and --out; give a new folder as --out")
     root = _root(path)
-    encoder = root / ENCODER if (root / ENCODER / "modules.json").is_file() else None
-    tower = root / USER_TOWER if (root / USER_TOWER / "settings.json").is_file() else None
+    encoder, tower = (_part(root, name) for name in STARTABLE)
     files = {
         ENCODER: _files(encoder),
         # The tower's weights belong to the vectors of its encoder.
@@ -109,6 +110,11 @@ def open_warm_start(path: Path, out: Path, steps: Sequence[str]) -> WarmStart:
             f"steps that can start warm: {', '.join(STARTABLE)}"
         )
     return start
+
+
+def can_start(release: Path, skipped: Collection[str]) -> bool:
+    """Returns whether a release has the weights of a part whose step is not skipped."""
+    return any(_part(release / TRAINING, name) is not None for name in STARTABLE if name not in skipped)
 
 
 def check_encoder(start: Path, base: Path) -> None:
@@ -138,6 +144,10 @@ def _root(path: Path) -> Path:
     if not (path / RUN).is_file():
         raise TrainingRefused(f"{path} is neither a model folder nor a release: it has no {RUN} and no {MANIFEST}")
     return path
+
+
+def _part(root: Path, name: str) -> Path | None:
+    return root / name if (root / name / _MARKS[name]).is_file() else None
 
 
 def _hidden_size(folder: Path) -> int:
