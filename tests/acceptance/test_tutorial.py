@@ -1,16 +1,29 @@
-"""The tutorial as somebody follows it: each command of its steps 1 to 5, on a terminal of 80 columns."""
+"""The tutorial as somebody follows it: each command on a terminal of 80 columns, then its programs."""
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.support.pages import Step, blocks
+from tests.support.pages import steps as steps_of
 from tests.support.running import ROOT, RunningGateway, on_terminal, start_gateway
 from tests.support.transcripts import RELEASE, commands, masked
 
 PAGE = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
+ALL = list(steps_of(ROOT / "docs/tutorial.md", "docs/tutorial.md"))
+PROGRAMS = [step for step in ALL if step.python]
+NOT_RUN = {
+    ". .venv/bin/activate": "for a shell of one's own",
+    "cd clients/node && npm ci": "installs packages from the network",
+    "node client.js": "needs them; tests/clients/test_node.py runs it where they are",
+    "python3 -m venv plain": "installs packages from the network; the tests have them",
+}
 _TITLES = re.compile(r"^ {4} +(\d+)  (\S.*?) {2,}", re.MULTILINE)
 
 
@@ -51,9 +64,50 @@ def test_every_command_of_the_tutorial_does_what_the_page_says(tmp_path: Path) -
             assert max(map(len, text.splitlines())) <= 80 or "shortlist: " in text or arguments[0] == "release"
             assert "\u2026" not in text, text
             _compare(arguments, expected, (text, status), ids)
+        assert gateway is not None
+        _run_program(PROGRAMS[0], tmp_path / "client.py", gateway.address)
+        _run_from_protos(tmp_path, gateway.address)
     finally:
         if gateway is not None:
             gateway.stop()
+
+
+def _run_program(program: Step, path: Path, address: str) -> None:
+    """Runs a program of the page and compares what it prints with the block below it."""
+    source = program.text.replace('Client("127.0.0.1:8470")', f'Client("{address}", deadline_s=20)')
+    path.write_text(source.replace("127.0.0.1:8470", address).replace("timeout=1.0", "timeout=20"))
+    done = subprocess.run([sys.executable, str(path)], cwd=ROOT, capture_output=True, text=True, check=False)
+    (said,) = (
+        lines
+        for first, _, lines in list(blocks(PAGE))
+        if program.line < first < program.line + 40 and any(line.startswith("1 ") for line in lines)
+    )
+    said = [line for line in said if not line.startswith("$ ")]
+    assert (done.returncode, masked(done.stdout)) == (0, masked("\n".join(said))), done.stderr
+
+
+def _run_from_protos(folder: Path, address: str) -> None:
+    """Generates stubs from protos/ by the page's own command, and runs its program beside them."""
+    (folder / "protos").symlink_to(ROOT / "protos")
+    (command,) = (step.text for step in ALL if "grpc_tools.protoc" in step.text)
+    done = subprocess.run(
+        ["bash", "-ec", command.replace("plain/bin/python", sys.executable)],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    # In an environment of the reader's own there is no other package of this name.
+    for package in ("shortlist", "shortlist/v1"):
+        (folder / "caller" / package / "__init__.py").touch()
+    text = PROGRAMS[1].text + f"assert recommender_pb2.__file__.startswith({str(folder / 'caller')!r})\n"
+    _run_program(replace(PROGRAMS[1], text=text), folder / "caller/ask.py", address)
+
+
+def test_nothing_of_the_page_is_left_out() -> None:
+    run = {words for words, _ in steps()} | {step.text for step in PROGRAMS}
+    rest = [step.text for step in ALL if " ".join(step.text.split()) not in {" ".join(text.split()) for text in run}]
+    rest = [text for text in rest if "grpc_tools.protoc" not in text and text != "plain/bin/python caller/ask.py"]
+    assert len(rest) == len(NOT_RUN)
+    assert all(any(text.startswith(start) for text in rest) for start in NOT_RUN)
 
 
 def _csv() -> tuple[str, str, str]:

@@ -86,7 +86,9 @@ class RunningGateway:
         return self.process.wait(timeout=30)
 
 
-def start_gateway(folder: Path, *arguments: str, command: str = "up", **variables: str) -> RunningGateway:
+def start_gateway(
+    folder: Path, *arguments: str, command: str = "up", cwd: Path = ROOT, **variables: str
+) -> RunningGateway:
     """Starts a gateway on free ports and waits until it is SERVING.
 
     Raises:
@@ -100,7 +102,7 @@ def start_gateway(folder: Path, *arguments: str, command: str = "up", **variable
     words += ["--state", str(folder / "state"), "--embedding-cache-mb", "0", "--target-latency-s", "20", *arguments]
     started = time.monotonic()
     process = subprocess.Popen(
-        words, cwd=ROOT, env=_environment(variables), stdout=handle, stderr=subprocess.STDOUT, text=True
+        words, cwd=cwd, env=_environment(variables), stdout=handle, stderr=subprocess.STDOUT, text=True
     )
     os.close(handle)
     output = Path(name)
