@@ -12,6 +12,7 @@ from shortlist.event_messages import (
     get_message,
     merge_message,
     read_elicited,
+    read_merged,
     read_recorded,
     read_recorded_stream,
     read_user,
@@ -19,7 +20,7 @@ from shortlist.event_messages import (
     with_id,
 )
 from shortlist.requests import Event
-from shortlist.results import ElicitedItem, Recorded, RecordedStream, StoredUser
+from shortlist.results import ElicitedItem, Merged, Recorded, RecordedStream, StoredUser
 from shortlist.v1 import event_pb2
 from shortlist.v1.event_pb2_grpc import EventServiceStub
 
@@ -66,12 +67,13 @@ class EventCalls:
         return self._send(self._events.RecordEvents, record_message(user_id, session_id, events), read_recorded, call)
 
     def record_events_stream(
-        self, events: Iterable[tuple[str, Event]], *, deadline_s: float = _STREAM_DEADLINE_S
+        self, events: Iterable[tuple[str, Event]], *, of_sessions: bool = False, deadline_s: float = _STREAM_DEADLINE_S
     ) -> RecordedStream:
         """Stores events of many users, in one stream, as fast as the gateway takes them.
 
         Args:
             events: pairs of user id and event; those of one user keep their order.
+            of_sessions: whether the ids are those of sessions.
             deadline_s: how long the stream may take, in seconds.
 
         Raises:
@@ -79,7 +81,7 @@ class EventCalls:
             ValueError, TypeError: as `record_events`.
         """
         call = self._calls.begin(deadline_s, None)
-        messages: Any = _Messages(events)
+        messages: Any = _Messages(events, of_sessions=of_sessions)
 
         def send(message: Any, **more: Any) -> event_pb2.RecordEventsStreamResponse:  # noqa: ANN401 -- grpc's own
             reply: event_pb2.RecordEventsStreamResponse = self._events.RecordEventsStream(iter(message), **more)
@@ -101,10 +103,10 @@ class EventCalls:
         call = self._calls.begin(deadline_s, None)
         return self._send(self._events.DeleteUser, delete_message(user_id, session_id), _found, call)
 
-    def merge_session(self, session_id: str, user_id: str, *, deadline_s: float | None = None) -> int:
-        """Gives a session's events to a user, as after a login; returns how many."""
+    def merge_session(self, session_id: str, user_id: str, *, deadline_s: float | None = None) -> Merged:
+        """Gives a session's events to a user, as after a login; repeating it is harmless."""
         call = self._calls.begin(deadline_s, None)
-        return self._send(self._events.MergeSession, merge_message(session_id, user_id), _merged_count, call)
+        return self._send(self._events.MergeSession, merge_message(session_id, user_id), read_merged, call)
 
     def elicit(  # noqa: PLR0913 -- each is a field of the request
         self,
@@ -148,11 +150,11 @@ class AsyncEventCalls:
         return await self._send(self._events.RecordEvents, message, read_recorded, call)
 
     async def record_events_stream(
-        self, events: Iterable[tuple[str, Event]], *, deadline_s: float = _STREAM_DEADLINE_S
+        self, events: Iterable[tuple[str, Event]], *, of_sessions: bool = False, deadline_s: float = _STREAM_DEADLINE_S
     ) -> RecordedStream:
         """Stores events of many users, as Client.record_events_stream."""
         call = self._calls.begin(deadline_s, None)
-        messages: Any = _Messages(events)
+        messages: Any = _Messages(events, of_sessions=of_sessions)
         return await self._send(self._events.RecordEventsStream, messages, read_recorded_stream, call)
 
     async def get_user(
@@ -169,10 +171,10 @@ class AsyncEventCalls:
         call = self._calls.begin(deadline_s, None)
         return await self._send(self._events.DeleteUser, delete_message(user_id, session_id), _found, call)
 
-    async def merge_session(self, session_id: str, user_id: str, *, deadline_s: float | None = None) -> int:
-        """Gives a session's events to a user, as after a login; returns how many."""
+    async def merge_session(self, session_id: str, user_id: str, *, deadline_s: float | None = None) -> Merged:
+        """Gives a session's events to a user, as after a login; repeating it is harmless."""
         call = self._calls.begin(deadline_s, None)
-        return await self._send(self._events.MergeSession, merge_message(session_id, user_id), _merged_count, call)
+        return await self._send(self._events.MergeSession, merge_message(session_id, user_id), read_merged, call)
 
     async def elicit(  # noqa: PLR0913 -- each is a field of the request
         self,
@@ -198,23 +200,21 @@ class AsyncEventCalls:
 class _Messages:
     """Messages of a stream: of each stretch of events, those of one user go together. A repeated call begins anew."""
 
-    def __init__(self, events: Iterable[tuple[str, Event]]) -> None:
+    def __init__(self, events: Iterable[tuple[str, Event]], *, of_sessions: bool = False) -> None:
+        self._of_sessions = of_sessions
         # Ids are given here: a repeated call must send the same ones.
-        self._pairs = [(user, with_id(event)) for user, event in events]
+        self._pairs = [(caller, with_id(event)) for caller, event in events]
 
     def __iter__(self) -> Iterator[event_pb2.RecordEventsRequest]:
         for start in range(0, len(self._pairs), _STRETCH):
-            by_user: dict[str, list[Event]] = {}
-            for user, event in self._pairs[start : start + _STRETCH]:
-                by_user.setdefault(user, []).append(event)
-            for user, events in by_user.items():
+            by_caller: dict[str, list[Event]] = {}
+            for caller, event in self._pairs[start : start + _STRETCH]:
+                by_caller.setdefault(caller, []).append(event)
+            for caller, events in by_caller.items():
+                user_id, session_id = (None, caller) if self._of_sessions else (caller, None)
                 for first in range(0, len(events), _EVENTS_A_MESSAGE):
-                    yield record_message(user, None, events[first : first + _EVENTS_A_MESSAGE])
+                    yield record_message(user_id, session_id, events[first : first + _EVENTS_A_MESSAGE])
 
 
 def _found(message: event_pb2.DeleteUserResponse) -> bool:
     return bool(message.found)
-
-
-def _merged_count(message: event_pb2.MergeSessionResponse) -> int:
-    return int(message.merged_count)

@@ -11,7 +11,7 @@ from shortlist.condition_messages import several
 from shortlist.enums import EventKind
 from shortlist.messages import event_message
 from shortlist.requests import Event
-from shortlist.results import ElicitedItem, Recorded, RecordedStream, StoredUser
+from shortlist.results import ElicitedItem, Merged, Recorded, RecordedStream, StoredUser
 from shortlist.v1 import event_pb2
 
 
@@ -75,6 +75,11 @@ def read_recorded(message: event_pb2.RecordEventsResponse) -> Recorded:
         expired_count=message.expired_count,
         unknown_item_ids=tuple(message.unknown_item_ids),
     )
+
+
+def read_merged(message: event_pb2.MergeSessionResponse) -> Merged:
+    """Reads the acknowledgement of a login."""
+    return Merged(message.merged_count, message.event_token)
 
 
 def read_recorded_stream(message: event_pb2.RecordEventsStreamResponse) -> RecordedStream:

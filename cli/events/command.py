@@ -170,6 +170,6 @@ def _delete(args: argparse.Namespace) -> int:
 
 
 def _merge(args: argparse.Namespace) -> int:
-    count = call_gateway(args, lambda client: client.merge_session(args.session, args.user))
+    count = call_gateway(args, lambda client: client.merge_session(args.session, args.user)).merged_count
     print(f"{count:,} events are the user's now" if count else "the session had no events, or was merged before")
     return 0

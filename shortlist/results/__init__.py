@@ -4,7 +4,7 @@ from shortlist.results.call import Degradation, EntryError, FieldViolation, Stag
 from shortlist.results.items import AttributeValue, Explanation, FieldMatch, ItemDetails, Provenance, RankedItem
 from shortlist.results.recommendation import Interpretation, InterpretedCondition, InterpretedOrder, Shortlist
 from shortlist.results.texts import Embedding, Embeddings, RankedText, TextRanking
-from shortlist.results.users import ElicitedItem, Recorded, RecordedStream, StoredUser
+from shortlist.results.users import ElicitedItem, Merged, Recorded, RecordedStream, StoredUser
 
 __all__ = [
     "AttributeValue",
@@ -20,6 +20,7 @@ __all__ = [
     "InterpretedCondition",
     "InterpretedOrder",
     "ItemDetails",
+    "Merged",
     "Provenance",
     "RankedItem",
     "RankedText",

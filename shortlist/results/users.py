@@ -28,6 +28,19 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
+class Merged:
+    """The acknowledgement of a login.
+
+    Attributes:
+        merged_count: events that the user got; 0 where the session had none, or was merged before.
+        event_token: for `recommend`, which then counts at least these events.
+    """
+
+    merged_count: int
+    event_token: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedStream:
     """The acknowledgement of a stream of events.
 

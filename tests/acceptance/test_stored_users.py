@@ -130,9 +130,11 @@ def test_what_many_choose_is_trending(gateway, client, user, beside, tmp_path):
 
 def test_a_session_becomes_a_user(client, user):
     session = f"s-{user}"
-    client.record_events([Event(PHONE, EventKind.VIEW, event_id="e1")], session_id=session)
-    assert client.merge_session(session, user) == 1
-    assert client.merge_session(session, user) == 0
+    client.record_events_stream([(session, Event(PHONE, EventKind.VIEW, event_id="e1"))], of_sessions=True)
+    merged = client.merge_session(session, user)
+    assert merged.merged_count == 1
+    assert ids(client.recommend(user_id=user, event_token=merged.event_token, k=5))
+    assert client.merge_session(session, user).merged_count == 0
     assert not client.get_user(session_id=session).found
     assert [event.item_id for event in client.get_user(user_id=user).events] == [PHONE]
 
