@@ -7,11 +7,12 @@ Serves a release with the real gateway and prints one line a figure with its goa
 - p99 of reads beside writes while a merge runs, over p99 beside as many texts that are embedded only. Reads come at
   random times that were drawn beforehand (open loop), and each is timed from when it was due. Rounds alternate.
 
-Before a round with writes so many items are added that its own make a merge due; it counts only while the merge's
+Before a round with writes so many items are added that a merge is due; the round counts only while the merge's
 process runs, and so does the round beside it, for as long.
 """
 
 import argparse
+import json
 import random
 import sys
 import tempfile
@@ -19,6 +20,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -26,22 +29,20 @@ import psutil
 
 from bench.main_job import Measurement
 from bench.service import ROOT, Running, serving_command, started
-from domain.release_folder import find_release
+from domain.release_folder import ITEMS, find_release
 from server.catalogue.merge import MergeLimits
-from shortlist import Client, NewItem, ShortlistCallError
+from shortlist import Client, NewItem, ShortlistCallError, TextInterpretation
 
+OFF = TextInterpretation.OFF
 _VISIBLE_LIMIT_MS = 20.0
 _READS_LIMIT = 1.1
 _WRITE_SHARE = 0.2
 _CALLERS = 24
 _AT_ONCE = 256
-_MERGE_WITHIN_S = 120.0
+_MERGE_WITHIN_S = 300.0
+_TEXT_CHARACTERS = 200
+_QUERY_WORDS = 4
 _MERGER = "delta_graph"
-_WORDS = (
-    *("amber", "autumn", "basin", "birch", "canyon", "cedar", "cobalt", "crystal", "ember", "falcon", "fern", "garnet"),
-    *("glacier", "harbour", "hazel", "iron", "juniper", "lantern", "linen", "maple", "meadow", "moss", "north", "opal"),
-    *("orchard", "pebble", "quartz", "raven", "river", "saffron", "salt", "silver", "slate", "stone", "tundra", "wren"),
-)
 
 
 def main() -> int:
@@ -52,30 +53,56 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=2, help="rounds with writes and as many without (%(default)s)")
     parser.add_argument("--rate", type=float, default=25.0, help="reads a second (%(default)s)")
     args = parser.parse_args()
-    find_release(args.releases, None)
+    texts = Texts.of(find_release(args.releases, None).path / ITEMS)
     with tempfile.TemporaryDirectory() as scratch:
         command = serving_command(args.releases, Path(scratch), ("--embedding-cache-mb", "0"))
         with started(command, ROOT) as running, Client(running.address, deadline_s=30.0, retry=None) as client:
-            found = visible(client, args.items) + beside_writes(running, client, args.rounds, args.rate)
+            found = visible(client, texts, args.items)
+            found += beside_writes(running, client, texts, args.rounds, args.rate)
     sys.stdout.write("\n".join(one.line() for one in found) + "\n")
     return 0 if all(one.reached for one in found) else 1
 
 
-def made_items(name: str, seed: int) -> Iterator[NewItem]:
-    """Yields items without an end, no two with the same title."""
-    rng = random.Random(seed)
-    number = 0
-    while True:
-        number += 1
-        title = " ".join(rng.choices(_WORDS, k=4)) + f" {name}{number}"
-        yield NewItem(f"{name}-{number}", title, " ".join(rng.choices(_WORDS, k=12)))
+@dataclass(frozen=True)
+class Texts:
+    """Titles and texts of a release, to make others of: words are as common as in the catalogue.
+
+    Attributes:
+        titles: of its items.
+        texts: of its items, or their titles where they have none.
+    """
+
+    titles: list[str]
+    texts: list[str]
+
+    @classmethod
+    def of(cls, path: Path) -> "Texts":
+        """Reads `items.jsonl` of a release."""
+        items = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        titles = [item["title"] for item in items if item.get("title")]
+        return cls(titles, [item.get("text") or item["title"] for item in items if item.get("title")])
+
+    def items(self, name: str, seed: int) -> Iterator[NewItem]:
+        """Yields items without an end: the halves of two titles, and the text of a third item."""
+        rng = random.Random(seed)
+        for number in count():
+            halves = [rng.choice(self.titles).split() for _ in range(2)]
+            first, second = (words[: len(words) // 2 + 1] for words in halves)
+            text = f"{rng.choice(self.texts)[:_TEXT_CHARACTERS]} {number}"
+            yield NewItem(f"{name}-{number}", " ".join([*first, *second, f"{name}{number}"]), text)
+
+    def query(self, rng: random.Random) -> str:
+        """Returns some words of a text."""
+        words = rng.choice(self.texts).split()
+        start = rng.randrange(max(1, len(words) - _QUERY_WORDS))
+        return " ".join(words[start : start + _QUERY_WORDS])
 
 
-def visible(client: Client, count: int) -> list[Measurement]:
+def visible(client: Client, texts: Texts, item_count: int) -> list[Measurement]:
     """Adds items one by one, asks for each, and embeds the text of another in turns."""
-    items = made_items("one", 7)
+    items = texts.items("one", 7)
     upserts, embeds, missing = [], [], 0
-    for turn in range(count + 5):
+    for turn in range(item_count + 5):
         item, other = next(items), next(items)
         since_s = time.perf_counter()
         client.embed([_text(other)])
@@ -83,7 +110,8 @@ def visible(client: Client, count: int) -> list[Measurement]:
         (outcome,) = client.upsert_items([item])
         acknowledged_s = time.perf_counter()
         assert outcome.error is None, outcome
-        missing += item.id not in {one.id for one in client.recommend(item.title, k=10).items}
+        # A title made of two may name a wish, such as a genre, which the item does not meet.
+        missing += item.id not in {one.id for one in client.recommend(item.title, k=10, interpretation=OFF).items}
         if turn >= 5:  # the first ones warm up
             embeds.append(embedded_s - since_s)
             upserts.append(acknowledged_s - embedded_s)
@@ -97,25 +125,30 @@ def visible(client: Client, count: int) -> list[Measurement]:
     ]
 
 
-def beside_writes(running: Running, client: Client, rounds: int, rate: float) -> list[Measurement]:
+def beside_writes(running: Running, client: Client, texts: Texts, rounds: int, rate: float) -> list[Measurement]:
     """Reads beside writes with a merge, and beside texts that are embedded only."""
-    items = made_items("many", 11)
+    items, turn = texts.items("many", 11), threading.Lock()
+
+    def following() -> NewItem:
+        with turn:
+            return next(items)
+
     writing: list[float] = []
     embedding: list[float] = []
     merges_s: list[float] = []
     failed = 0
     for number in range(rounds):
-        # The first merge is due when more than the limit wait, later ones likewise: it begins anew at each.
-        _fill(client, items, MergeLimits.compared - _AT_ONCE)
-        load = _Load(running.address, rate, lambda: client.upsert_items([next(items)]), seed=number)
-        with load, ThreadPoolExecutor(1) as watch:
+        load = _Load(running.address, texts, rate, lambda: client.upsert_items([following()]), seed=number)
+        with ThreadPoolExecutor(1) as watch:
+            # Batches of many texts are no part of the round. The last one makes a merge due, which begins in seconds.
             merge = watch.submit(_merge, running.pid)
-            _fill(client, items, 2 * _AT_ONCE)
-            since_s, until_s = merge.result()
+            _fill(client, following, MergeLimits.compared + 1)
+            with load:
+                since_s, until_s = merge.result()
         times, errors = load.between(since_s, until_s)
         writing, failed = writing + times, failed + errors
         merges_s.append(until_s - since_s)
-        load = _Load(running.address, rate, lambda: client.embed([_text(next(items))]), seed=number)
+        load = _Load(running.address, texts, rate, lambda: client.embed([_text(following())]), seed=number)
         with load:
             since_s = time.perf_counter()
             time.sleep(merges_s[-1])
@@ -137,8 +170,8 @@ def beside_writes(running: Running, client: Client, rounds: int, rate: float) ->
 class _Load:
     """Reads at drawn times, and other calls at a share of their rate, from the beginning of the body to its end."""
 
-    def __init__(self, address: str, rate: float, other: Callable[[], object], seed: int) -> None:
-        self._rate, self._other, self._rng = rate, other, random.Random(seed)
+    def __init__(self, address: str, texts: Texts, rate: float, other: Callable[[], object], seed: int) -> None:
+        self._texts, self._rate, self._other, self._rng = texts, rate, other, random.Random(seed)
         self._client = Client(address, deadline_s=20.0, retry=None)
         self._pool = ThreadPoolExecutor(_CALLERS)
         self._done = threading.Event()
@@ -167,10 +200,10 @@ class _Load:
             due_s += self._rng.expovariate(self._rate * (1 + _WRITE_SHARE))
             time.sleep(max(0.0, due_s - time.perf_counter()))
             is_read = self._rng.random() < 1 / (1 + _WRITE_SHARE)
-            self._pool.submit(self._read if is_read else self._write, due_s)
+            text = self._texts.query(self._rng)
+            self._pool.submit(self._read, due_s, text) if is_read else self._pool.submit(self._write, due_s)
 
-    def _read(self, due_s: float) -> None:
-        text = " ".join(random.choices(_WORDS, k=3))
+    def _read(self, due_s: float, text: str) -> None:
         try:
             self._client.recommend(text, k=10)
             self._times.append((due_s, time.perf_counter() - due_s))
@@ -184,10 +217,10 @@ class _Load:
             self._errors.append(due_s)
 
 
-def _fill(client: Client, items: Iterator[NewItem], count: int) -> None:
+def _fill(client: Client, following: Callable[[], NewItem], item_count: int) -> None:
     """Adds so many items."""
-    for start in range(0, count, _AT_ONCE):
-        batch = [next(items) for _ in range(min(_AT_ONCE, count - start))]
+    for start in range(0, item_count, _AT_ONCE):
+        batch = [following() for _ in range(min(_AT_ONCE, item_count - start))]
         assert all(one.error is None for one in client.upsert_items(batch, deadline_s=120.0))
 
 
